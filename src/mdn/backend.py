@@ -1,0 +1,112 @@
+"""Which Keras backend, decided once before Keras is imported; and what of it leaks into the rest of the house."""
+
+import functools
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+_PACKAGE = {"jax": "jax", "torch": "torch", "tensorflow": "tensorflow"}
+_WRITTEN_BY_KERAS = "tensorflow"  # Keras writes this into a fresh keras.json by itself: it says nothing of the user's will
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(_PACKAGE.get(name, name)) is not None
+
+
+def _configured() -> str | None:
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        name = json.loads((home / "keras.json").read_text()).get("backend")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def choose() -> None:
+    """Sets KERAS_BACKEND, unless Keras is imported already or the user has set it.
+
+    The order: Keras already imported; KERAS_BACKEND; a keras.json that names an installed backend other than the one
+    that Keras writes unasked; JAX; and where JAX is missing, PyTorch or TensorFlow.
+
+    Raises:
+        ImportError: if none of the three backends is installed.
+    """
+    if "keras" in sys.modules or os.environ.get("KERAS_BACKEND"):
+        return
+    configured = _configured()
+    if configured and configured != _WRITTEN_BY_KERAS and _installed(configured):
+        return
+    for name in ("jax", "torch", "tensorflow"):
+        if _installed(name):
+            os.environ["KERAS_BACKEND"] = name
+            return
+    raise ImportError("mdn needs a Keras backend, and none is installed. Install one: pip install jax (the default).")
+
+
+choose()
+
+import keras  # noqa: E402
+
+NAME: str = keras.backend.backend()
+
+
+def is_concrete(*tensors) -> bool:
+    """Whether every value can be read now: false while a graph or a jaxpr is being traced."""
+    return all(_is_concrete(tensor) for tensor in tensors)
+
+
+def _is_concrete(tensor) -> bool:
+    if isinstance(tensor, keras.KerasTensor):
+        return False
+    if NAME == "jax":
+        import jax
+
+        return not isinstance(tensor, jax.core.Tracer)
+    if NAME == "tensorflow":
+        return not hasattr(tensor, "graph") or hasattr(tensor, "numpy")
+    return getattr(getattr(tensor, "device", None), "type", None) != "meta"
+
+
+def register_pytree(cls: type, names: tuple[str, ...]) -> None:
+    """Makes a frozen value class a JAX pytree whose leaves are its fields.
+
+    Unflattening restores fields as they are, with no check: JAX puts tracers, shapes and sentinels there.
+    """
+    if NAME != "jax":
+        return
+    import jax
+
+    def flatten(value):
+        return tuple(getattr(value, name) for name in names), None
+
+    def flatten_with_keys(value):
+        return tuple((jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in names), None
+
+    def unflatten(_, fields):
+        value = object.__new__(cls)
+        for name, field in zip(names, fields, strict=True):
+            object.__setattr__(value, name, field)
+        return value
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+
+
+def compiled(function=None, *, static: tuple[str, ...] = ()):
+    """Compiles a function of distributions and tensors where op-by-op execution is slow, which is on JAX.
+
+    JAX compiles every operation of an eager program for every shape; as one program it compiles once, and runs faster.
+    TensorFlow and PyTorch run it as it is.
+
+    Args:
+        function: Of pytrees and tensors.
+        static: Names of its keyword arguments that are plain values.
+    """
+    if function is None:
+        return functools.partial(compiled, static=static)
+    if NAME != "jax":
+        return function
+    import jax
+
+    return jax.jit(function, static_argnames=static)

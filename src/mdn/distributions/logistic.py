@@ -1,0 +1,113 @@
+"""Logistic: like a normal with exponential tails, and a distribution function in closed form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+from mdn.distributions.distribution import check_positive
+from mdn.distributions.independent import Independent
+from mdn.distributions.spec import ComponentSpec, serializable
+
+_STEPS = 45  # the trapezoidal rule of `_difference` ends at ±45 scales, where the density is 1e-20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Logistic(Independent):
+    r"""Independent logistic coordinates.
+
+    .. math:: p(y) = \prod_d \frac{e^{-z_d}}{s_d (1 + e^{-z_d})^2}, \quad z_d = (y_d - \mu_d) / s_d
+
+    Args:
+        loc: Means μ, shape `(*batch, D)`.
+        scale: s > 0, shape `(*batch, D)`; the standard deviation is s π / √3.
+    """
+
+    loc: Any
+    scale: Any
+
+    def __post_init__(self):
+        self._set_fields(loc=self.loc, scale=self.scale)
+        check_positive("Logistic", scale=self.scale)
+
+    def _z(self, y):
+        return numerics.standardize(y, self.loc, self.scale)
+
+    def _log_density(self, y):
+        distance = ops.abs(self._z(y))
+        return -distance - 2.0 * ops.log1p(ops.exp(-distance)) - ops.log(self.scale)
+
+    def _log_lower(self, y):
+        return -_softplus(-self._z(y))
+
+    def _log_upper(self, y):
+        return -_softplus(self._z(y))
+
+    def _invert(self, log_lower, log_upper):
+        return self.loc + self.scale * (log_lower - log_upper)
+
+    def _draw(self, shape, stream):
+        u = stream.uniform(shape)
+        return self._invert(ops.log(u), ops.log1p(-u))
+
+    def _center(self):
+        return self.loc
+
+    def _spread(self):
+        return ops.square(self.scale) * (math.pi**2 / 3.0)
+
+    _closed_crps = True
+
+    def _deviation(self, y):
+        distance = ops.abs(y - self.loc)
+        return distance + 2.0 * self.scale * ops.log1p(ops.exp(-distance / self.scale))
+
+    def _difference(self, other):
+        """E|Y - Y'|: 2s for the same logistic; for two scales there is no elementary form.
+
+        E|Y - Y'| = E h(Y'), h(y') = E|Y - y'|, with Y the wider: h is analytic within π of *its* scale, so that the
+        trapezoidal rule over the narrower density with a step of one scale is exact to 1e-8 (Trefethen and Weideman
+        2014, The exponentially convergent trapezoidal rule).
+        """
+        if other is self:
+            return 2.0 * self.scale
+        wide, narrow = ops.maximum(self.scale, other.scale), ops.minimum(self.scale, other.scale)
+        steps = np.arange(-_STEPS, _STEPS + 1, dtype=self.dtype)
+        weights = np.exp(-np.abs(steps)) / np.square(1.0 + np.exp(-np.abs(steps)))
+        weights = weights / weights.sum()
+        offset = ops.expand_dims(self.loc - other.loc, -1) + ops.expand_dims(narrow, -1) * steps
+        distance = ops.abs(offset)
+        wide = ops.expand_dims(wide, -1)
+        return ops.sum(weights * (distance + 2.0 * wide * ops.log1p(ops.exp(-distance / wide))), axis=-1)
+
+    def _pull(self, y):
+        z = self._z(y)
+        size = numerics.floor(ops.abs(z), 1e-3)  # tanh(z/2) / z is flat at 0
+        return ops.tanh(0.5 * size) / (size * ops.square(self.scale)), self.loc
+
+    def _with_temperature(self, component, variance):
+        return self._new(self.loc, numerics.tempered_scale(self.scale, variance))
+
+
+def _softplus(x):
+    """log(1 + exp(x)); keras.ops.softplus is cut off beyond ±20 on some backends."""
+    return ops.maximum(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x)))
+
+
+@serializable
+class LogisticSpec(ComponentSpec):
+    """Parameters of `Logistic`: `[loc D | scale D]`."""
+
+    def _distribution(self, loc, scale):
+        return Logistic._new(loc, scale)
+
+    def _blocks(self, distribution):
+        return distribution.loc, distribution.scale
+
+    def _start(self, loc, scale):
+        return loc, scale * (math.sqrt(3.0) / math.pi)

@@ -1,0 +1,370 @@
+"""Mixture: all that follows from any components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mdn import backend, numerics
+from mdn.distributions import modes, univariate
+from mdn.distributions.discrete import draw_index
+from mdn.distributions.distribution import Distribution, broadcast_shapes, check_finite, euclidean, prod
+from mdn.random import Stream
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixture(Distribution):
+    r"""A weighted sum of densities.
+
+    .. math:: p(y) = \sum_k \pi_k\, p_k(y), \quad \pi = \mathrm{softmax}(\mathrm{logits})
+
+    Args:
+        logits: Log weights up to a constant, shape `(*batch, K)`; kept as they are.
+        components: A distribution with batch `(*batch, K)`; for mixed families a tuple of them with batches
+            `(*batch, K_i)`, the logits in the same order.
+
+    Example:
+        >>> import mdn
+        >>> mix = mdn.Mixture([0.0, 0.0], mdn.Normal([[-5.0], [5.0]], [[2.0], [3.0]]))
+        >>> round(float(mix.cdf([0.0])), 4)
+        0.5208
+    """
+
+    logits: Any
+    components: Any
+
+    def __post_init__(self):
+        groups = self.components if isinstance(self.components, tuple | list) else (self.components,)
+        if not groups or not all(isinstance(group, Distribution) for group in groups):
+            raise TypeError("`components` of Mixture must be a distribution or a tuple of distributions.")
+        logits = numerics.as_tensor(self.logits)
+        if any(not group.batch_shape for group in groups) or len(logits.shape) == 0:
+            raise ValueError(
+                "the last batch axis of `components` (and the last axis of `logits`) counts the components, but there is none. "
+                "Two univariate normals are Normal([[-1.0], [1.0]], [[1.0], [1.0]]), of batch (2,)."
+            )
+        check_finite("Mixture", logits=logits)
+        counts = [group.batch_shape[-1] for group in groups]
+        if logits.shape[-1] != sum(counts):
+            raise ValueError(
+                f"`logits` of Mixture must end in an axis of {sum(counts)}, one for each component, "
+                f"but the shape is {tuple(logits.shape)}."
+            )
+        _check_kinds(groups)
+        batch = broadcast_shapes(
+            "the batches of `logits` and `components`", logits.shape[:-1], *(group.batch_shape[:-1] for group in groups)
+        )
+        groups = tuple(_expand(group, (*batch, count)) for group, count in zip(groups, counts, strict=True))
+        self._set(logits=ops.broadcast_to(logits, (*batch, sum(counts))), components=groups if len(groups) > 1 else groups[0])
+
+    # ---- parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _groups(self) -> tuple:
+        return self.components if isinstance(self.components, tuple) else (self.components,)
+
+    @property
+    def _discrete(self):
+        return self._groups[0]._discrete
+
+    @property
+    def _labels(self):
+        return self._groups[0]._labels
+
+    @property
+    def _circular(self):
+        return self._groups[0]._circular
+
+    def _kind(self):
+        return f"a Mixture of {self._groups[0]._kind()}"
+
+    @property
+    def event_size(self):
+        return self._groups[0].event_size
+
+    @property
+    def batch_shape(self):
+        return tuple(self.logits.shape[:-1])
+
+    @property
+    def num_components(self) -> int:
+        """K."""
+        return self.logits.shape[-1]
+
+    @property
+    def log_weights(self):
+        """log π, shape `(*batch, K)`."""
+        return numerics.log_softmax(self.logits)
+
+    @property
+    def weights(self):
+        """π, shape `(*batch, K)`."""
+        return ops.exp(self.log_weights)
+
+    def _tensors(self):
+        return [self.logits, *(tensor for group in self._groups for tensor in group._tensors())]
+
+    def _each(self, function, axis=-1):
+        """function(group) for each family, side by side along the axis of the components."""
+        return ops.concatenate([function(group) for group in self._groups], axis=axis)
+
+    def _regroup(self, logits, groups):
+        return Mixture._new(logits, tuple(groups) if len(groups) > 1 else groups[0])
+
+    # ---- densities ------------------------------------------------------------------------------------------------
+
+    def _log_joint(self, y):
+        """log π_k + log p_k(y), shape (*batch, K)."""
+        y = ops.expand_dims(y, -2)
+        return self.log_weights + self._each(lambda group: group._log_prob(y))
+
+    def _log_prob(self, y):
+        return numerics.logsumexp(self._log_joint(y))
+
+    def _log_prob_observed(self, y, observed):
+        y, observed = ops.expand_dims(y, -2), ops.expand_dims(observed, -2)
+        parts = self._each(lambda group: group._log_prob_observed(y, observed))
+        return numerics.logsumexp(self.log_weights + parts)
+
+    def responsibilities(self, y):
+        """P(component k | y), shape `(*batch, K)`; equal shares where all densities are 0 in float."""
+        return self._run("_responsibilities", self._as_event(y))
+
+    def _responsibilities(self, y):
+        return numerics.posterior(self._log_joint(y))
+
+    # ---- moments --------------------------------------------------------------------------------------------------
+
+    def _mean(self):
+        weights = ops.expand_dims(self.weights, -1)
+        if not self._circular:
+            return numerics.weighted_sum(weights, self._each(lambda group: group._mean(), axis=-2), axis=-2)
+        group = self.components
+        pull = weights * group.resultant()
+        return ops.arctan2(ops.sum(pull * ops.sin(group.loc), axis=-2), ops.sum(pull * ops.cos(group.loc), axis=-2))
+
+    def _variance(self):
+        return numerics.weighted_sum(ops.expand_dims(self.weights, -1), self._about_mean()[1], axis=-2)
+
+    def _about_mean(self):
+        """Both moments of each component about the mixture's mean: nothing large is subtracted from anything large."""
+        center = ops.expand_dims(numerics.no_nan(self._mean(), 0.0), -2)
+        first, second = zip(*(group._deviations(center) for group in self._groups), strict=True)
+        return ops.concatenate(first, axis=-2), ops.concatenate(second, axis=-2)
+
+    def _covariance(self):
+        first, second = self._about_mean()
+        outer = ops.expand_dims(first, -1) * ops.expand_dims(first, -2)
+        within = self._each(lambda group: group._covariance(), axis=-3)
+        eye = ops.eye(self.event_size, dtype=self.dtype)
+        # off the diagonal the component's own covariance; on it the second moment, which knows about infinities and turns
+        inside = ops.where(eye > 0.0, ops.expand_dims(second, -1), within + outer)
+        return numerics.weighted_sum(self.weights[..., None, None], inside, axis=-3)
+
+    def mode(self):
+        """The highest point of the density, shape `(*batch, D)`.
+
+        In one dimension found on a grid of all components' quantiles and refined to float precision; beyond, the best of
+        the modes reached from each component's mode by fixed-point iteration (Carreira-Perpiñán 2000, Mode-finding for
+        mixtures of Gaussian distributions), which no theorem guarantees to include the highest.
+        """
+        return super().mode()
+
+    def _mode(self):
+        if self._discrete:
+            return modes.of_support(self, self._groups[0]._support())
+        return modes.on_line(self, components_first) if self.event_size == 1 else modes.in_space(self)
+
+    # ---- draws ----------------------------------------------------------------------------------------------------
+
+    def _sample(self, sample_shape, stream):
+        index = draw_index(self.weights, sample_shape, stream)
+        result, first = None, 0
+        for group in self._groups:
+            count = group.batch_shape[-1]
+            draw = _pick(group, numerics.within(index - first, 0, count - 1))._sample((), stream)
+            mine = ops.expand_dims(ops.logical_and(index >= first, index < first + count), -1)
+            result = draw if result is None else ops.where(mine, draw, result)
+            first += count
+        return result
+
+    # ---- one dimension --------------------------------------------------------------------------------------------
+
+    def _log_cdf(self, y):
+        y = ops.expand_dims(y, -2)
+        return ops.minimum(numerics.logsumexp(self.log_weights + self._each(lambda group: group._log_cdf(y))), 0.0)
+
+    def _log_survival(self, y):
+        y = ops.expand_dims(y, -2)
+        return ops.minimum(numerics.logsumexp(self.log_weights + self._each(lambda group: group._log_survival(y))), 0.0)
+
+    def _quantile(self, log_lower, log_upper):
+        # the mixture's quantile lies between the least and the greatest of its components'
+        logs = ops.expand_dims(log_lower, -2), ops.expand_dims(log_upper, -2)
+        live = ops.expand_dims(self.weights > 0.0, -1)
+        low = self._each(lambda group: group._bounds(*logs)[0], axis=-2)
+        high = self._each(lambda group: group._bounds(*logs)[1], axis=-2)
+        low = ops.min(ops.where(live, low, np.inf), axis=-2)
+        high = ops.max(ops.where(live, high, -np.inf), axis=-2)
+        finite = ops.logical_and(ops.isfinite(low), ops.isfinite(high))  # else q is 0 or 1
+        inner = univariate.invert(self, log_lower, log_upper, ops.where(finite, low, 0.0), ops.where(finite, high, 0.0))
+        return ops.where(finite, inner, ops.where(log_lower <= log_upper, low, high))
+
+    def _crps(self, y):
+        if len(self._groups) > 1 or not self.components._closed_crps:
+            breaks = self._each(lambda group: group._breaks(), axis=-2)
+            return univariate.crps_by_quadrature(self, y, components_first(breaks))
+        group, weights = self.components, self.weights
+        to_target = ops.sum(weights * group._deviation(ops.expand_dims(y, -2))[..., 0], axis=-1)
+        pairs = _with_axis(group)._difference(_with_axis(group, 1))[..., 0]
+        both = ops.expand_dims(weights, -1) * ops.expand_dims(weights, -2)
+        return to_target - 0.5 * ops.sum(both * pairs, axis=(-2, -1))
+
+    def energy_score(self, y, num_samples: int = 64, seed=None):
+        """Energy score, as in `Distribution.energy_score`, with `num_samples` draws from *each* component.
+
+        Weights enter exactly instead of through the choice of a component, which lowers the noise and gives the weights
+        a gradient: Σ π_k E‖Y_k - y‖ - Σ π_k π_l E‖Y_k - Y_l‖ / 2, pairs within a component as a U-statistic.
+        """
+        return super().energy_score(y, num_samples, seed)
+
+    def _energy_score(self, y, key, num_samples):
+        stream = Stream(key)
+        draws = self._each(lambda group: group._sample((num_samples,), stream), axis=-2)  # (n, *batch, K, D)
+        weights = self.weights
+        extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
+        lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
+        to_target = ops.sum(weights * ops.mean(euclidean(lifted - ops.expand_dims(y, -2)), axis=0), axis=-1)
+        a, b = draws[:, None, ..., :, None, :], draws[None, :, ..., None, :, :]
+        pairs = ops.sum(euclidean(a - b), axis=(0, 1))  # (*batch, K, K)
+        same = ops.eye(self.num_components, dtype=self.dtype)
+        count = num_samples * (num_samples - same)  # a draw is not paired with itself
+        both = ops.expand_dims(weights, -1) * ops.expand_dims(weights, -2)
+        return to_target - 0.5 * ops.sum(both * pairs / count, axis=(-2, -1))
+
+    # ---- rearrangements -------------------------------------------------------------------------------------------
+
+    def _marginal(self, dims):
+        return self._regroup(self.logits, [group._marginal(dims) for group in self._groups])
+
+    def _condition(self, values, free, known):
+        """Each component conditioned, and weighed by how likely it makes the known values."""
+        values = ops.expand_dims(values, -2)
+        rest, evidence = zip(*(group._condition_given(free, known, values) for group in self._groups), strict=True)
+        logits = self.log_weights + ops.concatenate(evidence, axis=-1)
+        lost = ops.logical_not(ops.any(ops.isfinite(logits), axis=-1, keepdims=True))
+        return self._regroup(ops.where(lost, self.log_weights, logits), rest)
+
+    def _index(self, index):
+        return self._regroup(self.logits[index], [group._index(index) for group in self._groups])
+
+    def _map(self, function):
+        return self._regroup(function(self.logits), [group._map(function) for group in self._groups])
+
+    def _with_temperature(self, component, variance):
+        logits = numerics.tempered_logits(self.logits, component)
+        inner = 1.0 if not self._discrete else component
+        return self._regroup(logits, [group._with_temperature(inner, variance) for group in self._groups])
+
+
+def blend(mixtures, weights=None) -> Mixture:
+    """The exact mixture of mixtures: what an ensemble believes.
+
+    Args:
+        mixtures: Distributions or mixtures of the same event size and batch shape.
+        weights: One positive number a member, shape `(M,)`; equal by default.
+    Returns:
+        One Mixture with all their components.
+    """
+    mixtures = list(mixtures)
+    if not mixtures:
+        raise ValueError("blend() needs at least one mixture, but none came.")
+    members = [mix if isinstance(mix, Mixture) else _as_mixture(mix) for mix in mixtures]
+    first = members[0]
+    for mix in members[1:]:
+        if mix.event_size != first.event_size or mix.batch_shape != first.batch_shape:
+            raise ValueError(
+                "blend() needs members of one event size and batch shape, but "
+                f"{first.event_size}, {first.batch_shape} and {mix.event_size}, {mix.batch_shape} came."
+            )
+    shares = np.full(len(members), 1.0) if weights is None else np.asarray(weights, "float64")
+    if shares.shape != (len(members),) or not np.all(np.isfinite(shares)) or np.any(shares < 0.0) or shares.sum() == 0.0:
+        raise ValueError(f"`weights` of blend() must be {len(members)} numbers >= 0 with a positive sum, but {weights} came.")
+    keep = [i for i in range(len(members)) if shares[i] > 0.0]
+    log_shares = np.log(shares[keep] / shares.sum())
+    logits = ops.concatenate(
+        [members[i].log_weights + float(log_share) for i, log_share in zip(keep, log_shares, strict=True)], axis=-1
+    )
+    groups = [group for i in keep for group in members[i]._groups]
+    _check_kinds(groups)
+    if len({_signature(group) for group in groups}) == 1:
+        fields = zip(*(group._tensors() for group in groups), strict=True)
+        ranks = groups[0]._event_ranks()
+        joined = [ops.concatenate(field, axis=-1 - rank) for field, rank in zip(fields, ranks, strict=True)]
+        return Mixture._new(logits, groups[0]._new(*joined))
+    return Mixture._new(logits, tuple(groups))
+
+
+def _as_mixture(distribution) -> Mixture:
+    one = _with_axis(distribution)
+    return Mixture._new(ops.zeros((*distribution.batch_shape, 1), dtype=distribution.dtype), one)
+
+
+def _with_axis(distribution, before: int = 0):
+    """A new batch axis of length 1, `before` axes before the end of the batch."""
+    fields = [
+        ops.expand_dims(tensor, -1 - rank - before)
+        for tensor, rank in zip(distribution._tensors(), distribution._event_ranks(), strict=True)
+    ]
+    return distribution._new(*fields)
+
+
+def components_first(points):
+    """(M, *batch, K, 1) -> (M·K, *batch, 1): what was found for each component, as points of the mixture."""
+    points = ops.moveaxis(points, -2, 1)
+    return ops.reshape(points, (points.shape[0] * points.shape[1], *ops.shape(points)[2:]))
+
+
+def _signature(group):
+    """What two groups must share to stand in one array: the family and the shapes of the event's axes."""
+    shapes = (tuple(t.shape)[len(t.shape) - rank :] for t, rank in zip(group._tensors(), group._event_ranks(), strict=True))
+    return (type(group), *shapes)
+
+
+def _check_kinds(groups) -> None:
+    sizes = {group.event_size for group in groups}
+    if len(sizes) > 1:
+        raise ValueError(f"components of a Mixture must have one event size, but {sorted(sizes)} came.")
+    if any(isinstance(group, Mixture) for group in groups):
+        raise TypeError("a Mixture of mixtures is one Mixture: use mdn.blend.")
+    for trait, name in (("_circular", "angles (VonMises)"), ("_discrete", "discrete families")):
+        kinds = {type(group) for group in groups if getattr(group, trait)}
+        if kinds and (len(kinds) > 1 or not all(getattr(group, trait) for group in groups)):
+            raise ValueError(f"{name} mix only with their own family, but a Mixture of {[type(g).__name__ for g in groups]} came.")
+
+
+def _expand(group, batch):
+    if group.batch_shape == batch:
+        return group
+    fields = [
+        ops.broadcast_to(tensor, (*batch, *tuple(tensor.shape)[len(tensor.shape) - rank :]))
+        for tensor, rank in zip(group._tensors(), group._event_ranks(), strict=True)
+    ]
+    return group._new(*fields)
+
+
+def _pick(group, index):
+    """The component `index` (*sample_shape, *batch) of each mixture: rows of a flat table, one gather a field."""
+    batch = ops.shape(group._tensors()[0])[: len(group.batch_shape)]
+    points, count = prod(batch[:-1]) if backend.NAME != "tensorflow" else ops.prod(batch[:-1]), batch[-1]
+    offset = ops.reshape(ops.arange(points, dtype="int32") * count, batch[:-1])
+    rows = index + offset
+
+    def gather(tensor, rank):
+        event = ops.shape(tensor)[len(tensor.shape) - rank :]
+        return ops.take(ops.reshape(tensor, (points * count, *event)), rows, axis=0)
+
+    return group._new(*(gather(t, rank) for t, rank in zip(group._tensors(), group._event_ranks(), strict=True)))

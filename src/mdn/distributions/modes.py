@@ -1,0 +1,122 @@
+"""Modes of mixtures: by trying all outcomes, on the line, and in space."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+
+_LINE_LEVELS = 64
+_LINE_STEPS = 60
+_SPACE_STEPS = 400
+_GOLDEN = 0.6180339887498949
+
+
+def of_support(dist, outcomes):
+    """The likeliest of `outcomes` (S, D)."""
+    rank = len(dist.batch_shape)
+    points = ops.convert_to_tensor(outcomes.reshape(len(outcomes), *(1,) * rank, outcomes.shape[-1]))
+    return _best(dist, ops.broadcast_to(points, (len(outcomes), *dist.batch_shape, outcomes.shape[-1])))
+
+
+def _best(dist, points):
+    """Of points (S, *batch, D) those of highest density, (*batch, D)."""
+    index = ops.argmax(numerics.no_nan(dist._log_prob(points), -np.inf), axis=0)
+    return _take(points, index)
+
+
+def _take(points, index):
+    index = ops.expand_dims(ops.expand_dims(index, 0), -1)
+    return ops.take_along_axis(points, ops.broadcast_to(index, (1, *ops.shape(points)[1:])), axis=0)[0]
+
+
+def on_line(dist, components_first):
+    """The highest point of a mixture on the line: a grid over every component, then a golden section."""
+    levels = (np.arange(_LINE_LEVELS) + 0.5) / _LINE_LEVELS
+    levels = np.concatenate([10.0 ** -np.arange(8.0, 2.0, -1.0), levels, 1.0 - 10.0 ** -np.arange(3.0, 7.0)])
+    levels = numerics.as_tensor(np.log(levels))
+    levels = ops.reshape(levels, (-1, *(1,) * (len(dist.batch_shape) + 2)))
+    rest = numerics.log1mexp(levels)
+    grid = dist._each(lambda group: group._quantile(levels, rest), axis=-2)
+    peaks = ops.expand_dims(dist._each(lambda group: group._mode(), axis=-2), 0)
+    points = ops.stop_gradient(ops.concatenate([grid, peaks], axis=0))  # (M, *batch, K, 1)
+    points = ops.sort(components_first(points), axis=0)
+    index = ops.argmax(dist._log_prob(points), axis=0)
+    last = points.shape[0] - 1
+    low, high = _take(points, ops.maximum(index - 1, 0)), _take(points, ops.minimum(index + 1, last))
+    start = _take(points, index)
+
+    def density(x):
+        return ops.expand_dims(dist._log_prob(x), -1)
+
+    def narrow(low, high, i):
+        a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        left = density(a) >= density(b)
+        return ops.where(left, low, a), ops.where(left, b, high), i + 1
+
+    low, high, _ = ops.while_loop(
+        lambda low, high, i: i < _LINE_STEPS, narrow, (low, high, ops.convert_to_tensor(0, "int32"))
+    )
+    return _best(dist, ops.stack([start, 0.5 * (low + high)]))
+
+
+def in_space(dist):
+    """The best mode reached from the components' modes by x ← (Σ r_k P_k)⁻¹ Σ r_k P_k μ_k, r the responsibilities at x.
+
+    P_k and μ_k are what each family pulls with (`_pull`): a normal's precision and mean; for families that are normals of
+    random precision the expected precision given x. Each step raises the density (it is an EM step).
+    """
+    if dist._circular:
+        step, out = _turn, lambda x: x
+        x = dist._each(lambda group: group._mode(), axis=-2)
+    else:
+        logs = [type(group).__name__ == "LogNormal" for group in dist._groups]
+        if any(logs) and not all(logs):
+            raise ValueError("mode() of a mixture of LogNormal and other families needs event_size=1. Take a marginal first.")
+        into, out = (ops.log, ops.exp) if any(logs) else (lambda x: x, lambda x: x)
+        x = into(dist._each(lambda group: group._mode(), axis=-2))
+        step = _pull_step
+    x = ops.stop_gradient(ops.moveaxis(x, -2, 0))  # (K starts, *batch, D)
+    starts = x
+
+    def moving(x, before, i):
+        return ops.any(ops.abs(x - before) > numerics.epsilon() * (ops.abs(x) + numerics.floor(0.0)))
+
+    x, _, _ = ops.while_loop(
+        moving,
+        lambda x, _, i: (step(dist, x, out(x)), x, i + 1),
+        (step(dist, x, out(x)), x, ops.convert_to_tensor(0, "int32")),
+        maximum_iterations=_SPACE_STEPS,
+    )
+    return _best(dist, out(ops.concatenate([starts, x], axis=0)))
+
+
+def _pull_step(dist, x, y):
+    shares = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1)
+    pulls = [group._pull(ops.expand_dims(y, -2)) for group in dist._groups]
+    if all(len(p.shape) >= 1 and not _is_matrix(p, loc) for p, loc in pulls):
+        precision = shares * ops.concatenate([ops.broadcast_to(p, ops.shape(p + 0.0 * loc)) for p, loc in pulls], axis=-2)
+        loc = ops.concatenate([loc + 0.0 * p for p, loc in pulls], axis=-2)
+        return ops.sum(precision * loc, axis=-2) / numerics.floor(ops.sum(precision, axis=-2))
+    size = dist.event_size
+    eye = ops.eye(size, dtype=dist.dtype)
+    total, pull, first = 0.0, 0.0, 0
+    for p, loc in pulls:
+        matrix = p if _is_matrix(p, loc) else ops.expand_dims(p, -1) * eye
+        share = shares[..., first : first + loc.shape[-2], :]
+        first += loc.shape[-2]
+        total = total + ops.sum(ops.expand_dims(share, -1) * matrix, axis=-3)
+        pulled = ops.squeeze(ops.matmul(matrix, ops.expand_dims(loc, -1)), -1)
+        pull = pull + ops.sum(share * pulled, axis=-2)
+    return ops.squeeze(ops.solve(total, ops.expand_dims(pull, -1)), -1)
+
+
+def _is_matrix(precision, loc):
+    return len(precision.shape) == len(loc.shape) + 1
+
+
+def _turn(dist, x, y):
+    group = dist.components
+    pull = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1) * group.concentration
+    return ops.arctan2(ops.sum(pull * ops.sin(group.loc), axis=-2), ops.sum(pull * ops.cos(group.loc), axis=-2))

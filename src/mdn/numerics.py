@@ -1,0 +1,244 @@
+"""Every guard of the package (floors, clips, shifts, safe forms) and the formulas that need them.
+
+A guard anywhere else is a defect: two guards for one thing never agree. Densities are not floored here or anywhere:
+they stay in logs, and a log density may be -inf. What is bounded is the *gradient* that training follows.
+"""
+
+import math
+
+import numpy as np
+from keras import config, ops
+
+from mdn import backend
+
+LOG_2PI = math.log(2.0 * math.pi)
+GRADIENT_BOUND = 1e12  # squares of it, summed over any layer, still fit float32 (Adam, global norms)
+LOSS_CEILING = 1e30  # a weight of 0 times an infinite loss would be NaN; 1e30 keeps sums over any batch finite
+SMALLEST_SCALE = 1e-30  # below, 1 / scale leaves float32
+LARGEST_SCALE = 1e30
+_LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
+_Z_BOUND = 1e18  # z**2 is still finite in float32
+_TINY = 1e-37  # about the smallest normal float32; XLA and TensorFlow flush what is below
+
+
+def float_dtype() -> str:
+    """The dtype of every distribution: float64 where Keras' floatx says so, else float32, half precision included."""
+    return "float64" if config.floatx() == "float64" else "float32"
+
+
+def as_tensor(x):
+    """`x` as a tensor of `float_dtype()`."""
+    return ops.convert_to_tensor(x, dtype=float_dtype())
+
+
+def epsilon() -> float:
+    """The spacing of floats at 1."""
+    return float(np.finfo(float_dtype()).eps)
+
+
+# ---- constraints: from the line to what a parameter may be, and back -------------------------------------------------
+
+
+def positive(x):
+    r"""$\mathrm{ELU}(x) + 1$: $e^x$ below 0, $1 + x$ above; from `SMALLEST_SCALE` up to `LARGEST_SCALE`.
+
+    The activation of keras-mdn-layer without its epsilon: smooth, never explosive above, relative steps below.
+    """
+    below = ops.exp(ops.clip(x, _LOG_SMALLEST_SCALE, 0.0))
+    return below + ops.clip(x, 0.0, LARGEST_SCALE)
+
+
+def positive_inverse(y):
+    """The `x` with `positive(x) == y`, in NumPy, for biases."""
+    y = np.clip(np.asarray(y, "float64"), SMALLEST_SCALE, LARGEST_SCALE)
+    return np.where(y < 1.0, np.log(np.minimum(y, 1.0)), y - 1.0)
+
+
+def safe_scale(scale):
+    """`scale` held within [SMALLEST_SCALE, LARGEST_SCALE], after arithmetic that may have left it (never for a user's own)."""
+    return ops.clip(scale, SMALLEST_SCALE, LARGEST_SCALE)
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+def log_softmax(logits):
+    """Log weights of a mixture, finite for logits up to the largest float: the maximum is taken off first, twice.
+
+    Twice, because `x - max` of ±1e38 may overflow to -inf, which is then a weight of exactly 0.
+    """
+    shifted = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    return shifted - ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
+
+
+def logsumexp(x, axis=-1):
+    """log Σ exp(x), -inf (not NaN) where every term is -inf, with a gradient that is 0 there."""
+    highest = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
+    shift = ops.where(ops.isfinite(highest), highest, ops.zeros_like(highest))
+    total = ops.sum(ops.exp(x - shift), axis=axis)
+    return safe_log(total) + ops.squeeze(shift, axis)
+
+
+def safe_log(x):
+    """log(x) for x >= 0: -inf at 0, where its gradient is 0 rather than NaN."""
+    zero = x <= 0.0
+    return ops.where(zero, -math.inf, ops.log(ops.where(zero, 1.0, x)))
+
+
+def safe_log1p(x):
+    """log(1 + x) for x >= -1: -inf at -1, where its gradient is 0 rather than NaN."""
+    edge = x <= -1.0
+    return ops.where(edge, -math.inf, ops.log1p(ops.where(edge, 0.0, x)))
+
+
+def log1mexp(x):
+    """log(1 - exp(x)) for x <= 0, without cancellation (Mächler 2012, `log1mexp`)."""
+    x = ops.minimum(x, 0.0)
+    near = x > -math.log(2.0)
+    from_expm1 = safe_log(-ops.expm1(ops.where(near, x, -1.0)))
+    return ops.where(near, from_expm1, ops.log1p(-ops.exp(ops.where(near, -1.0, x))))
+
+
+def logaddexp(a, b):
+    """log(exp(a) + exp(b)), -inf where both are."""
+    return logsumexp(ops.stack([a, b], axis=-1), axis=-1)
+
+
+def weighted_sum(weights, x, axis=-1):
+    """Σ w·x, where a weight of 0 drops its term even if that is infinite."""
+    return ops.sum(ops.where(weights > 0.0, weights * ops.where(weights > 0.0, x, 0.0), 0.0), axis=axis)
+
+
+def posterior(log_joint):
+    """softmax of log joints; where all of them are -inf (beyond float), the nearest to an answer is none: equal shares."""
+    highest = ops.max(log_joint, axis=-1, keepdims=True)
+    lost = ops.logical_not(ops.isfinite(highest))
+    safe = ops.where(lost, ops.zeros_like(log_joint), log_joint)
+    return ops.exp(log_softmax(safe))
+
+
+# ---- standard scores -------------------------------------------------------------------------------------------------
+
+
+def standardize(y, loc, scale):
+    """(y - loc) / scale, never NaN for finite input: an overflow is ±inf, which is what its square needs."""
+    return (y - loc) / scale
+
+
+def half_square(z):
+    """z**2 / 2, +inf where it leaves float."""
+    return 0.5 * ops.square(z)
+
+
+def finite_z(z):
+    """z clipped so that its square stays finite: for gradients, where a direction beats an infinity."""
+    return ops.clip(z, -_Z_BOUND, _Z_BOUND)
+
+
+def divide_out(x, scale):
+    """x / scale, or 0 where x is 0 whatever the scale."""
+    return ops.where(x == 0.0, 0.0, x / scale)
+
+
+def cap(x, largest):
+    """min(x, largest), for arguments of approximations that are flat beyond."""
+    return ops.minimum(x, largest)
+
+
+def floor(x, smallest=_TINY):
+    """max(x, smallest), for denominators and logs whose argument is positive by mathematics but may underflow."""
+    return ops.maximum(x, smallest)
+
+
+def within(x, lower, upper):
+    """x held in [lower, upper]."""
+    return ops.minimum(ops.maximum(x, lower), upper)
+
+
+def no_nan(x, value):
+    """`x` with NaN replaced."""
+    return ops.where(ops.isnan(x), value, x)
+
+
+def tempered_logits(logits, temperature):
+    """logits / temperature; 0 is the limit, all weight on the largest."""
+    centred = logits - ops.max(logits, axis=-1, keepdims=True)
+    return logits if isinstance(temperature, float) and temperature == 1.0 else centred / floor(as_tensor(temperature))
+
+
+def tempered_scale(scale, variance):
+    """scale * sqrt(variance); 0 is the limit, the narrowest scale that float allows."""
+    return safe_scale(scale * ops.sqrt(as_tensor(variance)))
+
+
+# ---- missing targets -------------------------------------------------------------------------------------------------
+
+
+def split_missing(y):
+    """(y with NaN replaced by 0, whether each entry was observed). Before any arithmetic: NaN · 0 is NaN, in gradients too."""
+    missing = ops.isnan(y)
+    return ops.where(missing, ops.zeros_like(y), y), ops.logical_not(missing)
+
+
+# ---- what training follows -------------------------------------------------------------------------------------------
+
+
+def bounded(gradient):
+    """A gradient without NaN and within ±GRADIENT_BOUND, so that one Adam step from anywhere leaves finite weights."""
+    clipped = ops.clip(gradient, -GRADIENT_BOUND, GRADIENT_BOUND)
+    return ops.where(ops.isnan(gradient), ops.zeros_like(gradient), clipped)
+
+
+@ops.custom_gradient
+def bound_gradient(x):
+    """`x` itself; what flows back through it is `bounded`."""
+
+    def gradient(*args, upstream=None):
+        return bounded(upstream if upstream is not None else args[0])
+
+    return x * 1.0, gradient
+
+
+def finite_loss(loss):
+    """A loss that sums and averages: at most LOSS_CEILING, since 0 · inf is NaN. Its gradient is the caller's."""
+    return ops.minimum(loss, LOSS_CEILING)
+
+
+def with_gradient(function, gradient):
+    """`function(params)` whose gradient is `gradient(params) * upstream[..., None]`, bounded, on every backend.
+
+    Args:
+        function: (*batch, P) -> (*batch,).
+        gradient: (*batch, P) -> (*batch, P), the derivative of each value by its own row of parameters.
+    """
+
+    @ops.custom_gradient
+    def run(params):
+        def backward(*args, upstream=None):
+            upstream = upstream if upstream is not None else args[0]
+            return bounded(bounded(gradient(params)) * ops.expand_dims(upstream, -1))
+
+        return function(params), backward
+
+    return run
+
+
+def check(condition, message: str, *tensors) -> None:
+    """Raises ValueError(message) if `condition` (a thunk to a boolean tensor) fails, when the tensors are concrete."""
+    if backend.is_concrete(*tensors) and not bool(ops.all(condition())):
+        raise ValueError(message)
+
+
+# ---- degrees of freedom ----------------------------------------------------------------------------------------------
+
+_SMALLEST_DF = 0.2  # below, a t's draws leave float32
+
+
+def degrees_of_freedom(x):
+    """Degrees of freedom from a free output: at least 0.2."""
+    return _SMALLEST_DF + positive(x)
+
+
+def degrees_of_freedom_inverse(df):
+    """The `x` with `degrees_of_freedom(x) == df`, in NumPy."""
+    return positive_inverse(np.maximum(np.asarray(df, "float64") - _SMALLEST_DF, SMALLEST_SCALE))

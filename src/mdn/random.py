@@ -1,0 +1,98 @@
+"""Seeds: whatever a user gives becomes one stream of independent draws, once."""
+
+import random as python_random
+
+import numpy as np
+from keras import ops, random
+
+from mdn import backend, numerics
+
+
+class _KeyStream(random.SeedGenerator):
+    """A stateless key dressed as a SeedGenerator: no variable, so that it works inside jit and scan."""
+
+    def __init__(self, key):
+        self._key = key
+        self._count = 0
+
+    def next(self, ordered=True):
+        self._count += 1
+        if backend.NAME == "jax":
+            import jax
+
+            return jax.random.fold_in(self._key, self._count)
+        key = ops.cast(ops.reshape(self._key, (-1,)), "int64")
+        # an odd multiplier spreads the counter over the word: torch adds both halves of a seed
+        return ops.cast(ops.mod(key + np.array([0, 1], "int64") * (self._count * 0x9E3779B1), 2**31 - 1), "int32")
+
+
+def _key(first, second):
+    if backend.NAME == "jax":
+        import jax
+
+        return jax.random.fold_in(jax.random.key(first), second)
+    return ops.stack([ops.cast(first, "int32"), ops.cast(second, "int32")])
+
+
+class Stream:
+    """Independent draws, one sub-seed each: two draws from one stream never share a seed.
+
+    Args:
+        seed: None, an int, a `keras.random.SeedGenerator`, a `Stream`, or a stateless key (`jax.random.key(0)`, or an
+            integer tensor of shape (2,)), the only kind that can be used inside jit or scan.
+    """
+
+    def __init__(self, seed=None):
+        self.generator = as_generator(seed)
+
+    def key(self):
+        """A stateless key, for a compiled function."""
+        return self.generator.next()
+
+    def uniform(self, shape):
+        """Uniform draws from the open interval (0, 1)."""
+        dtype = numerics.float_dtype()
+        draw = random.uniform(shape, dtype=dtype, seed=self.generator)
+        return numerics.within(draw, numerics.epsilon() * 2.0**-8, 1.0 - numerics.epsilon())
+
+    def normal(self, shape):
+        """Standard normal draws."""
+        return random.normal(shape, dtype=numerics.float_dtype(), seed=self.generator)
+
+
+def as_generator(seed) -> random.SeedGenerator:
+    """`seed` (see `Stream`) as a SeedGenerator.
+
+    Raises:
+        TypeError: if `seed` is none of the kinds that `Stream` names.
+    """
+    if isinstance(seed, Stream):
+        return seed.generator
+    if isinstance(seed, random.SeedGenerator):
+        return seed
+    if seed is None:
+        seed = python_random.getrandbits(63)  # follows keras.utils.set_random_seed
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        # Neighbouring ints are hashed apart: PyTorch adds an int and a counter, so that 1 and 2 would share draws.
+        first, second = (int(word) % (2**31 - 1) for word in np.random.SeedSequence(int(seed) % 2**64).generate_state(2))
+        return _KeyStream(_key(first, second))
+    if hasattr(seed, "shape"):
+        return _KeyStream(seed)
+    raise TypeError(
+        f"`seed` must be None, an int, a keras.random.SeedGenerator or a stateless key, but {seed!r} came. Try seed=0."
+    )
+
+
+def split(key, count: int = 2) -> list:
+    """`count` independent stateless keys from one."""
+    stream = _KeyStream(key)
+    return [stream.next() for _ in range(count)]
+
+
+def key_from(tensor):
+    """A stateless key that changes whenever `tensor` does, for noise inside compiled losses.
+
+    A SeedGenerator's state is frozen inside a compiled training step, which would give each step the same noise.
+    """
+    bits = ops.cast(ops.mod(ops.sum(ops.abs(ops.sin(ops.stop_gradient(tensor) * 12.9898))) * 1e4, 1.0) * (2**24), "int32")
+    return _key(bits, 1)

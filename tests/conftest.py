@@ -1,0 +1,37 @@
+"""At the end of a run: the matrix family × method of `test_contract_matrix.py` on this backend."""
+
+from __future__ import annotations
+
+BLOCK = 8  # columns side by side
+
+
+def pytest_terminal_summary(terminalreporter):
+    cells = {}
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for key, value in getattr(report, "user_properties", []):
+                if key == "matrix":
+                    family, method, kind = value
+                    cells[family, method] = kind if outcome == "passed" else outcome.upper()
+    if not cells:
+        return
+    # The order of the definitions, whichever worker came first; imported only now, after the backend is chosen.
+    import keras
+    from catalogue import ENTRIES
+    from contract import CHECKS
+
+    families = [name for name in ENTRIES if any(family == name for family, _ in cells)]
+    methods = [name for name in CHECKS if any(method == name for _, method in cells)]
+    label = max(map(len, families))
+    write = terminalreporter.write_line
+    terminalreporter.section(f"family × method on {keras.backend.backend()}")
+    for start in range(0, len(methods), BLOCK):
+        block = methods[start : start + BLOCK]
+        widths = [max(len(method), len("ValueError")) + 2 for method in block]
+        write(" " * label + "".join(m.rjust(w) for m, w in zip(block, widths, strict=True)))
+        for family in families:
+            row = (cells.get((family, method), "not run").rjust(w) for method, w in zip(block, widths, strict=True))
+            write(family.ljust(label) + "".join(row))
+        write("")
+    count = {kind: sum(cell == kind for cell in cells.values()) for kind in sorted(set(cells.values()))}
+    write(f"{keras.backend.backend()}: " + ", ".join(f"{number} {kind}" for kind, number in count.items()))

@@ -1,0 +1,78 @@
+"""Runs what a page shows: `python tests/pages.py README.md`, in a fresh process and an empty folder, as a reader would.
+
+Every `python` block runs in order in one namespace, and so does, between them, every line `$ mdn …` of a `console` or
+`sh` block. A word after the language exempts a block: ```` ```python no-run ````.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# As the console script does it, so that nothing need be installed
+ENTRY = "import sys, mdn_cli; sys.argv[0] = 'mdn'; sys.exit(mdn_cli.main())"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: the words of its fence, its text, and the line of the page on which the text starts."""
+
+    language: str
+    words: tuple[str, ...]
+    text: str
+    line: int
+
+    @property
+    def runs(self) -> bool:
+        return self.language in ("python", "console", "sh") and "no-run" not in self.words
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, in order."""
+    fence, words, text, start = "", [""], [], 0
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        opened = re.match(r"\s*(`{3,})([^`]*)$", line)
+        if not fence and opened:
+            fence, words, text, start = opened[1], opened[2].split() or [""], [], number + 1
+        elif fence and line.strip() == fence:
+            yield Block(words[0], tuple(words[1:]), "\n".join(text) + "\n", start)
+            fence = ""
+        elif fence:
+            text.append(line)
+    if fence:
+        raise ValueError(f"{page}: the block that starts on line {start} is never closed.")
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The arguments of every `$ mdn …`, continued lines joined."""
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("$ mdn "):
+            yield shlex.split(os.path.expandvars(line.removeprefix("$ mdn ")), comments=True)
+
+
+def run(page: Path) -> None:
+    """Runs the page in the current folder; errors name the page and its line."""
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block in filter(lambda block: block.runs, blocks(page)):
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+            continue
+        for arguments in commands(block.text):
+            code = subprocess.run([sys.executable, "-c", ENTRY, *arguments], stdin=subprocess.DEVNULL).returncode
+            if code:
+                sys.exit(f"{page}:{block.line}: `mdn {shlex.join(arguments)}` ended with exit code {code}.")
+
+
+if __name__ == "__main__":
+    given = Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        run(given)
+        os.chdir(given.parent)

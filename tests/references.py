@@ -1,0 +1,829 @@
+"""The independent truth: every family in float64, from the definitions, with NumPy, SciPy and mpmath only.
+
+Nothing here knows `mdn`. Densities and tails come from textbook formulas, everything else from the definition:
+a quantile by bisection of the distribution function, the CRPS as the integral of (F(x) - 1{x >= y})², the shortest
+interval by a search over its lower probability, the mode by a search of the density, the energy score by Monte Carlo.
+
+Shapes are those of the contract: `*batch` any axes, `K` components, `D` the event size.
+`test_references.py` holds these functions to SciPy, mpmath and `scipy.integrate.quad`.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from scipy import optimize, special
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+def _f64(value):
+    return np.asarray(value, dtype=np.float64)
+
+
+def gauss_legendre(edges, nodes=24):
+    """Nodes and weights of composite Gauss-Legendre quadrature: `edges` (..., P+1) -> two arrays (..., P, nodes)."""
+    points, weights = np.polynomial.legendre.leggauss(nodes)
+    left, right = edges[..., :-1, None], edges[..., 1:, None]
+    half = 0.5 * (right - left)
+    # Written from the left edge, so that panels far from zero and narrow keep their nodes apart.
+    return left + half * (1.0 + points), half * weights
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# One coordinate of one family: functions of x and of fields that broadcast against x.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+class NormalCoordinate:
+    support = (-np.inf, np.inf)
+
+    @staticmethod
+    def log_pdf(x, loc, scale):
+        z = (x - loc) / scale
+        return -0.5 * z * z - np.log(scale) - 0.5 * LOG_2PI
+
+    @staticmethod
+    def log_cdf(x, loc, scale):
+        return special.log_ndtr((x - loc) / scale)
+
+    @staticmethod
+    def log_sf(x, loc, scale):
+        return special.log_ndtr((loc - x) / scale)
+
+    @staticmethod
+    def mean(loc, scale):
+        return loc + 0.0 * scale
+
+    @staticmethod
+    def variance(loc, scale):
+        return scale**2 + 0.0 * loc
+
+    mode = mean
+
+    @staticmethod
+    def sample(rng, shape, loc, scale):
+        return loc + scale * rng.standard_normal(shape)
+
+    @staticmethod
+    def edges(loc, scale):
+        return loc[..., None] + scale[..., None] * _spread(2.0**7)
+
+
+def _spread(furthest):
+    """0, ±0.25, ±0.5, ... ±4, then doubling up to `furthest`: panels in units of the scale."""
+    near = np.arange(1, 17) * 0.25
+    far = 4.0 * 2.0 ** np.arange(0.5, np.log2(furthest / 4.0) + 0.5, 0.5)
+    positive = np.concatenate([near, far])
+    return np.concatenate([-positive[::-1], [0.0], positive])
+
+
+class LaplaceCoordinate(NormalCoordinate):
+    @staticmethod
+    def log_pdf(x, loc, scale):
+        return -np.abs(x - loc) / scale - np.log(2.0 * scale)
+
+    @staticmethod
+    def log_cdf(x, loc, scale):
+        z = (x - loc) / scale
+        return np.where(z < 0, np.minimum(z, 0) - np.log(2.0), np.log1p(-0.5 * np.exp(-np.maximum(z, 0))))
+
+    @staticmethod
+    def log_sf(x, loc, scale):
+        return LaplaceCoordinate.log_cdf(-x, -loc, scale)
+
+    @staticmethod
+    def variance(loc, scale):
+        return 2.0 * scale**2 + 0.0 * loc
+
+    @staticmethod
+    def sample(rng, shape, loc, scale):
+        return loc + scale * rng.laplace(size=shape)
+
+    @staticmethod
+    def edges(loc, scale):
+        return loc[..., None] + scale[..., None] * _spread(2.0**10)
+
+
+class LogisticCoordinate(NormalCoordinate):
+    @staticmethod
+    def log_pdf(x, loc, scale):
+        z = np.abs(x - loc) / scale
+        return -z - 2.0 * np.log1p(np.exp(-z)) - np.log(scale)
+
+    @staticmethod
+    def log_cdf(x, loc, scale):
+        return special.log_expit((x - loc) / scale)
+
+    @staticmethod
+    def log_sf(x, loc, scale):
+        return special.log_expit((loc - x) / scale)
+
+    @staticmethod
+    def variance(loc, scale):
+        return (np.pi * scale) ** 2 / 3.0 + 0.0 * loc
+
+    @staticmethod
+    def sample(rng, shape, loc, scale):
+        return loc + scale * rng.logistic(size=shape)
+
+    @staticmethod
+    def edges(loc, scale):
+        return loc[..., None] + scale[..., None] * _spread(2.0**10)
+
+
+class StudentTCoordinate:
+    support = (-np.inf, np.inf)
+
+    @staticmethod
+    def log_pdf(x, loc, scale, df):
+        z = (x - loc) / scale
+        constant = special.gammaln((df + 1) / 2) - special.gammaln(df / 2) - 0.5 * np.log(np.pi * df)
+        return constant - 0.5 * (df + 1) * np.log1p(z * z / df) - np.log(scale)
+
+    @staticmethod
+    def log_sf(x, loc, scale, df):
+        z, df = np.broadcast_arrays((x - loc) / scale, df)
+        a, z2 = df / 2, z * z
+        # sf(|z|) = I(df / (df + z²); df/2, 1/2) / 2; in the far tail by the logarithm of its power series.
+        far = z2 > 2.0
+        v = df / (df + np.where(far, z2, 4.0))
+        log_far = a * np.log(v) - np.log(a) - special.betaln(a, 0.5) + np.log(special.hyp2f1(a, 0.5, a + 1, v))
+        w = np.where(far, 0.0, z2) / (df + np.where(far, 0.0, z2))
+        log_near = np.log1p(-special.betainc(0.5, a, w))
+        log_upper = np.where(far, log_far, log_near) - np.log(2.0)
+        return np.where(z > 0, log_upper, np.log1p(-np.exp(np.minimum(log_upper, -0.5))))
+
+    @staticmethod
+    def log_cdf(x, loc, scale, df):
+        return StudentTCoordinate.log_sf(-x, -loc, scale, df)
+
+    @staticmethod
+    def mean(loc, scale, df):
+        return np.where(df > 1, loc + 0.0 * scale, np.nan)
+
+    @staticmethod
+    def variance(loc, scale, df):
+        finite = scale**2 * df / np.where(df > 2, df - 2, 1.0) + 0.0 * loc
+        return np.where(df > 2, finite, np.where(df > 1, np.inf, np.nan))
+
+    @staticmethod
+    def mode(loc, scale, df):
+        return loc + 0.0 * scale * df
+
+    @staticmethod
+    def sample(rng, shape, loc, scale, df):
+        return loc + scale * rng.standard_t(np.broadcast_to(df, shape))
+
+    @staticmethod
+    def edges(loc, scale, df):
+        # A squared tail falls as x^(-2 df): the panels double until nothing is left, even at df = 0.7.
+        return loc[..., None] + scale[..., None] * _spread(2.0**100)
+
+
+class LogNormalCoordinate:
+    support = (0.0, np.inf)
+
+    @staticmethod
+    def _log(x):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), -np.inf)
+
+    @classmethod
+    def log_pdf(cls, x, loc, scale):
+        log_x = cls._log(x)
+        inside = np.where(x > 0, log_x, 0.0)
+        return np.where(x > 0, NormalCoordinate.log_pdf(inside, loc, scale) - inside, -np.inf)
+
+    @classmethod
+    def log_cdf(cls, x, loc, scale):
+        return NormalCoordinate.log_cdf(cls._log(x), loc, scale)
+
+    @classmethod
+    def log_sf(cls, x, loc, scale):
+        return NormalCoordinate.log_sf(cls._log(x), loc, scale)
+
+    @staticmethod
+    def mean(loc, scale):
+        return np.exp(loc + 0.5 * scale**2)
+
+    @staticmethod
+    def variance(loc, scale):
+        return np.expm1(scale**2) * np.exp(2 * loc + scale**2)
+
+    @staticmethod
+    def mode(loc, scale):
+        return np.exp(loc - scale**2)
+
+    @staticmethod
+    def sample(rng, shape, loc, scale):
+        return np.exp(loc + scale * rng.standard_normal(shape))
+
+    @staticmethod
+    def edges(loc, scale):
+        steps = np.arange(-14.0, 14.01, 0.2)
+        inner = np.exp(loc[..., None] + scale[..., None] * steps)
+        return np.concatenate([np.zeros_like(inner[..., :1]), inner], axis=-1)
+
+
+class VonMisesCoordinate:
+    """On [-π, π]; the density is periodic, the distribution function counts from -π."""
+
+    support = (-np.pi, np.pi)
+
+    @staticmethod
+    def log_pdf(x, loc, concentration):
+        # cos(t) - 1 as -2 sin²(t/2): no cancellation at large concentrations.
+        return -2.0 * concentration * np.sin(0.5 * (x - loc)) ** 2 - np.log(2 * np.pi * special.i0e(concentration))
+
+    @staticmethod
+    def cdf(x, loc, concentration):
+        """Fourier series, exact to 1e-14 in absolute terms."""
+        loc, concentration = np.asarray(loc), np.asarray(concentration)
+        turn, start = np.exp(1j * (x - loc)), np.exp(1j * (np.pi + loc))
+        power, first, series = turn, start, 0.0
+        for j in range(1, 20 + int(np.sqrt(80 * concentration.max()))):
+            ratio = special.ive(j, concentration) / special.i0e(concentration) / (np.pi * j)
+            series = series + ratio * (power.imag + first.imag)
+            power, first = power * turn, first * start
+        return np.clip((x + np.pi) / (2 * np.pi) + series, 0.0, 1.0)
+
+    @classmethod
+    def log_cdf(cls, x, loc, concentration):
+        return cls._log_integral(np.full_like(x, -np.pi), x, loc, concentration)
+
+    @classmethod
+    def log_sf(cls, x, loc, concentration):
+        return cls._log_integral(x, np.full_like(x, np.pi), loc, concentration)
+
+    @classmethod
+    def _log_integral(cls, low, high, loc, concentration):
+        low, high, loc, concentration = np.broadcast_arrays(low, high, loc, concentration)
+        width = 1.0 / np.sqrt(np.maximum(concentration, 1.0))
+        steps = np.concatenate([np.arange(0.0, 4.0, 0.5), 4.0 * 2.0 ** np.arange(0, 6, 0.5)])
+        steps = np.concatenate([-steps[::-1], steps[1:]])
+        centres = loc[..., None] + 2 * np.pi * np.array([-1.0, 0.0, 1.0])
+        inner = (centres[..., None] + width[..., None, None] * steps).reshape(*low.shape, -1)
+        fine = (high - low)[..., None] * 2.0 ** -np.arange(0.0, 14.0)
+        inner = np.concatenate([inner, low[..., None] + fine, high[..., None] - fine], axis=-1)
+        inner = np.sort(np.clip(inner, low[..., None], high[..., None]), axis=-1)
+        x, weight = gauss_legendre(inner, 20)
+        log_terms = cls.log_pdf(x, loc[..., None, None], concentration[..., None, None])
+        return special.logsumexp(log_terms, b=weight, axis=(-1, -2))
+
+    @staticmethod
+    def mean(loc, concentration):
+        return wrap(loc + 0.0 * concentration)
+
+    mode = mean
+
+    @staticmethod
+    def first_moment(loc, concentration):
+        """E[exp(i y)]."""
+        return special.i1e(concentration) / special.i0e(concentration) * np.exp(1j * loc)
+
+    @classmethod
+    def centred_moments(cls, centre, loc, concentration):
+        """E[wrap(y - centre)] and E[wrap(y - centre)²] by quadrature over one turn around `centre`."""
+        centre, loc, concentration = np.broadcast_arrays(centre, loc, concentration)
+        width = 1.0 / np.sqrt(np.maximum(concentration, 1.0))
+        steps = np.concatenate([np.arange(0.0, 4.0, 0.5), 4.0 * 2.0 ** np.arange(0, 6, 0.5)])
+        steps = np.concatenate([-steps[::-1], steps[1:]])
+        offsets = wrap(loc - centre)[..., None, None] + 2 * np.pi * np.array([-1.0, 0.0, 1.0])[:, None]
+        edges = (offsets + width[..., None, None] * steps).reshape(*centre.shape, -1)
+        edges = np.sort(np.clip(np.concatenate([edges, edges[..., :1] * 0 - np.pi, edges[..., :1] * 0 + np.pi], -1), -np.pi, np.pi), -1)
+        t, weight = gauss_legendre(edges, 20)
+        mass = weight * np.exp(cls.log_pdf(centre[..., None, None] + t, loc[..., None, None], concentration[..., None, None]))
+        return (mass * t).sum((-1, -2)), (mass * t * t).sum((-1, -2))
+
+    @classmethod
+    def variance(cls, loc, concentration):
+        return cls.centred_moments(cls.mean(loc, concentration), loc, concentration)[1]
+
+    @staticmethod
+    def sample(rng, shape, loc, concentration):
+        return rng.vonmises(np.broadcast_to(wrap(loc), shape), np.broadcast_to(concentration, shape))
+
+    @staticmethod
+    def edges(loc, concentration):
+        width = 1.0 / np.sqrt(np.maximum(concentration, 1.0))
+        inner = wrap(loc[..., None] + width[..., None] * _spread(8.0))
+        grid = np.broadcast_to(np.linspace(-np.pi, np.pi, 33), (*loc.shape, 33))
+        return np.concatenate([inner, grid], axis=-1)
+
+
+def wrap(angle):
+    """To [-π, π)."""
+    return np.mod(np.asarray(angle) + np.pi, 2 * np.pi) - np.pi
+
+
+COORDINATES = {
+    "Normal": NormalCoordinate,
+    "Laplace": LaplaceCoordinate,
+    "Logistic": LogisticCoordinate,
+    "StudentT": StudentTCoordinate,
+    "LogNormal": LogNormalCoordinate,
+    "VonMises": VonMisesCoordinate,
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Distributions
+# ---------------------------------------------------------------------------------------------------------------
+
+
+class Truth:
+    """What every truth has; subclasses give `log_prob`, moments, `marginal` and `sample`."""
+
+    discrete = False
+    circular = False
+
+    def prob(self, y):
+        return np.exp(self.log_prob(y))
+
+    def variance(self):
+        return np.diagonal(self.covariance(), axis1=-2, axis2=-1)
+
+    # The univariate functions take x without its event axis: (*lead, *batch).
+
+    def cdf(self, x):
+        return np.exp(self.log_cdf(x))
+
+    def sf(self, x):
+        return np.exp(self.log_sf(x))
+
+    def log_density(self, x):
+        return self.log_prob(x[..., None])
+
+    def component_modes(self):
+        raise NotImplementedError
+
+
+class Independent(Truth):
+    """Independent coordinates of one family: fields broadcast to (*batch, D)."""
+
+    def __init__(self, kind, **fields):
+        self.kind, self.coordinate = kind, COORDINATES[kind]
+        names, values = fields.keys(), np.broadcast_arrays(*(_f64(v) for v in fields.values()))
+        self.fields = dict(zip(names, values, strict=True))
+        *batch, self.event_size = values[0].shape
+        self.batch_shape = tuple(batch)
+        self.circular = kind == "VonMises"
+        self.support = self.coordinate.support
+
+    def log_prob(self, y):
+        return self.coordinate.log_pdf(_f64(y), **self.fields).sum(-1)
+
+    def _flat(self):
+        return {name: value[..., 0] for name, value in self.fields.items()}
+
+    def log_cdf(self, x):
+        return self.coordinate.log_cdf(_f64(x), **self._flat())
+
+    def log_sf(self, x):
+        return self.coordinate.log_sf(_f64(x), **self._flat())
+
+    def cdf(self, x):
+        if self.circular:
+            return self.coordinate.cdf(_f64(x), **self._flat())
+        return np.exp(self.log_cdf(x))
+
+    def sf(self, x):
+        return 1.0 - self.cdf(x) if self.circular else np.exp(self.log_sf(x))
+
+    def edges(self):
+        return self.coordinate.edges(**self._flat())
+
+    def mean(self):
+        return self.coordinate.mean(**self.fields)
+
+    def variance(self):
+        return self.coordinate.variance(**self.fields)
+
+    def covariance(self):
+        # `where`, because an infinite variance times the zero off the diagonal is NaN.
+        return np.where(np.eye(self.event_size) > 0, self.variance()[..., None], 0.0)
+
+    def component_modes(self):
+        return self.coordinate.mode(**self.fields)[..., None, :]
+
+    def component_widths(self):
+        if self.circular:
+            width = 1 / np.sqrt(self.fields["concentration"])
+        elif self.kind == "LogNormal":
+            width = np.minimum(self.fields["scale"], 0.5) * self.coordinate.mode(**self.fields)
+        else:
+            width = self.fields["scale"]
+        return width[..., None, :]
+
+    def marginal(self, dims):
+        return Independent(self.kind, **{name: value[..., list(dims)] for name, value in self.fields.items()})
+
+    def sample(self, rng, count):
+        return self.coordinate.sample(rng, (count, *self.batch_shape, self.event_size), **self.fields)
+
+
+class Gaussian(Truth):
+    """A joint normal by its covariance; the tests of densities use sub-matrices of it."""
+
+    def __init__(self, loc, covariance):
+        loc, covariance = _f64(loc), _f64(covariance)
+        batch = np.broadcast_shapes(loc.shape[:-1], covariance.shape[:-2])
+        self.event_size = loc.shape[-1]
+        self.batch_shape = batch
+        self.loc = np.broadcast_to(loc, (*batch, self.event_size))
+        self._covariance = np.broadcast_to(covariance, (*batch, self.event_size, self.event_size))
+
+    @classmethod
+    def from_tril(cls, loc, scale_tril):
+        scale_tril = np.tril(_f64(scale_tril))
+        return cls(loc, scale_tril @ np.swapaxes(scale_tril, -1, -2))
+
+    @classmethod
+    def low_rank(cls, loc, scale, factor):
+        scale, factor = _f64(scale), _f64(factor)
+        diagonal = scale[..., None] ** 2 * np.eye(scale.shape[-1])
+        return cls(loc, diagonal + factor @ np.swapaxes(factor, -1, -2))
+
+    def log_prob(self, y):
+        difference = _f64(y) - self.loc
+        white = np.linalg.solve(np.linalg.cholesky(self._covariance), difference[..., None])[..., 0]
+        log_det = np.linalg.slogdet(self._covariance)[1]
+        return -0.5 * (white * white).sum(-1) - 0.5 * log_det - 0.5 * self.event_size * LOG_2PI
+
+    def _as_normal(self):
+        return Independent("Normal", loc=self.loc, scale=np.sqrt(self._covariance[..., 0]))
+
+    def log_cdf(self, x):
+        return self._as_normal().log_cdf(x)
+
+    def log_sf(self, x):
+        return self._as_normal().log_sf(x)
+
+    def edges(self):
+        return self._as_normal().edges()
+
+    support = (-np.inf, np.inf)
+
+    def mean(self):
+        return self.loc
+
+    def covariance(self):
+        return self._covariance
+
+    def component_modes(self):
+        return self.loc[..., None, :]
+
+    def component_widths(self):
+        return np.sqrt(np.diagonal(self._covariance, axis1=-2, axis2=-1))[..., None, :]
+
+    def marginal(self, dims):
+        dims = list(dims)
+        return Gaussian(self.loc[..., dims], self._covariance[..., dims, :][..., :, dims])
+
+    def sample(self, rng, count):
+        white = rng.standard_normal((count, *self.batch_shape, self.event_size))
+        return self.loc + (np.linalg.cholesky(self._covariance) @ white[..., None])[..., 0]
+
+
+class Categorical(Truth):
+    discrete = True
+    event_size = 1
+
+    def __init__(self, logits):
+        self.logits = special.log_softmax(_f64(logits), axis=-1)
+        self.batch_shape = self.logits.shape[:-1]
+
+    def outcomes(self):
+        return np.arange(self.logits.shape[-1], dtype=np.float64)[:, None]
+
+    def log_prob(self, y):
+        index = np.asarray(y)[..., 0].astype(int)
+        index = np.broadcast_to(index, np.broadcast_shapes(index.shape, self.batch_shape))
+        logits = np.broadcast_to(self.logits, (*index.shape, self.logits.shape[-1]))
+        return np.take_along_axis(logits, index[..., None], -1)[..., 0]
+
+    def marginal(self, dims):
+        return self
+
+    def sample(self, rng, count):
+        uniform = rng.random((count, *self.batch_shape, 1))
+        return (uniform > np.cumsum(np.exp(self.logits), -1)[..., :-1]).sum(-1, keepdims=True).astype(float)
+
+
+class Bernoulli(Truth):
+    discrete = True
+
+    def __init__(self, logits):
+        self.logits = _f64(logits)
+        *batch, self.event_size = self.logits.shape
+        self.batch_shape = tuple(batch)
+
+    def outcomes(self):
+        return np.array(list(itertools.product([0.0, 1.0], repeat=self.event_size)))
+
+    def log_prob(self, y):
+        y = _f64(y)
+        return np.where(y > 0.5, special.log_expit(self.logits), special.log_expit(-self.logits)).sum(-1)
+
+    def mean(self):
+        return special.expit(self.logits)
+
+    def covariance(self):
+        return (self.mean() * special.expit(-self.logits))[..., None] * np.eye(self.event_size)
+
+    def marginal(self, dims):
+        return Bernoulli(self.logits[..., list(dims)])
+
+    def sample(self, rng, count):
+        return (rng.random((count, *self.logits.shape)) < self.mean()).astype(float)
+
+
+class Mixture(Truth):
+    """`components`: a list of truths with batch (*batch, K_i); `logits` (*batch, K) in the same order."""
+
+    def __init__(self, logits, components):
+        self.log_weights = special.log_softmax(_f64(logits), axis=-1)
+        self.components = list(components)
+        self.batch_shape = self.log_weights.shape[:-1]
+        self.event_size = self.components[0].event_size
+        self.discrete = self.components[0].discrete
+        self.circular = self.components[0].circular
+        if not self.discrete:
+            supports = [c.support for c in self.components]
+            self.support = (min(s[0] for s in supports), max(s[1] for s in supports))
+
+    def weights(self):
+        return np.exp(self.log_weights)
+
+    def _each(self, function):
+        return np.concatenate([function(c) for c in self.components], axis=-1)
+
+    def outcomes(self):
+        return self.components[0].outcomes()
+
+    def log_joint(self, y):
+        """log π_k + log p_k(y): (*lead, *batch, K)."""
+        y = _f64(y)[..., None, :]
+        lead = np.broadcast_shapes(y.shape[:-2], self.batch_shape)
+        parts = [np.broadcast_to(v, (*lead, v.shape[-1])) for v in (c.log_prob(y) for c in self.components)]
+        return self.log_weights + np.concatenate(parts, axis=-1)
+
+    def log_prob(self, y):
+        with np.errstate(divide="ignore"):
+            return special.logsumexp(self.log_joint(y), axis=-1)
+
+    def responsibilities(self, y):
+        return special.softmax(self.log_joint(y), axis=-1)
+
+    def _mix_log(self, method, x):
+        values = self._each(lambda c: getattr(c, method)(_f64(x)[..., None] + np.zeros(c.batch_shape)))
+        with np.errstate(divide="ignore"):
+            return special.logsumexp(self.log_weights + values, axis=-1)
+
+    def log_cdf(self, x):
+        return self._mix_log("log_cdf", x)
+
+    def log_sf(self, x):
+        return self._mix_log("log_sf", x)
+
+    def _mix(self, method, x):
+        values = self._each(lambda c: getattr(c, method)(_f64(x)[..., None] + np.zeros(c.batch_shape)))
+        return (self.weights() * values).sum(-1)
+
+    def cdf(self, x):
+        return self._mix("cdf", x)
+
+    def sf(self, x):
+        return self._mix("sf", x)
+
+    def edges(self):
+        return np.concatenate([c.edges().reshape(*self.batch_shape, -1) for c in self.components], axis=-1)
+
+    def _component_means(self):
+        return np.concatenate([c.mean() for c in self.components], axis=-2)
+
+    def mean(self):
+        if self.circular:
+            moments = np.concatenate([VonMisesCoordinate.first_moment(**c.fields) for c in self.components], axis=-2)
+            return np.angle((self.weights()[..., None] * moments).sum(-2))
+        return (self.weights()[..., None] * self._component_means()).sum(-2)
+
+    def covariance(self):
+        weights = self.weights()[..., None, None]
+        if self.circular:
+            centre = self.mean()[..., None, :]
+            pairs = [VonMisesCoordinate.centred_moments(centre, **c.fields) for c in self.components]
+            first = np.concatenate([p[0] for p in pairs], axis=-2)
+            second = np.concatenate([p[1] for p in pairs], axis=-2)
+            eye = np.eye(self.event_size)
+            outer = first[..., :, None] * first[..., None, :]
+            return (weights * (outer * (1 - eye) + second[..., None] * eye)).sum(-3)
+        within = np.concatenate([c.covariance() for c in self.components], axis=-3)
+        offset = self._component_means() - self.mean()[..., None, :]
+        with np.errstate(invalid="ignore"):
+            return (weights * (within + offset[..., :, None] * offset[..., None, :])).sum(-3)
+
+    def component_modes(self):
+        return np.concatenate([c.component_modes()[..., 0, :] for c in self.components], axis=-2)
+
+    def component_widths(self):
+        return np.concatenate([c.component_widths()[..., 0, :] for c in self.components], axis=-2)
+
+    def marginal(self, dims):
+        return Mixture(self.log_weights, [c.marginal(dims) for c in self.components])
+
+    def sample(self, rng, count):
+        uniform = rng.random((count, *self.batch_shape, 1))
+        index = (uniform > np.cumsum(self.weights(), -1)[..., :-1]).sum(-1)
+        draws = np.concatenate([c.sample(rng, count) for c in self.components], axis=-2)
+        return np.take_along_axis(draws, index[..., None, None], axis=-2)[..., 0, :]
+
+
+class Joint:
+    """Independent parts by name."""
+
+    def __init__(self, parts):
+        self.parts = dict(parts)
+        self.batch_shape = next(iter(self.parts.values())).batch_shape
+        self.event_size = sum(p.event_size for p in self.parts.values())
+
+    def log_prob(self, y):
+        return sum(part.log_prob(y[name]) for name, part in self.parts.items())
+
+    def sample(self, rng, count):
+        return {name: part.sample(rng, count) for name, part in self.parts.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# From the definition: functions of any univariate truth
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def quantile(truth, q, tail=None):
+    """Bisection of the distribution function (of the survival function above one half): (*q.shape, *batch).
+
+    `tail` is 1 - q where that is known more exactly than by subtraction.
+    """
+    q = _f64(q)
+    shape = (*q.shape, *(1,) * len(truth.batch_shape))
+    q, tail = (np.reshape(a, shape) for a in (q, 1.0 - q if tail is None else _f64(tail)))
+    full = (*q.shape[: q.ndim - len(truth.batch_shape)], *truth.batch_shape)
+    flat_q, flat_tail = (np.broadcast_to(a, full).reshape(-1, *truth.batch_shape) for a in (q, tail))
+    return _quantile_each(truth, flat_q, flat_tail).reshape(full)
+
+
+def _quantile_each(truth, q, tail=None):
+    """Quantiles where every batch element has its own probabilities: (n, *batch) -> (n, *batch)."""
+    tail = 1.0 - q if tail is None else tail
+    edges = np.sort(truth.edges(), axis=-1)
+    on_edges = np.moveaxis(edges, -1, 0)
+    cdf, sf = truth.cdf(on_edges), truth.sf(on_edges)
+    count = np.stack([np.where(a <= 0.5, cdf < a, sf > b).sum(0) for a, b in zip(q, tail, strict=True)])
+    top = edges.shape[-1] - 1
+    edges = np.broadcast_to(edges, (*q.shape, top + 1))
+    low = np.take_along_axis(edges, np.clip(count - 1, 0, top)[..., None], -1)[..., 0]
+    high = np.take_along_axis(edges, np.clip(count, 0, top)[..., None], -1)[..., 0]
+    for _ in range(48):
+        middle = 0.5 * (low + high)
+        under = np.where(q <= 0.5, truth.cdf(middle) < q, truth.sf(middle) > tail)
+        low, high = np.where(under, middle, low), np.where(under, high, middle)
+    return np.where(q <= 0, truth.support[0], np.where(tail <= 0, truth.support[1], 0.5 * (low + high)))
+
+
+def hdi_width(truth, coverage):
+    """The width of the shortest interval that holds `coverage`, and its ends: three arrays (*batch,).
+
+    The interval is [Q(p), Q(p + coverage)]; `p` is searched on a grid that is dense at both ends, then refined.
+    """
+    room = 1.0 - coverage
+    ends = np.geomspace(1e-9, 0.02, 25)
+    grid = room * np.unique(np.concatenate([[0.0], ends, np.linspace(0.02, 0.98, 81), 1 - ends, [1.0]]))
+    p = np.broadcast_to(grid.reshape(-1, *(1,) * len(truth.batch_shape)), (grid.size, *truth.batch_shape))
+    for _ in range(5):
+        low, high = _quantile_each(truth, p), _quantile_each(truth, p + coverage)
+        with np.errstate(invalid="ignore"):
+            width = np.nan_to_num(high - low, nan=np.inf)
+        best = width.argmin(0)
+        before = np.take_along_axis(p, np.maximum(best - 1, 0)[None], 0)[0]
+        after = np.take_along_axis(p, np.minimum(best + 1, len(p) - 1)[None], 0)[0]
+        result = tuple(np.take_along_axis(a, best[None], 0)[0] for a in (width, low, high))
+        steps = np.linspace(0.0, 1.0, 21).reshape(-1, *(1,) * best.ndim)
+        p = before + steps * (after - before)
+    return result
+
+
+def crps(truth, y):
+    """∫ (F(x) - 1{x >= y})² dx by composite Gauss-Legendre quadrature: y (*lead, *batch) -> (*lead, *batch)."""
+    y = _f64(y)
+    batch = truth.batch_shape
+    lead = y.shape[: y.ndim - len(batch)]
+    points = np.moveaxis(np.broadcast_to(y, (*lead, *batch)).reshape(-1, *batch), 0, -1)
+    edges = np.sort(np.concatenate([truth.edges(), np.clip(points, *truth.support)], axis=-1), axis=-1)
+    x, weight = gauss_legendre(edges, 20)
+    x = np.moveaxis(x, (-2, -1), (0, 1))
+    weight = np.moveaxis(weight, (-2, -1), (0, 1))
+    below = (weight * truth.cdf(x) ** 2).sum(1)
+    above = (weight * truth.sf(x) ** 2).sum(1)
+    left, right = np.moveaxis(edges[..., :-1], -1, 0), np.moveaxis(edges[..., 1:], -1, 0)
+    point = np.moveaxis(points, -1, 0)[:, None]
+    total = (below * (right <= point)).sum(1) + (above * (left >= point)).sum(1)
+    # A target outside the support (LogNormal, y < 0) pays its distance to it.
+    outside = np.maximum(truth.support[0] - point[:, 0], 0.0) + np.maximum(point[:, 0] - truth.support[1], 0.0)
+    return (total + np.nan_to_num(outside)).reshape((*lead, *batch))
+
+
+def best_log_density(truth):
+    """The highest log density found by a dense (D = 1) or many-start (D > 1) search: (*batch,)."""
+    if truth.discrete:
+        outcomes = truth.outcomes()
+        expanded = outcomes.reshape(len(outcomes), *(1,) * len(truth.batch_shape), -1)
+        return truth.log_prob(expanded).max(0)
+    if truth.event_size == 1:
+        return _best_log_density_1d(truth)
+    return _best_log_density_nd(truth)
+
+
+def _best_log_density_1d(truth):
+    modes = np.moveaxis(truth.component_modes()[..., 0], -1, 0)
+    edges = np.sort(truth.edges(), axis=-1)
+    nodes = np.moveaxis(gauss_legendre(edges, 6)[0].reshape(*edges.shape[:-1], -1), -1, 0)
+    x = np.sort(np.concatenate([nodes, modes]), axis=0)
+    best = None
+    for _ in range(12):
+        value = truth.log_density(x)
+        value = np.where(np.isnan(value), -np.inf, value)
+        index = value.argmax(0)
+        top = np.take_along_axis(value, index[None], 0)[0]
+        best = top if best is None else np.maximum(best, top)
+        before = np.take_along_axis(x, np.maximum(index - 1, 0)[None], 0)[0]
+        after = np.take_along_axis(x, np.minimum(index + 1, len(x) - 1)[None], 0)[0]
+        steps = np.linspace(0.0, 1.0, 33).reshape(-1, *(1,) * index.ndim)
+        x = before + steps * (after - before)
+    return best
+
+
+def _best_log_density_nd(truth):
+    starts, widths = truth.component_modes(), truth.component_widths()
+    count, size = starts.shape[-2:]
+    flat_starts = starts.reshape(-1, count, size)
+    flat_widths = np.broadcast_to(widths, starts.shape).reshape(-1, count, size)
+    best = np.full(len(flat_starts), -np.inf)
+    for row, index in enumerate(np.ndindex(*truth.batch_shape)):
+        element = at(truth, index)
+        for start, width in zip(flat_starts[row], flat_widths[row], strict=True):
+            simplex = start + np.concatenate([np.zeros((1, size)), np.diag(0.3 * width)])
+            options = {"initial_simplex": simplex, "xatol": 1e-9, "fatol": 1e-10, "maxiter": 600}
+            found = optimize.minimize(lambda v, e=element: -e.log_prob(v), start, method="Nelder-Mead", options=options)
+            best[row] = max(best[row], -found.fun, float(element.log_prob(start)))
+    return best.reshape(truth.batch_shape)
+
+
+def at(truth, index):
+    """The truth of one batch element."""
+    if isinstance(truth, Mixture):
+        return Mixture(truth.log_weights[index], [at(c, index) for c in truth.components])
+    if isinstance(truth, Independent):
+        return Independent(truth.kind, **{name: value[index] for name, value in truth.fields.items()})
+    if isinstance(truth, Gaussian):
+        return Gaussian(truth.loc[index], truth._covariance[index])
+    if isinstance(truth, Joint):
+        return Joint({name: at(part, index) for name, part in truth.parts.items()})
+    return type(truth)(truth.logits[index])
+
+
+def blend(truths, weights=None):
+    """The exact mixture of mixtures."""
+    weights = np.ones(len(truths)) / len(truths) if weights is None else _f64(weights) / np.sum(weights)
+    with np.errstate(divide="ignore"):
+        logits = np.concatenate([t.log_weights + np.log(w) for t, w in zip(truths, weights, strict=True)], axis=-1)
+    return Mixture(logits, [c for t in truths for c in t.components])
+
+
+def energy_score(truth, y, count=50_000, seed=0):
+    """E|X - y| - E|X - X'| / 2 by Monte Carlo, and its standard error; exact for discrete truths.
+
+    `y` (*lead, *batch, D) -> two arrays (*lead, *batch).
+    """
+    y = _f64(y)
+    if truth.discrete:
+        outcomes = truth.outcomes()
+        expanded = outcomes.reshape(len(outcomes), *(1,) * len(truth.batch_shape), -1)
+        p = truth.prob(expanded)
+        lead = y.ndim - 1 - len(truth.batch_shape)
+        grown = expanded.reshape(len(outcomes), *(1,) * lead, *expanded.shape[1:])
+        near = (p.reshape(len(p), *(1,) * lead, *p.shape[1:]) * np.linalg.norm(grown - y, axis=-1)).sum(0)
+        distances = np.linalg.norm(outcomes[:, None] - outcomes[None], axis=-1)
+        return near - 0.5 * np.einsum("i...,ij,j...->...", p, distances, p), np.zeros(near.shape)
+    rng = np.random.default_rng(seed)
+    x, other = truth.sample(rng, count), truth.sample(rng, count)
+    spread = 0.5 * np.linalg.norm(x - other, axis=-1)
+    y = np.broadcast_to(y, np.broadcast_shapes(y.shape, (*truth.batch_shape, truth.event_size)))
+    lead = y.shape[: y.ndim - 1 - len(truth.batch_shape)]
+    rows = y.reshape(-1, *truth.batch_shape, truth.event_size)
+    # x serves both terms: its two roles are correlated, and the difference of the pairs carries the right error.
+    terms = [np.linalg.norm(x - row, axis=-1) - spread for row in rows]
+    score = np.stack([t.mean(0) for t in terms]).reshape(*lead, *truth.batch_shape)
+    error = np.stack([t.std(0) / np.sqrt(count) for t in terms]).reshape(*lead, *truth.batch_shape)
+    return score, error
