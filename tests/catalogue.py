@@ -296,7 +296,7 @@ def _entries():
     yield "Laplace D=3", node("Laplace", loc=loc3, scale=scale3)
     yield "Logistic D=3", node("Logistic", loc=loc3, scale=scale3)
     yield "StudentT D=3", node("StudentT", loc=loc3, scale=scale3, df=DF + 2 * flat3)
-    yield "LogNormal D=3", node("LogNormal", loc=log_loc3, scale=LOG_SCALE * np.float32([1.0, 0.1, 0.5]))
+    yield "LogNormal D=3", node("LogNormal", loc=log_loc3, scale=LOG_SCALE * np.float32([1.0, 10.0, 1.0]).clip(None, 2.0 / LOG_SCALE))
     yield "VonMises D=3", node("VonMises", loc=angle3, concentration=CONCENTRATION * flat3)
     yield "MultivariateNormal D=3", node("MultivariateNormal", loc=loc3, scale_tril=_tril(scale3, 3, rng))
     factor = (0.7 * SCALE[..., None] * rng.uniform(-1, 1, (2, 3, 3, 2))).astype(np.float32)

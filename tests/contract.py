@@ -217,11 +217,10 @@ def check_hdi(entry):
 
 
 def check_crps(entry):
-    y = entry.points()
-    assert_close(built(entry.name).crps(y), ref.crps(entry.truth, y[..., 0]), "crps")
-    if not entry.circular:
-        y = entry.tails()
-        assert_close(built(entry.name).crps(y), ref.crps(entry.truth, y[..., 0]), "crps in the tails")
+    for y in (entry.points(), entry.tails()):
+        # In the unit of the data: no finer than the spacing of float32 at the target.
+        slack = 2 * np.spacing(np.abs(y[..., 0])).astype(np.float64)
+        assert_close(built(entry.name).crps(y), ref.crps(entry.truth, y[..., 0]), "crps", slack=slack)
 
 
 def _tame(exact):
@@ -257,7 +256,7 @@ def check_energy_score(entry):
 
 # ---- draws ---------------------------------------------------------------------------------------------------------
 
-DRAWS = 8192
+DRAWS = 4096
 
 
 def check_sample(entry):
@@ -378,25 +377,32 @@ def check_condition(entry):
     for known in subsets(entry.event_size):
         free = [d for d in range(entry.event_size) if d not in known]
         evidence = exact.marginal(known)
-        for row in (0, -1):
+
+        def log_conditional(y, evidence=evidence, known=known):
+            return exact.log_prob(y) - evidence.log_prob(y[..., list(known)])
+
+        for row in (0, -1, None):
             y = points.copy()
-            y[..., list(known)] = points[row][..., list(known)]
-            # Given in descending order: the free axes ascend all the same.
-            conditional = ours.condition({d: y[0][..., d] for d in reversed(known)})
-            assert conditional.event_size == len(free) and conditional.batch_shape == (2, 3)
-            expected = exact.log_prob(y) - evidence.log_prob(y[..., list(known)])
-            assert_close(conditional.log_prob(y[..., free]), expected, f"condition on {known}")
-        scalar = ours.condition({d: float(points[0, 0, 0, d]) for d in known})
-        y = points.copy()
-        y[..., list(known)] = points[0, 0, 0][list(known)]
-        expected = exact.log_prob(y) - evidence.log_prob(y[..., list(known)])
-        # One number for a whole batch is absurd for most of it: where the evidence is far out in the tails, the
-        # float32 evidence itself is only good to its own last places.
-        slack = 8 * EPS * np.abs(evidence.log_prob(y[..., list(known)]))
-        finite = np.isfinite(expected)
-        ours_scalar = to_numpy(scalar.log_prob(y[..., free]))
-        assert ours_scalar.shape == expected.shape and not np.isnan(ours_scalar).any()
-        assert_close(np.where(finite, ours_scalar, 0), np.where(finite, expected, 0), f"condition on scalars {known}", slack=np.where(finite, slack, 0))
+            if row is None:  # one number for the whole batch
+                y[..., list(known)] = points[0, 0, 0, list(known)]
+                given = {d: float(points[0, 0, 0, d]) for d in known}
+            else:
+                y[..., list(known)] = points[row][..., list(known)]
+                # Given in descending order: the free axes ascend all the same.
+                given = {d: y[0][..., d] for d in reversed(known)}
+            conditional = ours.condition(given)
+            assert conditional.event_size == len(free) and tuple(conditional.batch_shape) == (2, 3)
+            expected = log_conditional(y)
+            slack = 0.0
+            if not entry.discrete:
+                # The conditional has a float32 location: it is as good as if the targets had moved by two spacings;
+                # and the evidence, far out, is good to its own last places.
+                for d in range(entry.event_size):
+                    moved = y.astype(np.float64)
+                    moved[..., d] += 2 * np.spacing(np.abs(y[..., d]))
+                    slack = slack + np.abs(log_conditional(moved) - expected)
+                slack = np.where(np.isfinite(slack), slack, 0.0) + 8 * EPS * np.abs(evidence.log_prob(y[..., list(known)]))
+            assert_close(conditional.log_prob(y[..., free]), expected, f"condition on {known}, row {row}", slack=slack)
 
 
 def check_with_temperature(entry):
@@ -430,7 +436,8 @@ def check_blend(entry):
 def check_indexing(entry):
     ours = built(entry.name)
     y = entry.points()
-    for index in ((0,), (1, 2), (slice(None), 1), (Ellipsis, 0), (slice(None, 1),)):
+    every = ((1, 2), (0,), (slice(None), 1), (Ellipsis, 0), (slice(None, 1),))
+    for index in every if entry.name in ALL_SHAPES else every[:1]:
         resolved = (slice(None), *index[1:]) if Ellipsis in index else index
         part = ours[index if len(index) > 1 else index[0]]
         expected = truth(entry.tree.at(resolved))
@@ -537,6 +544,7 @@ def gradient_of(method):
 # ---- the contract beside the mathematics ---------------------------------------------------------------------------
 
 
+# On JAX every shape of a compiled method costs seconds: these entries try all of them, the others the essential ones.
 ALL_SHAPES = ("Normal D=1", "Mixture[Normal] D=1", "Mixture[VonMises] D=1", "Categorical", "Joint[Mixture, Bernoulli]")
 
 
@@ -545,24 +553,24 @@ def check_shapes(entry):
     y = entry.points()
     whole = to_numpy(built(entry.name).log_prob(y))
     size = entry.event_size
-    # On JAX every shape of a compiled method costs seconds: a few entries try them all, the others one a batch.
-    tried = {(3,): [(2, 4)], (): [()]} if entry.name not in ALL_SHAPES else dict.fromkeys([(3,), ()], [(), (5,), (2, 4), 3])
-    for batch, index in (((3,), (0,)), ((), (1, 2))):
+    thorough = entry.name in ALL_SHAPES
+    for batch, index in (((3,), (0,)), ((), (1, 2))) if thorough else (((), (1, 2)),):
         ours = built(entry.name, batch)
         assert tuple(ours.batch_shape) == batch and ours.event_size == size
         assert ours.dtype == "float32"
         rows = {n: v[(slice(None), *index)] for n, v in y.items()} if entry.is_joint else y[(slice(None), *index)]
-        log_prob = to_numpy(ours.log_prob(rows))
-        assert_close(log_prob, whole[(slice(None), *index)], f"log_prob with batch {batch}")
         first = {n: v[0] for n, v in rows.items()} if entry.is_joint else rows[0]
-        assert_close(ours.log_prob(first), log_prob[0], "one target a batch element")
-        for sample_shape in tried[batch]:
+        assert_close(ours.log_prob(first), whole[(0, *index)], "one target a batch element")
+        for sample_shape in ((), (5,), (2, 4), 3) if thorough else ((2, 4),):
             lead = sample_shape if isinstance(sample_shape, tuple) else (sample_shape,)
             draw = to_numpy(ours.sample(sample_shape, seed=0))
             if entry.is_joint:
                 assert {n: d.shape for n, d in draw.items()} == {n: (*lead, *batch, p.event_size) for n, p in entry.truth.parts.items()}
             else:
                 assert draw.shape == (*lead, *batch, size)
+        if not thorough:
+            continue
+        assert_close(ours.log_prob(rows), whole[(slice(None), *index)], f"log_prob with batch {batch}")
         if entry.is_mixture:
             assert to_numpy(ours.responsibilities(rows)).shape == (16, *batch, 3)
             assert to_numpy(ours.weights).shape == (*batch, 3) and ours.num_components == 3
@@ -570,10 +578,8 @@ def check_shapes(entry):
             assert to_numpy(ours.mean()).shape == to_numpy(ours.variance()).shape == (*batch, size)
             assert to_numpy(ours.covariance()).shape == (*batch, size, size)
         if entry.is_line:
-            for method in ("prob", "cdf", "log_cdf", "log_survival"):
+            for method in ("prob", "cdf", "log_cdf", "log_survival", "crps"):
                 assert to_numpy(getattr(ours, method)(rows)).shape == (16, *batch), method
-        if entry.is_line and entry.name in ALL_SHAPES:
-            assert to_numpy(ours.crps(rows)).shape == (16, *batch)
             assert to_numpy(ours.mode()).shape == (*batch, size)
             for q in (0.3, np.float32([[0.1, 0.5, 0.9]] * 2)):
                 assert to_numpy(ours.quantile(q)).shape == (*np.shape(q), *batch, 1)
@@ -624,10 +630,8 @@ def check_traced(entry):
         rebuilt = jax.tree_util.tree_unflatten(structure, leaves)
         assert type(rebuilt) is type(ours) and rebuilt.batch_shape == ours.batch_shape
         jax.tree_util.tree_unflatten(structure, [object()] * len(leaves))  # no checks on the way
-        jax.eval_shape(lambda d: d.sample((3,), seed=jax.random.key(0)), ours)
-        drawn = jax.jit(lambda d, k: d.sample((3,), seed=k))
-        one, two = (_flat(drawn(ours, jax.random.key(k))) for k in (0, 0))
-        np.testing.assert_array_equal(one, two)
+        shape = jax.eval_shape(lambda d, k: d.sample((4,), seed=k), ours, jax.random.key(0))
+        assert all(leaf.shape[:3] == (4, 2, 3) for leaf in jax.tree_util.tree_leaves(shape))
         mapped = jax.vmap(lambda d: d.log_prob(origin(entry)))
         assert jax.eval_shape(mapped, ours).shape == (2, 3)
         return
@@ -765,7 +769,7 @@ def documented_error(entry, method):
     if entry.is_joint and name in ON_THE_LINE | {"energy_score", "covariance", "marginal", "condition", "responsibilities"}:
         return name
     if entry.is_joint and name == "blend":
-        return "blend|Joint"
+        return name
     if entry.is_joint and name in ("mean", "variance") and any(isinstance(p, ref.Categorical) for p in entry.truth.parts.values()):
         return name
     if entry.is_joint:

@@ -166,7 +166,8 @@ class StudentTCoordinate:
     @staticmethod
     def variance(loc, scale, df):
         finite = scale**2 * df / np.where(df > 2, df - 2, 1.0) + 0.0 * loc
-        return np.where(df > 2, finite, np.where(df > 1, np.inf, np.nan))
+        # About any point, even where there is no mean: E(y - c)² is infinite for all df up to 2.
+        return np.where(df > 2, finite, np.inf)
 
     @staticmethod
     def mode(loc, scale, df):
@@ -403,7 +404,8 @@ class Independent(Truth):
 
     def covariance(self):
         # `where`, because an infinite variance times the zero off the diagonal is NaN.
-        return np.where(np.eye(self.event_size) > 0, self.variance()[..., None], 0.0)
+        zero = 0.0 * self.mean()
+        return np.where(np.eye(self.event_size) > 0, self.variance()[..., None], zero[..., None] + zero[..., None, :])
 
     def component_modes(self):
         return self.coordinate.mode(**self.fields)[..., None, :]
@@ -623,7 +625,9 @@ class Mixture(Truth):
         within = np.concatenate([c.covariance() for c in self.components], axis=-3)
         offset = self._component_means() - self.mean()[..., None, :]
         with np.errstate(invalid="ignore"):
-            return (weights * (within + offset[..., :, None] * offset[..., None, :])).sum(-3)
+            result = (weights * (within + offset[..., :, None] * offset[..., None, :])).sum(-3)
+        endless = np.isinf(within).any(-3) & (np.eye(self.event_size) > 0)
+        return np.where(endless, np.inf, result)
 
     def component_modes(self):
         return np.concatenate([c.component_modes()[..., 0, :] for c in self.components], axis=-2)
