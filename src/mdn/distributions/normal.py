@@ -86,7 +86,8 @@ def folded_normal_mean(difference, scale):
     r"""$E|X|$ for $X \sim N(\text{difference}, \text{scale}^2)$: $d\,(2\Phi(d/s) - 1) + 2 s\,\varphi(d/s)$.
 
     Reference:
-        Grimit et al. (2006), The continuous ranked probability score for circular variables, with the mixture of normals.
+        Grimit et al. (2006), The continuous ranked probability score for circular variables and its application to
+        mesoscale forecast ensemble verification.
     """
     z = numerics.finite_z(difference / scale)
     return difference * ops.erf(z * math.sqrt(0.5)) + 2.0 * scale * ops.exp(special.log_normal_density(z))
