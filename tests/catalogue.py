@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
+
 import references as ref
 
 
@@ -150,7 +151,9 @@ def spots(tree, z):
     elif tree.kind == "VonMises":
         where = ref.wrap(fields["loc"] + z / np.sqrt(np.maximum(fields["concentration"], 0.1))) * 0.999
     elif tree.kind == "MultivariateNormal":
-        where = fields["loc"] + z * np.sqrt((fields["scale_tril"] ** 2).sum(-1)) * np.cos(np.arange(fields["loc"].shape[-1]))
+        where = fields["loc"] + z * np.sqrt((fields["scale_tril"] ** 2).sum(-1)) * np.cos(
+            np.arange(fields["loc"].shape[-1])
+        )
     else:
         where = fields["loc"] + z * fields["scale"] * np.cos(np.arange(fields["loc"].shape[-1]))
     return where[..., None, :]
@@ -250,12 +253,16 @@ CONCENTRATION = _columns([1.0], [0.01], [500.0], [30.0], [4.0], [120.0])
 
 # Three components, (2, 3, K, 1): overlapping, far apart, scales from 1e-3 to 1e3, one all but dead, one on top of
 # another, nested.
-MIX_LOGITS = _columns([0, 0, 0], [0.3, -0.5, 1.0], [0.2, 0.1, -0.4], [0.0, 1.0, -20.0], [1.0, 2.0, 0.5], [-3.0, 0.2, 2.0])
+MIX_LOGITS = _columns(
+    [0, 0, 0], [0.3, -0.5, 1.0], [0.2, 0.1, -0.4], [0.0, 1.0, -20.0], [1.0, 2.0, 0.5], [-3.0, 0.2, 2.0]
+)
 MIX_LOC = _columns([0, 0.5, 1], [-50, 0, 60], [0, 0.1, -5], [-1, 2, 30], [1, 1, 1], [0.3, 0.3, 0.3])[..., None]
 MIX_SCALE = _columns([1, 0.8, 1.2], [0.1, 1, 2], [1e-3, 1, 1e3], [0.5, 0.4, 2], [2, 2, 2], [0.01, 0.1, 10])[..., None]
 MIX_DF = _columns([200, 3, 2.2], [5, 1.5, 40], [2.5, 8, 200], [3, 10, 0.7], [4, 4, 4], [30, 3, 2.6])[..., None]
 MIX_LOG_LOC = _columns([0, 0.5, 1], [-5, 0, 3], [0, 0.1, -2], [-1, 1, 4], [1, 1, 1], [0.3, 0.3, 0.3])[..., None]
-MIX_LOG_SCALE = _columns([0.5, 0.4, 0.6], [0.1, 0.5, 0.2], [1e-3, 1, 1.8], [0.5, 0.4, 1], [0.7] * 3, [0.01, 0.1, 1.5])[..., None]
+MIX_LOG_SCALE = _columns([0.5, 0.4, 0.6], [0.1, 0.5, 0.2], [1e-3, 1, 1.8], [0.5, 0.4, 1], [0.7] * 3, [0.01, 0.1, 1.5])[
+    ..., None
+]
 MIX_ANGLE = _columns([0, 0.5, 1], [-2.5, 0, 2.8], [0, 0.1, -3.1], [-1, 2, 3.1], [1, 1, 1], [3.1, -3.1, 3.0])[..., None]
 MIX_CONCENTRATION = _columns([1, 2, 0.8], [90, 5, 500], [500, 4, 0.01], [6, 9, 2], [3, 3, 3], [500, 20, 0.3])[..., None]
 
@@ -296,14 +303,26 @@ def _entries():
     yield "Laplace D=3", node("Laplace", loc=loc3, scale=scale3)
     yield "Logistic D=3", node("Logistic", loc=loc3, scale=scale3)
     yield "StudentT D=3", node("StudentT", loc=loc3, scale=scale3, df=DF + 2 * flat3)
-    yield "LogNormal D=3", node("LogNormal", loc=log_loc3, scale=LOG_SCALE * np.float32([1.0, 10.0, 1.0]).clip(None, 2.0 / LOG_SCALE))
+    yield (
+        "LogNormal D=3",
+        node("LogNormal", loc=log_loc3, scale=LOG_SCALE * np.float32([1.0, 10.0, 1.0]).clip(None, 2.0 / LOG_SCALE)),
+    )
     yield "VonMises D=3", node("VonMises", loc=angle3, concentration=CONCENTRATION * flat3)
     yield "MultivariateNormal D=3", node("MultivariateNormal", loc=loc3, scale_tril=_tril(scale3, 3, rng))
     factor = (0.7 * SCALE[..., None] * rng.uniform(-1, 1, (2, 3, 3, 2))).astype(np.float32)
     yield "LowRankNormal D=3", node("LowRankNormal", loc=loc3, scale=scale3, factor=factor)
 
-    yield "Categorical", node("Categorical", logits=[[[0, 1, -2, 0.5], [3, 3, 3, 3], [-8, 5, 0, 0]], [[1, 2, 3, 4], [0, 0, 20, 0], [-0.5, 0.1, 0.2, 1]]])
-    yield "Bernoulli D=3", node("Bernoulli", logits=[[[0, 1, -2], [3, -3, 0.1], [-8, 5, 0]], [[1, 2, -3], [0, 20, -20], [0.5, 0.1, -1]]])
+    yield (
+        "Categorical",
+        node(
+            "Categorical",
+            logits=[[[0, 1, -2, 0.5], [3, 3, 3, 3], [-8, 5, 0, 0]], [[1, 2, 3, 4], [0, 0, 20, 0], [-0.5, 0.1, 0.2, 1]]],
+        ),
+    )
+    yield (
+        "Bernoulli D=3",
+        node("Bernoulli", logits=[[[0, 1, -2], [3, -3, 0.1], [-8, 5, 0]], [[1, 2, -3], [0, 20, -20], [0.5, 0.1, -1]]]),
+    )
 
     for kind, fields in {
         "Normal": dict(loc=MIX_LOC, scale=MIX_SCALE),
@@ -334,7 +353,10 @@ def _entries():
 
     loc_full = _wide(MIX_LOC, shift=0.3, size=3)
     tril_full = _tril(_wide(MIX_SCALE, factor=0.5, size=3), 3, rng)
-    yield "Mixture[MultivariateNormal] D=3", mixture(MIX_LOGITS, node("MultivariateNormal", loc=loc_full, scale_tril=tril_full))
+    yield (
+        "Mixture[MultivariateNormal] D=3",
+        mixture(MIX_LOGITS, node("MultivariateNormal", loc=loc_full, scale_tril=tril_full)),
+    )
 
     logits = rng.normal(size=(2, 3, 3, 4)) * 3
     yield "Mixture[Categorical]", mixture(MIX_LOGITS, node("Categorical", logits=logits))
@@ -358,7 +380,7 @@ def _mixed(loc, scale, df):
 ENTRIES = {name: Entry(name, tree) for name, tree in _entries()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def built(name, batch_shape=(2, 3)):
     """The distribution of an entry, built once a session."""
     return build(ENTRIES[name].variants()[batch_shape])

@@ -17,6 +17,7 @@ def pytest_terminal_summary(terminalreporter):
         return
     # The order of the definitions, whichever worker came first; imported only now, after the backend is chosen.
     import keras
+
     from catalogue import ENTRIES
     from contract import CHECKS
 

@@ -12,12 +12,12 @@ import itertools
 import keras
 import numpy as np
 import pytest
-import references as ref
-from catalogue import Node, build, built, truth
-from gradients import finite_differences, value_and_gradients
 from scipy import stats
 
 import mdn
+import references as ref
+from catalogue import Node, build, built, truth
+from gradients import finite_differences, value_and_gradients
 
 EPS = float(np.finfo(np.float32).eps)
 VALUE = 1e-5
@@ -70,7 +70,9 @@ def check_log_prob(entry):
         assert_close(ours.log_prob(tails), entry.truth.log_prob(tails), "log_prob in the tails")
     if entry.circular:
         turned = (y + np.float32(2 * np.pi)).astype(np.float32)
-        assert_close(ours.log_prob(turned), entry.truth.log_prob(turned), "log_prob one turn further", slack=_turn_slack(entry))
+        assert_close(
+            ours.log_prob(turned), entry.truth.log_prob(turned), "log_prob one turn further", slack=_turn_slack(entry)
+        )
 
 
 def _turn_slack(entry):
@@ -130,7 +132,9 @@ def _assert_mode(exact, point, label):
     missing = best - reached
     worst = np.unravel_index(missing.argmax(), missing.shape)
     bound = VALUE * (1.0 + np.abs(best))
-    assert (missing <= bound).all(), f"{label}: at {worst} log density {reached[worst]!r} of {best[worst]!r}, point {point[worst]!r}"
+    assert (missing <= bound).all(), (
+        f"{label}: at {worst} log density {reached[worst]!r} of {best[worst]!r}, point {point[worst]!r}"
+    )
 
 
 # ---- one dimension -------------------------------------------------------------------------------------------------
@@ -148,7 +152,9 @@ def check_log_cdf(entry):
 
 def check_log_survival(entry):
     for y in (entry.points(), entry.tails()):
-        assert_close(built(entry.name).log_survival(y), entry.truth.log_sf(y[..., 0].astype(np.float64)), "log_survival")
+        assert_close(
+            built(entry.name).log_survival(y), entry.truth.log_sf(y[..., 0].astype(np.float64)), "log_survival"
+        )
 
 
 PROBABILITIES = np.float32([1e-6, 1e-3, 0.05, 0.5, 0.95, 0.999, 1 - 1e-6])
@@ -310,7 +316,10 @@ def _assert_draws(exact, draws, again, other):
         blur = np.sqrt(DRAWS) * (line.cdf(x + np.spacing(np.float32(np.abs(x)))) - cdf).max(0)
         assert (distance < 2.9 + blur).all(), f"axis {d}: Kolmogorov-Smirnov distance {distance.max():.2f}"
         ranks = [stats.rankdata(a[..., d], axis=0) for a in (draws, other)]
-        correlation = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(*(np.moveaxis(r.reshape(DRAWS, -1), -1, 0) for r in ranks), strict=True)]
+        correlation = [
+            np.corrcoef(a.ravel(), b.ravel())[0, 1]
+            for a, b in zip(*(np.moveaxis(r.reshape(DRAWS, -1), -1, 0) for r in ranks), strict=True)
+        ]
         assert np.abs(correlation).max() < 6 / np.sqrt(DRAWS), "two seeds give correlated draws"
         lagged = np.abs([np.corrcoef(c[1:], c[:-1])[0, 1] for c in ranks[0].reshape(DRAWS, -1).T])
         assert lagged.max() < 6 / np.sqrt(DRAWS), "consecutive draws are correlated"
@@ -404,7 +413,9 @@ def check_condition(entry):
                     moved = y.astype(np.float64)
                     moved[..., d] += 2 * np.spacing(np.abs(y[..., d]))
                     slack = slack + np.abs(log_conditional(moved) - expected)
-                slack = np.where(np.isfinite(slack), slack, 0.0) + 8 * EPS * np.abs(evidence.log_prob(y[..., list(known)]))
+                slack = np.where(np.isfinite(slack), slack, 0.0) + 8 * EPS * np.abs(
+                    evidence.log_prob(y[..., list(known)])
+                )
             assert_close(conditional.log_prob(y[..., free]), expected, f"condition on {known}, row {row}", slack=slack)
 
 
@@ -444,7 +455,9 @@ def check_indexing(entry):
         resolved = (slice(None), *index[1:]) if Ellipsis in index else index
         part = ours[index if len(index) > 1 else index[0]]
         expected = truth(entry.tree.at(resolved))
-        at_index = {n: v[(slice(None), *resolved)] for n, v in y.items()} if entry.is_joint else y[(slice(None), *resolved)]
+        at_index = (
+            {n: v[(slice(None), *resolved)] for n, v in y.items()} if entry.is_joint else y[(slice(None), *resolved)]
+        )
         assert tuple(part.batch_shape) == tuple(expected.batch_shape), f"[{index}]: batch {part.batch_shape}"
         assert_close(part.log_prob(at_index), expected.log_prob(at_index), f"[{index}].log_prob")
 
@@ -485,7 +498,11 @@ def check_gradient(entry, method, y):
     names = [name for name, _ in tree.leaves()]
     count = len(y) if not isinstance(y, dict) else len(next(iter(y.values())))
     tiled = [array for _, array in tree.tiled(count).leaves()]
-    tensor_y = {n: keras.ops.convert_to_tensor(v) for n, v in y.items()} if isinstance(y, dict) else keras.ops.convert_to_tensor(y)
+    tensor_y = (
+        {n: keras.ops.convert_to_tensor(v) for n, v in y.items()}
+        if isinstance(y, dict)
+        else keras.ops.convert_to_tensor(y)
+    )
 
     def ours(tensors):
         distribution = build(tree.with_leaves(tensors))
@@ -568,7 +585,9 @@ def check_shapes(entry):
             lead = sample_shape if isinstance(sample_shape, tuple) else (sample_shape,)
             draw = to_numpy(ours.sample(sample_shape, seed=0))
             if entry.is_joint:
-                assert {n: d.shape for n, d in draw.items()} == {n: (*lead, *batch, p.event_size) for n, p in entry.truth.parts.items()}
+                assert {n: d.shape for n, d in draw.items()} == {
+                    n: (*lead, *batch, p.event_size) for n, p in entry.truth.parts.items()
+                }
             else:
                 assert draw.shape == (*lead, *batch, size)
         if not thorough:
@@ -677,7 +696,9 @@ def spec_of(tree):
     if tree.kind == "Mixture":
         counts = [next(iter(child.fields.values())).shape[2] for child in tree.children]
         specs = [spec_of(child) for child in tree.children]
-        return mdn.MixtureSpec(specs[0], counts[0]) if len(specs) == 1 else mdn.MixtureSpec(specs, num_components=counts)
+        return (
+            mdn.MixtureSpec(specs[0], counts[0]) if len(specs) == 1 else mdn.MixtureSpec(specs, num_components=counts)
+        )
     if tree.kind in ("Categorical", "Bernoulli"):
         return getattr(mdn, f"{tree.kind}Spec")(tree.fields["logits"].shape[-1])
     size = tree.fields["loc"].shape[-1]
@@ -770,11 +791,21 @@ ON_THE_LINE = {"cdf", "log_cdf", "log_survival", "quantile", "interval", "hdi", 
 def documented_error(entry, method):
     """What the ValueError says where the method has no meaning for the family; None where it has one."""
     name = method.removeprefix("∇")
-    if entry.is_joint and name in ON_THE_LINE | {"energy_score", "covariance", "marginal", "condition", "responsibilities"}:
+    if entry.is_joint and name in ON_THE_LINE | {
+        "energy_score",
+        "covariance",
+        "marginal",
+        "condition",
+        "responsibilities",
+    }:
         return name
     if entry.is_joint and name == "blend":
         return name
-    if entry.is_joint and name in ("mean", "variance") and any(isinstance(p, ref.Categorical) for p in entry.truth.parts.values()):
+    if (
+        entry.is_joint
+        and name in ("mean", "variance")
+        and any(isinstance(p, ref.Categorical) for p in entry.truth.parts.values())
+    ):
         return name
     if entry.is_joint:
         return None

@@ -13,8 +13,12 @@ def value_and_gradients(function, arrays):
         A float and a list of arrays of the shapes of `arrays`; a tensor that plays no part has gradient 0.
     """
     arrays = [np.asarray(array, np.float32) for array in arrays]
-    value, gradients = {"jax": _jax, "torch": _torch, "tensorflow": _tensorflow}[keras.backend.backend()](function, arrays)
-    return float(value), [np.zeros_like(a) if g is None else np.asarray(g) for a, g in zip(arrays, gradients, strict=True)]
+    value, gradients = {"jax": _jax, "torch": _torch, "tensorflow": _tensorflow}[keras.backend.backend()](
+        function, arrays
+    )
+    return float(value), [
+        np.zeros_like(a) if g is None else np.asarray(g) for a, g in zip(arrays, gradients, strict=True)
+    ]
 
 
 def _jax(function, arrays):

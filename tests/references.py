@@ -293,9 +293,14 @@ class VonMisesCoordinate:
         steps = np.concatenate([-steps[::-1], steps[1:]])
         offsets = wrap(loc - centre)[..., None, None] + 2 * np.pi * np.array([-1.0, 0.0, 1.0])[:, None]
         edges = (offsets + width[..., None, None] * steps).reshape(*centre.shape, -1)
-        edges = np.sort(np.clip(np.concatenate([edges, edges[..., :1] * 0 - np.pi, edges[..., :1] * 0 + np.pi], -1), -np.pi, np.pi), -1)
+        edges = np.sort(
+            np.clip(np.concatenate([edges, edges[..., :1] * 0 - np.pi, edges[..., :1] * 0 + np.pi], -1), -np.pi, np.pi),
+            -1,
+        )
         t, weight = gauss_legendre(edges, 20)
-        mass = weight * np.exp(cls.log_pdf(centre[..., None, None] + t, loc[..., None, None], concentration[..., None, None]))
+        mass = weight * np.exp(
+            cls.log_pdf(centre[..., None, None] + t, loc[..., None, None], concentration[..., None, None])
+        )
         return (mass * t).sum((-1, -2)), (mass * t * t).sum((-1, -2))
 
     @classmethod

@@ -1,6 +1,7 @@
 """Every method of every family against the truth: the matrix that the test run prints at its end."""
 
 import pytest
+
 from catalogue import ENTRIES
 from contract import CHECKS, assert_documented_error, documented_error
 

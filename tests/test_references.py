@@ -3,8 +3,9 @@
 import mpmath
 import numpy as np
 import pytest
-import references as ref
 from scipy import integrate, stats
+
+import references as ref
 
 RNG = np.random.default_rng(20240)
 
@@ -42,7 +43,9 @@ def test_univariate_truths_agree_with_scipy(name):
         return
     np.testing.assert_allclose(truth.log_cdf(x), other.logcdf(x), rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(truth.log_sf(x), other.logsf(x), rtol=1e-7, atol=1e-12)
-    np.testing.assert_allclose(ref.quantile(truth, [1e-6, 0.05, 0.5, 0.999]), other.ppf([1e-6, 0.05, 0.5, 0.999]), rtol=1e-9)
+    np.testing.assert_allclose(
+        ref.quantile(truth, [1e-6, 0.05, 0.5, 0.999]), other.ppf([1e-6, 0.05, 0.5, 0.999]), rtol=1e-9
+    )
     if other.var() < np.inf:
         np.testing.assert_allclose(truth.mean()[0], other.mean(), rtol=1e-12)
         np.testing.assert_allclose(truth.variance()[0], other.var(), rtol=1e-12)
@@ -63,6 +66,7 @@ def test_tails_agree_with_mpmath():
         got = ref.NormalCoordinate.log_sf(z, 0.0, 1.0)
         assert got == pytest.approx(float(mpmath.log(mpmath.ncdf(-z))), rel=1e-12)
     for concentration, x in [(500.0, -2.5), (500.0, 0.3), (0.01, -3.0), (20.0, 3.0), (500.0, 1.1)]:
+
         def density(t, k=concentration):
             return mpmath.exp(k * mpmath.cos(t - 0.7)) / (2 * mpmath.pi * mpmath.besseli(0, k))
 

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 _PACKAGE = {"jax": "jax", "torch": "torch", "tensorflow": "tensorflow"}
-_WRITTEN_BY_KERAS = "tensorflow"  # Keras writes this into a fresh keras.json by itself: it says nothing of the user's will
+_WRITTEN_BY_KERAS = (
+    "tensorflow"  # Keras writes this into a fresh keras.json by itself: it says nothing of the user's will
+)
 
 
 def _installed(name: str) -> bool:

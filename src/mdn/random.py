@@ -74,7 +74,9 @@ def as_generator(seed) -> random.SeedGenerator:
         seed = python_random.getrandbits(63)  # follows keras.utils.set_random_seed
     if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
         # Neighbouring ints are hashed apart: PyTorch adds an int and a counter, so that 1 and 2 would share draws.
-        first, second = (int(word) % (2**31 - 1) for word in np.random.SeedSequence(int(seed) % 2**64).generate_state(2))
+        first, second = (
+            int(word) % (2**31 - 1) for word in np.random.SeedSequence(int(seed) % 2**64).generate_state(2)
+        )
         return _KeyStream(_key(first, second))
     if hasattr(seed, "shape"):
         return _KeyStream(seed)
@@ -94,5 +96,7 @@ def key_from(tensor):
 
     A SeedGenerator's state is frozen inside a compiled training step, which would give each step the same noise.
     """
-    bits = ops.cast(ops.mod(ops.sum(ops.abs(ops.sin(ops.stop_gradient(tensor) * 12.9898))) * 1e4, 1.0) * (2**24), "int32")
+    bits = ops.cast(
+        ops.mod(ops.sum(ops.abs(ops.sin(ops.stop_gradient(tensor) * 12.9898))) * 1e4, 1.0) * (2**24), "int32"
+    )
     return _key(bits, 1)

@@ -156,7 +156,9 @@ class Bernoulli(_Discrete):
 
     def _support(self):
         if self.event_size > _MOST_BITS:
-            raise ValueError(f"mode() of a mixture tries all outcomes, and 2^{self.event_size} are too many (at most 2^{_MOST_BITS}).")
+            raise ValueError(
+                f"mode() of a mixture tries all outcomes, and 2^{self.event_size} are too many (at most 2^{_MOST_BITS})."
+            )
         return np.array(list(itertools.product((0.0, 1.0), repeat=self.event_size)), self.dtype)
 
     def _tempered(self, temperature):

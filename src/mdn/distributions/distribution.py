@@ -261,7 +261,9 @@ class Distribution:
             Gneiting and Raftery (2007), section 4.3.
         """
         if num_samples < 2:
-            raise ValueError(f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came.")
+            raise ValueError(
+                f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came."
+            )
         self._require_scale("energy_score")
         return self._run("_energy_score", self._as_event(y), Stream(seed).key(), static=(int(num_samples),))
 
@@ -376,7 +378,11 @@ class Distribution:
     def _as_dims(self, dims) -> tuple[int, ...]:
         dims = (dims,) if isinstance(dims, int | np.integer) else tuple(dims)
         for dim in dims:
-            if not isinstance(dim, int | np.integer) or isinstance(dim, bool) or not -self.event_size <= dim < self.event_size:
+            if (
+                not isinstance(dim, int | np.integer)
+                or isinstance(dim, bool)
+                or not -self.event_size <= dim < self.event_size
+            ):
                 raise ValueError(
                     f"there is no coordinate {dim!r} in an event of size {self.event_size}: "
                     f"name ints from 0 to {self.event_size - 1}."
@@ -404,13 +410,19 @@ class Distribution:
         if self._discrete:
             raise self._meaningless(method)
         if self.event_size != 1:
-            raise ValueError(f"{method}() needs event_size=1, but this {type(self).__name__} has {self.event_size}. {instead}")
+            raise ValueError(
+                f"{method}() needs event_size=1, but this {type(self).__name__} has {self.event_size}. {instead}"
+            )
 
     def _meaningless(self, method: str) -> ValueError:
         return ValueError(f"{method}() has no meaning for {self._kind()}.")
 
     def _kind(self) -> str:
-        return f"{type(self).__name__}, whose outcomes are labels or bits without a scale" if self._discrete else type(self).__name__
+        return (
+            f"{type(self).__name__}, whose outcomes are labels or bits without a scale"
+            if self._discrete
+            else type(self).__name__
+        )
 
 
 @backend.compiled(static=("method", "static"))
@@ -447,8 +459,14 @@ def check_finite(family: str, **tensors) -> None:
     """Raises ValueError, naming the argument, where a concrete tensor is empty or holds NaN or inf."""
     for name, tensor in tensors.items():
         if 0 in tuple(tensor.shape):
-            raise ValueError(f"`{name}` of {family} is empty, its shape is {tuple(tensor.shape)}: at least one value is needed.")
-        numerics.check(lambda tensor=tensor: ops.isfinite(tensor), f"`{name}` of {family} must be finite, but NaN or inf came.", tensor)
+            raise ValueError(
+                f"`{name}` of {family} is empty, its shape is {tuple(tensor.shape)}: at least one value is needed."
+            )
+        numerics.check(
+            lambda tensor=tensor: ops.isfinite(tensor),
+            f"`{name}` of {family} must be finite, but NaN or inf came.",
+            tensor,
+        )
 
 
 def check_positive(family: str, **tensors) -> None:

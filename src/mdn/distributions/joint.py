@@ -51,7 +51,10 @@ class Joint(Distribution):
         return split_parts({name: part.event_size for name, part in self.parts.items()}, y)
 
     def _as_event(self, y):
-        return {name: part._as_event(value) for (name, part), value in zip(self.parts.items(), self.split(y).values(), strict=True)}
+        return {
+            name: part._as_event(value)
+            for (name, part), value in zip(self.parts.items(), self.split(y).values(), strict=True)
+        }
 
     def _log_prob(self, y):
         return sum(part._log_prob(y[name]) for name, part in self.parts.items())

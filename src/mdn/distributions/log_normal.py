@@ -112,5 +112,7 @@ class LogNormalSpec(ComponentSpec):
 
     def _natural(self, y):
         if np.any(y <= 0):
-            raise ValueError("targets of a LogNormal must be positive, but 0 or less came: shift them or use NormalSpec.")
+            raise ValueError(
+                "targets of a LogNormal must be positive, but 0 or less came: shift them or use NormalSpec."
+            )
         return np.log(y)

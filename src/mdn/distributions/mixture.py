@@ -58,7 +58,9 @@ class Mixture(Distribution):
             "the batches of `logits` and `components`", logits.shape[:-1], *(group.batch_shape[:-1] for group in groups)
         )
         groups = tuple(_expand(group, (*batch, count)) for group, count in zip(groups, counts, strict=True))
-        self._set(logits=ops.broadcast_to(logits, (*batch, sum(counts))), components=groups if len(groups) > 1 else groups[0])
+        self._set(
+            logits=ops.broadcast_to(logits, (*batch, sum(counts))), components=groups if len(groups) > 1 else groups[0]
+        )
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -291,8 +293,15 @@ def blend(mixtures, weights=None) -> Mixture:
                 f"{first.event_size}, {first.batch_shape} and {mix.event_size}, {mix.batch_shape} came."
             )
     shares = np.full(len(members), 1.0) if weights is None else np.asarray(weights, "float64")
-    if shares.shape != (len(members),) or not np.all(np.isfinite(shares)) or np.any(shares < 0.0) or shares.sum() == 0.0:
-        raise ValueError(f"`weights` of blend() must be {len(members)} numbers >= 0 with a positive sum, but {weights} came.")
+    if (
+        shares.shape != (len(members),)
+        or not np.all(np.isfinite(shares))
+        or np.any(shares < 0.0)
+        or shares.sum() == 0.0
+    ):
+        raise ValueError(
+            f"`weights` of blend() must be {len(members)} numbers >= 0 with a positive sum, but {weights} came."
+        )
     keep = [i for i in range(len(members)) if shares[i] > 0.0]
     log_shares = np.log(shares[keep] / shares.sum())
     logits = ops.concatenate(
@@ -330,7 +339,9 @@ def components_first(points):
 
 def _signature(group):
     """What two groups must share to stand in one array: the family and the shapes of the event's axes."""
-    shapes = (tuple(t.shape)[len(t.shape) - rank :] for t, rank in zip(group._tensors(), group._event_ranks(), strict=True))
+    shapes = (
+        tuple(t.shape)[len(t.shape) - rank :] for t, rank in zip(group._tensors(), group._event_ranks(), strict=True)
+    )
     return (type(group), *shapes)
 
 
@@ -343,7 +354,9 @@ def _check_kinds(groups) -> None:
     for trait, name in (("_circular", "angles (VonMises)"), ("_discrete", "discrete families")):
         kinds = {type(group) for group in groups if getattr(group, trait)}
         if kinds and (len(kinds) > 1 or not all(getattr(group, trait) for group in groups)):
-            raise ValueError(f"{name} mix only with their own family, but a Mixture of {[type(g).__name__ for g in groups]} came.")
+            raise ValueError(
+                f"{name} mix only with their own family, but a Mixture of {[type(g).__name__ for g in groups]} came."
+            )
 
 
 def _expand(group, batch):

@@ -35,11 +35,17 @@ class MixtureSpec(Spec):
         counts = list(num_components) if isinstance(num_components, list | tuple) else [num_components]
         for spec in specs:
             if not isinstance(spec, ComponentSpec):
-                raise TypeError(f"`component_spec` must be the spec of one family, such as NormalSpec(2), but {spec!r} came.")
+                raise TypeError(
+                    f"`component_spec` must be the spec of one family, such as NormalSpec(2), but {spec!r} came."
+                )
         if len(specs) != len(counts) or not specs:
-            raise ValueError(f"MixtureSpec needs one count for each family, but {len(specs)} specs and {len(counts)} counts came.")
+            raise ValueError(
+                f"MixtureSpec needs one count for each family, but {len(specs)} specs and {len(counts)} counts came."
+            )
         if len({spec.event_size for spec in specs}) > 1:
-            raise ValueError(f"families of a MixtureSpec must have one event size, but {[s.event_size for s in specs]} came.")
+            raise ValueError(
+                f"families of a MixtureSpec must have one event size, but {[s.event_size for s in specs]} came."
+            )
         self.specs = specs
         self.counts = [check_count("num_components", count) for count in counts]
 
@@ -146,7 +152,9 @@ class JointSpec(Spec):
             raise ValueError("JointSpec needs at least one part, such as JointSpec(pen=CategoricalSpec(3)).")
         for name, part in parts.items():
             if not isinstance(part, Spec) or isinstance(part, JointSpec):
-                raise TypeError(f"part {name!r} of JointSpec must be a spec such as CategoricalSpec(3), but {part!r} came.")
+                raise TypeError(
+                    f"part {name!r} of JointSpec must be a spec such as CategoricalSpec(3), but {part!r} came."
+                )
         self.parts = parts
 
     @property
@@ -203,7 +211,9 @@ class JointSpec(Spec):
 
     def starting_biases(self, y=None, seed=0):
         arrays = dict.fromkeys(self.parts) if y is None else self._arrays(y)
-        return [b for i, (name, part) in enumerate(self.parts.items()) for b in part.starting_biases(arrays[name], seed + i)]
+        return [
+            b for i, (name, part) in enumerate(self.parts.items()) for b in part.starting_biases(arrays[name], seed + i)
+        ]
 
     def get_config(self):
         # a list of pairs: JSON objects promise no order, and the order is the layout

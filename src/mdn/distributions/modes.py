@@ -73,7 +73,9 @@ def in_space(dist):
     else:
         logs = [type(group).__name__ == "LogNormal" for group in dist._groups]
         if any(logs) and not all(logs):
-            raise ValueError("mode() of a mixture of LogNormal and other families needs event_size=1. Take a marginal first.")
+            raise ValueError(
+                "mode() of a mixture of LogNormal and other families needs event_size=1. Take a marginal first."
+            )
         into, out = (ops.log, ops.exp) if any(logs) else (lambda x: x, lambda x: x)
         x = into(dist._each(lambda group: group._mode(), axis=-2))
         step = _pull_step
@@ -96,7 +98,9 @@ def _pull_step(dist, x, y):
     shares = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1)
     pulls = [group._pull(ops.expand_dims(y, -2)) for group in dist._groups]
     if all(len(p.shape) >= 1 and not _is_matrix(p, loc) for p, loc in pulls):
-        precision = shares * ops.concatenate([ops.broadcast_to(p, ops.shape(p + 0.0 * loc)) for p, loc in pulls], axis=-2)
+        precision = shares * ops.concatenate(
+            [ops.broadcast_to(p, ops.shape(p + 0.0 * loc)) for p, loc in pulls], axis=-2
+        )
         loc = ops.concatenate([loc + 0.0 * p for p, loc in pulls], axis=-2)
         return ops.sum(precision * loc, axis=-2) / numerics.floor(ops.sum(precision, axis=-2))
     size = dist.event_size

@@ -47,9 +47,7 @@ class MultivariateNormal(NormalScores, Distribution):
         check_positive("MultivariateNormal (the diagonal)", scale_tril=ops.diagonal(factor, axis1=-2, axis2=-1))
         batch = broadcast_shapes("the batches of `loc` and `scale_tril`", loc.shape[:-1], factor.shape[:-2])
         size = loc.shape[-1]
-        self._set(
-            loc=ops.broadcast_to(loc, (*batch, size)), scale_tril=ops.broadcast_to(factor, (*batch, size, size))
-        )
+        self._set(loc=ops.broadcast_to(loc, (*batch, size)), scale_tril=ops.broadcast_to(factor, (*batch, size, size)))
 
     @property
     def event_size(self):
@@ -64,9 +62,7 @@ class MultivariateNormal(NormalScores, Distribution):
 
     def _log_prob_observed(self, y, observed):
         # where all is observed, which a compiled program can only learn from the data, nothing has to be refactored
-        return ops.cond(
-            ops.all(observed), lambda: self._log_prob(y), lambda: self._log_prob_missing(y, observed)
-        )
+        return ops.cond(ops.all(observed), lambda: self._log_prob(y), lambda: self._log_prob_missing(y, observed))
 
     def _log_prob_missing(self, y, observed):
         """Missing rows and columns of Σ become identity; 2π is counted for what is observed only."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import initializers, numerics
 from mdn.distributions.distribution import Distribution
 
 serializable = keras.saving.register_keras_serializable(package="mdn")
@@ -185,22 +185,18 @@ class ComponentSpec(Spec):
         return y
 
     def scaling(self, y):
-        from mdn.initializers import robust_scaling
-
         if not self._scales_targets:
             return np.zeros(self.scaling_size, "float32"), np.ones(self.scaling_size, "float32")
-        return robust_scaling(self._natural(np.asarray(y, "float64")))
+        return initializers.robust_scaling(self._natural(np.asarray(y, "float64")))
 
     def starting_blocks(self, y, count: int, seed) -> tuple[list[np.ndarray], np.ndarray]:
         """(free outputs (count, size) a head, log weights (count,)) for a start from targets."""
-        from mdn.initializers import spread_mixture, starting_mixture
-
         if y is None:
-            loc, scale, weights = spread_mixture(self.event_size, count)
+            loc, scale, weights = initializers.spread_mixture(self.event_size, count)
         else:
             natural = self._natural(np.asarray(y, "float64"))
             shift, spread = self.scaling(y)
-            loc, scale, weights = starting_mixture((natural - shift) / spread, count, seed)
+            loc, scale, weights = initializers.starting_mixture((natural - shift) / spread, count, seed)
         return self._release(*self._start(loc, scale)), np.log(weights)
 
     def starting_biases(self, y=None, seed=0):

@@ -58,7 +58,9 @@ class StudentT(Independent):
         return _log_lower(-self._z(y), self.df)
 
     def _invert(self, log_lower, log_upper):
-        z = univariate.invert(_Standard(self.df[..., None]), log_lower[..., None], log_upper[..., None], *_bracket(self.df))
+        z = univariate.invert(
+            _Standard(self.df[..., None]), log_lower[..., None], log_upper[..., None], *_bracket(self.df)
+        )
         return self.loc + self.scale * _from_arc(z[..., 0], self.df)
 
     def _draw(self, shape, stream):

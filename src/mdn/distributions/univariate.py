@@ -59,7 +59,10 @@ def invert(dist, log_lower, log_upper, lower, upper):
         return low, high, ops.where(error == 0.0, x, new), ops.where(good, ops.abs(newton - x), high - low), step + 1
 
     _, _, x, _, _ = ops.while_loop(
-        unfinished, improve, (low, high, x, high - low, ops.convert_to_tensor(0, "int32")), maximum_iterations=_NEWTON_STEPS
+        unfinished,
+        improve,
+        (low, high, x, high - low, ops.convert_to_tensor(0, "int32")),
+        maximum_iterations=_NEWTON_STEPS,
     )
     x = ops.stop_gradient(x)
     value = tail(x)
@@ -104,7 +107,9 @@ def shortest_interval(dist, coverage):
     def halve(low, high, i):
         middle = 0.5 * (low + high)
         lower, upper = ends(middle)
-        growing = ops.expand_dims(dist._log_prob(lower) >= dist._log_prob(upper), -1)  # then the width grows to the right
+        growing = ops.expand_dims(
+            dist._log_prob(lower) >= dist._log_prob(upper), -1
+        )  # then the width grows to the right
         return ops.where(growing, low, middle), ops.where(growing, middle, high), i + 1
 
     low, high, _ = ops.while_loop(
@@ -144,7 +149,9 @@ def crps_by_quadrature(dist, y, breaks):
     tail = ops.where(ops.broadcast_to(above, ops.shape(x))[..., 0], dist._log_survival(x), dist._log_cdf(x))
     cells = ops.sum((weights * jacobian)[..., 0] * ops.exp(2.0 * tail), axis=(0, 1))
     # nodes do not move with y in the gradient; what the moving boundary adds is F² - (1 - F)²
-    boundary = ops.exp(2.0 * dist._log_cdf(ops.stop_gradient(y))) - ops.exp(2.0 * dist._log_survival(ops.stop_gradient(y)))
+    boundary = ops.exp(2.0 * dist._log_cdf(ops.stop_gradient(y))) - ops.exp(
+        2.0 * dist._log_survival(ops.stop_gradient(y))
+    )
     return cells + ops.stop_gradient(boundary) * (y - ops.stop_gradient(y))[..., 0]
 
 

@@ -63,7 +63,9 @@ class VonMises(Independent):
     def _invert(self, log_lower, log_upper):
         line = VonMises._new(ops.expand_dims(self.loc, -1), ops.expand_dims(self.concentration, -1))
         end = numerics.as_tensor([math.pi])
-        return univariate.invert(line, ops.expand_dims(log_lower, -1), ops.expand_dims(log_upper, -1), -end, end)[..., 0]
+        return univariate.invert(line, ops.expand_dims(log_lower, -1), ops.expand_dims(log_upper, -1), -end, end)[
+            ..., 0
+        ]
 
     def _bounds(self, log_lower, log_upper):
         end = ops.full_like(self.loc + ops.zeros_like(log_lower), math.pi)
@@ -84,7 +86,10 @@ class VonMises(Independent):
     def resultant(self):
         """I₁(κ)/I₀(κ), the length of the mean of the unit vectors: 1 for a point, 0 for the uniform distribution."""
         total = ops.exp(_log_normalizer(self.concentration))
-        return 1.0 - 2.0 * _integral(0.0, math.pi, self.concentration, lambda t: 2.0 * ops.square(ops.sin(0.5 * t))) / total
+        return (
+            1.0
+            - 2.0 * _integral(0.0, math.pi, self.concentration, lambda t: 2.0 * ops.square(ops.sin(0.5 * t))) / total
+        )
 
     def _deviations(self, center):
         # with t the angle from loc and d from `center` to loc: the deviation is t + d, less 2π beyond π - d
@@ -93,7 +98,10 @@ class VonMises(Independent):
         kappa, total = self.concentration, ops.exp(_log_normalizer(self.concentration))
         square = 2.0 * _integral(0.0, math.pi, kappa, ops.square) / total + ops.square(d)
         beyond = _integral(math.pi - d, math.pi, kappa, ops.ones_like) / total
-        moment = _integral(math.pi - d, math.pi, kappa, lambda t: 4.0 * math.pi * (math.pi - t - ops.expand_dims(d, -1))) / total
+        moment = (
+            _integral(math.pi - d, math.pi, kappa, lambda t: 4.0 * math.pi * (math.pi - t - ops.expand_dims(d, -1)))
+            / total
+        )
         return ops.sign(turn) * (d - 2.0 * math.pi * beyond), square + moment
 
     def _breaks(self):

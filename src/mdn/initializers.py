@@ -1,0 +1,153 @@
+"""Where a mixture starts, from the targets: NumPy in, NumPy out, one pass of EM and no training.
+
+A component that starts far from all data has no gradient and never lives; one that starts on a single outlier never
+leaves it. So locations start at quantiles (k-means++ beyond one dimension), and where tails are heavy a ladder of wide
+components takes the outliers, out to three times the furthest.
+"""
+
+import numpy as np
+
+_NORMAL_IQR = 1.3489795003921634  # of the standard normal
+_MOST_ROWS = 10_000
+_EM_STEPS = 30
+_LLOYD_STEPS = 5
+_LIGHT_TAIL = 6.0  # robust standard scores; of a million normal draws the furthest lies at 5
+_LADDER_START = 3.0
+_BEYOND = 3.0
+_NARROWEST = 0.02  # a start narrower than this sits on ties (integers, say), and overfits before the first step
+_LOWEST_SHARE = 1e-3
+
+
+def robust_scaling(y) -> tuple[np.ndarray, np.ndarray]:
+    """(shift, spread) that outliers do not move: the median, and the interquartile range as a standard deviation.
+
+    Args:
+        y: Shape (..., D); NaN is missing.
+    Returns:
+        Two float32 arrays of shape (D,); a constant column has spread 1.
+    """
+    columns = np.asarray(y, "float64").reshape(-1, np.shape(y)[-1]).T
+    pairs = [_center_and_spread(column[np.isfinite(column)]) for column in columns]
+    shift, spread = (np.array(side, "float64") for side in zip(*pairs, strict=True))
+    return shift.astype("float32"), np.clip(spread, 1e-30, 1e30).astype("float32")
+
+
+def _center_and_spread(column: np.ndarray) -> tuple[float, float]:
+    if not len(column):
+        return 0.0, 1.0
+    low, center, high = np.quantile(column, [0.25, 0.5, 0.75])
+    spread = (high - low) / _NORMAL_IQR
+    if not spread > 0.0:  # more than half of the values are ties: the typical distance of the others
+        away = np.abs(column - center)
+        away = away[away > 0.0]
+        spread = float(np.median(away)) if len(away) else 1.0
+    # float32 cannot tell the values apart below its spacing at the centre
+    return float(center), max(float(spread), float(abs(center)) * 1e-6)
+
+
+def spread_mixture(event_size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(loc (K, D), scale (K, D), weights (K,)) spread over the standard normal, for targets not seen yet."""
+    rng = np.random.default_rng(count)
+    grid = _normal_quantiles((np.arange(count) + 0.5) / count)
+    loc = np.stack([grid, *(rng.permutation(grid) for _ in range(event_size - 1))], axis=-1)
+    return loc, np.ones((count, event_size)), np.full(count, 1.0 / count)
+
+
+def _normal_quantiles(q: np.ndarray) -> np.ndarray:
+    """Good to 0.02, which is enough for a start: Tukey's lambda distribution closest to the normal."""
+    return (q**0.135 - (1.0 - q) ** 0.135) / 0.1975
+
+
+def starting_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(loc (K, D), scale (K, D), weights (K,)) of a mixture of diagonal normals fitted to targets by EM.
+
+    Args:
+        y: Targets in robust standard scores (`robust_scaling`), shape (..., D); rows with NaN are left out.
+        count: K.
+        seed: For the choice of rows, where there are more than 10,000, and of the first centres.
+    """
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, "float64").reshape(-1, np.shape(y)[-1])
+    y = y[np.all(np.isfinite(y), axis=-1)]
+    if len(y) < 2:
+        return spread_mixture(y.shape[-1], count)
+    if len(y) > _MOST_ROWS:
+        y = y[rng.choice(len(y), _MOST_ROWS, replace=False)]
+    loc, scale, floor = _first_guess(y, count, rng)
+    weights = np.full(count, 1.0 / count)
+    for _ in range(_EM_STEPS):
+        shares = _responsibilities(y, loc, scale, weights)
+        mass = shares.sum(axis=0)
+        # a component that lost its data stays where it was
+        alive = (mass > 1e-3)[:, None]
+        safe = np.maximum(mass, 1e-3)[:, None]
+        loc = np.where(alive, shares.T @ y / safe, loc)
+        variance = np.stack([np.sum(shares * (y[:, d : d + 1] - loc[:, d]) ** 2, axis=0) for d in range(y.shape[1])], -1)
+        scale = np.where(alive, np.maximum(np.sqrt(variance / safe), floor), scale)
+        weights = np.maximum(mass / len(y), min(_LOWEST_SHARE, 1.0 / len(y)))
+        weights /= weights.sum()
+    return loc, scale, weights
+
+
+def _first_guess(y, count, rng):
+    """(loc, scale, floor of the scales), each (K, D)."""
+    size = y.shape[-1]
+    reach = np.max(np.abs(y), axis=0)
+    furthest = float(reach.max())
+    rungs = 0
+    if furthest > _LIGHT_TAIL and count > 1:
+        rungs = int(np.clip(np.ceil(np.log10(furthest / _LADDER_START)) + 1, 1, max(1, count // 2)))
+    bulk = count - rungs
+    inside = y[np.all(np.abs(y) <= _LIGHT_TAIL, axis=-1)] if rungs else y
+    if len(inside) < 2:
+        inside = y
+    loc, scale = _by_quantiles(inside, bulk) if size == 1 else _by_clusters(inside, bulk, rng)
+    floor = np.full((count, size), _NARROWEST)
+    if rungs:
+        widest = _BEYOND * np.maximum(reach, _LADDER_START)
+        steps = np.linspace(0.0, 1.0, rungs)[::-1, None]
+        ladder = _LADDER_START ** (1.0 - steps) * widest**steps
+        loc, scale = np.concatenate([loc, np.zeros((rungs, size))]), np.concatenate([scale, ladder])
+        floor[bulk] = widest / _BEYOND  # the widest rung stays wide: it pays for outliers not seen yet
+    return loc, np.maximum(scale, floor), floor
+
+
+def _by_quantiles(y, count):
+    parts = np.array_split(np.sort(y[:, 0]), count)
+    spare = (float(np.mean(y)), float(np.std(y)))
+    pairs = [(float(part.mean()), float(part.std())) if len(part) else spare for part in parts]
+    loc, scale = np.array(pairs).T[..., None]
+    # parts narrower than the gaps to their neighbours would leave holes
+    gaps = np.abs(np.gradient(loc[:, 0]))[:, None] if count > 1 else 0.0
+    return loc, np.maximum(scale, 0.5 * gaps)
+
+
+def _by_clusters(y, count, rng):
+    """k-means++ and a few of Lloyd's steps."""
+    centres = y[rng.integers(len(y))][None]
+    nearest = np.sum((y - centres[0]) ** 2, axis=-1)
+    for _ in range(count - 1):
+        total = nearest.sum()
+        chosen = rng.choice(len(y), p=nearest / total) if total > 0.0 else rng.integers(len(y))
+        centres = np.concatenate([centres, y[chosen][None]])
+        nearest = np.minimum(nearest, np.sum((y - y[chosen]) ** 2, axis=-1))
+    for _ in range(_LLOYD_STEPS):
+        label = np.argmin(np.sum(centres**2, -1) - 2.0 * y @ centres.T, axis=-1)
+        members = np.bincount(label, minlength=count)
+        sums = np.stack([np.bincount(label, y[:, d], minlength=count) for d in range(y.shape[1])], axis=-1)
+        centres = np.where(members[:, None] > 0, sums / np.maximum(members, 1)[:, None], centres)
+    deviation = (y - centres[label]) ** 2
+    squares = np.stack([np.bincount(label, deviation[:, d], minlength=count) for d in range(y.shape[1])], axis=-1)
+    overall = np.std(y, axis=0) / count ** (1.0 / y.shape[1])
+    few = members[:, None] < 3
+    return centres, np.where(few, overall, np.sqrt(squares / np.maximum(members, 1)[:, None]))
+
+
+def _responsibilities(y, loc, scale, weights):
+    with np.errstate(over="ignore"):
+        log_joint = np.log(weights) - np.sum(np.log(scale), axis=-1)
+        for d in range(y.shape[1]):
+            log_joint = log_joint - 0.5 * ((y[:, d : d + 1] - loc[:, d]) / scale[:, d]) ** 2
+        log_joint -= log_joint.max(axis=-1, keepdims=True)
+        shares = np.exp(log_joint)
+    return shares / shares.sum(axis=-1, keepdims=True)
