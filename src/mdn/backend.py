@@ -71,6 +71,29 @@ def _is_concrete(tensor) -> bool:
     return getattr(getattr(tensor, "device", None), "type", None) != "meta"
 
 
+def mask_of(tensor):
+    """The mask that Keras sent along with `tensor`, or None."""
+    from keras.src.backend.common.masking import get_keras_mask  # Keras has no public name for it
+
+    return get_keras_mask(tensor)
+
+
+@functools.cache
+def on_cpu() -> bool:
+    """Whether tensors live on the CPU unless a user moves them."""
+    if NAME == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    if NAME == "torch":
+        import torch
+
+        return not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    import tensorflow
+
+    return not tensorflow.config.list_physical_devices("GPU")
+
+
 def register_pytree(cls: type, names: tuple[str, ...]) -> None:
     """Makes a frozen value class a JAX pytree whose leaves are its fields.
 

@@ -85,6 +85,11 @@ def safe_log(x):
     return ops.where(zero, -math.inf, ops.log(ops.where(zero, 1.0, x)))
 
 
+def safe_exp(x):
+    """exp(x), held where it would leave float32."""
+    return ops.exp(ops.minimum(x, 87.0))
+
+
 def safe_log1p(x):
     """log(1 + x) for x >= -1: -inf at -1, where its gradient is 0 rather than NaN."""
     edge = x <= -1.0
@@ -205,20 +210,22 @@ def finite_loss(loss):
 
 
 def with_gradient(function, gradient):
-    """`function(params)` whose gradient is `gradient(params) * upstream[..., None]`, bounded, on every backend.
+    """params -> values, whose gradient is written by hand and `bounded`, on every backend.
 
     Args:
-        function: (*batch, P) -> (*batch,).
-        gradient: (*batch, P) -> (*batch, P), the derivative of each value by its own row of parameters.
+        function: (*batch, P) -> (values (*batch,), whatever `gradient` needs of the way there).
+        gradient: of that second part -> (*batch, P), the derivative of each value by its own row of parameters.
     """
 
     @ops.custom_gradient
     def run(params):
+        value, saved = function(params)
+
         def backward(*args, upstream=None):
             upstream = upstream if upstream is not None else args[0]
-            return bounded(bounded(gradient(params)) * ops.expand_dims(upstream, -1))
+            return bounded(bounded(gradient(saved)) * ops.expand_dims(upstream, -1))
 
-        return function(params), backward
+        return value, backward
 
     return run
 

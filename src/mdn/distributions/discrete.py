@@ -218,7 +218,7 @@ class _DiscreteSpec(ComponentSpec):
     def starting_blocks(self, y, count, seed):
         logits = np.zeros(self.n) if y is None else self._frequencies(np.asarray(y, "float64"))
         # equal components would stay equal: a little noise lets them part
-        noise = np.random.default_rng(seed).normal(scale=0.5, size=(count, self.n)) if count > 1 else 0.0
+        noise = np.random.default_rng(seed).normal(scale=0.5, size=(count, self.n)) * (count > 1)
         return [logits + noise], np.full(count, -np.log(count))
 
     def get_config(self):

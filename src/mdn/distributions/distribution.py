@@ -267,8 +267,11 @@ class Distribution:
         self._require_scale("energy_score")
         return self._run("_energy_score", self._as_event(y), Stream(seed).key(), static=(int(num_samples),))
 
-    def _energy_score(self, y, key, num_samples):
+    def _energy_score(self, y, key, num_samples, observed=None):
+        """`observed` (booleans like `y`, which is 0 elsewhere) leaves out coordinates: the score of the marginal."""
         draws = self._sample((num_samples,), Stream(key))
+        if observed is not None:
+            draws = draws * ops.cast(observed, self.dtype)
         extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
         lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
         to_target = ops.mean(euclidean(lifted - y), axis=0)

@@ -233,19 +233,26 @@ class Mixture(Distribution):
         """
         return super().energy_score(y, num_samples, seed)
 
-    def _energy_score(self, y, key, num_samples):
+    def _energy_score(self, y, key, num_samples, observed=None):
         stream = Stream(key)
         draws = self._each(lambda group: group._sample((num_samples,), stream), axis=-2)  # (n, *batch, K, D)
+        if observed is not None:
+            draws = draws * ops.cast(ops.expand_dims(observed, -2), self.dtype)
         weights = self.weights
         extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
         lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
         to_target = ops.sum(weights * ops.mean(euclidean(lifted - ops.expand_dims(y, -2)), axis=0), axis=-1)
-        a, b = draws[:, None, ..., :, None, :], draws[None, :, ..., None, :, :]
-        pairs = ops.sum(euclidean(a - b), axis=(0, 1))  # (*batch, K, K)
-        same = ops.eye(self.num_components, dtype=self.dtype)
-        count = num_samples * (num_samples - same)  # a draw is not paired with itself
-        both = ops.expand_dims(weights, -1) * ops.expand_dims(weights, -2)
-        return to_target - 0.5 * ops.sum(both * pairs / count, axis=(-2, -1))
+        # draws of all components in one axis: TensorFlow does not broadcast over more
+        count = self.num_components
+        points = ops.moveaxis(draws, -2, 1)
+        points = ops.reshape(points, (num_samples * count, *ops.shape(points)[2:]))  # (n·K, *batch, D)
+        shares = ops.tile(ops.moveaxis(weights, -1, 0), (num_samples, *(1,) * len(self.batch_shape)))
+        same = np.tile(np.eye(count, dtype=self.dtype), (num_samples, num_samples))
+        pairs = same / (num_samples * (num_samples - 1)) + (1.0 - same) / num_samples**2  # none with itself
+        pairs = ops.reshape(pairs.astype(self.dtype), (*pairs.shape, *(1,) * len(self.batch_shape)))
+        apart = euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
+        both = ops.expand_dims(shares, 0) * ops.expand_dims(shares, 1)
+        return to_target - 0.5 * ops.sum(pairs * both * apart, axis=(0, 1))
 
     # ---- rearrangements -------------------------------------------------------------------------------------------
 

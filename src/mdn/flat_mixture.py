@@ -1,0 +1,101 @@
+"""The likelihood of mixtures of diagonal normals on flat arrays, with its gradient written out: what training runs on.
+
+On a CPU the time of such a loss goes into small reductions and broadcasts over (B, K, D). Here everything stays flat,
+(B, K·D), sums over D and copies over K are products with constant matrices of 0 and 1, and the gradient needs nothing
+but the responsibilities: half the time of automatic differentiation, or less.
+"""
+
+import numpy as np
+from keras import ops
+
+from mdn import backend, numerics
+
+
+class FlatMixture:
+    """K diagonal normals in D dimensions, on packed parameters `[loc K·D | scale K·D or K | logits K]`.
+
+    Args:
+        event_size: D.
+        num_components: K.
+        isotropic: One scale a component instead of D.
+    """
+
+    def __init__(self, event_size: int, num_components: int, isotropic: bool = False):
+        self._isotropic = isotropic and event_size > 1
+        self._size, self._count = event_size, num_components
+        self._sum = np.kron(np.eye(num_components), np.ones((event_size, 1))).astype(numerics.float_dtype())
+        self._copy = np.tile(np.eye(event_size), (1, num_components)).astype(numerics.float_dtype())
+
+    def negative_log_likelihood(self, params, y, observed):
+        """-log p(y) of what is observed, shape `(*batch,)`.
+
+        Args:
+            params: Shape `(*batch, P)`.
+            y: Shape `(*batch, D)`, free of NaN.
+            observed: Booleans of the same shape.
+        """
+        return numerics.with_gradient(lambda p: self._forward(p, y, observed), self._gradient)(params)
+
+    def natural_gradient(self, params, y, observed, target_scale=None):
+        """The same value; its gradient is that of nGEM: see `mdn.NaturalGradientEM`."""
+        step = None if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
+        return numerics.with_gradient(
+            lambda p: self._forward(p, y, observed), lambda saved: self._natural_gradient(step, *saved)
+        )(params)
+
+    def _forward(self, params, y, observed):
+        wide = self._size * self._count
+        loc, scale, logits = params[..., :wide], params[..., wide : -self._count], params[..., -self._count :]
+        seen = self._over_components(ops.cast(observed, params.dtype))
+        scale = numerics.safe_scale(scale)
+        inverse = seen / self._over_dims(scale)
+        z = numerics.finite_z((self._over_components(y) - loc) * inverse)
+        if self._isotropic:
+            cost = self._by_component(numerics.half_square(z)) + ops.log(scale) * self._by_component(seen)
+        else:
+            cost = self._by_component(numerics.half_square(z) + seen * ops.log(scale))
+        log_weights = numerics.log_softmax(logits)
+        log_joint = log_weights - cost
+        constant = 0.5 * numerics.LOG_2PI * ops.sum(ops.cast(observed, params.dtype), axis=-1)
+        value = numerics.finite_loss(constant - numerics.logsumexp(log_joint))
+        return value, (z, inverse, seen, log_weights, numerics.posterior(log_joint))
+
+    def _gradient(self, saved):
+        z, inverse, seen, log_weights, shares = saved
+        pull = self._over_dims(shares) * inverse
+        by_scale = self._by_scale(pull * (seen - ops.square(z)))
+        return ops.concatenate([-pull * z, by_scale, ops.exp(log_weights) - shares], axis=-1)
+
+    def _natural_gradient(self, step, z, inverse, seen, log_weights, shares):
+        ratio = numerics.bounded(shares * numerics.safe_exp(-log_weights))
+        scale = seen / numerics.floor(inverse)
+        pull = self._over_dims(ratio) * scale * (1.0 if step is None else step)
+        dims = ops.maximum(self._by_component(seen), 1.0) if self._isotropic else 1.0
+        by_scale = self._by_scale(0.5 * pull * (seen - ops.square(z))) / dims
+        weights = ops.exp(log_weights)
+        by_logits = weights * ops.sum(ratio, axis=-1, keepdims=True) - ratio
+        return ops.concatenate([-pull * z, by_scale, by_logits], axis=-1)
+
+    # ---- sums and copies ---------------------------------------------------------------------------------------------
+
+    def _by_component(self, x):
+        """(*batch, K·D) summed over D."""
+        if backend.on_cpu():
+            return ops.matmul(x, self._sum)
+        # a GPU would round the factors of a matrix product to ten bits
+        return ops.sum(ops.reshape(x, (*ops.shape(x)[:-1], self._count, self._size)), axis=-1)
+
+    def _over_dims(self, x):
+        """(*batch, K) or (*batch, K·D) to (*batch, K·D)."""
+        if x.shape[-1] != self._count or self._size == 1:
+            return x
+        return ops.matmul(x, self._sum.T) if backend.on_cpu() else ops.repeat(x, self._size, axis=-1)
+
+    def _over_components(self, x):
+        """(*batch, D) to (*batch, K·D)."""
+        if backend.on_cpu():
+            return ops.matmul(x, self._copy)
+        return ops.tile(x, (*(1,) * (len(x.shape) - 1), self._count))
+
+    def _by_scale(self, x):
+        return self._by_component(x) if self._isotropic else x

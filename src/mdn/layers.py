@@ -1,0 +1,193 @@
+"""MDN: the layer that turns features into the packed parameters of a distribution."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+from mdn.distributions import MixtureSpec, NormalSpec, Spec
+from mdn.distributions.spec import serializable
+
+_FORMAT = 1
+_STARTING_KERNEL = 0.1
+
+
+@serializable
+class MDN(keras.layers.Layer):
+    """Features to the packed parameters of a distribution, one Dense head for each block of them.
+
+    The output holds *constrained* parameters (scales are positive) in float32, whatever the dtype policy:
+    `spec(layer(features))` is the distribution. Scales use ELU + 1, so that no input gives NaN, and the gradient that
+    flows back is bounded.
+
+    Args:
+        spec: What to predict, such as `MixtureSpec(NormalSpec(2), 5)`. For short `MDN(output_dimension, num_mixtures)`
+            is `MDN(MixtureSpec(NormalSpec(output_dimension), num_mixtures))`, as in keras-mdn-layer.
+        num_mixtures: Only with `output_dimension`.
+        output_dimension: The same as the first argument, by name.
+        **kwargs: `name`, `trainable`, as for any layer. A `dtype` is ignored: half precision is not enough for densities.
+
+    Input shape: `(*batch, features)`, any number of leading axes. Output shape: `(*batch, spec.params_size)`.
+
+    Example:
+        >>> import keras, mdn
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(event_size=2), num_components=5)
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(32, "relu"), mdn.MDN(spec)])
+        >>> model.output_shape
+        (None, 25)
+
+    Reference:
+        Bishop (1994), Mixture Density Networks, NCRG/94/004.
+    """
+
+    def __init__(self, spec=None, num_mixtures=None, *, output_dimension=None, **kwargs):
+        kwargs["dtype"] = numerics.float_dtype()
+        super().__init__(**kwargs)
+        self.spec = _as_spec(spec, num_mixtures, output_dimension)
+        self.supports_masking = True
+        # Attributes carry the heads' names, since weights in a file are keyed by them.
+        for name, size in self.spec.heads:
+            setattr(self, name, keras.layers.Dense(size, name=name, dtype=self.dtype_policy))
+        self.target_scaling = TargetScaling(self.spec.scaling_size, name="target_scaling", dtype=self.dtype_policy)
+        self._start: list[np.ndarray] | None = None
+
+    @property
+    def heads(self) -> list[keras.layers.Dense]:
+        """The Dense layers, in the order of the packed vector."""
+        return [getattr(self, name) for name, _ in self.spec.heads]
+
+    def build(self, input_shape):
+        """Creates the heads; without `adapt`, locations start spread over a standard normal, so that no two agree."""
+        for head, bias in zip(self.heads, self._start or self.spec.starting_biases(), strict=True):
+            head.build(input_shape)
+            head.bias.assign(bias)
+        if self._start is not None:
+            self._soften_kernels()
+        self.built = True
+
+    def adapt(self, y, seed: int = 0) -> MDN:
+        """Sets the affine target scaling and a starting mixture from targets, before training.
+
+        As with `keras.layers.Normalization.adapt`: what is learned is saved with the model, and the output stays in the
+        units of the data. It may be called before or after the layer is built; compile the model afterwards.
+
+        Args:
+            y: Targets in data units, shape `(..., event_size)`, NaN where missing; for a JointSpec a dict will do.
+            seed: For the choice of starting points.
+        Returns:
+            The layer itself.
+        Raises:
+            ValueError: if the shape does not fit, or nothing is observed.
+        """
+        y = self._targets(y)
+        shift, spread = self.spec.scaling(y)
+        self._start = self.spec.starting_biases(y, seed)
+        self.target_scaling.set(shift, spread)
+        if self.built:
+            for head, bias in zip(self.heads, self._start, strict=True):
+                head.bias.assign(bias)
+            self._soften_kernels()
+        return self
+
+    def _targets(self, y) -> np.ndarray:
+        y = np.asarray(ops.convert_to_numpy(self.spec.join(y)), "float64")
+        size = self.spec.target_size
+        if y.ndim == 1 and size == 1:
+            y = y[:, None]
+        if y.ndim < 2 or y.shape[-1] != size or y.size == 0:
+            raise ValueError(f"`y` of adapt() must have shape (..., {size}) with at least one row, but {y.shape} came.")
+        y = y.reshape(-1, size)
+        y = y[~np.all(np.isnan(y), axis=-1)]
+        if not len(y):
+            raise ValueError("`y` of adapt() is NaN throughout: at least one target must be observed.")
+        return y
+
+    def _soften_kernels(self) -> None:
+        # The start is a mixture that fits the targets as they are: features must not blur it before the first step.
+        for head in self.heads:
+            head.kernel.assign(head.kernel * _STARTING_KERNEL)
+
+    @property
+    def target_scale(self):
+        """The spread of the target scaling, shape `(scaling_size,)`, for `NaturalGradientEM`; None without `adapt`."""
+        return ops.convert_to_numpy(self.target_scaling.spread) if self.target_scaling.built else None
+
+    def call(self, inputs):
+        """Shape `(*batch, features)` to `(*batch, params_size)`."""
+        raw = [numerics.bound_gradient(head(inputs)) for head in self.heads]
+        return ops.concatenate(self.spec.constrain(raw, *self.target_scaling.values()), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """(*batch, features) -> (*batch, params_size)."""
+        return (*input_shape[:-1], self.spec.params_size)
+
+    def get_config(self):
+        """What `from_config` needs."""
+        config = super().get_config()
+        config.pop("dtype", None)
+        spec = keras.saving.serialize_keras_object(self.spec)
+        return {**config, "spec": spec, "adapted": self.target_scaling.built, "format": _FORMAT}
+
+    @classmethod
+    def from_config(cls, config):
+        """The layer that gave `config`, or one from a file of keras-mdn-layer.
+
+        Raises:
+            ValueError: if the file was written by a newer version.
+        """
+        config = dict(config)
+        if config.pop("format", _FORMAT) > _FORMAT:
+            raise ValueError("this MDN layer was saved by a newer version of mdn: upgrade mdn to load it.")
+        adapted = config.pop("adapted", False)
+        if isinstance(config.get("spec"), dict):
+            config["spec"] = keras.saving.deserialize_keras_object(config["spec"])
+        layer = cls(**config)
+        if adapted:
+            layer.target_scaling.build()
+        return layer
+
+
+def _as_spec(spec, num_mixtures, output_dimension) -> Spec:
+    if spec is not None and output_dimension is not None:
+        raise TypeError("MDN takes a spec, or `output_dimension` and `num_mixtures`, but not both.")
+    spec = output_dimension if spec is None else spec
+    if isinstance(spec, Spec) and num_mixtures is None:
+        return spec
+    if spec is None or isinstance(spec, Spec) or num_mixtures is None:
+        raise TypeError(
+            "MDN takes a spec, MDN(MixtureSpec(NormalSpec(2), 5)), or two numbers, MDN(output_dimension=2, num_mixtures=5), "
+            f"but {spec!r} and {num_mixtures!r} came."
+        )
+    return MixtureSpec(NormalSpec(spec), num_mixtures)
+
+
+@serializable
+class TargetScaling(keras.layers.Layer):
+    """An affine map from scaled to data units, with no variables (and so no parameters) until it is set."""
+
+    def __init__(self, size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def build(self, input_shape=None):
+        """Creates shift 0 and spread 1."""
+        self.shift = self.add_weight(shape=(self.size,), initializer="zeros", trainable=False, name="shift")
+        self.spread = self.add_weight(shape=(self.size,), initializer="ones", trainable=False, name="spread")
+        self.built = True
+
+    def set(self, shift, spread) -> None:
+        """Takes both as arrays of shape `(size,)`."""
+        if not self.built:
+            self.build()
+        self.shift.assign(shift)
+        self.spread.assign(spread)
+
+    def values(self):
+        """(shift, spread), or (None, None) where there is no scaling."""
+        return (ops.convert_to_tensor(self.shift), ops.convert_to_tensor(self.spread)) if self.built else (None, None)
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "size": self.size}

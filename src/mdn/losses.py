@@ -1,0 +1,232 @@
+"""Losses for any Keras model that ends in packed parameters: one value a step, so that masks and weights just work."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from mdn import backend, numerics, random
+from mdn.distributions import Joint, JointSpec, MixtureSpec, NormalSpec, Spec
+from mdn.distributions.spec import serializable
+from mdn.flat_mixture import FlatMixture
+
+
+class DistributionLoss(keras.losses.Loss):
+    """What all losses share: a spec, missing targets, masks and weights.
+
+    A loss is one number a step, `(*batch,)`. A target that is NaN throughout has loss 0 and weight 0, as have masked
+    steps; sample weights of shape `(B,)` count for all steps of their sequence.
+
+    Args:
+        spec: Of the model's output.
+        reduction: As in Keras; with "sum_over_batch_size" the sum of weighted losses over the number of steps that count.
+        name: As in Keras.
+    """
+
+    def __init__(self, spec: Spec, reduction: str | None = "sum_over_batch_size", name: str | None = None):
+        if not isinstance(spec, Spec):
+            raise TypeError(f"`spec` must be a spec such as MixtureSpec(NormalSpec(2), 5), but {spec!r} came.")
+        super().__init__(name=name, reduction=reduction)
+        self.spec = spec
+
+    def call(self, y_true, y_pred):
+        """One value a step, `(*batch,)`, from targets `(*batch, target_size)` and parameters `(*batch, params_size)`."""
+        y, observed = numerics.split_missing(y_true)
+        values = self._values(y, observed, y_pred)
+        return ops.where(ops.any(observed, axis=-1), values, ops.zeros_like(values))
+
+    def _values(self, y, observed, params):
+        raise NotImplementedError
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        mask = backend.mask_of(y_pred)
+        with keras.name_scope(self.name):
+            params = numerics.as_tensor(y_pred)
+            y_true = target_array(self.spec, y_true, len(params.shape))
+            values = self.call(y_true, params)
+            weights = step_weights(y_true, values, mask, sample_weight=None)
+            return self._reduce(values, weights, sample_weight)
+
+    def _reduce(self, values, counted, sample_weight):
+        weights = counted if sample_weight is None else counted * align(sample_weight, values)
+        total = weights * values
+        if self.reduction in (None, "none"):
+            return total
+        if self.reduction == "sum":
+            return ops.sum(total)
+        steps = weights if self.reduction == "mean_with_sample_weight" else counted
+        return ops.divide_no_nan(ops.sum(total), ops.sum(steps))
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "spec": keras.saving.serialize_keras_object(self.spec)}
+
+    @classmethod
+    def from_config(cls, config):
+        """The loss that gave `config`."""
+        return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
+
+
+def target_array(spec: Spec, y, rank: int):
+    """A target in any form it may have as one array `(*batch, target_size)`; `rank` is that of the parameters."""
+    y = numerics.as_tensor(spec.join(y))
+    if spec.target_size == 1 and len(y.shape) == rank - 1:
+        y = ops.expand_dims(y, -1)  # Keras users leave out the axis of a univariate target
+    if len(y.shape) == 0 or y.shape[-1] != spec.target_size:
+        raise ValueError(
+            f"targets must end in an axis of {spec.target_size} for {spec!r}, but their shape is {tuple(y.shape)}."
+        )
+    return y
+
+
+def align(weights, values):
+    """Weights of shape (B,), (B, T) or (B, T, 1), broadcast to values (B, T): a weight counts for all later axes."""
+    weights = numerics.as_tensor(weights)
+    if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
+        weights = ops.squeeze(weights, -1)
+    missing = len(values.shape) - len(weights.shape)
+    return ops.reshape(weights, (*ops.shape(weights), *(1,) * missing)) * ops.ones_like(values)
+
+
+def step_weights(y_true, values, mask, sample_weight):
+    """The weight of each step: 0 where it is masked or its target wholly missing, else the sample weight or 1."""
+    counted = ops.cast(ops.logical_not(ops.all(ops.isnan(y_true), axis=-1)), values.dtype) * ops.ones_like(values)
+    if mask is not None:
+        counted = counted * align(mask, values)
+    return counted if sample_weight is None else counted * align(sample_weight, values)
+
+
+def _flat_mixture(spec: Spec) -> FlatMixture | None:
+    """The fast arithmetic where `spec` has it."""
+    if isinstance(spec, MixtureSpec) and len(spec.specs) == 1:
+        component = spec.specs[0]
+        if type(component) is NormalSpec and component.covariance in ("diagonal", "isotropic"):
+            return FlatMixture(component.event_size, spec.num_components, component.covariance == "isotropic")
+    return None
+
+
+@serializable
+class NegativeLogLikelihood(DistributionLoss):
+    r"""$-\log p(y)$ in nats, in the unit of the targets.
+
+    It may be negative, since a density may exceed 1: compare it with a baseline, never with 0. Missing coordinates (NaN)
+    are integrated out exactly. The value is exact up to a ceiling of 1e30, and its gradient is bounded.
+
+    Args:
+        spec: Of the model's output.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 1)
+        >>> round(float(mdn.NegativeLogLikelihood(spec)(np.zeros((4, 1)), np.tile([0.0, 1.0, 0.0], (4, 1)))), 4)
+        0.9189
+    """
+
+    def __init__(self, spec, reduction="sum_over_batch_size", name=None):
+        super().__init__(spec, reduction, name)
+        self._flat = _flat_mixture(spec)
+
+    def _values(self, y, observed, params):
+        if self._flat is not None:
+            return self._flat.negative_log_likelihood(params, y, observed)
+        distribution = self.spec(numerics.bound_gradient(params))
+        if isinstance(distribution, Joint):
+            y = ops.where(observed, y, float("nan"))
+            return numerics.finite_loss(-distribution._log_prob_of_missing(distribution._as_event(y)))
+        return numerics.finite_loss(-distribution._log_prob_observed(y, observed))
+
+
+@serializable
+class NaturalGradientEM(DistributionLoss):
+    r"""The negative log-likelihood, with the gradient of nGEM: EM's, in the natural geometry of each normal.
+
+    .. math:: -\sum_k \frac{\rho_k}{\pi_k} \big(\log \pi_k + \log N_k(y)\big)
+
+    with responsibilities ρ and weights π held constant, is differentiated, and the result multiplied by σ² for each
+    location and σ²/2 for each scale (the inverse Fisher information of a normal). The *value* is the exact NLL. Use a
+    smaller learning rate than with the NLL (5e-3) and clip the global norm (1.0).
+
+    Args:
+        spec: A mixture of diagonal or isotropic normals.
+        target_scale: `layer.target_scale` of an adapted MDN layer, so that steps are measured in its scaled units.
+
+    Reference:
+        Natural Gradient Expectation Maximization for mixture density networks, arXiv 2602.10602.
+    """
+
+    def __init__(self, spec, target_scale=None, reduction="sum_over_batch_size", name=None):
+        super().__init__(spec, reduction, name)
+        self._flat = _flat_mixture(spec)
+        if self._flat is None:
+            raise ValueError(
+                f"NaturalGradientEM knows mixtures of diagonal or isotropic normals only, but {spec!r} came. "
+                "Use NegativeLogLikelihood(spec)."
+            )
+        self.target_scale = None if target_scale is None else [float(s) for s in target_scale]
+
+    def _values(self, y, observed, params):
+        return self._flat.natural_gradient(params, y, observed, self.target_scale)
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "target_scale": self.target_scale}
+
+
+@serializable
+class CRPS(DistributionLoss):
+    """Continuous ranked probability score, in the unit of the targets; robust to outliers, where the NLL is not.
+
+    In closed form where the family has one, else by quadrature.
+
+    Args:
+        spec: Of one coordinate.
+
+    Reference:
+        Grimit et al. (2006), The continuous ranked probability score for circular variables and its application to
+        mesoscale forecast ensemble verification.
+    """
+
+    def __init__(self, spec, reduction="sum_over_batch_size", name=None):
+        super().__init__(spec, reduction, name)
+        if isinstance(spec, JointSpec) or spec.event_size != 1:
+            raise ValueError(
+                f"CRPS is a score of one number, but {spec!r} has {spec.event_size}. EnergyScore(spec) is for vectors."
+            )
+
+    def _values(self, y, observed, params):
+        distribution = self.spec(numerics.bound_gradient(params))
+        distribution._require_line("crps")
+        return numerics.finite_loss(distribution._crps(y))
+
+
+@serializable
+class EnergyScore(DistributionLoss):
+    """Energy score, the CRPS of vectors, by simulation: an unbiased estimate with new draws at each step.
+
+    Missing coordinates are left out: the score of the marginal.
+
+    Args:
+        spec: Of a distribution of numbers.
+        num_samples: Draws (of each component, for mixtures); memory grows with its square.
+
+    Reference:
+        Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation, section 4.3.
+    """
+
+    def __init__(self, spec, num_samples: int = 8, reduction="sum_over_batch_size", name=None):
+        super().__init__(spec, reduction, name)
+        if isinstance(spec, JointSpec):
+            raise ValueError("EnergyScore has no meaning for a JointSpec, whose parts have units of their own.")
+        if num_samples < 2:
+            raise ValueError(f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came.")
+        self.num_samples = num_samples
+
+    def _values(self, y, observed, params):
+        key = random.key_from(params)
+        distribution = self.spec(numerics.bound_gradient(params))
+        distribution._require_scale("energy_score")
+        return numerics.finite_loss(distribution._energy_score(y, key, self.num_samples, observed))
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "num_samples": self.num_samples}

@@ -1,0 +1,54 @@
+"""Scores of a model over a whole data set, in data units."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from mdn import backend, numerics
+from mdn.distributions import Spec
+from mdn.distributions.spec import serializable
+from mdn.losses import NegativeLogLikelihood, step_weights, target_array
+
+
+@serializable
+class NLL(keras.metrics.Metric):
+    """Σ weight · nll / Σ weight over everything seen, in nats and in the unit of the targets.
+
+    Masked steps and wholly missing targets weigh nothing. The figure is the same at every batch size, where the average
+    of batch means that Keras reports for a loss is not.
+
+    Args:
+        spec: Of the model's output.
+        name: As in Keras.
+    """
+
+    def __init__(self, spec: Spec, name: str = "nll", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.spec = spec
+        self._loss = NegativeLogLikelihood(spec, reduction="none")
+        self.total = self.add_weight(shape=(), initializer="zeros", name="total")
+        self.weight = self.add_weight(shape=(), initializer="zeros", name="weight")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Adds a batch: targets, packed parameters (their Keras mask is respected) and weights."""
+        mask = backend.mask_of(y_pred)
+        params = numerics.as_tensor(y_pred)
+        y_true = target_array(self.spec, y_true, len(params.shape))
+        values = self._loss.call(y_true, params)
+        weights = step_weights(y_true, values, mask, sample_weight)
+        self.total.assign_add(ops.cast(ops.sum(weights * values), self.total.dtype))
+        self.weight.assign_add(ops.cast(ops.sum(weights), self.weight.dtype))
+
+    def result(self):
+        """The weighted mean so far."""
+        return ops.divide_no_nan(self.total, self.weight)
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "spec": keras.saving.serialize_keras_object(self.spec)}
+
+    @classmethod
+    def from_config(cls, config):
+        """The metric that gave `config`."""
+        return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
