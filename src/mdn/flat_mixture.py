@@ -23,6 +23,7 @@ class FlatMixture:
     def __init__(self, event_size: int, num_components: int, isotropic: bool = False):
         self._isotropic = isotropic and event_size > 1
         self._size, self._count = event_size, num_components
+        self._products = backend.on_cpu()  # a GPU would round the factors of a matrix product to ten bits
         self._sum = np.kron(np.eye(num_components), np.ones((event_size, 1))).astype(numerics.float_dtype())
         self._copy = np.tile(np.eye(event_size), (1, num_components)).astype(numerics.float_dtype())
 
@@ -80,20 +81,19 @@ class FlatMixture:
 
     def _by_component(self, x):
         """(*batch, K·D) summed over D."""
-        if backend.on_cpu():
+        if self._products:
             return ops.matmul(x, self._sum)
-        # a GPU would round the factors of a matrix product to ten bits
         return ops.sum(ops.reshape(x, (*ops.shape(x)[:-1], self._count, self._size)), axis=-1)
 
     def _over_dims(self, x):
         """(*batch, K) or (*batch, K·D) to (*batch, K·D)."""
         if x.shape[-1] != self._count or self._size == 1:
             return x
-        return ops.matmul(x, self._sum.T) if backend.on_cpu() else ops.repeat(x, self._size, axis=-1)
+        return ops.matmul(x, self._sum.T) if self._products else ops.repeat(x, self._size, axis=-1)
 
     def _over_components(self, x):
         """(*batch, D) to (*batch, K·D)."""
-        if backend.on_cpu():
+        if self._products:
             return ops.matmul(x, self._copy)
         return ops.tile(x, (*(1,) * (len(x.shape) - 1), self._count))
 

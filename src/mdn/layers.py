@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import initializers, numerics
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
 from mdn.distributions.spec import serializable
 
@@ -191,3 +191,31 @@ class TargetScaling(keras.layers.Layer):
     def get_config(self):
         """What `from_config` needs."""
         return {**super().get_config(), "size": self.size}
+
+
+@serializable
+class FeatureScaling(keras.layers.Layer):
+    """Features as robust standard scores: median and interquartile range, wild values drawn in, missing ones at the median.
+
+    Beyond ±4 scores grow with their logarithm only, so that one outlier does not throw the network.
+    """
+
+    def build(self, input_shape):
+        """One shift and one spread for each feature; 0 and 1 until `adapt`."""
+        size = (input_shape[-1],)
+        self.shift = self.add_weight(shape=size, initializer="zeros", trainable=False, name="shift")
+        self.spread = self.add_weight(shape=size, initializer="ones", trainable=False, name="spread")
+        self.built = True
+
+    def adapt(self, x) -> FeatureScaling:
+        """Learns median and spread from features `(..., features)`; returns the layer itself."""
+        if not self.built:
+            self.build(np.shape(x))
+        shift, spread = initializers.robust_scaling(x)
+        self.shift.assign(shift)
+        self.spread.assign(spread)
+        return self
+
+    def call(self, inputs):
+        """Same shape as the input."""
+        return numerics.squash(numerics.no_nan((inputs - self.shift) / self.spread, 0.0))

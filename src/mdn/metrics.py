@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
+import numpy as np
 from keras import ops
 
-from mdn import backend, numerics
-from mdn.distributions import Spec
+from mdn import backend, initializers, numerics
+from mdn.distributions import Mixture, Normal, Spec
 from mdn.distributions.spec import serializable
 from mdn.losses import NegativeLogLikelihood, step_weights, target_array
 
@@ -52,3 +55,27 @@ class NLL(keras.metrics.Metric):
     def from_config(cls, config):
         """The metric that gave `config`."""
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
+
+
+def gaussian_baseline(y_train, y) -> float:
+    """Mean NLL of `y` under one normal fitted to `y_train` and blind to features: what any model must beat; D = 1."""
+    y_train, y = np.asarray(y_train, "float64"), np.asarray(y, "float64")
+    scale = max(float(np.std(y_train)), numerics.SMALLEST_SCALE)
+    z = (y - np.mean(y_train)) / scale
+    return float(np.mean(0.5 * z**2) + math.log(scale) + 0.5 * numerics.LOG_2PI)
+
+
+def mixture_baseline(y_train, y, num_components: int = 10) -> float:
+    """Mean NLL of `y` under a mixture fitted to `y_train` by EM, blind to features; D = 1."""
+    y_train = np.reshape(np.asarray(y_train, "float64"), (-1, 1))
+    shift, spread = initializers.robust_scaling(y_train)
+    loc, scale, weights = initializers.starting_mixture((y_train - shift) / spread, num_components)
+    mixture = Mixture(np.log(weights), Normal(shift + spread * loc, spread * scale))
+    return -float(ops.mean(mixture.log_prob(np.reshape(y, (-1, 1)))))
+
+
+def coverage(mixture, y, nominal: float) -> float:
+    """The share of targets `y` (N, 1) inside the central interval that should hold `nominal` of them."""
+    lower, upper = mixture.interval(nominal)
+    y = numerics.as_tensor(y)
+    return float(ops.mean(ops.cast(ops.logical_and(y >= lower, y <= upper), y.dtype)))

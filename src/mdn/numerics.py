@@ -160,6 +160,13 @@ def within(x, lower, upper):
     return ops.minimum(ops.maximum(x, lower), upper)
 
 
+def squash(z, bend=4.0):
+    """z within ±bend, and bend · (1 + log(|z| / bend)) with its sign beyond: smooth, and finite for any float."""
+    beyond = ops.abs(z) > bend
+    far = bend * (1.0 + ops.log(ops.where(beyond, ops.abs(z), bend) / bend))
+    return ops.where(beyond, ops.sign(z) * ops.minimum(far, 100.0 * bend), z)
+
+
 def no_nan(x, value):
     """`x` with NaN replaced."""
     return ops.where(ops.isnan(x), value, x)

@@ -1,0 +1,143 @@
+"""The names of keras-mdn-layer, for code and files written for it: same arguments, same packing, same results."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from mdn.distributions import Mixture, MixtureSpec, NormalSpec, ShapeError
+from mdn.layers import MDN
+from mdn.losses import NegativeLogLikelihood
+
+# What keras-mdn-layer added to its scales so that no loss was NaN.
+_EPSILON = 1e-7
+
+
+def _spec(output_dim: int, num_mixes: int) -> MixtureSpec:
+    return MixtureSpec(NormalSpec(output_dim), num_mixes)
+
+
+def _checked(params, output_dim: int, num_mixes: int) -> np.ndarray:
+    params = np.asarray(params)
+    size = (2 * output_dim + 1) * num_mixes
+    if params.ndim == 0 or params.shape[-1] != size:
+        raise ShapeError(
+            f"`params` must end in an axis of {size} for output_dim={output_dim} and num_mixes={num_mixes}, "
+            f"but the shape is {params.shape}."
+        )
+    return params
+
+
+def elu_plus_one_plus_epsilon(x):
+    """ELU(x) + 1 + 1e-7: positive, and smooth."""
+    return ops.elu(x) + 1.0 + _EPSILON
+
+
+def get_mixture_loss_func(output_dim: int, num_mixes: int) -> NegativeLogLikelihood:
+    """The negative log-likelihood of a mixture of diagonal normals, as a registered Loss."""
+    return NegativeLogLikelihood(_spec(output_dim, num_mixes), name="mdn_loss_func")
+
+
+def get_mixture_sampling_fun(output_dim: int, num_mixes: int):
+    """A function from packed parameters `(*batch, P)` to one draw for each, `(*batch, output_dim)`."""
+    spec = _spec(output_dim, num_mixes)
+
+    def sampling_func(y_pred, seed=None):
+        return spec(y_pred).sample(seed=seed)
+
+    return sampling_func
+
+
+def get_mixture_mse_accuracy(output_dim: int, num_mixes: int):
+    """A metric: the squared distance of one draw from the target, `(*batch,)`."""
+    sample = get_mixture_sampling_fun(output_dim, num_mixes)
+    draws = keras.random.SeedGenerator()
+
+    def mse_func(y_true, y_pred):
+        y_true = ops.reshape(ops.cast(y_true, y_pred.dtype), (*ops.shape(y_pred)[:-1], output_dim))
+        return ops.mean(ops.square(sample(y_pred, draws.next()) - y_true), axis=-1)
+
+    return mse_func
+
+
+def split_mixture_params(params, output_dim: int, num_mixes: int):
+    """(mus, sigmas, logits) of packed parameters, views along the last axis.
+
+    Raises:
+        ShapeError: if the size does not fit (a ValueError, and an AssertionError as in the original).
+    """
+    params = _checked(params, output_dim, num_mixes)
+    wide = output_dim * num_mixes
+    return params[..., :wide], params[..., wide : 2 * wide], params[..., 2 * wide :]
+
+
+def softmax(w, t: float = 1.0) -> np.ndarray:
+    """Weights from logits `(*batch, K)`, divided by the temperature `t` first."""
+    e = np.array(w, "float64") / t
+    e = np.exp(e - e.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def sample_from_categorical(dist) -> int:
+    """An index drawn with probabilities `dist`, from NumPy's global generator; never out of range."""
+    return int(_draw_index(np.asarray(dist, "float64")))
+
+
+def _draw_index(dist: np.ndarray) -> np.ndarray:
+    """By inverting the cumulated weights at one uniform each; rounding cannot leave the range, as the original's could."""
+    cumulated = np.cumsum(dist, axis=-1)
+    u = np.random.random_sample((*dist.shape[:-1], 1)) * cumulated[..., -1:]  # noqa: NPY002 - the original's generator
+    return np.minimum(np.sum(u >= cumulated, axis=-1), np.sum(cumulated < cumulated[..., -1:], axis=-1))
+
+
+def sample_from_output(params, output_dim: int, num_mixes: int, temp: float = 1.0, sigma_temp: float = 1.0) -> np.ndarray:
+    """Draws from packed parameters in NumPy, with temperatures; uses NumPy's global generator, as the original did.
+
+    Args:
+        params: Shape `(P,)`, or, beyond the original, `(*batch, P)`.
+        output_dim: Coordinates of a draw.
+        num_mixes: Components.
+        temp: Divides the logits.
+        sigma_temp: Multiplies the variances.
+
+    Returns:
+        Shape `(*batch, output_dim)`.
+
+    Raises:
+        ShapeError: if the size of `params` does not fit.
+    """
+    mus, sigmas, logits = split_mixture_params(params, output_dim, num_mixes)
+    chosen = _draw_index(softmax(logits, temp))[..., None, None]
+
+    def pick(block):
+        shaped = np.reshape(block, (*block.shape[:-1], num_mixes, output_dim))
+        return np.take_along_axis(shaped, chosen, axis=-2)[..., 0, :]
+
+    noise = np.random.standard_normal((*np.shape(params)[:-1], output_dim))  # noqa: NPY002 - the original's generator
+    return pick(mus) + pick(sigmas) * np.sqrt(sigma_temp) * noise
+
+
+def mixture_of(params, output_dim: int, num_mixes: int) -> Mixture:
+    """The mixture that packed parameters stand for: the way from old code to exact quantiles, CRPS, conditioning."""
+    return _spec(output_dim, num_mixes)(params)
+
+
+def mdn_loss_func(y_true, y_pred):
+    """The loss that files of keras-mdn-layer name: sizes are read off the shapes, `(2 D + 1) K` parameters for D targets."""
+    size = y_true.shape[-1] if len(y_true.shape) == len(y_pred.shape) else 1
+    return get_mixture_loss_func(size, y_pred.shape[-1] // (2 * size + 1))(y_true, y_pred)
+
+
+def register() -> None:
+    """Lets Keras open keras-mdn-layer's files; a user's own objects of these names go first."""
+    objects = keras.saving.get_custom_objects()
+    for name, value in {
+        "MDN": MDN,
+        "mdn_loss_func": mdn_loss_func,
+        "elu_plus_one_plus_epsilon": elu_plus_one_plus_epsilon,
+    }.items():
+        objects.setdefault(name, value)
+
+
+register()
