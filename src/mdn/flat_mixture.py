@@ -5,6 +5,8 @@ On a CPU the time of such a loss goes into small reductions and broadcasts over 
 but the responsibilities: half the time of automatic differentiation, or less.
 """
 
+import functools
+
 import numpy as np
 from keras import ops
 
@@ -39,42 +41,43 @@ class FlatMixture:
 
     def natural_gradient(self, params, y, observed, target_scale=None):
         """The same value; its gradient is that of nGEM: see `mdn.NaturalGradientEM`."""
-        step = None if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
+        step = 1.0 if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
         return numerics.with_gradient(
-            lambda p: self._forward(p, y, observed), lambda saved: self._natural_gradient(step, *saved)
+            lambda p: self._forward(p, y, observed), functools.partial(self._natural_gradient, step=step)
         )(params)
 
     def _forward(self, params, y, observed):
         wide = self._size * self._count
         loc, scale, logits = params[..., :wide], params[..., wide : -self._count], params[..., -self._count :]
-        seen = self._over_components(ops.cast(observed, params.dtype))
+        y = self._over_components(ops.where(observed, numerics.finite_target(y), numerics.MISSING))
+        seen = ops.cast(y < 0.5 * numerics.MISSING, params.dtype)
         scale = numerics.safe_scale(scale)
         inverse = seen / self._over_dims(scale)
-        z = numerics.finite_z((self._over_components(y) - loc) * inverse)
+        z = numerics.finite_z((y - loc) * inverse)
         if self._isotropic:
             cost = self._by_component(numerics.half_square(z)) + ops.log(scale) * self._by_component(seen)
         else:
             cost = self._by_component(numerics.half_square(z) + seen * ops.log(scale))
-        log_weights = numerics.log_softmax(logits)
-        log_joint = log_weights - cost
+        logits = logits - ops.max(logits, axis=-1, keepdims=True)  # first: a large constant would drown the costs
+        prior, log_prior = numerics.normalize(logits)
+        shares, log_total = numerics.normalize(logits - cost)
         constant = 0.5 * numerics.LOG_2PI * ops.sum(ops.cast(observed, params.dtype), axis=-1)
-        value = numerics.finite_loss(constant - numerics.logsumexp(log_joint))
-        return value, (z, inverse, seen, log_weights, numerics.posterior(log_joint))
+        return numerics.finite_loss(constant + log_prior - log_total), (z, inverse, seen, prior, shares)
 
-    def _gradient(self, saved):
-        z, inverse, seen, log_weights, shares = saved
-        pull = self._over_dims(shares) * inverse
+    def _gradient(self, saved, upstream):
+        z, inverse, seen, prior, shares = saved
+        pull = self._over_dims(shares * upstream) * inverse
         by_scale = self._by_scale(pull * (seen - ops.square(z)))
-        return ops.concatenate([-pull * z, by_scale, ops.exp(log_weights) - shares], axis=-1)
+        return ops.concatenate([-pull * z, by_scale, (prior - shares) * upstream], axis=-1)
 
-    def _natural_gradient(self, step, z, inverse, seen, log_weights, shares):
-        ratio = numerics.bounded(shares * numerics.safe_exp(-log_weights))
+    def _natural_gradient(self, saved, upstream, step):
+        z, inverse, seen, prior, shares = saved
+        ratio = numerics.bounded(shares / numerics.floor(prior)) * upstream
         scale = seen / numerics.floor(inverse)
-        pull = self._over_dims(ratio) * scale * (1.0 if step is None else step)
+        pull = self._over_dims(ratio) * scale * step
         dims = ops.maximum(self._by_component(seen), 1.0) if self._isotropic else 1.0
         by_scale = self._by_scale(0.5 * pull * (seen - ops.square(z))) / dims
-        weights = ops.exp(log_weights)
-        by_logits = weights * ops.sum(ratio, axis=-1, keepdims=True) - ratio
+        by_logits = prior * ops.sum(ratio, axis=-1, keepdims=True) - ratio
         return ops.concatenate([-pull * z, by_scale, by_logits], axis=-1)
 
     # ---- sums and copies ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ LOSS_CEILING = 1e30  # a weight of 0 times an infinite loss would be NaN; 1e30 k
 SMALLEST_SCALE = 1e-30  # below, 1 / scale leaves float32
 LARGEST_SCALE = 1e30
 _LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
+MISSING = 1e38  # a mark that survives a copy by matrix product, where NaN would spoil its row; no target is as large
 _Z_BOUND = 1e18  # z**2 is still finite in float32
 _TINY = 1e-37  # about the smallest normal float32; XLA and TensorFlow flush what is below
 
@@ -79,6 +80,14 @@ def logsumexp(x, axis=-1):
     return safe_log(total) + ops.squeeze(shift, axis)
 
 
+def normalize(logits):
+    """(softmax, log Σ exp with its last axis dropped) of finite logits, at the price of one exp each."""
+    highest = ops.max(logits, axis=-1, keepdims=True)
+    shares = ops.exp(logits - highest)
+    total = ops.sum(shares, axis=-1, keepdims=True)
+    return shares / total, ops.squeeze(highest + ops.log(total), -1)
+
+
 def safe_log(x):
     """log(x) for x >= 0: -inf at 0, where its gradient is 0 rather than NaN."""
     zero = x <= 0.0
@@ -138,6 +147,11 @@ def half_square(z):
 def finite_z(z):
     """z clipped so that its square stays finite: for gradients, where a direction beats an infinity."""
     return ops.clip(z, -_Z_BOUND, _Z_BOUND)
+
+
+def finite_target(y):
+    """y held well below `MISSING`."""
+    return ops.clip(y, -0.1 * MISSING, 0.1 * MISSING)
 
 
 def divide_out(x, scale):
@@ -217,11 +231,12 @@ def finite_loss(loss):
 
 
 def with_gradient(function, gradient):
-    """params -> values, whose gradient is written by hand and `bounded`, on every backend.
+    """params -> values, whose gradient is written by hand and held within ±GRADIENT_BOUND, on every backend.
 
     Args:
         function: (*batch, P) -> (values (*batch,), whatever `gradient` needs of the way there).
-        gradient: of that second part -> (*batch, P), the derivative of each value by its own row of parameters.
+        gradient: of that second part and the gradient by the values, (*batch, 1) -> (*batch, P); infinite where it must
+            be, but never NaN.
     """
 
     @ops.custom_gradient
@@ -230,7 +245,8 @@ def with_gradient(function, gradient):
 
         def backward(*args, upstream=None):
             upstream = upstream if upstream is not None else args[0]
-            return bounded(bounded(gradient(saved)) * ops.expand_dims(upstream, -1))
+            slopes = gradient(saved, ops.expand_dims(upstream, -1))
+            return ops.clip(slopes, -GRADIENT_BOUND, GRADIENT_BOUND)
 
         return value, backward
 

@@ -242,10 +242,13 @@ class _CompiledLoop:
 
 
 def keep_compiled_programs() -> None:
-    """Lets JAX keep compiled programs in the user's cache, unless the user has said otherwise.
+    """Lets JAX keep compiled programs in the user's cache, unless the user has said otherwise; nothing on other backends.
 
+    `fit` does so itself; call it before a model is built to have its initialization kept too.
     The folder is `mdn/jax` below XDG_CACHE_HOME (or ~/.cache); set JAX_ENABLE_COMPILATION_CACHE=0 to do without.
     """
+    if backend.NAME != "jax":
+        return
     import jax
 
     if jax.config.jax_compilation_cache_dir is not None or os.environ.get("JAX_ENABLE_COMPILATION_CACHE") in ("0", "false"):

@@ -97,10 +97,7 @@ class TableModel:
         x, y = np.asarray(x, "float64"), np.asarray(y, "float64").reshape(-1)
         known = np.isfinite(y)
         x, y = x[known], y[known, None]
-        if len(y) < FEWEST_ROWS:
-            raise ValueError(f"at least {FEWEST_ROWS} rows with a target are needed, but {len(y)} came.")
-        if y.min() == y.max():
-            raise ValueError(f"the target {target!r} is {y[0, 0]:g} in every row: there is nothing to predict.")
+        check_rows(y, target)
         features = features if features is not None else [f"x{i}" for i in range(x.shape[1])]
         train, valid = split_rows(len(y), _VALID_SHARE, seed)
         keras.utils.set_random_seed(seed)
@@ -191,6 +188,14 @@ class TableModel:
         if description is None or "target" not in description:
             raise ValueError(f"{str(path)!r} holds no model of a table. Files of `mdn fit` do.")
         return cls(keras.saving.load_model(path), description["features"], description["target"])
+
+
+def check_rows(y, target: str) -> None:
+    """Raises ValueError where targets are too few, or all the same."""
+    if len(y) < FEWEST_ROWS:
+        raise ValueError(f"at least {FEWEST_ROWS} rows with a target are needed, but there are {len(y)}.")
+    if np.min(y) == np.max(y):
+        raise ValueError(f"the target {target!r} is {np.min(y):g} in every row: there is nothing to predict.")
 
 
 def split_rows(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
