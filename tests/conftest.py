@@ -1,8 +1,24 @@
-"""At the end of a run: the matrix family × method of `test_contract_matrix.py` on this backend."""
+"""Real data for the tests marked `data`; at the end of a run the matrix family × method of `test_contract_matrix.py`."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("contract", "gradients")
+
 BLOCK = 8  # columns side by side
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data that MDN_DATA names; the test is skipped, and says so, where there is none."""
+    folder = os.environ.get("MDN_DATA", "")
+    if not folder:
+        pytest.skip("needs real data: set MDN_DATA to their folder")
+    return Path(folder)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -94,11 +94,6 @@ def safe_log(x):
     return ops.where(zero, -math.inf, ops.log(ops.where(zero, 1.0, x)))
 
 
-def safe_exp(x):
-    """exp(x), held where it would leave float32."""
-    return ops.exp(ops.minimum(x, 87.0))
-
-
 def safe_log1p(x):
     """log(1 + x) for x >= -1: -inf at -1, where its gradient is 0 rather than NaN."""
     edge = x <= -1.0

@@ -1,0 +1,5 @@
+"""Readers of real files; NumPy in, NumPy out, never Keras."""
+
+from mdn.data.tables import Table, TableError, read_table, write_table
+
+__all__ = ["Table", "TableError", "read_table", "write_table"]
