@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from mdn.data import Table
     from mdn.tabular import Scores
 
 app = typer.Typer(
@@ -56,10 +57,9 @@ def fit(
         if out.suffix != ".keras":
             _stop(f"--out must end in .keras, but {str(out)!r} does not.")
         from mdn import training
-        from mdn.data import tables
 
         training.keep_compiled_programs()
-        table = tables.read_table(data)
+        table = _read(data)
         y = table.column(target)
         inputs = table.drop(target, *(ignore or []))
         if not inputs.columns:
@@ -99,9 +99,9 @@ def _fit(x, y, features, target, out, components, epochs, test_share, seed) -> N
         model.save(out)
         scores = model.evaluate(x[test], y[test], y[train])
         picture = out.with_suffix(".png")
-        tabular.draw_report(model, x[test], y[test], history, picture)
+        tabular.draw_report(model, x[test], y[test], scores, history, picture)
     _print_scores(console, scores, target, len(test))
-    console.print(f"Model: {out}   Picture: {picture}   Next: mdn predict {out} NEW --quantiles .05,.5,.95")
+    console.print(f"Model: {out}\nPicture: {picture}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)
 
 
 def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
@@ -114,8 +114,9 @@ def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
     table.add_row("one mixture, no features", f"{scores.mixture_nll:.4f}")
     table.add_row("one Gaussian, no features", f"{scores.gaussian_nll:.4f}")
     console.print(table)
-    console.print(f"CRPS: {scores.crps:.4g} in the unit of {target}; the mean distance it would be off, were it a point.")
-    console.print(f"The 50 % interval holds {100 * scores.coverage_50:.1f} %, the 90 % interval {100 * scores.coverage_90:.1f} %.")
+    console.print(f"CRPS {scores.crps:.4g}, in the unit of {target}: a mean absolute error, for distributions.")
+    held = [f"the {nominal} % interval holds {scores.coverage(nominal / 100):.1%}" for nominal in (50, 90)]
+    console.print(f"Of the targets set aside {held[0]}, {held[1]}.")
 
 
 @app.command()
@@ -143,11 +144,20 @@ def predict(
             trained = mdn.load(model)
             if not isinstance(trained, tabular.TableModel):
                 _stop(f"{str(model)!r} holds no model of a table. Files of `mdn fit` do; use mdn.predict in Python for others.")
-            table = tables.read_table(new)
+            table = _read(new)
             x = np.stack([table.column(name) for name in trained.features], axis=-1)
             values = trained.predict_quantiles(x, probabilities)
             tables.write_table(out, [f"{trained.target}_{q:g}" for q in probabilities], values)
         console.print(f"{len(x)} rows of quantiles of {trained.target}: {out}")
+
+
+def _read(path: Path) -> Table:
+    from mdn.data import read_table
+
+    table = read_table(path)
+    if table.note:
+        typer.secho(f"mdn: {table.note}", err=True)
+    return table
 
 
 def _probabilities(text: str) -> list[float]:

@@ -74,8 +74,19 @@ def mixture_baseline(y_train, y, num_components: int = 10) -> float:
     return -float(ops.mean(mixture.log_prob(np.reshape(y, (-1, 1)))))
 
 
-def coverage(mixture, y, nominal: float) -> float:
-    """The share of targets `y` (N, 1) inside the central interval that should hold `nominal` of them."""
-    lower, upper = mixture.interval(nominal)
-    y = numerics.as_tensor(y)
-    return float(ops.mean(ops.cast(ops.logical_and(y >= lower, y <= upper), y.dtype)))
+def pit(distribution, y) -> np.ndarray:
+    """Probability integral transform F(y), float64 of shape `(N,)`: uniform on [0, 1] if the distributions are honest.
+
+    Args:
+        distribution: Batch `(N,)`, event_size 1.
+        y: Targets, shape `(N, 1)`.
+
+    Reference:
+        Dawid (1984), Present position and potential developments: the prequential approach.
+    """
+    return np.asarray(ops.convert_to_numpy(distribution.cdf(y)), "float64")
+
+
+def coverage(values, nominal: float) -> float:
+    """The share of targets inside the central interval that should hold `nominal` of them, by their `pit` values."""
+    return float(np.mean(np.abs(np.asarray(values) - 0.5) <= 0.5 * nominal))

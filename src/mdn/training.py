@@ -70,7 +70,7 @@ def fit(
         sample_weight: Shape `(N,)`.
         validation: `(x, y)` or `(x, y, sample_weight)`.
         epochs: At most.
-        batch_size: Rows a step; the last batch is filled up with rows of weight 0.
+        batch_size: Rows a step; the last batch is filled up with rows of the first, so that its shape is the same.
         learning_rate: At the start.
         patience: Stop after so many epochs without a better validation loss.
         global_clipnorm: Largest norm of the gradient of all weights together.
@@ -215,24 +215,20 @@ class _CompiledLoop:
         rows = data[0].shape[0]
         steps = math.ceil(rows / batch_size)
         order = jax.random.permutation(key, rows)
-        spare = steps * batch_size - rows
-        order = jnp.concatenate([order, jnp.zeros(spare, order.dtype)]).reshape(steps, batch_size)
-        real = (jnp.arange(steps * batch_size) < rows).astype(data[2].dtype).reshape(steps, batch_size)
+        order = order[jnp.arange(steps * batch_size) % rows].reshape(steps, batch_size)
 
         def cost(trainable, fixed, x, y, weight):
             params, fixed, losses = self._model.stateless_call(trainable, fixed, x, training=True, return_losses=True)
             return self._loss(y, params, weight) + sum(losses), fixed
 
-        def step(state, batch):
+        def step(state, index):
             trainable, fixed, moments = state
-            index, present = batch
             x, y, weight = (part[index] for part in data)
-            y = jnp.where(present.reshape(-1, *(1,) * (y.ndim - 1)) > 0, y, jnp.nan)  # filled-up rows do not count
             (value, fixed), slopes = jax.value_and_grad(cost, has_aux=True)(trainable, fixed, x, y, weight)
             trainable, moments = self._optimizer.stateless_apply(moments, slopes, trainable)
             return (trainable, fixed, moments), value
 
-        state, values = jax.lax.scan(step, state, (order, real))
+        state, values = jax.lax.scan(step, state, order)
         if held_out is None:
             return state, best, jnp.mean(values), None
         val_loss = self._score(state[0], state[1], held_out)

@@ -6,11 +6,12 @@ import csv
 import dataclasses
 import difflib
 import gzip
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from mdn.data.files import replacing
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 _MOSTLY = 0.5  # a column with more numbers than this is a column of numbers with mistakes in it
@@ -211,13 +212,7 @@ def write_table(path, columns: Sequence[str], values) -> None:
         columns: Names.
         values: Shape `(N, len(columns))`.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([f"{value:.9g}" for value in row] for row in np.asarray(values))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([f"{value:.9g}" for value in row] for row in np.asarray(values))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mdn import metrics, models, training
+from mdn.data import replacing
 from mdn.distributions import Mixture, MixtureSpec, NormalSpec
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import NegativeLogLikelihood
@@ -31,16 +31,18 @@ class Scores:
         gaussian_nll: That of one normal that knows no features.
         mixture_nll: That of one mixture that knows no features.
         crps: Mean continuous ranked probability score, in the unit of the target.
-        coverage_50: Share of targets inside the central 50 % interval.
-        coverage_90: Share inside the central 90 % interval.
+        pit: Probability below each target, shape `(N,)`: what `mdn.plots.pit` and `reliability` draw.
     """
 
     nll: float
     gaussian_nll: float
     mixture_nll: float
     crps: float
-    coverage_50: float
-    coverage_90: float
+    pit: np.ndarray
+
+    def coverage(self, nominal: float) -> float:
+        """Share of targets inside the central interval that should hold `nominal` of them."""
+        return metrics.coverage(self.pit, nominal)
 
 
 class TableModel:
@@ -131,51 +133,41 @@ class TableModel:
         """The mixture for each row of features `(N, F)`, in the unit of the target."""
         return models.predict(self.network, np.asarray(x, "float32"), batch_size=_CHUNK)
 
-    def _chunks(self, x) -> Iterator[tuple[slice, Mixture]]:
-        """Mixtures of `_CHUNK` rows each, the last filled up."""
-        x = np.asarray(x, "float32")
-        for start in range(0, len(x), _CHUNK):
-            rows = x[start : start + _CHUNK]
-            filled = np.concatenate([rows, np.repeat(rows[-1:], _CHUNK - len(rows), axis=0)]) if start else rows
-            yield slice(0, len(rows)), self.predict_distribution(filled)
-
     def predict_quantiles(self, x, q) -> np.ndarray:
         """Quantiles of the target for each row, shape `(N, len(q))`."""
         q = np.asarray(q, "float32").reshape(-1)
-        parts = [ops.convert_to_numpy(mixture.quantile(q))[:, rows, 0].T for rows, mixture in self._chunks(x)]
-        return np.concatenate(parts)
+        return np.concatenate(
+            [ops.convert_to_numpy(mixture.quantile(q))[:, :count, 0].T for mixture, count, _ in self._chunks(x)]
+        )
 
     def evaluate(self, x, y, y_train) -> Scores:
         """Scores on rows that training has not seen, beside baselines fitted to `y_train`."""
         y = np.asarray(y, "float64").reshape(-1, 1)
-        nll, crps, inside = [], [], []
-        for i, (rows, mixture) in enumerate(self._chunks(x)):
-            targets = y[i * _CHUNK : (i + 1) * _CHUNK]
-            filled = np.concatenate([targets, np.repeat(targets[-1:], mixture.batch_shape[0] - len(targets), axis=0)])
-            nll.append(-ops.convert_to_numpy(mixture.log_prob(filled))[rows])
-            crps.append(ops.convert_to_numpy(mixture.crps(filled))[rows])
-            ends = [ops.convert_to_numpy(mixture.quantile(np.float32([0.25, 0.75, 0.05, 0.95])))[:, rows, 0]]
-            inside.append([(end[0::2] <= targets[:, 0]) & (targets[:, 0] <= end[1::2]) for end in ends][0])
-        within = np.concatenate(inside, axis=1).mean(axis=1)
+        parts = [
+            [ops.convert_to_numpy(values)[:count] for values in (-mixture.log_prob(to), mixture.crps(to), mixture.cdf(to))]
+            for mixture, count, to in self._chunks(x, y)
+        ]
+        nll, crps, pit = (np.concatenate(part).astype("float64") for part in zip(*parts, strict=True))
         return Scores(
-            nll=float(np.mean(np.concatenate(nll))),
+            nll=float(np.mean(nll)),
             gaussian_nll=metrics.gaussian_baseline(y_train, y),
             mixture_nll=metrics.mixture_baseline(y_train, y),
-            crps=float(np.mean(np.concatenate(crps))),
-            coverage_50=float(within[0]),
-            coverage_90=float(within[1]),
+            crps=float(np.mean(crps)),
+            pit=pit,
         )
+
+    def _chunks(self, x, y=None) -> Iterator[tuple[Mixture, int, np.ndarray | None]]:
+        """(mixtures, how many of them are real, targets): `_CHUNK` rows each, the last filled up, so that shapes repeat."""
+        for start in range(0, len(x), _CHUNK):
+            count = min(_CHUNK, len(x) - start)
+            index = start + np.minimum(np.arange(_CHUNK if start else count), count - 1)
+            yield self.predict_distribution(np.asarray(x)[index]), count, None if y is None else y[index]
 
     def save(self, path) -> None:
         """Writes one `.keras` file; what stood there before stays until the new one is complete."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-        try:
+        with replacing(path) as temporary:
             self.network.save(temporary)
             models.write_description(temporary, {"features": self.features, "target": self.target})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path) -> TableModel:

@@ -1,0 +1,1 @@
+"""Chapters: whole applications, each a folder with a README. A chapter uses the library; the library knows no chapter."""

@@ -1,0 +1,59 @@
+"""One self-contained HTML page of sections with pictures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
+
+from mdn.data import replacing
+
+_STYLE = """
+body { font: 17px/1.6 Georgia, serif; color: #22303c; background: #fdfcf9; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
+h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; font-size: 1.35rem; }
+img { width: 100%; height: auto; margin: .5rem 0; } code { font-size: .85em; background: #f0ede4; padding: 0 .2em; }
+table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #ddd8ca; text-align: left; }
+td:last-child, th:last-child { text-align: right; font-variant-numeric: tabular-nums; }
+footer { margin-top: 4rem; font-size: .85rem; color: #6c757d; }
+"""
+
+
+def figure(width: float = 8.0, height: float = 3.6) -> Figure:
+    """An empty picture of the page's width; sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+@dataclass
+class Page:
+    """A title and sections, in order."""
+
+    title: str
+    sections: list[str] = field(default_factory=list)
+
+    def add(self, title: str, text: str, picture: Figure | None = None, alt: str = "", table=()) -> None:
+        """A section of plain text (paragraphs apart by an empty line), then a picture, then rows of a table."""
+        parts = [f"<h2>{html.escape(title)}</h2>"]
+        parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in text.split("\n\n")]
+        if picture is not None:
+            memory = io.BytesIO()
+            picture.savefig(memory, format="png", dpi=130, facecolor="#fdfcf9")
+            encoded = base64.b64encode(memory.getvalue()).decode()
+            parts.append(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{encoded}">')
+        if table:
+            rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in table)
+            parts.append(f"<table>{rows}</table>")
+        self.sections.append("\n".join(parts))
+
+    def write(self, path, footer: str) -> None:
+        """Writes the page; what stood at `path` before stays until it is complete."""
+        body = "\n".join(self.sections)
+        with replacing(path) as temporary:
+            temporary.write_text(
+                f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
+                f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
+                f"<body><h1>{html.escape(self.title)}</h1>\n{body}\n<footer>{html.escape(footer)}</footer></body></html>\n",
+                encoding="utf-8",
+            )

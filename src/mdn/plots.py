@@ -1,0 +1,275 @@
+"""Pictures of distributions and of how honest they are: axes in, axes out.
+
+Every function draws on `ax` (by default the current axes of pyplot) and returns it, so that pictures combine as any of
+Matplotlib's do. They take the distributions that `mdn.predict` gives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from mdn import metrics
+from mdn.distributions import Mixture
+
+INK = "#22303c"  # text, axes' lines, what is observed
+BLUE = "#2a6f97"
+ORANGE = "#e07a1f"  # what a model says, where both are drawn
+HEAT = "Blues"
+_CYCLE = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6b", "#7a5fb0", "#c2a21b", "#4aa3a2", "#8c5a3c", "#6c757d", "#d1495b")
+_MOST_POINTS = 400
+
+
+def _axes(ax):
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.gca()
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _numpy(tensor) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(tensor))
+
+
+def _require(distribution, rank: int, what: str) -> None:
+    if distribution.event_size != 1 or len(distribution.batch_shape) != rank:
+        raise ValueError(
+            f"{what} needs a distribution with event_size=1 and {rank} batch axes, but event_size="
+            f"{distribution.event_size} and batch_shape={distribution.batch_shape} came. Take marginal() or index it."
+        )
+
+
+def _reach(distribution, share: float = 0.001) -> tuple[float, float]:
+    """Ends of the region that holds all but `share` of the probability below and above, with a margin."""
+    ends = _numpy(distribution.quantile([share, 1.0 - share]))
+    low, high = np.nanmin(ends), np.nanmax(ends)
+    margin = 0.05 * (high - low) or 1.0
+    return float(low - margin), float(high + margin)
+
+
+def density(distribution, ax=None, *, limits=None, components: bool = True, label: str | None = None, color=BLUE):
+    """The density of one number; for a mixture its weighted components below, thin.
+
+    Args:
+        distribution: With event_size 1 and no batch: `mixture[0]`, say.
+        ax: Axes.
+        limits: `(low, high)` of the values; by default all but 0.2 % of the probability.
+        components: Whether to draw those of a mixture.
+        label: For the legend.
+        color: Of the line.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the distribution has a batch, or more than one coordinate.
+    """
+    _require(distribution, 0, "density()")
+    ax = _axes(ax)
+    grid = np.linspace(*(limits or _reach(distribution)), _MOST_POINTS + 1)
+    heights = _numpy(distribution.prob(grid[:, None]))
+    if components and isinstance(distribution, Mixture):
+        parts = heights[:, None] * _numpy(distribution.responsibilities(grid[:, None]))
+        for k in np.argsort(-parts.max(axis=0)):
+            ax.fill_between(grid, parts[:, k], color=_CYCLE[k % len(_CYCLE)], alpha=0.25, linewidth=0.5)
+    ax.plot(grid, heights, color=color, linewidth=2, label=label)
+    top = max([float(np.max(line.get_ydata())) for line in ax.lines])  # of all densities on these axes
+    ax.set(xlim=(grid[0], grid[-1]), ylim=(0.0, 1.05 * top), ylabel="density")
+    return ax
+
+
+def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=HEAT):
+    """The density of y for each x, as a heat map.
+
+    Args:
+        x: One feature in ascending order, shape `(N,)`.
+        distribution: Of y at each of them, batch `(N,)`, event_size 1.
+        ax: Axes.
+        limits: `(low, high)` of y.
+        rows: Of the picture.
+        cmap: Colours, from none to most.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    _require(distribution, 1, "conditional()")
+    x = np.reshape(x, -1)
+    if len(x) != distribution.batch_shape[0]:
+        raise ValueError(f"`x` must have one value a distribution, {distribution.batch_shape[0]}, but has {len(x)}.")
+    from matplotlib.colors import PowerNorm
+
+    ax = _axes(ax)
+    grid = np.linspace(*(limits or _reach(distribution)), rows)
+    heat = _numpy(distribution.prob(grid[:, None, None]))
+    # A density has peaks that would leave all else pale: the brightest half percent share one colour.
+    norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(np.quantile(heat, 0.995)), 1e-30))
+    ax.pcolormesh(x, grid, heat, cmap=cmap, norm=norm, shading="gouraud", rasterized=True)
+    ax.set(xlim=(x.min(), x.max()), ylim=(grid[0], grid[-1]))
+    return ax
+
+
+def component_means(x, mixture, ax=None, *, widest: float = 40.0):
+    """The mean of each component against x, drawn as large as its weight.
+
+    Args:
+        x: One feature, shape `(N,)`.
+        mixture: Batch `(N,)`, event_size 1.
+        ax: Axes.
+        widest: Area of the mark of a component with all the weight, in points².
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    _require(mixture, 1, "component_means()")
+    ax = _axes(ax)
+    x = np.reshape(x, -1)
+    families = mixture.components if isinstance(mixture.components, tuple) else (mixture.components,)
+    means = np.concatenate([_numpy(family.mean())[..., 0] for family in families], axis=-1)
+    weights = _numpy(mixture.weights)
+    for k in range(means.shape[-1]):
+        ax.scatter(x, means[:, k], s=widest * weights[:, k], color=_CYCLE[k % len(_CYCLE)], linewidths=0)
+    return ax
+
+
+def samples(x, distribution, ax=None, *, seed=0, color=ORANGE, **marks):
+    """One draw for each x.
+
+    Args:
+        x: One feature, shape `(N,)`.
+        distribution: Batch `(N,)`, event_size 1.
+        ax: Axes.
+        seed: As in `sample`.
+        color: Of the marks.
+        **marks: What `Axes.scatter` takes.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    _require(distribution, 1, "samples()")
+    ax = _axes(ax)
+    draws = _numpy(distribution.sample(seed=seed))[:, 0]
+    ax.scatter(np.reshape(x, -1), draws, **{"s": 4, "color": color, "alpha": 0.6, "linewidths": 0, **marks})
+    return ax
+
+
+def density_2d(distribution, ax=None, *, limits, cells: int = 160, cmap=HEAT):
+    """The density of two numbers as a heat map with contours.
+
+    Args:
+        distribution: With event_size 2 and no batch.
+        ax: Axes.
+        limits: `((left, right), (low, high))`.
+        cells: A side.
+        cmap: Colours, from none to most.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the distribution has a batch, or not two coordinates.
+    """
+    if distribution.event_size != 2 or distribution.batch_shape:
+        raise ValueError(
+            f"density_2d() needs event_size=2 and no batch, but event_size={distribution.event_size} and "
+            f"batch_shape={distribution.batch_shape} came. Take marginal() or index it."
+        )
+    ax = _axes(ax)
+    across, up = (np.linspace(*ends, cells) for ends in limits)
+    points = np.stack(np.meshgrid(across, up), axis=-1)
+    heat = _numpy(distribution.prob(points))
+    ax.pcolormesh(across, up, np.sqrt(heat), cmap=cmap, vmin=0.0, shading="gouraud", rasterized=True)
+    ax.contour(across, up, heat, levels=heat.max() * np.array([0.05, 0.3, 0.7]), colors=INK, linewidths=0.5, alpha=0.6)
+    ax.set(xlim=limits[0], ylim=limits[1])
+    return ax
+
+
+def pit(values, ax=None, *, bins: int = 20):
+    """Histogram of probability integral transforms: flat if the distributions are honest.
+
+    U-shaped: too narrow; a hill: too wide; a slope: shifted. The band holds 95 % of the bars of an honest model.
+
+    Args:
+        values: `mdn.metrics.pit(distribution, y)`, shape `(N,)`.
+        ax: Axes.
+        bins: How many bars.
+
+    Returns:
+        The axes.
+    """
+    ax = _axes(ax)
+    values = np.reshape(values, -1)
+    noise = 1.96 * np.sqrt((bins - 1) / max(len(values), 1))
+    ax.hist(values, bins=bins, range=(0.0, 1.0), weights=np.full(len(values), bins / len(values)), color=BLUE, alpha=0.6)
+    ax.axhspan(1.0 - noise, 1.0 + noise, color=INK, alpha=0.15, linewidth=0)
+    ax.axhline(1.0, color=INK, linewidth=1)
+    ax.set(xlim=(0, 1), xlabel="probability below the observed value", ylabel="frequency / expected")
+    return ax
+
+
+def reliability(values, ax=None, *, label: str | None = None, color=BLUE):
+    """How much the central intervals hold against how much they should: on the diagonal if honest, below if too narrow.
+
+    Args:
+        values: `mdn.metrics.pit(distribution, y)`, shape `(N,)`.
+        ax: Axes.
+        label: For the legend.
+        color: Of the line.
+
+    Returns:
+        The axes.
+    """
+    ax = _axes(ax)
+    nominal = np.linspace(0.0, 1.0, 101)
+    held = [metrics.coverage(values, each) for each in nominal]
+    noise = 1.96 * np.sqrt(nominal * (1.0 - nominal) / max(np.size(values), 1))
+    ax.fill_between(nominal, nominal - noise, nominal + noise, color=INK, alpha=0.12, linewidth=0)
+    ax.plot([0, 1], [0, 1], color=INK, linewidth=1)
+    ax.plot(nominal, held, color=color, linewidth=2, label=label)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="the interval should hold", ylabel="it holds", aspect="equal")
+    return ax
+
+
+def loss(history, ax=None, *, best: float | None = None):
+    """Training and validation loss by epoch.
+
+    Args:
+        history: What `model.fit` or `mdn.training.fit` returned, or a dict of lists.
+        ax: Axes.
+        best: A line to compare with: the best possible loss, or a baseline.
+
+    Returns:
+        The axes.
+    """
+    ax = _axes(ax)
+    curves = getattr(history, "history", history)
+    names = {"loss": ("training", BLUE), "val_loss": ("validation", ORANGE)}
+    for name, values in curves.items():
+        label, color = names.get(name, (name, None))
+        ax.plot(np.arange(1, len(values) + 1), values, label=label, color=color)
+    if best is not None:
+        ax.axhline(best, color=INK, linewidth=1, linestyle="--")
+    _tame_losses(ax, [np.asarray(values, "float64") for values in curves.values()])
+    ax.set(xlabel="epoch", ylabel="loss")
+    if len(curves) > 1:
+        ax.legend(frameon=False)
+    return ax
+
+
+def _tame_losses(ax, curves) -> None:
+    """Leaves the first epochs out of sight where they would flatten all others."""
+    values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.empty(0)
+    if len(values) > 20:
+        low, high = values.min(), np.quantile(values, 0.97)
+        if values.max() - low > 3.0 * (high - low) > 0.0:
+            ax.set_ylim(low - 0.05 * (high - low), high + 0.2 * (high - low))
