@@ -165,8 +165,8 @@ def floor(x, smallest=_TINY):
 
 
 def within(x, lower, upper):
-    """x held in [lower, upper]."""
-    return ops.minimum(ops.maximum(x, lower), upper)
+    """x held in [lower, upper], with gradient 1 at the ends too, where minimum and maximum halve it."""
+    return ops.where(x < lower, lower, ops.where(x > upper, upper, x))
 
 
 def squash(z, bend=4.0):

@@ -115,7 +115,7 @@ class Bernoulli(_Discrete):
     def _log_probs(self, y):
         bit = ops.logical_or(y == 0.0, y == 1.0)
         signed = ops.where(y == 1.0, self.logits, -self.logits)
-        return ops.where(bit, ops.minimum(signed, 0.0) - ops.log1p(ops.exp(-ops.abs(signed))), -np.inf)
+        return ops.where(bit, ops.log_sigmoid(signed), -np.inf)
 
     def _log_prob(self, y):
         return ops.sum(self._log_probs(y), axis=-1)

@@ -27,6 +27,7 @@ class Distribution:
     _circular = False
     _discrete = False
     _labels = False  # outcomes without order, unit or mean
+    _pulls_by_matrix = False  # whether coordinates are correlated: see modes.py
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -207,9 +208,12 @@ class Distribution:
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """
-        coverage = self._as_coverage(coverage, "interval")
-        tail = 0.5 * (1.0 - coverage)
-        return self.quantile(tail), self.quantile(1.0 - tail)
+        return self._run("_central", self._as_coverage(coverage, "interval"))
+
+    def _central(self, coverage):
+        tail = 0.5 * (1.0 - ops.reshape(coverage, (*coverage.shape, *(1,) * (len(self.batch_shape) + 1))))
+        logs = numerics.safe_log(tail), numerics.safe_log1p(-tail)  # 1 - tail would round away a short upper tail
+        return self._quantile(*logs), self._quantile(*reversed(logs))
 
     def hdi(self, coverage):
         """The shortest interval that holds `coverage` of the probability; only for D = 1.
@@ -277,6 +281,12 @@ class Distribution:
         to_target = ops.mean(euclidean(lifted - y), axis=0)
         pairs = ops.sum(euclidean(ops.expand_dims(draws, 0) - ops.expand_dims(draws, 1)), axis=(0, 1))
         return to_target - 0.5 * pairs / (num_samples * (num_samples - 1))
+
+    def responsibilities(self, y):
+        """P(component k | y), shape `(*batch, K)`; only a Mixture has components."""
+        raise ValueError(
+            f"responsibilities() needs a Mixture, but a {type(self).__name__} has no components. Use log_prob."
+        )
 
     # ---- other distributions from this one -----------------------------------------------------------------------
 

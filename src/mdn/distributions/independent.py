@@ -119,7 +119,9 @@ class Independent(Distribution):
         return ops.broadcast_to(self._spread(), ops.shape(self._tensors()[0]))
 
     def _covariance(self):
-        return ops.expand_dims(self._variance(), -1) * ops.eye(self.event_size, dtype=self.dtype)
+        none = 0.0 * self._mean()  # NaN where there is no mean, hence no covariance
+        apart = ops.expand_dims(none, -1) + ops.expand_dims(none, -2)
+        return ops.where(ops.eye(self.event_size) > 0.0, ops.expand_dims(self._variance(), -1), apart)
 
     def _mode(self):
         return self._peak()

@@ -289,6 +289,9 @@ def blend(mixtures, weights=None) -> Mixture:
         One Mixture with all their components.
     """
     mixtures = list(mixtures)
+    for mix in mixtures:
+        if not isinstance(mix, Mixture) and not hasattr(mix, "_event_ranks"):
+            raise ValueError(f"blend() has no meaning for a {type(mix).__name__}. Blend its parts, one by one.")
     if not mixtures:
         raise ValueError("blend() needs at least one mixture, but none came.")
     members = [mix if isinstance(mix, Mixture) else _as_mixture(mix) for mix in mixtures]

@@ -96,28 +96,21 @@ def in_space(dist):
 
 def _pull_step(dist, x, y):
     shares = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1)
-    pulls = [group._pull(ops.expand_dims(y, -2)) for group in dist._groups]
-    if all(len(p.shape) >= 1 and not _is_matrix(p, loc) for p, loc in pulls):
-        precision = shares * ops.concatenate(
-            [ops.broadcast_to(p, ops.shape(p + 0.0 * loc)) for p, loc in pulls], axis=-2
-        )
-        loc = ops.concatenate([loc + 0.0 * p for p, loc in pulls], axis=-2)
+    pulls = [(*group._pull(ops.expand_dims(y, -2)), group._pulls_by_matrix) for group in dist._groups]
+    if not any(by_matrix for *_, by_matrix in pulls):
+        precision = ops.concatenate([p + 0.0 * loc for p, loc, _ in pulls], axis=-2) * shares
+        loc = ops.concatenate([loc + 0.0 * p for p, loc, _ in pulls], axis=-2)
         return ops.sum(precision * loc, axis=-2) / numerics.floor(ops.sum(precision, axis=-2))
-    size = dist.event_size
-    eye = ops.eye(size, dtype=dist.dtype)
+    eye = ops.eye(dist.event_size, dtype=dist.dtype)
     total, pull, first = 0.0, 0.0, 0
-    for p, loc in pulls:
-        matrix = p if _is_matrix(p, loc) else ops.expand_dims(p, -1) * eye
+    for p, loc, by_matrix in pulls:
+        matrix = p if by_matrix else ops.expand_dims(p, -1) * eye
         share = shares[..., first : first + loc.shape[-2], :]
         first += loc.shape[-2]
         total = total + ops.sum(ops.expand_dims(share, -1) * matrix, axis=-3)
         pulled = ops.squeeze(ops.matmul(matrix, ops.expand_dims(loc, -1)), -1)
         pull = pull + ops.sum(share * pulled, axis=-2)
     return ops.squeeze(ops.solve(total, ops.expand_dims(pull, -1)), -1)
-
-
-def _is_matrix(precision, loc):
-    return len(precision.shape) == len(loc.shape) + 1
 
 
 def _turn(dist, x, y):

@@ -10,8 +10,10 @@ from mdn.distributions.distribution import Distribution
 class NormalScores(Distribution):
     """One-dimensional methods of a correlated normal, by its `_line()`, and moments by its `_scale()`.
 
-    A family gives `loc`, `_scale()` (standard deviation of each coordinate) and `_precision()`.
+    A family gives `loc`, `_scale()` (standard deviation of each coordinate) and `_precision()`, a matrix.
     """
+
+    _pulls_by_matrix = True
 
     def _scale(self):
         raise NotImplementedError

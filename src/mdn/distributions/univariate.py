@@ -128,6 +128,8 @@ def crps_by_quadrature(dist, y, breaks):
     Returns:
         Shape (...).
     """
+    extra = max(len(y.shape) - len(breaks.shape) + 1, 0)  # leading axes that y has beyond the batch
+    breaks = ops.reshape(breaks, (breaks.shape[0], *(1,) * extra, *ops.shape(breaks)[1:]))
     # whatever lies beyond the outermost break, y extends the range
     y = y + 0.0 * breaks[0]
     points = ops.sort(ops.concatenate([breaks + 0.0 * y, ops.expand_dims(y, 0)], axis=0), axis=0)

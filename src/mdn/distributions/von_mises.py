@@ -16,6 +16,8 @@ from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 
 _NODES = 32
+_PI_HIGH = float(np.float32(math.pi))
+_PI_LOW = math.pi - _PI_HIGH
 _CUT = 20.0  # an integral from its highest point on stops where the integrand has fallen by e^-20
 
 
@@ -46,19 +48,18 @@ class VonMises(Independent):
         half = ops.sin(0.5 * wrap(y - self.loc))
         return -2.0 * self.concentration * ops.square(half) - _log_normalizer(self.concentration)
 
-    def _log_mass(self, start, end):
-        """log of the probability between two angles counted from loc, -2π <= start <= end <= 2π."""
-        return _log_arc(start, end, self.concentration) - _log_normalizer(self.concentration)
+    def _log_mass(self, start, length):
+        """log of the probability of an arc; `start` is counted from loc, -2π <= start <= start + length <= 2π."""
+        mass = _log_arc(start, length, self.concentration) - _log_normalizer(self.concentration)
+        return ops.where(mass > 0.0, mass - ops.stop_gradient(mass), mass)  # above 0 by rounding only
 
     def _log_lower(self, y):
-        center = wrap(self.loc)
-        inside = numerics.within(y, -math.pi, math.pi)
-        return ops.where(y < -math.pi, -math.inf, ops.minimum(self._log_mass(-math.pi - center, inside - center), 0.0))
+        length = _above(numerics.within(y, -math.pi, math.pi))
+        return ops.where(y < -math.pi, -math.inf, self._log_mass(-math.pi - wrap(self.loc), length))
 
     def _log_upper(self, y):
-        center = wrap(self.loc)
         inside = numerics.within(y, -math.pi, math.pi)
-        return ops.where(y > math.pi, -math.inf, ops.minimum(self._log_mass(inside - center, math.pi - center), 0.0))
+        return ops.where(y > math.pi, -math.inf, self._log_mass(inside - wrap(self.loc), _above(-inside)))
 
     def _invert(self, log_lower, log_upper):
         line = VonMises._new(ops.expand_dims(self.loc, -1), ops.expand_dims(self.concentration, -1))
@@ -97,16 +98,18 @@ class VonMises(Independent):
         d = ops.abs(turn)
         kappa, total = self.concentration, ops.exp(_log_normalizer(self.concentration))
         square = 2.0 * _integral(0.0, math.pi, kappa, ops.square) / total + ops.square(d)
-        beyond = _integral(math.pi - d, math.pi, kappa, ops.ones_like) / total
+        beyond = _integral(math.pi - d, d, kappa, ops.ones_like) / total
         moment = (
-            _integral(math.pi - d, math.pi, kappa, lambda t: 4.0 * math.pi * (math.pi - t - ops.expand_dims(d, -1)))
+            _integral(math.pi - d, d, kappa, lambda t: 4.0 * math.pi * (math.pi - t - ops.expand_dims(d, -1)))
             / total
         )
         return ops.sign(turn) * (d - 2.0 * math.pi * beyond), square + moment
 
     def _breaks(self):
-        ends = ops.stack([ops.zeros_like(self.loc) - math.pi, ops.zeros_like(self.loc) + math.pi])
-        return ops.concatenate([super()._breaks(), ends], axis=0)
+        # the peak may lie across ±π: it is cut as if it lay around 0, and turned
+        zero = VonMises._new(ops.zeros_like(self.loc), self.concentration)
+        ends = ops.stack([ops.full_like(self.loc, -math.pi), ops.full_like(self.loc, math.pi)])
+        return ops.concatenate([wrap(super(VonMises, zero)._breaks() + ops.stop_gradient(self.loc)), ends], axis=0)
 
     def _with_temperature(self, component, variance):
         return self._new(self.loc, self.concentration / numerics.floor(numerics.as_tensor(variance)))
@@ -118,24 +121,30 @@ def wrap(angle):
     return numerics.within(angle - 2.0 * math.pi * turns, -math.pi, math.pi)
 
 
+def _above(y):
+    """y + π for y in [-π, π], exact for small results: π is the float32 next to it and a rest."""
+    high = numerics.within(y + _PI_HIGH, 0.0, 7.0)  # XLA would fold the two constants into one, were nothing between
+    return numerics.floor(high + _PI_LOW, 0.0)
+
+
 def _log_normalizer(kappa):
     r"""$\log \int_{-\pi}^{\pi} e^{\kappa(\cos t - 1)} dt$, that is $\log 2\pi I_0(\kappa) - \kappa$."""
     return math.log(2.0) + ops.log(_integral(0.0, math.pi, kappa, ops.ones_like))
 
 
-def _integral(start, end, kappa, weight):
-    r"""$\int_{start}^{end} w(t) e^{\kappa(\cos t - 1)} dt$ for 0 <= start <= end <= π."""
-    log_height, length, t, decay, weights = _descent(start, end, kappa)
+def _integral(start, length, kappa, weight):
+    r"""$\int w(t) e^{\kappa(\cos t - 1)} dt$ from `start` on, for 0 <= start <= start + length <= π."""
+    log_height, length, t, decay, weights = _descent(start, length, kappa)
     return ops.exp(log_height) * length * ops.sum(weights * ops.exp(decay) * weight(t), axis=-1)
 
 
-def _log_descent(start, end, kappa):
+def _log_descent(start, length, kappa):
     """log of `_integral` with weight 1, also where the integral underflows; -inf for an empty arc."""
-    log_height, length, _, decay, weights = _descent(start, end, kappa)
+    log_height, length, _, decay, weights = _descent(start, length, kappa)
     return log_height + numerics.safe_log(length * ops.sum(weights * ops.exp(decay), axis=-1))
 
 
-def _descent(start, end, kappa):
+def _descent(start, length, kappa):
     """Nodes for an integral over part of the descent from 0 to π, whatever the concentration.
 
     The integrand falls from `start` on; beyond the angle where it has fallen by e^-20 nothing is left. That angle's
@@ -150,7 +159,7 @@ def _descent(start, end, kappa):
     r2 = 1.0 - p2
     reach = 2.0 * ops.arcsin(numerics.within(drop / (ops.sqrt(p2) * q + s * ops.sqrt(ops.maximum(r2, 0.0))), 0.0, 1.0))
     reach = ops.where(r2 > 0.0, reach, 2.0 * math.pi)
-    length = ops.minimum(end - start, reach)
+    length = ops.where(length > reach, reach, length)
     step = ops.expand_dims(length, -1) * nodes
     first = ops.expand_dims(start, -1)
     decay = -2.0 * ops.expand_dims(kappa, -1) * ops.sin(first + 0.5 * step) * ops.sin(0.5 * step)
@@ -158,19 +167,22 @@ def _descent(start, end, kappa):
     return log_height, length, first + step, decay, weights
 
 
-def _log_arc(start, end, kappa):
-    r"""$\log \int_{start}^{end} e^{\kappa(\cos t - 1)} dt$ for -2π <= start <= end <= 2π, by monotone pieces.
+def _log_arc(start, length, kappa):
+    r"""$\log \int e^{\kappa(\cos t - 1)} dt$ over an arc within [-2π, 2π], by monotone pieces.
 
-    No difference of two integrals is ever taken, so that an arc far from the peak keeps its relative precision.
+    No difference of two integrals is ever taken, and a short arc keeps its `length`, so that an arc far from the peak or
+    close to an end keeps its relative precision. Each end lies in one piece only, which alone carries its gradient.
     """
+    end = start + length
     pieces = []
     for half in range(-2, 2):
         low, high = half * math.pi, (half + 1) * math.pi
-        a = numerics.within(start, low, high)
-        b = numerics.within(end, low, high)
+        starts, ends = ops.logical_and(start >= low, start < high), ops.logical_and(end > low, end <= high)
+        a = ops.where(starts, start, ops.stop_gradient(numerics.within(start, low, high)))
+        b = ops.where(ends, end, ops.stop_gradient(numerics.within(end, low, high)))
         # distance from the peak at the even multiple of π, which is an end of this half turn
-        near, far = (a - low, b - low) if half % 2 == 0 else (high - b, high - a)
-        pieces.append(_log_descent(near, far, kappa))
+        near = a - low if half % 2 == 0 else high - b
+        pieces.append(_log_descent(near, ops.where(ops.logical_and(starts, ends), length, b - a), kappa))
     return numerics.logsumexp(ops.stack(pieces, axis=-1))
 
 

@@ -1,0 +1,158 @@
+"""The contract of the MDN layer: shapes, dtypes, packing, starts, and what a training step leaves."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+import mdn
+
+SPECS = {
+    "diagonal": mdn.MixtureSpec(mdn.NormalSpec(2), 3),
+    "isotropic": mdn.MixtureSpec(mdn.NormalSpec(2, covariance="isotropic"), 3),
+    "full": mdn.MixtureSpec(mdn.NormalSpec(2, covariance="full"), 3),
+    "low rank": mdn.MixtureSpec(mdn.NormalSpec(3, covariance=1), 2),
+    "plain normal": mdn.NormalSpec(2),
+    "laplace": mdn.MixtureSpec(mdn.LaplaceSpec(1), 2),
+    "logistic": mdn.MixtureSpec(mdn.LogisticSpec(1), 2),
+    "student": mdn.MixtureSpec(mdn.StudentTSpec(1), 2),
+    "log-normal": mdn.MixtureSpec(mdn.LogNormalSpec(1), 2),
+    "angles": mdn.MixtureSpec(mdn.VonMisesSpec(1), 2),
+    "categorical": mdn.CategoricalSpec(4),
+    "bernoulli": mdn.BernoulliSpec(2),
+    "mixed": mdn.MixtureSpec([mdn.NormalSpec(1), mdn.LaplaceSpec(1)], num_components=[3, 2]),
+    "joint": mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2), 3), pen=mdn.CategoricalSpec(3)),
+}
+
+
+def targets_of(spec, count=64, seed=0):
+    """Plausible targets: from the distribution that a fresh layer predicts."""
+    rng = np.random.default_rng(seed)
+    params = np.asarray(keras.ops.convert_to_numpy(mdn.MDN(spec)(rng.normal(size=(count, 3)).astype("float32"))))
+    return np.asarray(keras.ops.convert_to_numpy(spec.join(spec(params).sample(seed=seed))))
+
+
+@pytest.fixture(params=SPECS, name="spec")
+def _spec(request):
+    return SPECS[request.param]
+
+
+@pytest.mark.parametrize("leading", [(5,), (2, 3), (2, 3, 4)])
+def test_any_leading_axes_give_packed_parameters(leading):
+    layer = mdn.MDN(SPECS["diagonal"])
+    params = layer(np.ones((*leading, 6), "float32"))
+    assert tuple(params.shape) == (*leading, 15)
+    assert layer.compute_output_shape((*leading, 6)) == (*leading, 15)
+
+
+def test_the_output_is_what_the_spec_takes_and_gives_back_to_the_bit(spec):
+    layer = mdn.MDN(spec)
+    params = keras.ops.convert_to_numpy(layer(np.random.default_rng(1).normal(size=(7, 4)).astype("float32")))
+    assert params.shape == (7, spec.params_size)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(spec.pack(spec(params))), params)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_parameters_are_float32_under_any_policy_and_a_step_leaves_finite_weights(spec, policy):
+    y = targets_of(spec)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        hidden = keras.layers.Dense(8, activation="relu")
+        model = keras.Sequential([keras.Input((3,)), hidden, mdn.MDN(spec)])
+        model.compile(optimizer=keras.optimizers.Adam(0.01), loss=mdn.NegativeLogLikelihood(spec))
+        x = np.random.default_rng(0).normal(size=(len(y), 3)).astype("float32")
+        first = model.evaluate(x, y, verbose=0)
+        model.fit(x, y, epochs=1, batch_size=16, verbose=0)
+        assert hidden.compute_dtype in ("float16", "bfloat16")
+        assert keras.backend.standardize_dtype(model(x).dtype) == "float32"
+        assert np.isfinite(first)
+        assert all(np.isfinite(keras.ops.convert_to_numpy(w)).all() for w in model.weights)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_a_training_step_lowers_the_loss(spec):
+    y = targets_of(spec)
+    x = np.random.default_rng(0).normal(size=(len(y), 3)).astype("float32")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, activation="relu"), mdn.MDN(spec)])
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=mdn.NegativeLogLikelihood(spec))
+    losses = model.fit(x, y, epochs=5, batch_size=64, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_the_config_gives_the_same_layer(spec):
+    layer = mdn.MDN(spec, name="head")
+    again = mdn.MDN.from_config(layer.get_config())
+    assert again.name == "head"
+    assert again.spec.get_config() == spec.get_config()
+    assert type(again.spec) is type(spec)
+
+
+def test_two_numbers_stand_for_a_mixture_of_diagonal_normals():
+    for layer in (mdn.MDN(2, 5), mdn.MDN(output_dimension=2, num_mixtures=5)):
+        assert layer.spec.params_size == (2 + 2 + 1) * 5
+        assert [head.name for head in layer.heads] == ["mdn_mus", "mdn_sigmas", "mdn_pi"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"), [((), {}), ((2,), {}), ((mdn.NormalSpec(1), 5), {}), ((mdn.NormalSpec(1),), {"output_dimension": 2})]
+)
+def test_wrong_arguments_say_what_to_write(arguments, options):
+    with pytest.raises(TypeError, match="MDN takes a spec"):
+        mdn.MDN(*arguments, **options)
+
+
+def test_components_start_apart():
+    layer = mdn.MDN(1, 10)
+    layer.build((None, 4))
+    loc = np.sort(keras.ops.convert_to_numpy(layer.mdn_mus.bias))
+    assert (np.diff(loc) > 0.1).all()
+    assert -2.5 < loc[0] < -1.0 and 1.0 < loc[-1] < 2.5
+
+
+@pytest.mark.parametrize("built_first", [False, True])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e4, 1e5), (1e-6, 0.0)])
+def test_adapt_starts_at_a_mixture_that_fits_the_targets_in_their_own_units(built_first, scale, shift):
+    rng = np.random.default_rng(0)
+    y = scale * np.concatenate([rng.normal(-5, 2, 1000), rng.normal(5, 3, 1000)])[:, None] + shift
+    truth = -np.mean(np.log(0.5 * stats.norm.pdf(y, shift - 5 * scale, 2 * scale) + 0.5 * stats.norm.pdf(y, shift + 5 * scale, 3 * scale)))
+    layer = mdn.MDN(1, 5)
+    x = np.zeros((len(y), 3), "float32")
+    if built_first:
+        layer(x)
+    layer.adapt(y)
+    nll = -np.mean(keras.ops.convert_to_numpy(layer.spec(layer(x)).log_prob(y)))
+    assert abs(nll - truth) < 0.05
+    shares = keras.ops.convert_to_numpy(layer.spec(layer(x[:1])).weights)[0]
+    assert shares.min() > 0.01, "no component starts dead"
+
+
+def test_adapt_takes_targets_with_missing_parts_and_of_every_family(spec):
+    y = targets_of(spec, 256).astype("float64")
+    y[::7, 0] = np.nan
+    layer = mdn.MDN(spec).adapt(y)
+    params = keras.ops.convert_to_numpy(layer(np.zeros((4, 3), "float32")))
+    assert np.isfinite(params).all()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [(np.zeros((5, 3)), r"shape \(\.\.\., 2\)"), (np.zeros((0, 2)), "at least one row"), (np.full((3, 2), np.nan), "NaN throughout")],
+)
+def test_adapt_refuses_what_it_cannot_learn_from(y, message):
+    with pytest.raises(ValueError, match=message):
+        mdn.MDN(2, 3).adapt(y)
+
+
+def test_a_mask_passes_through():
+    inputs = keras.Input((4, 2))
+    outputs = mdn.MDN(1, 2)(keras.layers.Masking()(inputs))
+    assert outputs._keras_mask is not None
+
+
+def test_the_layer_works_inside_time_distributed_and_a_nested_model():
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), mdn.MDN(2, 3)])
+    model = keras.Sequential([keras.Input((5, 3)), keras.layers.TimeDistributed(inner)])
+    assert mdn.predict(model, np.zeros((2, 5, 3), "float32")).batch_shape == (2, 5)
