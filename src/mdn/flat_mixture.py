@@ -74,7 +74,7 @@ class FlatMixture:
         z, inverse, seen, prior, shares = saved
         ratio = numerics.bounded(shares / numerics.floor(prior)) * upstream
         scale = seen / numerics.floor(inverse)
-        pull = self._over_dims(ratio) * scale * step
+        pull = numerics.finite_z(self._over_dims(ratio) * scale * step)
         dims = ops.maximum(self._by_component(seen), 1.0) if self._isotropic else 1.0
         by_scale = self._by_scale(0.5 * pull * (seen - ops.square(z))) / dims
         by_logits = prior * ops.sum(ratio, axis=-1, keepdims=True) - ratio
@@ -101,4 +101,4 @@ class FlatMixture:
         return ops.tile(x, (*(1,) * (len(x.shape) - 1), self._count))
 
     def _by_scale(self, x):
-        return self._by_component(x) if self._isotropic else x
+        return self._by_component(numerics.bounded(x)) if self._isotropic else x  # a matrix product makes NaN of inf

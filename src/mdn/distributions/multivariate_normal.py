@@ -72,7 +72,8 @@ class MultivariateNormal(NormalScores, Distribution):
         rows = ops.expand_dims(keep, -1) * self.scale_tril
         batch = ops.shape(rows)[:-1]
         rest = ops.broadcast_to(ops.expand_dims(1.0 - keep, -1) * eye, (*batch, size))
-        factor = lower_factor(ops.concatenate([rows, rest], axis=-1))
+        whole = ops.all(observed, axis=-1)[..., None, None]
+        factor = ops.where(whole, self.scale_tril, lower_factor(ops.concatenate([rows, rest], axis=-1)))
         difference = keep * (y - self.loc)
         count = ops.sum(1.0 - keep, axis=-1)
         return _log_density(difference, factor) + 0.5 * numerics.LOG_2PI * count
@@ -247,14 +248,16 @@ class LowRankNormal(NormalScores, Distribution):
 def lower_factor(rows):
     """The lower triangular L with positive diagonal and L Lᵀ = R Rᵀ, from R of shape (..., m, n), n >= m, by QR.
 
-    R is scaled by its row norms first, so that nothing over- or underflows; R Rᵀ is never formed.
+    R is scaled by its row norms first, so that nothing over- or underflows; R Rᵀ is never formed. Where float cannot tell
+    R Rᵀ from a singular matrix, the diagonal of L is the least that a scale may be.
     """
     norms = ops.stop_gradient(numerics.floor(row_norms(rows)))
     scaled = rows / ops.expand_dims(norms, -1)
     _, upper = ops.qr(ops.swapaxes(scaled, -1, -2), mode="reduced")
     sign = ops.where(ops.diagonal(upper, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
-    lower = ops.swapaxes(upper * ops.expand_dims(sign, -1), -1, -2)
-    return ops.tril(lower) * ops.expand_dims(norms, -1)
+    lower = ops.tril(ops.swapaxes(upper * ops.expand_dims(sign, -1), -1, -2)) * ops.expand_dims(norms, -1)
+    eye = ops.eye(lower.shape[-1], dtype=lower.dtype)
+    return ops.where(eye > 0.0, numerics.floor(lower, numerics.SMALLEST_SCALE), lower)
 
 
 def row_norms(matrix):

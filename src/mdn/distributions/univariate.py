@@ -8,6 +8,7 @@ from keras import ops
 from mdn import numerics, special
 
 _NEWTON_STEPS = 200  # only a bound: bracketing halves the interval at least every second step
+_LARGEST_LOG = 40.0  # of 1 / density; differences of logs stay below 1e18, and their product within float32
 _HDI_GRID = 129
 _HDI_HALVINGS = 28
 _CRPS_NODES = 8
@@ -70,7 +71,8 @@ def invert(dist, log_lower, log_upper, lower, upper):
     edge = ops.logical_not(ops.isfinite(target[..., 0]))  # a quantile of 0 or 1: the end of the support
     difference = ops.where(edge, 0.0, value - ops.where(edge, 0.0, target[..., 0]))
     difference = ops.where(from_below[..., 0], difference, -difference)
-    step = ops.where(ops.isfinite(slope), difference * ops.exp(-ops.where(ops.isfinite(slope), slope, 0.0)), 0.0)
+    steepness = ops.exp(numerics.cap(-ops.where(ops.isfinite(slope), slope, 0.0), _LARGEST_LOG))
+    step = ops.where(ops.isfinite(slope), numerics.finite_z(difference) * steepness, 0.0)
     step = ops.expand_dims(step, -1)
     # the value of that last step is rounding only: it is taken if it stays small, its derivative always
     small = ops.abs(step) <= 8.0 * numerics.epsilon() * ops.abs(x) + numerics.floor(0.0)
