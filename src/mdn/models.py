@@ -63,9 +63,10 @@ def _outputs(model) -> dict:
     if isinstance(model, keras.Sequential):
         return {model.layers[-1].name: model.layers[-1]} if model.layers else {}
     if getattr(model, "outputs", None):  # functional
-        operations = [tensor._keras_history.operation for tensor in model.outputs]
-        structure = model.output if isinstance(model.output, dict) else model.output_names
-        return dict(zip(structure, operations, strict=True))
+        tensors = model.output
+        if not isinstance(tensors, dict):
+            tensors = dict(zip(model.output_names, model.outputs, strict=True))
+        return {name: tensor._keras_history.operation for name, tensor in tensors.items()}
     found = [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, MDN)]
     return {layer.name: layer for layer in found}  # written by hand: what it ends in only its MDN layers can say
 

@@ -211,9 +211,10 @@ class Distribution:
         return self._run("_central", self._as_coverage(coverage, "interval"))
 
     def _central(self, coverage):
+        from mdn.distributions import univariate
+
         tail = 0.5 * (1.0 - ops.reshape(coverage, (*coverage.shape, *(1,) * (len(self.batch_shape) + 1))))
-        logs = numerics.safe_log(tail), numerics.safe_log1p(-tail)  # 1 - tail would round away a short upper tail
-        return self._quantile(*logs), self._quantile(*reversed(logs))
+        return univariate.two_quantiles(self, tail, tail)  # 1 - tail would round away a short upper tail
 
     def hdi(self, coverage):
         """The shortest interval that holds `coverage` of the probability; only for D = 1.

@@ -108,9 +108,7 @@ class Independent(Distribution):
         """Points that cut the line where this distribution changes, (M, *batch, 1), for quadrature."""
         levels = numerics.as_tensor(univariate.crps_levels())
         tail = ops.reshape(levels, (-1, *(1,) * (len(self.batch_shape) + 1)))
-        rest = numerics.log1mexp(tail)
-        low, high = self._quantile(tail, rest), self._quantile(rest, tail)
-        return ops.stop_gradient(ops.concatenate([low, high], axis=0))
+        return ops.stop_gradient(ops.concatenate(univariate.two_quantiles(self, tail, tail), axis=0))
 
     def _mean(self):
         return self._center()

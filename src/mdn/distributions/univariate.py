@@ -79,6 +79,16 @@ def invert(dist, log_lower, log_upper, lower, upper):
     return x - ops.where(small, step, step - ops.stop_gradient(step))
 
 
+def two_quantiles(dist, below, above):
+    """(the quantile with probability `below` under it, that with `above` over it), found together: one program, not two."""
+    below, above = ops.broadcast_to(below, ops.shape(below + above)), ops.broadcast_to(above, ops.shape(below + above))
+    small = ops.stack([numerics.safe_log(below), numerics.safe_log(above)])
+    rest = ops.stack([numerics.safe_log1p(-below), numerics.safe_log1p(-above)])
+    first = ops.reshape(numerics.as_tensor([1.0, 0.0]), (2, *(1,) * len(below.shape))) > 0.0
+    found = dist._quantile(ops.where(first, small, rest), ops.where(first, rest, small))
+    return found[0], found[1]
+
+
 def shortest_interval(dist, coverage):
     """`(lower, upper)` of the shortest interval that holds `coverage`; both densities are equal there.
 
@@ -90,11 +100,7 @@ def shortest_interval(dist, coverage):
     free = 1.0 - coverage
 
     def ends(below):
-        above = free - below
-        return (
-            dist._quantile(numerics.safe_log(below), numerics.safe_log1p(-below)),
-            dist._quantile(numerics.safe_log1p(-above), numerics.safe_log(above)),
-        )
+        return two_quantiles(dist, below, free - below)
 
     grid = ops.reshape(
         ops.convert_to_tensor(np.linspace(0.0, 1.0, _HDI_GRID), numerics.float_dtype()),
@@ -161,5 +167,4 @@ def crps_by_quadrature(dist, y, breaks):
 
 def crps_levels():
     """Tail probabilities at which each component is asked for a break point, out to 1e-14."""
-    half = np.concatenate([10.0 ** np.linspace(-14, -1.25, 18), [0.1, 0.16, 0.23, 0.31, 0.40]])
-    return np.log(half)
+    return np.concatenate([10.0 ** np.linspace(-14, -1.25, 18), [0.1, 0.16, 0.23, 0.31, 0.40]])

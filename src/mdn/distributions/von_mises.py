@@ -73,10 +73,17 @@ class VonMises(Independent):
         return -end, end
 
     def _draw(self, shape, stream):
-        # around 0 by inversion, which is differentiable and needs no rejection; then turned
-        u = stream.uniform(shape)
-        zero = VonMises._new(ops.zeros_like(self.loc), self.concentration)
-        return wrap(zero._invert(ops.log(u), ops.log1p(-u)) + self.loc)
+        # the distance from loc by inversion, which is differentiable and needs no rejection; then a side
+        u = 2.0 * stream.uniform(shape) - 1.0
+        size = ops.abs(u)
+        distance = univariate.invert(
+            _Distance(self.concentration[..., None]),
+            numerics.safe_log(size)[..., None],
+            numerics.safe_log1p(-size)[..., None],
+            numerics.as_tensor([0.0]),
+            numerics.as_tensor([math.pi]),
+        )
+        return wrap(self.loc + ops.sign(u) * distance[..., 0])
 
     def _center(self):
         return wrap(self.loc)
@@ -113,6 +120,23 @@ class VonMises(Independent):
 
     def _with_temperature(self, component, variance):
         return self._new(self.loc, self.concentration / numerics.floor(numerics.as_tensor(variance)))
+
+
+class _Distance:
+    """The distance of an angle from loc, in [0, π], as `univariate.invert` wants it."""
+
+    def __init__(self, concentration):
+        self._kappa = concentration
+        self._normalizer = _log_normalizer(concentration) - math.log(2.0)
+
+    def _log_cdf(self, t):
+        return (_log_descent(0.0, t, self._kappa) - self._normalizer)[..., 0]
+
+    def _log_survival(self, t):
+        return (_log_descent(t, math.pi - t, self._kappa) - self._normalizer)[..., 0]
+
+    def _log_prob(self, t):
+        return (-2.0 * self._kappa * ops.square(ops.sin(0.5 * t)) - self._normalizer)[..., 0]
 
 
 def wrap(angle):

@@ -1,0 +1,64 @@
+"""mdn.predict: which output of which model, and what comes back."""
+
+import keras
+import numpy as np
+import pytest
+
+import mdn
+
+MIXTURE = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
+X = np.ones((6, 3), "float32")
+
+
+def heads(names=("a", "b"), as_dict=False):
+    inputs = keras.Input((3,))
+    outputs = [mdn.MDN(MIXTURE, name=names[0])(inputs), keras.layers.Dense(1, name="plain")(inputs), mdn.MDN(mdn.NormalSpec(1), name=names[1])(inputs)]
+    return keras.Model(inputs, dict(zip((names[0], "plain", names[1]), outputs, strict=True)) if as_dict else outputs)
+
+
+def test_batches_give_the_same_as_the_whole():
+    model = keras.Sequential([keras.Input((3,)), mdn.MDN(MIXTURE)])
+    x = np.random.default_rng(0).normal(size=(11, 3)).astype("float32")
+    whole, parts = (keras.ops.convert_to_numpy(mdn.predict(model, x, batch_size=b).mean()) for b in (11, 4))
+    np.testing.assert_allclose(whole, parts, rtol=1e-5, atol=1e-6)
+
+
+def test_sequences_keep_their_time_axis():
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(5, return_sequences=True), mdn.MDN(MIXTURE)])
+    assert mdn.predict(model, np.ones((2, 4, 3), "float32")).batch_shape == (2, 4)
+
+
+def test_a_joint_spec_gives_a_joint():
+    spec = mdn.JointSpec(offset=MIXTURE, pen=mdn.CategoricalSpec(3))
+    model = keras.Sequential([keras.Input((3,)), mdn.MDN(spec)])
+    assert isinstance(mdn.predict(model, X), mdn.Joint)
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_one_of_several_outputs_is_named(as_dict):
+    model = heads(as_dict=as_dict)
+    assert isinstance(mdn.predict(model, X, output="a"), mdn.Mixture)
+    assert isinstance(mdn.predict(model, X, output="b"), mdn.Normal)
+    with pytest.raises(ValueError, match=r"say output= one of \['a', 'b'\]"):
+        mdn.predict(model, X)
+    with pytest.raises(ValueError, match="must be one of"):
+        mdn.predict(model, X, output="plain")
+
+
+def test_a_model_without_an_mdn_layer_says_so():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="does not end in an MDN layer"):
+        mdn.predict(model, X)
+
+
+def test_a_subclassed_model_is_predicted():
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.head = keras.layers.Dense(4), mdn.MDN(MIXTURE)
+
+        def call(self, inputs):
+            return self.head(self.hidden(inputs))
+
+    model = Mine()
+    assert mdn.predict(model, X).batch_shape == (6,)
