@@ -566,7 +566,7 @@ def gradient_of(method):
 
 
 # On JAX every shape of a compiled method costs seconds: these entries try all of them, the others the essential ones.
-ALL_SHAPES = ("Normal D=1", "Mixture[Normal] D=1", "Mixture[VonMises] D=1", "Categorical", "Joint[Mixture, Bernoulli]")
+ALL_SHAPES = ("Normal D=1", "Mixture[Normal] D=1", "Categorical", "Joint[Mixture, Bernoulli]")
 
 
 def check_shapes(entry):

@@ -170,12 +170,23 @@ class Distribution:
     def log_cdf(self, y):
         """log P(Y <= y), exact in the lower tail; only for D = 1."""
         self._require_line("log_cdf")
-        return self._run("_log_cdf", self._as_event(y))
+        return self._run("_log_tail", self._as_event(y), static=(True,))
 
     def log_survival(self, y):
         """log P(Y > y), exact in the upper tail; only for D = 1."""
         self._require_line("log_survival")
-        return self._run("_log_survival", self._as_event(y))
+        return self._run("_log_tail", self._as_event(y), static=(False,))
+
+    def _log_tail(self, y, below):
+        """log P(Y <= y) where `below`, log P(Y > y) elsewhere: of the two a search needs one at a time.
+
+        Args:
+            y: Shape `(..., 1)`.
+            below: A bool, or booleans of shape `(..., 1)`.
+        Returns:
+            Shape `(...,)`.
+        """
+        raise NotImplementedError
 
     def quantile(self, q):
         """The y with P(Y <= y) = q, to float precision in the tails too; only for D = 1.

@@ -12,8 +12,8 @@ from mdn.distributions.distribution import Distribution, broadcast_shapes, check
 class Independent(Distribution):
     """A product of one-dimensional distributions, each field of shape `(*batch, D)`, or `(*batch, 1)` where shared.
 
-    A family writes formulas for one coordinate: `_log_density`, `_log_lower` and `_log_upper` (the logs of both
-    tails), `_invert` (quantile from both logs), `_draw`, `_center`, `_spread` (mean and variance), `_peak` (mode).
+    A family writes formulas for one coordinate: `_log_density`, `_log_side` (the log of either tail),
+    `_invert` (quantile from the logs of both), `_draw`, `_center`, `_spread` (mean and variance), `_peak` (mode).
     """
 
     def _set_fields(self, **fields) -> None:
@@ -46,10 +46,8 @@ class Independent(Distribution):
     def _log_density(self, y):
         raise NotImplementedError
 
-    def _log_lower(self, y):
-        raise NotImplementedError
-
-    def _log_upper(self, y):
+    def _log_side(self, y, below):
+        """log P(Y <= y) where `below`, log P(Y > y) elsewhere."""
         raise NotImplementedError
 
     def _invert(self, log_lower, log_upper):
@@ -85,11 +83,8 @@ class Independent(Distribution):
     def _log_prob_observed(self, y, observed):
         return ops.sum(ops.where(observed, self._log_density(y), 0.0), axis=-1)
 
-    def _log_cdf(self, y):
-        return self._log_lower(y)[..., 0]
-
-    def _log_survival(self, y):
-        return self._log_upper(y)[..., 0]
+    def _log_tail(self, y, below):
+        return self._log_side(y, below)[..., 0]
 
     def _quantile(self, log_lower, log_upper):
         return self._invert(log_lower, log_upper)

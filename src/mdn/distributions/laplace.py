@@ -38,11 +38,9 @@ class Laplace(Independent):
     def _log_density(self, y):
         return -ops.abs(self._z(y)) - ops.log(2.0 * self.scale)
 
-    def _log_lower(self, y):
-        return _log_lower(self._z(y))
-
-    def _log_upper(self, y):
-        return _log_lower(-self._z(y))
+    def _log_side(self, y, below):
+        z = self._z(y)
+        return _log_lower(ops.where(below, z, -z))
 
     def _invert(self, log_lower, log_upper):
         lower = log_lower <= log_upper

@@ -44,13 +44,10 @@ class LogNormal(Independent):
         inside, log_y, z = self._inside(y)
         return ops.where(inside, special.log_normal_density(z) - ops.log(self.scale) - log_y, -math.inf)
 
-    def _log_lower(self, y):
+    def _log_side(self, y, below):
         inside, _, z = self._inside(y)
-        return ops.where(inside, special.log_ndtr(z), -math.inf)
-
-    def _log_upper(self, y):
-        inside, _, z = self._inside(y)
-        return ops.where(inside, special.log_ndtr(-z), 0.0)
+        outside = ops.where(below, numerics.as_tensor(-math.inf), 0.0)
+        return ops.where(inside, special.log_ndtr(ops.where(below, z, -z)), outside)
 
     def _invert(self, log_lower, log_upper):
         return ops.exp(self.loc + self.scale * special.ndtri(log_lower, log_upper))

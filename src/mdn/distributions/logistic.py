@@ -42,11 +42,9 @@ class Logistic(Independent):
         distance = ops.abs(self._z(y))
         return -distance - 2.0 * ops.log1p(ops.exp(-distance)) - ops.log(self.scale)
 
-    def _log_lower(self, y):
-        return -_softplus(-self._z(y))
-
-    def _log_upper(self, y):
-        return -_softplus(self._z(y))
+    def _log_side(self, y, below):
+        z = self._z(y)
+        return -_softplus(ops.where(below, -z, z))
 
     def _invert(self, log_lower, log_upper):
         return self.loc + self.scale * (log_lower - log_upper)

@@ -195,13 +195,11 @@ class Mixture(Distribution):
 
     # ---- one dimension --------------------------------------------------------------------------------------------
 
-    def _log_cdf(self, y):
+    def _log_tail(self, y, below):
         y = ops.expand_dims(y, -2)
-        return ops.minimum(numerics.logsumexp(self.log_weights + self._each(lambda group: group._log_cdf(y))), 0.0)
-
-    def _log_survival(self, y):
-        y = ops.expand_dims(y, -2)
-        return ops.minimum(numerics.logsumexp(self.log_weights + self._each(lambda group: group._log_survival(y))), 0.0)
+        below = below if isinstance(below, bool) else ops.expand_dims(below, -2)
+        parts = self._each(lambda group: group._log_tail(y, below))
+        return ops.minimum(numerics.logsumexp(self.log_weights + parts), 0.0)
 
     def _quantile(self, log_lower, log_upper):
         # the mixture's quantile lies between the least and the greatest of its components'

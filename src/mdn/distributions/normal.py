@@ -49,11 +49,9 @@ class Normal(Independent):
     def _log_density(self, y):
         return special.log_normal_density(self._z(y)) - ops.log(self.scale)
 
-    def _log_lower(self, y):
-        return special.log_ndtr(self._z(y))
-
-    def _log_upper(self, y):
-        return special.log_ndtr(-self._z(y))
+    def _log_side(self, y, below):
+        z = self._z(y)
+        return special.log_ndtr(ops.where(below, z, -z))
 
     def _invert(self, log_lower, log_upper):
         return self.loc + self.scale * special.ndtri(log_lower, log_upper)

@@ -26,11 +26,8 @@ class NormalScores(Distribution):
 
         return Normal._new(self.loc, self._scale())
 
-    def _log_cdf(self, y):
-        return self._line()._log_cdf(y)
-
-    def _log_survival(self, y):
-        return self._line()._log_survival(y)
+    def _log_tail(self, y, below):
+        return self._line()._log_tail(y, below)
 
     def _quantile(self, log_lower, log_upper):
         return self._line()._quantile(log_lower, log_upper)

@@ -51,11 +51,9 @@ class StudentT(Independent):
     def _log_density(self, y):
         return _log_kernel(self._z(y), self.df) + _log_constant(self.df) - ops.log(self.scale)
 
-    def _log_lower(self, y):
-        return _log_lower(self._z(y), self.df)
-
-    def _log_upper(self, y):
-        return _log_lower(-self._z(y), self.df)
+    def _log_side(self, y, below):
+        z = self._z(y)
+        return _log_lower(ops.where(below, z, -z), self.df)
 
     def _invert(self, log_lower, log_upper):
         z = univariate.invert(
@@ -160,11 +158,8 @@ class _Standard:
     def __init__(self, df):
         self.df = df
 
-    def _log_cdf(self, u):
-        return _log_lower(_from_arc(u, self.df), self.df)[..., 0]
-
-    def _log_survival(self, u):
-        return _log_lower(-_from_arc(u, self.df), self.df)[..., 0]
+    def _log_tail(self, u, below):
+        return _log_lower(_from_arc(ops.where(below, u, -u), self.df), self.df)[..., 0]
 
     def _log_prob(self, u):
         z = _from_arc(u, self.df)

@@ -1,4 +1,4 @@
-"""What follows for any distribution on the line from its log_cdf, log_survival and log_prob: quantiles, HDI, CRPS."""
+"""What follows for any distribution on the line from its tails and its density: quantiles, HDI, CRPS."""
 
 import math
 
@@ -22,7 +22,7 @@ def invert(dist, log_lower, log_upper, lower, upper):
     which is the implicit function theorem.
 
     Args:
-        dist: Anything with `_log_cdf`, `_log_survival` and `_log_prob`, taking (..., 1) and giving (...).
+        dist: Anything with `_log_tail` and `_log_prob`, taking (..., 1) and giving (...).
         log_lower, log_upper: Both logs of the probability, so that neither tail is rounded; shape (..., 1).
         lower, upper: A bracket, broadcast against them.
     """
@@ -30,7 +30,7 @@ def invert(dist, log_lower, log_upper, lower, upper):
     from_below = log_lower <= log_upper
 
     def tail(x):
-        return ops.where(from_below[..., 0], dist._log_cdf(x), dist._log_survival(x))
+        return dist._log_tail(x, from_below)
 
     def excess(value):
         """Increasing in x, 0 at the root."""
@@ -156,13 +156,11 @@ def crps_by_quadrature(dist, y, breaks):
     x = ops.where(wide, ops.where(above, y + distance, y - distance), start + (end - start) * nodes)
     jacobian = ops.where(wide, distance * log_ratio, end - start)
     x = ops.stop_gradient(x)
-    tail = ops.where(ops.broadcast_to(above, ops.shape(x))[..., 0], dist._log_survival(x), dist._log_cdf(x))
+    tail = dist._log_tail(x, ops.logical_not(above))
     cells = ops.sum((weights * jacobian)[..., 0] * ops.exp(2.0 * tail), axis=(0, 1))
     # nodes do not move with y in the gradient; what the moving boundary adds is F² - (1 - F)²
-    boundary = ops.exp(2.0 * dist._log_cdf(ops.stop_gradient(y))) - ops.exp(
-        2.0 * dist._log_survival(ops.stop_gradient(y))
-    )
-    return cells + ops.stop_gradient(boundary) * (y - ops.stop_gradient(y))[..., 0]
+    boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))) - 1.0
+    return cells + boundary * (y - ops.stop_gradient(y))[..., 0]
 
 
 def crps_levels():

@@ -53,13 +53,11 @@ class VonMises(Independent):
         mass = _log_arc(start, length, self.concentration) - _log_normalizer(self.concentration)
         return ops.where(mass > 0.0, mass - ops.stop_gradient(mass), mass)  # above 0 by rounding only
 
-    def _log_lower(self, y):
-        length = _above(numerics.within(y, -math.pi, math.pi))
-        return ops.where(y < -math.pi, -math.inf, self._log_mass(-math.pi - wrap(self.loc), length))
-
-    def _log_upper(self, y):
+    def _log_side(self, y, below):
         inside = numerics.within(y, -math.pi, math.pi)
-        return ops.where(y > math.pi, -math.inf, self._log_mass(inside - wrap(self.loc), _above(-inside)))
+        start = ops.where(below, -math.pi, inside) - wrap(self.loc)
+        mass = self._log_mass(start, _above(ops.where(below, inside, -inside)))
+        return ops.where(ops.where(below, y < -math.pi, y > math.pi), -math.inf, mass)
 
     def _invert(self, log_lower, log_upper):
         line = VonMises._new(ops.expand_dims(self.loc, -1), ops.expand_dims(self.concentration, -1))
@@ -129,11 +127,9 @@ class _Distance:
         self._kappa = concentration
         self._normalizer = _log_normalizer(concentration) - math.log(2.0)
 
-    def _log_cdf(self, t):
-        return (_log_descent(0.0, t, self._kappa) - self._normalizer)[..., 0]
-
-    def _log_survival(self, t):
-        return (_log_descent(t, math.pi - t, self._kappa) - self._normalizer)[..., 0]
+    def _log_tail(self, t, below):
+        start, length = ops.where(below, 0.0, t), ops.where(below, t, math.pi - t)
+        return (_log_descent(start, length, self._kappa) - self._normalizer)[..., 0]
 
     def _log_prob(self, t):
         return (-2.0 * self._kappa * ops.square(ops.sin(0.5 * t)) - self._normalizer)[..., 0]

@@ -1,0 +1,118 @@
+"""The command line, each time in a process of its own: what it prints, what it writes, and how it refuses."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mdn
+from mdn.data import read_table
+from pages import ENTRY
+
+SRC = Path(mdn.__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module", name="home")
+def _home(tmp_path_factory):
+    """One cache of compiled programs for all commands here."""
+    return tmp_path_factory.mktemp("home")
+
+
+def environment(home):
+    return os.environ | {"PYTHONPATH": str(SRC), "XDG_CACHE_HOME": str(home), "COLUMNS": "120", "NO_COLOR": "1"}
+
+
+def run(home, folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", ENTRY, *map(str, arguments)],
+        cwd=folder, env=environment(home), capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture(name="wave")
+def _wave(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.uniform(-5, 5, 600)
+    x = 3 * np.sin(y) + 0.5 * y + rng.normal(size=600)
+    np.savetxt(tmp_path / "wave.csv", np.stack([x, y, -x], axis=-1), delimiter=",", header="x,y,z", comments="")
+    return tmp_path
+
+
+def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
+    ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.keras", "--epochs", "20")
+    assert ran.returncode == 0, ran.stderr
+    for words in ("480 rows to learn from, 120 set aside, 2 features", "one mixture, no features", "one Gaussian", "CRPS", "the 90 % interval holds"):
+        assert words in ran.stdout
+    assert sorted(path.name for path in wave.iterdir()) == ["w.keras", "w.png", "wave.csv"]
+    np.savetxt(wave / "new.txt", np.random.default_rng(1).normal(size=(7, 2)), header="z x")  # another order, no target
+    ran = run(home, wave, "predict", "w.keras", "new.txt", "--quantiles", ".1,.5,.9", "--out", "q.csv")
+    assert ran.returncode == 0, ran.stderr
+    table = read_table(wave / "q.csv")
+    assert table.columns == ("y_0.1", "y_0.5", "y_0.9")
+    new = read_table(wave / "new.txt")
+    expected = mdn.load(wave / "w.keras").predict_quantiles(
+        np.stack([new.column("x"), new.column("z")], axis=-1), [0.1, 0.5, 0.9]
+    )
+    np.testing.assert_allclose(table.values, expected, rtol=1e-4, atol=1e-4)
+
+
+BAD = {
+    "a missing file": (("fit", "nothing.csv", "--target", "y"), "there is no file 'nothing.csv'"),
+    "a missing column": (("fit", "wave.csv", "--target", "Y2"), "no column 'Y2'. Did you mean 'y'?"),
+    "text in a number column": (("fit", "text.csv", "--target", "y"), "column 'x' must hold numbers, but has 'oops' in line 3"),
+    "one row": (("fit", "one.csv", "--target", "y"), "at least 10 rows with a target are needed, but there are 1"),
+    "a constant target": (("fit", "constant.csv", "--target", "y"), "the target 'y' is 3 in every row"),
+    "no features": (("fit", "alone.csv", "--target", "y"), "no column beside 'y'"),
+    "no folder": (("fit", "wave.csv", "--target", "y", "--out", "no/m.keras"), "there is no folder 'no'"),
+    "another suffix": (("fit", "wave.csv", "--target", "y", "--out", "m.h5"), "must end in .keras"),
+    "a missing model": (("predict", "m.keras", "wave.csv"), "there is no file 'm.keras'"),
+    "no model": (("predict", "wave.csv", "wave.csv"), "is not a .keras file"),
+    "quantiles in percent": (("predict", "m.keras", "wave.csv", "--quantiles", "5,95"), "must lie between 0 and 1"),
+    "no quantiles": (("predict", "m.keras", "wave.csv", "--quantiles", "a"), "must be numbers"),
+    "no folder for the demo": (("demo", "--out", "no/demo.html"), "there is no folder 'no'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_in_one_sentence_and_code_2_and_leaves_nothing(home, wave, case):
+    (wave / "text.csv").write_text("x,y\n1,2\noops,3\n" + "4,5\n" * 20)
+    (wave / "one.csv").write_text("x,y\n1,2\n")
+    (wave / "constant.csv").write_text("x,y\n" + "".join(f"{i},3\n" for i in range(30)))
+    (wave / "alone.csv").write_text("y\n" + "1\n2\n" * 20)
+    before = sorted(wave.iterdir())
+    arguments, message = BAD[case]
+    ran = run(home, wave, *arguments)
+    assert ran.returncode == 2, ran.stderr
+    assert message in " ".join(ran.stderr.split())
+    assert "Traceback" not in ran.stderr
+    assert sorted(wave.iterdir()) == before
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far(home, wave):
+    rng = np.random.default_rng(0)
+    np.savetxt(wave / "big.csv", rng.normal(size=(20_000, 4)), delimiter=",", header="a,b,c,y", comments="")
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", ENTRY, "fit", "big.csv", "--target", "y", "--out", "b.keras", "--epochs", "100000"],
+        cwd=wave, env=environment(home) | {"FORCE_COLOR": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    seen = b""
+    end = time.monotonic() + 120
+    while b"held-out NLL" not in seen and time.monotonic() < end:
+        seen += os.read(process.stdout.fileno(), 4096)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=120)[0].decode()
+    assert process.returncode == 0, rest
+    assert "the best weights so far" in rest
+    assert mdn.load(wave / "b.keras").target == "y"
+
+
+def test_help_names_the_commands(home, tmp_path):
+    ran = run(home, tmp_path, "--help")
+    assert ran.returncode == 0
+    for command in ("demo", "fit", "predict"):
+        assert command in ran.stdout

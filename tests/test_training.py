@@ -1,0 +1,112 @@
+"""mdn.training.fit: it learns, it keeps the best, it stops, and the same seed gives the same weights."""
+
+import keras
+import numpy as np
+import pytest
+
+import mdn
+from mdn import training
+
+SPEC = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(300, 1)).astype("float32")
+Y = (2 * X + 0.5 * RNG.normal(size=X.shape)).astype("float32")
+
+
+def network(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, activation="tanh"), mdn.MDN(SPEC).adapt(Y)])
+
+
+def run(**options):
+    model = network()
+    options = {"epochs": 20, "batch_size": 64, "seed": 3, **options}
+    return model, training.fit(model, X, Y, mdn.NegativeLogLikelihood(SPEC), **options)
+
+
+def score(model, x=X, y=Y):
+    return float(keras.ops.convert_to_numpy(mdn.NegativeLogLikelihood(SPEC)(y, model.predict(x, verbose=0))))
+
+
+def test_it_learns():
+    model, history = run(epochs=40)
+    assert len(history.loss) == 40
+    assert score(model) < score(network()) - 0.4
+    assert abs(score(model) - (0.5 * np.log(2 * np.pi * np.e) + np.log(0.5))) < 0.1
+
+
+def test_any_keras_loss_will_do_and_the_last_batch_counts_as_the_others():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    training.fit(model, X[:130], Y[:130], keras.losses.MeanSquaredError(), epochs=200, batch_size=64, learning_rate=0.05)
+    slope, bias = np.polyfit(X[:130, 0], Y[:130, 0], 1)
+    np.testing.assert_allclose([w.item() for w in model.get_weights()], [slope, bias], atol=0.02)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    one, two, three = (run(seed=seed, epochs=3)[0].get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one, three, strict=True))
+
+
+def test_the_best_weights_are_kept_and_patience_stops():
+    x, y = X[:40], Y[:40] + 3.0 * RNG.normal(size=(40, 1))
+    held_out = (X[40:80], Y[40:80])
+    model = network()
+    history = training.fit(
+        model, x, y, mdn.NegativeLogLikelihood(SPEC), validation=held_out, epochs=400, patience=10, learning_rate=0.05, batch_size=40
+    )
+    assert len(history.loss) < 400
+    assert len(history.loss) - history.best_epoch == 10
+    np.testing.assert_allclose(score(model, *held_out), min(history.val_loss), rtol=1e-5)
+    assert set(history.history) == {"loss", "val_loss"}
+    assert len(history.history["val_loss"]) == len(history.loss)
+
+
+def test_an_interruption_ends_it_with_weights_that_were_trained():
+    def stop(epoch, history):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    model, history = run(on_epoch=stop)
+    assert history.interrupted and len(history.loss) == 2
+    assert score(model) < score(network())
+
+
+def test_weights_of_zero_leave_rows_out():
+    y = Y.copy()
+    y[::2] += 100.0
+    weight = np.tile([0.0, 1.0], 150)
+    model = network()
+    training.fit(model, X, y, mdn.NegativeLogLikelihood(SPEC), sample_weight=weight, epochs=40, batch_size=64)
+    assert score(model, X[1::2], Y[1::2]) < 1.0
+
+
+def test_rows_that_do_not_match_say_so():
+    with pytest.raises(ValueError, match="same number of rows"):
+        training.fit(network(), X, Y[:5], mdn.NegativeLogLikelihood(SPEC))
+    with pytest.raises(ValueError, match="at least one"):
+        training.fit(network(), X[:0], Y[:0], mdn.NegativeLogLikelihood(SPEC))
+
+
+@pytest.mark.jax
+def test_compiled_programs_are_kept_unless_the_user_says_otherwise(tmp_path):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    src = Path(mdn.__file__).resolve().parent.parent
+    code = "from mdn import training; import jax; training.keep_compiled_programs(); print(jax.config.jax_compilation_cache_dir)"
+
+    def folder(**environment):
+        import os
+
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(src), **environment}, capture_output=True, text=True
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    assert folder(XDG_CACHE_HOME=str(tmp_path)) == str(tmp_path / "mdn" / "jax")
+    assert folder(JAX_COMPILATION_CACHE_DIR=str(tmp_path)) == str(tmp_path)
+    assert folder(XDG_CACHE_HOME=str(tmp_path), JAX_ENABLE_COMPILATION_CACHE="0") == "None"
