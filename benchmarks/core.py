@@ -36,7 +36,11 @@ def loss_and_gradient(calls: int) -> None:
     wide = size * count
     params = jax.numpy.asarray(
         np.concatenate(
-            [rng.normal(size=(rows, wide)), np.exp(0.3 * rng.normal(size=(rows, wide))), rng.normal(size=(rows, count))],
+            [
+                rng.normal(size=(rows, wide)),
+                np.exp(0.3 * rng.normal(size=(rows, wide))),
+                rng.normal(size=(rows, count)),
+            ],
             axis=-1,
         ).astype("float32")
     )
@@ -167,7 +171,9 @@ def _test_nll(model, loss) -> float:
 
 def time_to_a_good_fit(seeds: int, epochs: int, peer_epochs: int) -> None:
     """Each in a process of its own: the first run with an empty cache of compiled programs, then a warm one."""
-    print(f"\nThe slides' data to a test NLL of {GOOD_NLL} (best possible 1.2880); seconds after the imports, whole process")
+    print(
+        f"\nThe slides' data to a test NLL of {GOOD_NLL} (best possible 1.2880); seconds after the imports, whole process"
+    )
     rows = []
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as cache:
@@ -177,7 +183,11 @@ def time_to_a_good_fit(seeds: int, epochs: int, peer_epochs: int) -> None:
                 "peer": _in_process("peer", seed, peer_epochs, cache),
             }
         rows.append(row)
-        for name, label in (("first", "mdn, first run"), ("warm", "mdn, warm"), ("peer", "keras-mdn-layer, K=10, Adam")):
+        for name, label in (
+            ("first", "mdn, first run"),
+            ("warm", "mdn, warm"),
+            ("peer", "keras-mdn-layer, K=10, Adam"),
+        ):
             one = row[name]
             reached = "" if one["nll"] <= GOOD_NLL else "  (not reached)"
             print(
@@ -197,7 +207,9 @@ def time_to_a_good_fit(seeds: int, epochs: int, peer_epochs: int) -> None:
 def _in_process(which: str, seed: int, epochs: int, cache: str) -> dict:
     command = [sys.executable, __file__, "--worker", which, str(seed), str(epochs)]
     start = time.perf_counter()
-    ran = subprocess.run(command, env={**os.environ, "XDG_CACHE_HOME": cache}, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        command, env={**os.environ, "XDG_CACHE_HOME": cache}, capture_output=True, text=True, check=True
+    )
     return {**json.loads(ran.stdout.splitlines()[-1]), "process": time.perf_counter() - start}
 
 
@@ -213,7 +225,9 @@ def main() -> None:
     import jax
     import keras
 
-    print(f"Python {platform.python_version()}, Keras {keras.__version__}, JAX {jax.__version__}, {os.cpu_count()} cores")
+    print(
+        f"Python {platform.python_version()}, Keras {keras.__version__}, JAX {jax.__version__}, {os.cpu_count()} cores"
+    )
     loss_and_gradient(10 if arguments.quick else 30)
     draws(100_000 if arguments.quick else 1_000_000, 500 if arguments.quick else 5000)
     time_to_a_good_fit(1 if arguments.quick else 3, 50, 200 if arguments.quick else 1000)

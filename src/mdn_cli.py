@@ -101,7 +101,9 @@ def _fit(x, y, features, target, out, components, epochs, test_share, seed) -> N
         picture = out.with_suffix(".png")
         tabular.draw_report(model, x[test], y[test], scores, history, picture)
     _print_scores(console, scores, target, len(test))
-    console.print(f"Model: {out}\nPicture: {picture}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)
+    console.print(
+        f"Model: {out}\nPicture: {picture}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True
+    )
 
 
 def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
@@ -143,7 +145,9 @@ def predict(
         with console.status("predicting"):
             trained = mdn.load(model)
             if not isinstance(trained, tabular.TableModel):
-                _stop(f"{str(model)!r} holds no model of a table. Files of `mdn fit` do; use mdn.predict in Python for others.")
+                _stop(
+                    f"{str(model)!r} holds no model of a table. Files of `mdn fit` do; use mdn.predict in Python for others."
+                )
             table = _read(new)
             x = np.stack([table.column(name) for name in trained.features], axis=-1)
             values = trained.predict_quantiles(x, probabilities)

@@ -46,7 +46,13 @@ def _wave(tmp_path):
 def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
     ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.keras", "--epochs", "20")
     assert ran.returncode == 0, ran.stderr
-    for words in ("480 rows to learn from, 120 set aside, 2 features", "one mixture, no features", "one Gaussian", "CRPS", "the 90 % interval holds"):
+    for words in (
+        "480 rows to learn from, 120 set aside, 2 features",
+        "one mixture, no features",
+        "one Gaussian",
+        "CRPS",
+        "the 90 % interval holds",
+    ):
         assert words in ran.stdout
     assert sorted(path.name for path in wave.iterdir()) == ["w.keras", "w.png", "wave.csv"]
     np.savetxt(wave / "new.txt", np.random.default_rng(1).normal(size=(7, 2)), header="z x")  # another order, no target
@@ -64,7 +70,10 @@ def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
 BAD = {
     "a missing file": (("fit", "nothing.csv", "--target", "y"), "there is no file 'nothing.csv'"),
     "a missing column": (("fit", "wave.csv", "--target", "Y2"), "no column 'Y2'. Did you mean 'y'?"),
-    "text in a number column": (("fit", "text.csv", "--target", "y"), "column 'x' must hold numbers, but has 'oops' in line 3"),
+    "text in a number column": (
+        ("fit", "text.csv", "--target", "y"),
+        "column 'x' must hold numbers, but has 'oops' in line 3",
+    ),
     "one row": (("fit", "one.csv", "--target", "y"), "at least 10 rows with a target are needed, but there are 1"),
     "a constant target": (("fit", "constant.csv", "--target", "y"), "the target 'y' is 3 in every row"),
     "no features": (("fit", "alone.csv", "--target", "y"), "no column beside 'y'"),

@@ -39,7 +39,9 @@ def number(tensor):
 def test_the_loss_gives_the_same_figure(original):
     y = np.random.default_rng(3).normal(size=(50, D)).astype("float32")
     ours = number(mdn.get_mixture_loss_func(D, K)(y, PARAMS))
-    theirs = number(original.get_mixture_loss_func(D, K)(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(PARAMS)))
+    theirs = number(
+        original.get_mixture_loss_func(D, K)(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(PARAMS))
+    )
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
@@ -52,7 +54,9 @@ def test_the_layer_with_the_same_weights_gives_the_same_parameters(original):
 
 
 def test_parameters_are_split_alike_and_wrong_sizes_raise_both_kinds_of_error(original):
-    for ours, theirs in zip(mdn.split_mixture_params(PARAMS[0], D, K), original.split_mixture_params(PARAMS[0], D, K), strict=True):
+    for ours, theirs in zip(
+        mdn.split_mixture_params(PARAMS[0], D, K), original.split_mixture_params(PARAMS[0], D, K), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
     for kind in (AssertionError, ValueError):
         with pytest.raises(kind, match="must end in an axis of 20"):
@@ -64,7 +68,9 @@ def test_softmax_and_the_activation_agree(original):
     for t in (1.0, 0.3, 2.0):
         np.testing.assert_allclose(mdn.softmax(w, t), original.softmax(w, t), rtol=1e-6)
     x = np.linspace(-5, 5, 11).astype("float32")
-    np.testing.assert_allclose(number(mdn.elu_plus_one_plus_epsilon(x)), number(original.elu_plus_one_plus_epsilon(x)), rtol=1e-5)
+    np.testing.assert_allclose(
+        number(mdn.elu_plus_one_plus_epsilon(x)), number(original.elu_plus_one_plus_epsilon(x)), rtol=1e-5
+    )
 
 
 def test_draws_have_the_right_distribution_for_one_row_and_for_a_batch():
@@ -76,9 +82,11 @@ def test_draws_have_the_right_distribution_for_one_row_and_for_a_batch():
     mus, sigmas, logits = mdn.split_mixture_params(row.astype("float64"), D, K)
     weights = mdn.softmax(logits, 0.7)
     for d in range(D):
-        cdf = lambda x, d=d: sum(  # noqa: E731
-            w * stats.norm.cdf(x, m, s * np.sqrt(0.5)) for w, m, s in zip(weights, mus[d::D], sigmas[d::D], strict=True)
-        )
+
+        def cdf(x, d=d):
+            parts = zip(weights, mus[d::D], sigmas[d::D], strict=True)
+            return sum(w * stats.norm.cdf(x, m, s * np.sqrt(0.5)) for w, m, s in parts)
+
         assert stats.kstest(batch[:, d], cdf).pvalue > 1e-4
     draws = number(mdn.get_mixture_sampling_fun(D, K)(np.tile(row, (4000, 1))))
     assert draws.shape == (4000, D)
@@ -105,7 +113,8 @@ import sys, json, os
 import keras, numpy as np
 import keras_mdn_layer as original
 keras.utils.set_random_seed(0)
-x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32"); y = np.random.default_rng(1).normal(size=(64, 2)).astype("float32")
+x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+y = np.random.default_rng(1).normal(size=(64, 2)).astype("float32")
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, activation="relu"), original.MDN(2, 4)])
 model.compile(optimizer="adam", loss=original.get_mixture_loss_func(2, 4))
 model.fit(x, y, epochs=1, verbose=0)
@@ -118,7 +127,9 @@ print(json.dumps([model.predict(x, verbose=0).tolist(), float(model.evaluate(x, 
 def test_a_file_of_the_original_opens_without_custom_objects(how, tmp_path):
     path = tmp_path / "old.keras"
     environment = os.environ | {"PYTHONPATH": str(SRC), "KERAS_HOME": str(tmp_path)}
-    ran = subprocess.run([sys.executable, "-c", WRITE, str(path)], env=environment, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(
+        [sys.executable, "-c", WRITE, str(path)], env=environment, capture_output=True, text=True, timeout=300
+    )
     assert ran.returncode == 0, ran.stderr
     params, loss = json.loads(ran.stdout.splitlines()[-1])
     x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
@@ -129,7 +140,9 @@ def test_a_file_of_the_original_opens_without_custom_objects(how, tmp_path):
     assert mdn.predict(model, x).batch_shape == (64,)
     model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "new.keras")
-    np.testing.assert_allclose(how(tmp_path / "new.keras").predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        how(tmp_path / "new.keras").predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6
+    )
 
 
 def test_a_users_own_custom_objects_go_first():

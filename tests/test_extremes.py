@@ -69,7 +69,12 @@ def test_log_prob_is_never_nan(family, draw, shape):
     assert not np.isnan(number(mixture.log_prob(y))).any()
     assert not np.isnan(number(mixture.sample(seed=0))).any()
     if size == 1:
-        for values in (mixture.cdf(y), mixture.log_cdf(y), mixture.log_survival(y), mixture.quantile([1e-6, 0.5, 0.999])):
+        for values in (
+            mixture.cdf(y),
+            mixture.log_cdf(y),
+            mixture.log_survival(y),
+            mixture.quantile([1e-6, 0.5, 0.999]),
+        ):
             assert not np.isnan(number(values)).any()
 
 
@@ -77,7 +82,9 @@ def raw_parameters(spec, draw, rows):
     """Packed parameters with extreme numbers where anything may stand, extreme positive ones where scales do."""
     zeros = [np.zeros((rows, size), "float32") for _, size in spec.heads]
     raw = [np.clip(draw.any(*zero.shape), -BIG, BIG) for zero in zeros]
-    return number(keras.ops.concatenate(spec.constrain([keras.ops.convert_to_tensor(r) for r in raw], None, None), axis=-1))
+    return number(
+        keras.ops.concatenate(spec.constrain([keras.ops.convert_to_tensor(r) for r in raw], None, None), axis=-1)
+    )
 
 
 def specs(size, count):
@@ -95,11 +102,7 @@ def specs(size, count):
         yield mdn.MixtureSpec(normal, count), mdn.EnergyScore
 
 
-CASES = {
-    f"{loss.__name__} {spec!r}": (spec, loss)
-    for size, count in SHAPES
-    for spec, loss in specs(size, count)
-}
+CASES = {f"{loss.__name__} {spec!r}": (spec, loss) for size, count in SHAPES for spec, loss in specs(size, count)}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -53,7 +53,8 @@ def test_the_output_is_what_the_spec_takes_and_gives_back_to_the_bit(spec):
 
 
 @pytest.mark.parametrize(
-    ("name", "policy"), [*((n, "mixed_float16") for n in SPECS), ("diagonal", "mixed_bfloat16"), ("diagonal", "float16")]
+    ("name", "policy"),
+    [*((n, "mixed_float16") for n in SPECS), ("diagonal", "mixed_bfloat16"), ("diagonal", "float16")],
 )
 def test_parameters_are_float32_under_any_policy_and_a_step_leaves_finite_weights(name, policy):
     spec = SPECS[name]
@@ -99,7 +100,8 @@ def test_two_numbers_stand_for_a_mixture_of_diagonal_normals():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options"), [((), {}), ((2,), {}), ((mdn.NormalSpec(1), 5), {}), ((mdn.NormalSpec(1),), {"output_dimension": 2})]
+    ("arguments", "options"),
+    [((), {}), ((2,), {}), ((mdn.NormalSpec(1), 5), {}), ((mdn.NormalSpec(1),), {"output_dimension": 2})],
 )
 def test_wrong_arguments_say_what_to_write(arguments, options):
     with pytest.raises(TypeError, match="MDN takes a spec"):
@@ -119,7 +121,12 @@ def test_components_start_apart():
 def test_adapt_starts_at_a_mixture_that_fits_the_targets_in_their_own_units(built_first, scale, shift):
     rng = np.random.default_rng(0)
     y = scale * np.concatenate([rng.normal(-5, 2, 1000), rng.normal(5, 3, 1000)])[:, None] + shift
-    truth = -np.mean(np.log(0.5 * stats.norm.pdf(y, shift - 5 * scale, 2 * scale) + 0.5 * stats.norm.pdf(y, shift + 5 * scale, 3 * scale)))
+    truth = -np.mean(
+        np.log(
+            0.5 * stats.norm.pdf(y, shift - 5 * scale, 2 * scale)
+            + 0.5 * stats.norm.pdf(y, shift + 5 * scale, 3 * scale)
+        )
+    )
     layer = mdn.MDN(1, 5)
     x = np.zeros((len(y), 3), "float32")
     if built_first:
@@ -141,7 +148,11 @@ def test_adapt_takes_targets_with_missing_parts_and_of_every_family(spec):
 
 @pytest.mark.parametrize(
     ("y", "message"),
-    [(np.zeros((5, 3)), r"shape \(\.\.\., 2\)"), (np.zeros((0, 2)), "at least one row"), (np.full((3, 2), np.nan), "NaN throughout")],
+    [
+        (np.zeros((5, 3)), r"shape \(\.\.\., 2\)"),
+        (np.zeros((0, 2)), "at least one row"),
+        (np.full((3, 2), np.nan), "NaN throughout"),
+    ],
 )
 def test_adapt_refuses_what_it_cannot_learn_from(y, message):
     with pytest.raises(ValueError, match=message):

@@ -30,7 +30,9 @@ def test_the_nll_is_minus_log_prob_for_every_spec(name):
     ours = number(mdn.NegativeLogLikelihood(spec, reduction="none")(y, params))
     assert ours.shape == (50,)
     np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=2e-5)
-    np.testing.assert_allclose(number(mdn.NegativeLogLikelihood(spec)(y, params)), expected.mean(), rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(
+        number(mdn.NegativeLogLikelihood(spec)(y, params)), expected.mean(), rtol=2e-5, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("covariance", ["diagonal", "isotropic"])
@@ -128,7 +130,9 @@ def test_masking_lstm_mdn_gives_exactly_the_hand_masked_mean():
     for weights in (None, np.arange(7.0)):
         w = np.ones(7) if weights is None else weights
         expected = (each * seen * w[:, None]).sum() / seen.sum()
-        np.testing.assert_allclose(model.evaluate(x, y, sample_weight=weights, batch_size=7, verbose=0), expected, rtol=1e-5)
+        np.testing.assert_allclose(
+            model.evaluate(x, y, sample_weight=weights, batch_size=7, verbose=0), expected, rtol=1e-5
+        )
         np.testing.assert_allclose(model.train_on_batch(x, y, sample_weight=weights), expected, rtol=1e-5)
         model = masked_model(spec)  # the step has moved it
         model.compile(loss=mdn.NegativeLogLikelihood(spec))
@@ -143,7 +147,9 @@ def test_the_nll_metric_is_the_same_at_every_batch_size_where_keras_loss_is_not(
     each = -number(spec(model.predict(x, verbose=0)).log_prob(np.nan_to_num(y)))
     counted = seen * weights[:, None] * ~np.isnan(y[..., 0])
     expected = (each * counted).sum() / counted.sum()
-    results = [model.evaluate(x, y, sample_weight=weights, batch_size=b, verbose=0, return_dict=True) for b in (1, 2, 4, 7)]
+    results = [
+        model.evaluate(x, y, sample_weight=weights, batch_size=b, verbose=0, return_dict=True) for b in (1, 2, 4, 7)
+    ]
     np.testing.assert_allclose([result["nll"] for result in results], expected, rtol=1e-5)
     assert np.ptp([result["loss"] for result in results]) > 1e-3, "the trouble that the metric is for"
 
@@ -188,7 +194,7 @@ def test_the_natural_gradient_is_that_of_the_paper(covariance):
     ratio = (rho / pi)[..., None]
     by_loc = scale**2 * (-ratio * z / scale)
     slope = -ratio * (z**2 - 1.0) / scale
-    by_scale = scale**2 / 2.0 * slope if covariance == "diagonal" else (scale**2 / 2.0 * slope)
+    by_scale = scale**2 / 2.0 * slope
     if covariance == "isotropic":
         by_scale = (scale[..., :1] ** 2 / 2.0) * slope.sum(-1, keepdims=True) / 2.0
     by_logits = -(rho / pi) + pi * (rho / pi).sum(-1, keepdims=True)

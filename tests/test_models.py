@@ -12,7 +12,11 @@ X = np.ones((6, 3), "float32")
 
 def heads(names=("a", "b"), as_dict=False):
     inputs = keras.Input((3,))
-    outputs = [mdn.MDN(MIXTURE, name=names[0])(inputs), keras.layers.Dense(1, name="plain")(inputs), mdn.MDN(mdn.NormalSpec(1), name=names[1])(inputs)]
+    outputs = [
+        mdn.MDN(MIXTURE, name=names[0])(inputs),
+        keras.layers.Dense(1, name="plain")(inputs),
+        mdn.MDN(mdn.NormalSpec(1), name=names[1])(inputs),
+    ]
     return keras.Model(inputs, dict(zip((names[0], "plain", names[1]), outputs, strict=True)) if as_dict else outputs)
 
 

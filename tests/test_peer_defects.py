@@ -49,7 +49,9 @@ def test_isotropic_scales_belong_to_their_components():
     spec = mdn.MixtureSpec(mdn.NormalSpec(2, covariance="isotropic"), 3)
     params = np.float32([0, 1, 2, 3, 4, 5, 0.1, 0.2, 0.3, 0, 0, 0])
     mix = spec(params)
-    expected = np.log(np.mean([stats.multivariate_normal.pdf([2, 3], [2 * k, 2 * k + 1], 0.01 * (k + 1) ** 2) for k in range(3)]))
+    expected = np.log(
+        np.mean([stats.multivariate_normal.pdf([2, 3], [2 * k, 2 * k + 1], 0.01 * (k + 1) ** 2) for k in range(3)])
+    )
     np.testing.assert_allclose(number(mix.log_prob([2.0, 3.0])), expected, rtol=1e-5)
 
 

@@ -35,7 +35,9 @@ def test_the_heat_map_is_the_conditional_density(ax):
     plots.conditional(X, LINE, ax, limits=(-2, 2), rows=50)
     heat = np.asarray(ax.collections[0].get_array()).reshape(50, N)
     grid = np.float32(np.linspace(-2, 2, 50))
-    np.testing.assert_allclose(heat[:, 7], keras.ops.convert_to_numpy(LINE[7].prob(grid[:, None])), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        heat[:, 7], keras.ops.convert_to_numpy(LINE[7].prob(grid[:, None])), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_component_means_are_as_large_as_their_weights(ax):

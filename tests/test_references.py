@@ -1,5 +1,7 @@
 """The references against SciPy, mpmath and adaptive quadrature: who tests the tests."""
 
+import itertools
+
 import mpmath
 import numpy as np
 import pytest
@@ -142,7 +144,7 @@ def crps_by_adaptive_quadrature(truth, target):
 
 
 def pairs_of(values):
-    return zip(values[:-1], values[1:], strict=True)
+    return itertools.pairwise(values)
 
 
 def test_crps_agrees_with_known_numbers():

@@ -37,7 +37,9 @@ def test_the_loss_by_hand_is_the_loss_of_the_package():
     spec = mdn.MixtureSpec(mdn.NormalSpec(1), 5)
     params = np.abs(np.random.default_rng(0).normal(size=(20, 15))).astype("float32") + 0.1
     y = np.random.default_rng(1).normal(size=(20, 1)).astype("float32")
-    ours, hand = (keras.ops.convert_to_numpy(loss(y, params)) for loss in (mdn.NegativeLogLikelihood(spec), nets.LossByHand()))
+    ours, hand = (
+        keras.ops.convert_to_numpy(loss(y, params)) for loss in (mdn.NegativeLogLikelihood(spec), nets.LossByHand())
+    )
     np.testing.assert_allclose(hand, ours, rtol=1e-5)
 
 

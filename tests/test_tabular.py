@@ -130,7 +130,11 @@ def test_an_interruption_keeps_the_best_weights_so_far():
 
 @pytest.mark.parametrize(
     ("y", "message"),
-    [(np.ones(50), "is 1 in every row"), (np.arange(3.0), "at least 10 rows"), (np.full(50, np.nan), "at least 10 rows")],
+    [
+        (np.ones(50), "is 1 in every row"),
+        (np.arange(3.0), "at least 10 rows"),
+        (np.full(50, np.nan), "at least 10 rows"),
+    ],
 )
 def test_targets_that_nothing_can_be_learned_from(y, message):
     with pytest.raises(ValueError, match=message):

@@ -38,7 +38,9 @@ def test_it_learns():
 def test_any_keras_loss_will_do_and_the_last_batch_counts_as_the_others():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    training.fit(model, X[:130], Y[:130], keras.losses.MeanSquaredError(), epochs=200, batch_size=64, learning_rate=0.05)
+    training.fit(
+        model, X[:130], Y[:130], keras.losses.MeanSquaredError(), epochs=200, batch_size=64, learning_rate=0.05
+    )
     slope, bias = np.polyfit(X[:130, 0], Y[:130, 0], 1)
     np.testing.assert_allclose([w.item() for w in model.get_weights()], [slope, bias], atol=0.02)
 
@@ -54,7 +56,15 @@ def test_the_best_weights_are_kept_and_patience_stops():
     held_out = (X[40:80], Y[40:80])
     model = network()
     history = training.fit(
-        model, x, y, mdn.NegativeLogLikelihood(SPEC), validation=held_out, epochs=400, patience=10, learning_rate=0.05, batch_size=40
+        model,
+        x,
+        y,
+        mdn.NegativeLogLikelihood(SPEC),
+        validation=held_out,
+        epochs=400,
+        patience=10,
+        learning_rate=0.05,
+        batch_size=40,
     )
     assert len(history.loss) < 400
     assert len(history.loss) - history.best_epoch == 10
@@ -102,7 +112,10 @@ def test_compiled_programs_are_kept_unless_the_user_says_otherwise(tmp_path):
         import os
 
         ran = subprocess.run(
-            [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(src), **environment}, capture_output=True, text=True
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONPATH": str(src), **environment},
+            capture_output=True,
+            text=True,
         )
         assert ran.returncode == 0, ran.stderr
         return ran.stdout.strip()

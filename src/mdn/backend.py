@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = {"jax": "jax", "torch": "torch", "tensorflow": "tensorflow"}
 _WRITTEN_BY_KERAS = (
@@ -110,7 +111,7 @@ def register_pytree(cls: type, names: tuple[str, ...]) -> None:
         return tuple((jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in names), None
 
     def unflatten(_, fields):
-        value = object.__new__(cls)
+        value: Any = object.__new__(cls)
         for name, field in zip(names, fields, strict=True):
             object.__setattr__(value, name, field)
         return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import keras
 import numpy as np
 from keras import ops
@@ -91,7 +93,9 @@ def _draw_index(dist: np.ndarray) -> np.ndarray:
     return np.minimum(np.sum(u >= cumulated, axis=-1), np.sum(cumulated < cumulated[..., -1:], axis=-1))
 
 
-def sample_from_output(params, output_dim: int, num_mixes: int, temp: float = 1.0, sigma_temp: float = 1.0) -> np.ndarray:
+def sample_from_output(
+    params, output_dim: int, num_mixes: int, temp: float = 1.0, sigma_temp: float = 1.0
+) -> np.ndarray:
     """Draws from packed parameters in NumPy, with temperatures; uses NumPy's global generator, as the original did.
 
     Args:
@@ -120,7 +124,7 @@ def sample_from_output(params, output_dim: int, num_mixes: int, temp: float = 1.
 
 def mixture_of(params, output_dim: int, num_mixes: int) -> Mixture:
     """The mixture that packed parameters stand for: the way from old code to exact quantiles, CRPS, conditioning."""
-    return _spec(output_dim, num_mixes)(params)
+    return cast(Mixture, _spec(output_dim, num_mixes)(params))
 
 
 def mdn_loss_func(y_true, y_pred):

@@ -82,7 +82,9 @@ def starting_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
         alive = (mass > 1e-3)[:, None]
         safe = np.maximum(mass, 1e-3)[:, None]
         loc = np.where(alive, shares.T @ y / safe, loc)
-        variance = np.stack([np.sum(shares * (y[:, d : d + 1] - loc[:, d]) ** 2, axis=0) for d in range(y.shape[1])], -1)
+        variance = np.stack(
+            [np.sum(shares * (y[:, d : d + 1] - loc[:, d]) ** 2, axis=0) for d in range(y.shape[1])], -1
+        )
         scale = np.where(alive, np.maximum(np.sqrt(variance / safe), floor), scale)
         weights = np.maximum(mass / len(y), min(_LOWEST_SHARE, 1.0 / len(y)))
         weights /= weights.sum()

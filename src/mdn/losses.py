@@ -156,12 +156,13 @@ class NaturalGradientEM(DistributionLoss):
 
     def __init__(self, spec, target_scale=None, reduction="sum_over_batch_size", name=None):
         super().__init__(spec, reduction, name)
-        self._flat = _flat_mixture(spec)
-        if self._flat is None:
+        flat = _flat_mixture(spec)
+        if flat is None:
             raise ValueError(
                 f"NaturalGradientEM knows mixtures of diagonal or isotropic normals only, but {spec!r} came. "
                 "Use NegativeLogLikelihood(spec)."
             )
+        self._flat = flat
         self.target_scale = None if target_scale is None else [float(s) for s in target_scale]
 
     def _values(self, y, observed, params):
@@ -218,7 +219,9 @@ class EnergyScore(DistributionLoss):
         if isinstance(spec, JointSpec):
             raise ValueError("EnergyScore has no meaning for a JointSpec, whose parts have units of their own.")
         if num_samples < 2:
-            raise ValueError(f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came.")
+            raise ValueError(
+                f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came."
+            )
         self.num_samples = num_samples
 
     def _values(self, y, observed, params):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -13,6 +14,8 @@ from mdn.layers import MDN
 
 DESCRIPTION = "mdn.json"  # beside Keras' own members in a .keras file: what only this package knows of a model
 _FORMAT = 1
+# Who reads a file with a description, by its kind; named, not imported, since those rooms stand above this one
+_READERS = {"table": ("mdn.tabular", "TableModel")}
 
 
 def predict(model: keras.Model, x, batch_size: int | None = None, output: str | int | None = None) -> Distribution:
@@ -101,9 +104,8 @@ def load(path):
     description = read_description(path)
     if description is None:
         return keras.saving.load_model(path)
-    from mdn import tabular
-
-    return tabular.TableModel.load(path)
+    room, name = _READERS[description["kind"]]
+    return getattr(import_module(room), name).load(path)
 
 
 def read_description(path: Path) -> dict | None:
@@ -120,12 +122,12 @@ def read_description(path: Path) -> dict | None:
         if DESCRIPTION not in archive.namelist():
             return None
         description = json.loads(archive.read(DESCRIPTION))
-    if description.get("format", 0) > _FORMAT:
+    if description.get("format", 0) > _FORMAT or description.get("kind") not in _READERS:
         raise ValueError(f"{str(path)!r} was saved by a newer version of mdn: upgrade mdn to load it.")
     return description
 
 
-def write_description(path: Path, description: dict) -> None:
-    """Adds `description` to a `.keras` file."""
+def write_description(path: Path, kind: str, description: dict) -> None:
+    """Adds `description` to a `.keras` file; `kind` says who reads it."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, json.dumps({"format": _FORMAT, **description}, indent=1))
+        archive.writestr(DESCRIPTION, json.dumps({"format": _FORMAT, "kind": kind, **description}, indent=1))

@@ -68,7 +68,8 @@ def density(distribution, ax=None, *, limits=None, components: bool = True, labe
     """
     _require(distribution, 0, "density()")
     ax = _axes(ax)
-    grid = np.linspace(*(limits or _reach(distribution)), _MOST_POINTS + 1)
+    low, high = limits or _reach(distribution)
+    grid = np.linspace(low, high, _MOST_POINTS + 1)
     heights = _numpy(distribution.prob(grid[:, None]))
     if components and isinstance(distribution, Mixture):
         parts = heights[:, None] * _numpy(distribution.responsibilities(grid[:, None]))
@@ -104,7 +105,8 @@ def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=
     from matplotlib.colors import PowerNorm
 
     ax = _axes(ax)
-    grid = np.linspace(*(limits or _reach(distribution)), rows)
+    low, high = limits or _reach(distribution)
+    grid = np.linspace(low, high, rows)
     heat = _numpy(distribution.prob(grid[:, None, None]))
     # A density has peaks that would leave all else pale: the brightest half percent share one colour.
     norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(np.quantile(heat, 0.995)), 1e-30))
@@ -185,7 +187,7 @@ def density_2d(distribution, ax=None, *, limits, cells: int = 160, cmap=HEAT):
             f"batch_shape={distribution.batch_shape} came. Take marginal() or index it."
         )
     ax = _axes(ax)
-    across, up = (np.linspace(*ends, cells) for ends in limits)
+    across, up = (np.linspace(low, high, cells) for low, high in limits)
     points = np.stack(np.meshgrid(across, up), axis=-1)
     heat = _numpy(distribution.prob(points))
     ax.pcolormesh(across, up, np.sqrt(heat), cmap=cmap, vmin=0.0, shading="gouraud", rasterized=True)
@@ -210,7 +212,9 @@ def pit(values, ax=None, *, bins: int = 20):
     ax = _axes(ax)
     values = np.reshape(values, -1)
     noise = 1.96 * np.sqrt((bins - 1) / max(len(values), 1))
-    ax.hist(values, bins=bins, range=(0.0, 1.0), weights=np.full(len(values), bins / len(values)), color=BLUE, alpha=0.6)
+    ax.hist(
+        values, bins=bins, range=(0.0, 1.0), weights=np.full(len(values), bins / len(values)), color=BLUE, alpha=0.6
+    )
     ax.axhspan(1.0 - noise, 1.0 + noise, color=INK, alpha=0.15, linewidth=0)
     ax.axhline(1.0, color=INK, linewidth=1)
     ax.set(xlim=(0, 1), xlabel="probability below the observed value", ylabel="frequency / expected")

@@ -247,7 +247,10 @@ def keep_compiled_programs() -> None:
         return
     import jax
 
-    if jax.config.jax_compilation_cache_dir is not None or os.environ.get("JAX_ENABLE_COMPILATION_CACHE") in ("0", "false"):
+    if jax.config.jax_compilation_cache_dir is not None or os.environ.get("JAX_ENABLE_COMPILATION_CACHE") in (
+        "0",
+        "false",
+    ):
         return
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdn" / "jax"
     try:

@@ -58,8 +58,9 @@ class Table:
         """
         gone = {self._find(name) for name in names}
         kept = [i for i in range(len(self.columns)) if i not in gone]
-        columns, cells = (tuple(side[i] for i in kept) for side in (self.columns, self.cells))
-        return dataclasses.replace(self, columns=columns, cells=cells)
+        return dataclasses.replace(
+            self, columns=tuple(self.columns[i] for i in kept), cells=tuple(self.cells[i] for i in kept)
+        )
 
     @property
     def values(self) -> np.ndarray:

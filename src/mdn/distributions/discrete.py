@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.distribution import Distribution, check_finite
+from mdn.distributions.arguments import check_finite
+from mdn.distributions.distribution import Distribution
 from mdn.distributions.spec import ComponentSpec, check_count, serializable
 
 _MOST_BITS = 16  # modes of mixtures are found by trying all outcomes
@@ -19,6 +20,8 @@ _MOST_BITS = 16  # modes of mixtures are found by trying all outcomes
 class _Discrete(Distribution):
     """Outcomes that are labels or bits, with `logits` of shape `(*batch, n)`."""
 
+    if TYPE_CHECKING:
+        logits: Any
     _discrete = True
 
     def __post_init__(self):
@@ -44,6 +47,9 @@ class _Discrete(Distribution):
 
     def _with_temperature(self, component, variance):
         return self._new(self._tempered(component))
+
+    def _tempered(self, temperature):
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,7 +189,7 @@ class _DiscreteSpec(ComponentSpec):
     """A spec with one block, the logits, and no scale."""
 
     _scales_targets = False
-    _family: type
+    _family: type[_Discrete]
 
     def __init__(self, n: int):
         self.n = check_count("n", n)

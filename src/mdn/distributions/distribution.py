@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 
 import numpy as np
 from keras import ops
 
 from mdn import backend, numerics
+from mdn.distributions.arguments import as_shape
 from mdn.random import Stream
 
 
@@ -39,7 +39,7 @@ class Distribution:
     def _new(cls, *fields):
         """An instance from fields that are known to be right: no conversion, no check."""
         value = object.__new__(cls)
-        for field, content in zip(dataclasses.fields(cls), fields, strict=True):
+        for field, content in zip(dataclasses.fields(cls), fields, strict=True):  # type: ignore[arg-type]
             object.__setattr__(value, field.name, content)
         return value
 
@@ -156,7 +156,7 @@ class Distribution:
                 f"`seed` must be a key inside jit or scan, but {seed!r} came, which would give the same draws at each "
                 "call. Pass the key in: sample(seed=key), with key = jax.random.key(0), split at each step."
             )
-        return self._run("_sample_with", Stream(seed).key(), static=(_as_shape(sample_shape, "sample_shape"),))
+        return self._run("_sample_with", Stream(seed).key(), static=(as_shape(sample_shape, "sample_shape"),))
 
     def _sample_with(self, key, sample_shape):
         return self._sample(sample_shape, Stream(key))
@@ -207,6 +207,10 @@ class Distribution:
         )
         q = ops.reshape(q, (*q.shape, *(1,) * (len(self.batch_shape) + 1)))
         return self._run("_quantile_at", q)
+
+    def _quantile(self, log_lower, log_upper):
+        """The quantile from the logs of the probability below and above it, so that neither tail is rounded."""
+        raise NotImplementedError
 
     def _quantile_at(self, q):
         return self._quantile(numerics.safe_log(q), numerics.safe_log1p(-q))
@@ -261,6 +265,9 @@ class Distribution:
         self._require_line("crps", instead="energy_score is its extension to vectors.")
         return self._run("_crps", self._as_event(y))
 
+    def _crps(self, y):
+        raise NotImplementedError
+
     def energy_score(self, y, num_samples: int = 256, seed=None):
         """Energy score E‖Y - y‖ - E‖Y - Y'‖ / 2 by simulation, in the unit of the data; lower is better.
 
@@ -310,6 +317,9 @@ class Distribution:
         """
         return self._run("_marginal", static=(self._as_dims(dims),))
 
+    def _marginal(self, dims):
+        raise NotImplementedError
+
     def condition(self, given: dict):
         """The distribution of the other coordinates once some are known, exact for any set of them.
 
@@ -355,6 +365,9 @@ class Distribution:
             )
         return self._with_temperature(component, variance)
 
+    def _with_temperature(self, component, variance):
+        raise NotImplementedError
+
     def __getitem__(self, index):
         """The distributions at `index` of the batch, as NumPy would index an array of them."""
         index = index if isinstance(index, tuple) else (index,)
@@ -366,6 +379,9 @@ class Distribution:
         if sum(part is not None for part in index) > rank:
             raise IndexError(f"the batch has {rank} axes, {self.batch_shape}, but the index {index} names more.")
         return self._index(index)
+
+    def _index(self, index):
+        raise NotImplementedError
 
     def __iter__(self):
         if not self.batch_shape:
@@ -390,7 +406,7 @@ class Distribution:
         return _call(self, *tensors, method=method, static=static)
 
     def _tensors(self):
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
     def _as_event(self, y):
         y = numerics.as_tensor(y)
@@ -462,48 +478,3 @@ def euclidean(x):
     squares = ops.sum(ops.square(x / unit), axis=-1)
     zero = squares == 0.0
     return ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squares))) * unit[..., 0]
-
-
-def _as_shape(shape, name: str) -> tuple[int, ...]:
-    shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    if any(not isinstance(n, int | np.integer) or n < 0 for n in shape):
-        raise ValueError(f"`{name}` must be an int or a tuple of ints >= 0, but {shape} came.")
-    return tuple(int(n) for n in shape)
-
-
-def broadcast_shapes(name: str, *shapes) -> tuple:
-    """The common shape, or a ValueError that shows all of them."""
-    try:
-        return tuple(np.broadcast_shapes(*(tuple(shape) for shape in shapes)))
-    except ValueError:
-        listed = ", ".join(str(tuple(shape)) for shape in shapes)
-        raise ValueError(f"{name} must broadcast against one another, but their shapes are {listed}.") from None
-
-
-def check_finite(family: str, **tensors) -> None:
-    """Raises ValueError, naming the argument, where a concrete tensor is empty or holds NaN or inf."""
-    for name, tensor in tensors.items():
-        if 0 in tuple(tensor.shape):
-            raise ValueError(
-                f"`{name}` of {family} is empty, its shape is {tuple(tensor.shape)}: at least one value is needed."
-            )
-        numerics.check(
-            lambda tensor=tensor: ops.isfinite(tensor),
-            f"`{name}` of {family} must be finite, but NaN or inf came.",
-            tensor,
-        )
-
-
-def check_positive(family: str, **tensors) -> None:
-    """Raises ValueError, naming the argument, where a concrete tensor has entries that are not positive."""
-    for name, tensor in tensors.items():
-        numerics.check(
-            lambda tensor=tensor: tensor > 0.0,
-            f"`{name}` of {family} must be positive, but an entry is 0 or negative. Pass it through softplus or exp first.",
-            tensor,
-        )
-
-
-def prod(shape) -> int:
-    """Product of a shape."""
-    return math.prod(shape)

@@ -6,7 +6,8 @@ from keras import ops
 
 from mdn import numerics
 from mdn.distributions import univariate
-from mdn.distributions.distribution import Distribution, broadcast_shapes, check_finite
+from mdn.distributions.arguments import broadcast_shapes, check_finite
+from mdn.distributions.distribution import Distribution
 
 
 class Independent(Distribution):

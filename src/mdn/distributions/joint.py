@@ -91,7 +91,8 @@ class Joint(Distribution):
 
     def _meaningless(self, method):
         return ValueError(
-            f"{method}() has no meaning for a Joint, whose parts have units of their own: ask a part, joint.parts[name].{method}()."
+            f"{method}() has no meaning for a Joint, whose parts have units of their own. "
+            f"Ask a part: joint.parts[name].{method}()."
         )
 
     def _index(self, index):

@@ -9,7 +9,7 @@ from typing import Any
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.distribution import check_positive
+from mdn.distributions.arguments import check_positive
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 

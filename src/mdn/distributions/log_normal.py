@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics, special
-from mdn.distributions.distribution import check_positive
+from mdn.distributions.arguments import check_positive
 from mdn.distributions.independent import Independent
 from mdn.distributions.normal import hypotenuse
 from mdn.distributions.spec import ComponentSpec, serializable

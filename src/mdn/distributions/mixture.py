@@ -10,8 +10,9 @@ from keras import ops
 
 from mdn import backend, numerics
 from mdn.distributions import modes, univariate
+from mdn.distributions.arguments import broadcast_shapes, check_finite, prod
 from mdn.distributions.discrete import draw_index
-from mdn.distributions.distribution import Distribution, broadcast_shapes, check_finite, euclidean, prod
+from mdn.distributions.distribution import Distribution, euclidean
 from mdn.random import Stream
 
 
@@ -69,15 +70,15 @@ class Mixture(Distribution):
         return self.components if isinstance(self.components, tuple) else (self.components,)
 
     @property
-    def _discrete(self):
+    def _discrete(self):  # type: ignore[override]
         return self._groups[0]._discrete
 
     @property
-    def _labels(self):
+    def _labels(self):  # type: ignore[override]
         return self._groups[0]._labels
 
     @property
-    def _circular(self):
+    def _circular(self):  # type: ignore[override]
         return self._groups[0]._circular
 
     def _kind(self):

@@ -50,7 +50,7 @@ class MixtureSpec(Spec):
         self.counts = [check_count("num_components", count) for count in counts]
 
     @property
-    def event_size(self):
+    def event_size(self):  # type: ignore[override]
         return self.specs[0].event_size
 
     @property
@@ -115,8 +115,8 @@ class MixtureSpec(Spec):
             blocks, log_weights = spec.starting_blocks(y, count, seed + i)
             biases += [block.ravel() for block in blocks]
             logits.append(log_weights + np.log(count / self.num_components))
-        logits = np.concatenate(logits)
-        return [*biases, logits - logits.mean()]
+        start = np.concatenate(logits)
+        return [*biases, start - start.mean()]
 
     def get_config(self):
         specs = [keras.saving.serialize_keras_object(spec) for spec in self.specs]
@@ -158,7 +158,7 @@ class JointSpec(Spec):
         self.parts = parts
 
     @property
-    def event_size(self):
+    def event_size(self):  # type: ignore[override]
         return sum(self._sizes().values())
 
     def _sizes(self):

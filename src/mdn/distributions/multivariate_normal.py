@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.distribution import Distribution, broadcast_shapes, check_finite, check_positive
+from mdn.distributions.arguments import broadcast_shapes, check_finite, check_positive
+from mdn.distributions.distribution import Distribution
 from mdn.distributions.normal_scores import NormalScores
 
 

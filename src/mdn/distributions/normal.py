@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics, special
-from mdn.distributions.distribution import check_positive
+from mdn.distributions.arguments import check_positive
 from mdn.distributions.independent import Independent
 from mdn.distributions.multivariate_normal import LowRankNormal, MultivariateNormal, pack_tril, unpack_tril
 from mdn.distributions.spec import ComponentSpec, check_count, serializable
@@ -117,6 +117,7 @@ class NormalSpec(ComponentSpec):
         else:
             covariance = check_count("covariance", covariance)
         self.covariance = covariance
+        self._rank = covariance if isinstance(covariance, int) else 0
 
     @property
     def block_sizes(self):
@@ -125,7 +126,7 @@ class NormalSpec(ComponentSpec):
             return size, size * (size + 1) // 2
         if self.covariance == "isotropic":
             return size, 1
-        return size, size if self.covariance == "diagonal" else size * (1 + self.covariance)
+        return size, size if self.covariance == "diagonal" else size * (1 + self._rank)
 
     def _distribution(self, loc, scale):
         size = self.event_size
@@ -168,7 +169,7 @@ class NormalSpec(ComponentSpec):
         if self.covariance == "full":
             rows, columns = np.tril_indices(size)
             return rows == columns, rows
-        unit = np.concatenate([np.arange(size), np.repeat(np.arange(size), self.covariance)])
+        unit = np.concatenate([np.arange(size), np.repeat(np.arange(size), self._rank)])
         return np.arange(len(unit)) < size, unit
 
     def _release(self, loc, scale):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from keras import ops
 
 from mdn.distributions.distribution import Distribution
@@ -13,6 +15,8 @@ class NormalScores(Distribution):
     A family gives `loc`, `_scale()` (standard deviation of each coordinate) and `_precision()`, a matrix.
     """
 
+    if TYPE_CHECKING:
+        loc: Any
     _pulls_by_matrix = True
 
     def _scale(self):

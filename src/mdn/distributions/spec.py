@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
@@ -64,7 +66,7 @@ class Spec:
             )
         sizes = [size for _, size in self.heads]
         edges = np.cumsum([0, *sizes])
-        return [params[..., int(a) : int(b)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [params[..., int(a) : int(b)] for a, b in itertools.pairwise(edges)]
 
     def _from_blocks(self, blocks) -> Distribution:
         raise NotImplementedError

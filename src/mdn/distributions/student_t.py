@@ -11,7 +11,7 @@ from keras import ops
 
 from mdn import numerics, special
 from mdn.distributions import univariate
-from mdn.distributions.distribution import check_positive
+from mdn.distributions.arguments import check_positive
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 

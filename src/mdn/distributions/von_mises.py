@@ -11,7 +11,7 @@ from keras import ops
 
 from mdn import numerics, special
 from mdn.distributions import univariate
-from mdn.distributions.distribution import check_positive
+from mdn.distributions.arguments import check_positive
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 
@@ -105,8 +105,7 @@ class VonMises(Independent):
         square = 2.0 * _integral(0.0, math.pi, kappa, ops.square) / total + ops.square(d)
         beyond = _integral(math.pi - d, d, kappa, ops.ones_like) / total
         moment = (
-            _integral(math.pi - d, d, kappa, lambda t: 4.0 * math.pi * (math.pi - t - ops.expand_dims(d, -1)))
-            / total
+            _integral(math.pi - d, d, kappa, lambda t: 4.0 * math.pi * (math.pi - t - ops.expand_dims(d, -1))) / total
         )
         return ops.sign(turn) * (d - 2.0 * math.pi * beyond), square + moment
 

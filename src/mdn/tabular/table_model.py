@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
@@ -131,7 +132,7 @@ class TableModel:
 
     def predict_distribution(self, x) -> Mixture:
         """The mixture for each row of features `(N, F)`, in the unit of the target."""
-        return models.predict(self.network, np.asarray(x, "float32"), batch_size=_CHUNK)
+        return cast(Mixture, models.predict(self.network, np.asarray(x, "float32"), batch_size=_CHUNK))
 
     def predict_quantiles(self, x, q) -> np.ndarray:
         """Quantiles of the target for each row, shape `(N, len(q))`."""
@@ -144,7 +145,10 @@ class TableModel:
         """Scores on rows that training has not seen, beside baselines fitted to `y_train`."""
         y = np.asarray(y, "float64").reshape(-1, 1)
         parts = [
-            [ops.convert_to_numpy(values)[:count] for values in (-mixture.log_prob(to), mixture.crps(to), mixture.cdf(to))]
+            [
+                ops.convert_to_numpy(values)[:count]
+                for values in (-mixture.log_prob(to), mixture.crps(to), mixture.cdf(to))
+            ]
             for mixture, count, to in self._chunks(x, y)
         ]
         nll, crps, pit = (np.concatenate(part).astype("float64") for part in zip(*parts, strict=True))
@@ -167,7 +171,7 @@ class TableModel:
         """Writes one `.keras` file; what stood there before stays until the new one is complete."""
         with replacing(path) as temporary:
             self.network.save(temporary)
-            models.write_description(temporary, {"features": self.features, "target": self.target})
+            models.write_description(temporary, "table", {"features": self.features, "target": self.target})
 
     @classmethod
     def load(cls, path) -> TableModel:
@@ -177,7 +181,7 @@ class TableModel:
             ValueError: if the file holds something else.
         """
         description = models.read_description(Path(path))
-        if description is None or "target" not in description:
+        if description is None or description["kind"] != "table":
             raise ValueError(f"{str(path)!r} holds no model of a table. Files of `mdn fit` do.")
         return cls(keras.saving.load_model(path), description["features"], description["target"])
 

@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from mdn.data import replacing
 
 _STYLE = """
-body { font: 17px/1.6 Georgia, serif; color: #22303c; background: #fdfcf9; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
+body { font: 17px/1.6 Georgia, serif; color: #22303c; background: #fdfcf9;
+       max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
 h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; font-size: 1.35rem; }
 img { width: 100%; height: auto; margin: .5rem 0; } code { font-size: .85em; background: #f0ede4; padding: 0 .2em; }
-table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #ddd8ca; text-align: left; }
+table { border-collapse: collapse; margin: 1rem 0; }
+td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #ddd8ca; text-align: left; }
 td:last-child, th:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 footer { margin-top: 4rem; font-size: .85rem; color: #6c757d; }
 """

@@ -45,7 +45,12 @@ def tell(out: Path, quick: bool = False, seed: int = 0) -> list[Score]:
     """
     console = Console()
     page = Page("Networks that answer with distributions")
-    columns = (TextColumn("{task.description:<38}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:<38}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         teller = _Teller(page, progress, QUICK_EPOCHS if quick else EPOCHS, seed)
         teller.kinds_of_answers()
@@ -124,11 +129,15 @@ class _Teller:
         y, test = data.bimodal(TRAIN_ROWS, self._seed), data.bimodal(TEST_ROWS, self._seed + 1)
         spec = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
         loss = mdn.NegativeLogLikelihood(spec)
-        model, _ = self._train("a mixture for two hills", lambda: nets.unconditional(y, spec), np.zeros_like(y), y, loss)
+        model, _ = self._train(
+            "a mixture for two hills", lambda: nets.unconditional(y, spec), np.zeros_like(y), y, loss
+        )
         mixture = mdn.predict(model, np.zeros((1, 1)))[0]
         normal = mdn.Normal([float(y.mean())], [float(y.std())])
         picture = figure(8.0, 3.4)
-        for ax, fitted, title in zip(picture.subplots(1, 2, sharey=True), (normal, mixture), ("one normal", "a mixture of two"), strict=True):
+        for ax, fitted, title in zip(
+            picture.subplots(1, 2, sharey=True), (normal, mixture), ("one normal", "a mixture of two"), strict=True
+        ):
             ax.hist(y[:, 0], bins=60, density=True, color=plots.INK, alpha=0.18)
             plots.density(fitted, ax, limits=(-13, 16))
             nll = -float(np.mean(keras.ops.convert_to_numpy(fitted.log_prob(test))))
@@ -195,7 +204,9 @@ class _Teller:
         picture = figure(8.0, 3.8)
         scattered, losses = picture.subplots(1, 2, width_ratios=(3, 2))
         _dots(scattered, x, y)
-        scattered.plot(grid, squares.predict(grid / 10.0, verbose=0), color=plots.ORANGE, linewidth=2.5, label="prediction")
+        scattered.plot(
+            grid, squares.predict(grid / 10.0, verbose=0), color=plots.ORANGE, linewidth=2.5, label="prediction"
+        )
         scattered.legend(frameon=False, loc="upper left")
         plots.loss(history, losses).set(title="its loss", ylabel="mean squared error")
         self._page.add(
@@ -213,11 +224,15 @@ class _Teller:
         picture = figure(8.0, 7.0)
         drawn, means, heat, losses = picture.subplots(2, 2).flat
         _dots(drawn, x, y)
-        plots.samples(x, mdn.predict(network, x), drawn, seed=self._seed).set(title="data, and a draw for each x", **_WAVE)
+        plots.samples(x, mdn.predict(network, x), drawn, seed=self._seed).set(
+            title="data, and a draw for each x", **_WAVE
+        )
         _dots(means, x, y)
         plots.component_means(grid, on_grid, means).set(title="component means, sized by weight", **_WAVE)
         plots.conditional(grid, on_grid, heat, limits=(-15, 15)).set(title="density of y for each x", **_WAVE)
-        plots.loss(history, losses, best=data.best_possible_nll()).set(title="loss; dashed: the best possible", ylabel="nats")
+        plots.loss(history, losses, best=data.best_possible_nll()).set(
+            title="loss; dashed: the best possible", ylabel="nats"
+        )
         slices = figure(8.0, 2.6)
         for ax, place in zip(slices.subplots(1, 3), (-8.0, 0.0, 6.0), strict=True):
             plots.density(mdn.predict(network, np.array([[place]]))[0], ax, limits=(-15, 15)).set(
