@@ -206,8 +206,8 @@ class Mixture(Distribution):
         # the mixture's quantile lies between the least and the greatest of its components'
         logs = ops.expand_dims(log_lower, -2), ops.expand_dims(log_upper, -2)
         live = ops.expand_dims(self.weights > 0.0, -1)
-        low = self._each(lambda group: group._bounds(*logs)[0], axis=-2)
-        high = self._each(lambda group: group._bounds(*logs)[1], axis=-2)
+        bounds = zip(*(group._bounds(*logs) for group in self._groups), strict=True)
+        low, high = (ops.concatenate(side, axis=-2) for side in bounds)
         low = ops.min(ops.where(live, low, np.inf), axis=-2)
         high = ops.max(ops.where(live, high, -np.inf), axis=-2)
         finite = ops.logical_and(ops.isfinite(low), ops.isfinite(high))  # else q is 0 or 1
