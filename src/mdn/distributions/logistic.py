@@ -77,7 +77,7 @@ class Logistic(Independent):
         wide, narrow = ops.maximum(self.scale, other.scale), ops.minimum(self.scale, other.scale)
         steps = np.arange(-_STEPS, _STEPS + 1, dtype=self.dtype)
         weights = np.exp(-np.abs(steps)) / np.square(1.0 + np.exp(-np.abs(steps)))
-        weights = weights / weights.sum()
+        steps, weights = numerics.as_tensor(steps), numerics.as_tensor(weights / weights.sum())
         offset = ops.expand_dims(self.loc - other.loc, -1) + ops.expand_dims(narrow, -1) * steps
         distance = ops.abs(offset)
         wide = ops.expand_dims(wide, -1)

@@ -248,7 +248,7 @@ class Mixture(Distribution):
         shares = ops.tile(ops.moveaxis(weights, -1, 0), (num_samples, *(1,) * len(self.batch_shape)))
         same = np.tile(np.eye(count, dtype=self.dtype), (num_samples, num_samples))
         pairs = same / (num_samples * (num_samples - 1)) + (1.0 - same) / num_samples**2  # none with itself
-        pairs = ops.reshape(pairs.astype(self.dtype), (*pairs.shape, *(1,) * len(self.batch_shape)))
+        pairs = ops.reshape(numerics.as_tensor(pairs), (*pairs.shape, *(1,) * len(self.batch_shape)))
         apart = euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
         both = ops.expand_dims(shares, 0) * ops.expand_dims(shares, 1)
         return to_target - 0.5 * ops.sum(pairs * both * apart, axis=(0, 1))
