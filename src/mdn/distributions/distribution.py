@@ -295,6 +295,7 @@ class Distribution:
         draws = self._sample((num_samples,), Stream(key))
         if observed is not None:
             draws = draws * ops.cast(observed, self.dtype)
+        y = self._over_batch(y)
         extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
         lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
         to_target = ops.mean(euclidean(lifted - y), axis=0)
@@ -306,6 +307,11 @@ class Distribution:
         raise ValueError(
             f"responsibilities() needs a Mixture, but a {type(self).__name__} has no components. Use log_prob."
         )
+
+    def _over_batch(self, y):
+        """y (..., D) spread over the batch: TensorFlow broadcasts over a few groups of axes only, so not all at once."""
+        shape = (*self.batch_shape, self.event_size)
+        return y if None in (*shape, *y.shape) else ops.broadcast_to(y, np.broadcast_shapes(tuple(y.shape), shape))
 
     # ---- other distributions from this one -----------------------------------------------------------------------
 

@@ -237,7 +237,7 @@ class Mixture(Distribution):
         draws = self._each(lambda group: group._sample((num_samples,), stream), axis=-2)  # (n, *batch, K, D)
         if observed is not None:
             draws = draws * ops.cast(ops.expand_dims(observed, -2), self.dtype)
-        weights = self.weights
+        weights, y = self.weights, self._over_batch(y)
         extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
         lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
         to_target = ops.sum(weights * ops.mean(euclidean(lifted - ops.expand_dims(y, -2)), axis=0), axis=-1)
@@ -249,9 +249,9 @@ class Mixture(Distribution):
         same = np.tile(np.eye(count, dtype=self.dtype), (num_samples, num_samples))
         pairs = same / (num_samples * (num_samples - 1)) + (1.0 - same) / num_samples**2  # none with itself
         pairs = ops.reshape(numerics.as_tensor(pairs), (*pairs.shape, *(1,) * len(self.batch_shape)))
-        apart = euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
+        distances = euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
         both = ops.expand_dims(shares, 0) * ops.expand_dims(shares, 1)
-        return to_target - 0.5 * ops.sum(pairs * both * apart, axis=(0, 1))
+        return to_target - 0.5 * ops.sum(pairs * both * distances, axis=(0, 1))
 
     # ---- rearrangements -------------------------------------------------------------------------------------------
 

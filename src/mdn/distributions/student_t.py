@@ -56,10 +56,9 @@ class StudentT(Independent):
         return _log_lower(ops.where(below, z, -z), self.df)
 
     def _invert(self, log_lower, log_upper):
-        z = univariate.invert(
-            _Standard(self.df[..., None]), log_lower[..., None], log_upper[..., None], *_bracket(self.df)
-        )
-        return self.loc + self.scale * _from_arc(z[..., 0], self.df)
+        end = _bracket(self.df)
+        u = univariate.invert_each(_Standard, [self.df], log_lower, log_upper, -end, end)
+        return self.loc + self.scale * _from_arc(u, self.df)
 
     def _draw(self, shape, stream):
         # the polar method of Bailey (1994): no rejection, and differentiable in df
@@ -148,8 +147,7 @@ def _from_arc(u, df):
 
 def _bracket(df):
     """Where |u| of T = √ν sinh u can be: P(|T| > t) falls like e^(-ν u), and no float is below e^-104."""
-    end = ops.expand_dims(numerics.within(110.0 / df + 3.0, 0.0, 85.0), -1)
-    return -end, end
+    return numerics.within(110.0 / df + 3.0, 0.0, 85.0)
 
 
 class _Standard:

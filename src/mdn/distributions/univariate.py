@@ -79,14 +79,28 @@ def invert(dist, log_lower, log_upper, lower, upper):
     return x - ops.where(small, step, step - ops.stop_gradient(step))
 
 
+def invert_each(make, fields, log_lower, log_upper, lower, upper):
+    """`invert` for each of D independent coordinates, of `make(*fields)`, fields and all else of shape (..., D).
+
+    A coordinate becomes a point of the batch, unless it is the only one: TensorFlow counts axes, and has few.
+    """
+    if fields[0].shape[-1] == 1:
+        return invert(make(*fields), log_lower, log_upper, lower, upper)
+    apart = [ops.expand_dims(tensor, -1) for tensor in (*fields, log_lower, log_upper, lower, upper)]
+    return invert(make(*apart[: len(fields)]), *apart[len(fields) :])[..., 0]
+
+
 def two_quantiles(dist, below, above):
     """(the quantile with probability `below` under it, that with `above` over it), found together: one program, not two."""
     below, above = ops.broadcast_to(below, ops.shape(below + above)), ops.broadcast_to(above, ops.shape(below + above))
-    small = ops.stack([numerics.safe_log(below), numerics.safe_log(above)])
-    rest = ops.stack([numerics.safe_log1p(-below), numerics.safe_log1p(-above)])
-    first = ops.reshape(numerics.as_tensor([1.0, 0.0]), (2, *(1,) * len(below.shape))) > 0.0
-    found = dist._quantile(ops.where(first, small, rest), ops.where(first, rest, small))
-    return found[0], found[1]
+    if len(below.shape) == len(dist.batch_shape) + 1:
+        below, above = ops.expand_dims(below, 0), ops.expand_dims(above, 0)
+        return tuple(found[0] for found in two_quantiles(dist, below, above))
+    found = dist._quantile(
+        ops.concatenate([numerics.safe_log(below), numerics.safe_log1p(-above)]),
+        ops.concatenate([numerics.safe_log1p(-below), numerics.safe_log(above)]),
+    )
+    return found[: below.shape[0]], found[below.shape[0] :]
 
 
 def shortest_interval(dist, coverage):

@@ -60,11 +60,8 @@ class VonMises(Independent):
         return ops.where(ops.where(below, y < -math.pi, y > math.pi), -math.inf, mass)
 
     def _invert(self, log_lower, log_upper):
-        line = VonMises._new(ops.expand_dims(self.loc, -1), ops.expand_dims(self.concentration, -1))
         end = numerics.as_tensor([math.pi])
-        return univariate.invert(line, ops.expand_dims(log_lower, -1), ops.expand_dims(log_upper, -1), -end, end)[
-            ..., 0
-        ]
+        return univariate.invert_each(VonMises._new, self._tensors(), log_lower, log_upper, -end, end)
 
     def _bounds(self, log_lower, log_upper):
         end = ops.full_like(self.loc + ops.zeros_like(log_lower), math.pi)
@@ -74,14 +71,15 @@ class VonMises(Independent):
         # the distance from loc by inversion, which is differentiable and needs no rejection; then a side
         u = 2.0 * stream.uniform(shape) - 1.0
         size = ops.abs(u)
-        distance = univariate.invert(
-            _Distance(self.concentration[..., None]),
-            numerics.safe_log(size)[..., None],
-            numerics.safe_log1p(-size)[..., None],
+        distance = univariate.invert_each(
+            _Distance,
+            [self.concentration],
+            numerics.safe_log(size),
+            numerics.safe_log1p(-size),
             numerics.as_tensor([0.0]),
             numerics.as_tensor([math.pi]),
         )
-        return wrap(self.loc + ops.sign(u) * distance[..., 0])
+        return wrap(self.loc + ops.sign(u) * distance)
 
     def _center(self):
         return wrap(self.loc)
