@@ -53,13 +53,13 @@ help:  ## Print these lines
 	$(call install,.venv-tensorflow,$(ON_TENSORFLOW))
 	@touch $@
 
+.PHONY: demo
+demo: .venv/runtime  ## Watch a network learn what least squares cannot (ARGS=--quick: in short)
+	$(BIN)/mdn demo --out demo.html $(ARGS)
+
 .PHONY: test
 test: .venv/development  ## Run all tests on JAX (JOBS=2 at a time; ARGS go to pytest)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/test_distributions.py $(ARGS)
-
-.PHONY: matrix
-matrix: .venv/development  ## Every method of every family against its reference (unfinished: not part of `make test`)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) tests/test_contract_matrix.py $(ARGS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 .PHONY: test-torch
 test-torch: .venv-torch/development  ## Run the core's tests on PyTorch
@@ -96,6 +96,12 @@ wheel: .venv/development  ## Build dist/mdn-*.whl
 	@rm -rf build dist
 	@$(BIN)/python -m build --wheel --outdir dist > /dev/null
 	@ls dist/*.whl
+
+.PHONY: test-wheel
+test-wheel: wheel  ## Install the wheel in an empty environment and run its demo outside the source tree
+	@rm -rf build/elsewhere && mkdir -p build/elsewhere && $(PYTHON) -m venv build/elsewhere/env
+	@build/elsewhere/env/bin/python -m pip --quiet --quiet --disable-pip-version-check install -c constraints.txt dist/mdn-*.whl
+	cd build/elsewhere && env/bin/mdn demo --quick --out demo.html
 
 .PHONY: clean
 clean:  ## Remove what was built, and every cache

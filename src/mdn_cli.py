@@ -82,7 +82,7 @@ def _fit(x, y, features, target, out, components, epochs, test_share, seed) -> N
     x, y = x[known], y[known]
     tabular.check_rows(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
-    console.print(f"{len(train)} rows to learn from, {len(test)} set aside, {len(features)} features.")
+    console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(features)}.")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("training", total=epochs, note="compiling")

@@ -47,7 +47,7 @@ def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
     ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.keras", "--epochs", "20")
     assert ran.returncode == 0, ran.stderr
     for words in (
-        "480 rows to learn from, 120 set aside, 2 features",
+        "480 rows to learn from, 120 set aside; features: 2",
         "one mixture, no features",
         "one Gaussian",
         "CRPS",

@@ -23,7 +23,9 @@ class _KeyStream(random.SeedGenerator):
             return jax.random.fold_in(self._key, self._count)
         key = ops.cast(ops.reshape(self._key, (-1,)), "int64")
         # an odd multiplier spreads the counter over the word: torch adds both halves of a seed
-        return ops.cast(ops.mod(key + ops.convert_to_tensor([0, self._count * 0x9E3779B1], "int64"), 2**31 - 1), "int32")
+        return ops.cast(
+            ops.mod(key + ops.convert_to_tensor([0, self._count * 0x9E3779B1], "int64"), 2**31 - 1), "int32"
+        )
 
 
 def _key(first, second):

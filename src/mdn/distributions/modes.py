@@ -98,8 +98,12 @@ def _pull_step(dist, x, y):
     shares = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1)
     pulls = [(*group._pull(ops.expand_dims(y, -2)), group._pulls_by_matrix) for group in dist._groups]
     if not any(by_matrix for *_, by_matrix in pulls):
-        precision = ops.concatenate([ops.broadcast_to(p, (*ops.shape(y)[:-1], *p.shape[-2:])) for p, _, _ in pulls], axis=-2)
-        loc = ops.concatenate([ops.broadcast_to(loc, (*ops.shape(y)[:-1], *loc.shape[-2:])) for _, loc, _ in pulls], axis=-2)
+        precision = ops.concatenate(
+            [ops.broadcast_to(p, (*ops.shape(y)[:-1], *p.shape[-2:])) for p, _, _ in pulls], axis=-2
+        )
+        loc = ops.concatenate(
+            [ops.broadcast_to(loc, (*ops.shape(y)[:-1], *loc.shape[-2:])) for _, loc, _ in pulls], axis=-2
+        )
         precision = precision * shares
         return ops.sum(precision * loc, axis=-2) / numerics.floor(ops.sum(precision, axis=-2))
     eye = ops.eye(dist.event_size, dtype=dist.dtype)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import initializers, numerics
+from mdn import backend, initializers, numerics
 from mdn.distributions.distribution import Distribution
 
 serializable = keras.saving.register_keras_serializable(package="mdn")
@@ -51,7 +51,7 @@ class Spec:
         Raises:
             ShapeError: if the last axis is not `params_size`.
         """
-        return self._from_blocks(self._split(numerics.as_tensor(params)))
+        return _unpack(numerics.as_tensor(params), spec=self)
 
     def pack(self, distribution: Distribution):
         """The packed parameters of a distribution of this spec, shape `(*batch, params_size)`."""
@@ -123,6 +123,11 @@ class Spec:
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+
+
+@backend.compiled(static=("spec",))
+def _unpack(params, spec):
+    return spec._from_blocks(spec._split(params))
 
 
 class ComponentSpec(Spec):
