@@ -135,7 +135,7 @@ class _KerasLoop:
     """Epochs of `Model.fit`; the best weights are copied on the host."""
 
     def __init__(self, model, optimizer, loss, data, held_out, batch_size, seed):
-        keras.utils.set_random_seed(seed)
+        self._rng = np.random.default_rng(seed)
         self._model, self._data, self._held_out, self._batch_size = model, data, held_out, batch_size
         self.validates = held_out is not None
         self._best, self._best_weights = math.inf, None
@@ -149,8 +149,13 @@ class _KerasLoop:
         return value
 
     def epoch(self):
-        x, y, weight = self._data
-        ran = self._model.fit(x, y, sample_weight=weight, batch_size=self._batch_size, epochs=1, verbose=0)
+        rows = len(self._data[0])
+        steps = math.ceil(rows / self._batch_size)
+        order = self._rng.permutation(rows)[np.arange(steps * self._batch_size) % rows]
+        x, y, weight = (part[order] for part in self._data)
+        ran = self._model.fit(
+            x, y, sample_weight=weight, batch_size=self._batch_size, epochs=1, shuffle=False, verbose=0
+        )
         return float(ran.history["loss"][0]), self.validate() if self.validates else None
 
     def finish(self) -> None:
