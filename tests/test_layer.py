@@ -52,6 +52,15 @@ def test_the_output_is_what_the_spec_takes_and_gives_back_to_the_bit(spec):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(spec.pack(spec(params))), params)
 
 
+def test_draws_from_packed_parameters_are_those_of_the_distribution(spec):
+    params = mdn.MDN(spec)(np.random.default_rng(2).normal(size=(5, 4)).astype("float32"))
+    straight, around = spec.sample(params, 3, seed=7), spec(params).sample(3, seed=7)
+    for ours, theirs in zip(
+        *(list(d.values()) if isinstance(d, dict) else [d] for d in (straight, around)), strict=True
+    ):
+        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (ours, theirs)), rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "policy"),
     [*((n, "mixed_float16") for n in SPECS), ("diagonal", "mixed_bfloat16"), ("diagonal", "float16")],

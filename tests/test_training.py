@@ -1,5 +1,8 @@
 """mdn.training.fit: it learns, it keeps the best, it stops, and the same seed gives the same weights."""
 
+import os
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -81,6 +84,21 @@ def test_an_interruption_ends_it_with_weights_that_were_trained():
     model, history = run(on_epoch=stop)
     assert history.interrupted and len(history.loss) == 2
     assert score(model) < score(network())
+
+
+def test_the_first_ctrl_c_lets_the_epoch_end_and_a_second_one_does_not():
+    def press(times):
+        return lambda epoch, _: [os.kill(os.getpid(), signal.SIGINT) for _ in range(times)] if epoch == 2 else None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for times in (1, 2):
+            model, history = run(on_epoch=press(times))
+            assert history.interrupted and len(history.loss) == 2
+            assert score(model) < score(network())
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_weights_of_zero_leave_rows_out():

@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -136,3 +137,27 @@ def compiled(function=None, *, static: tuple[str, ...] = ()):
     import jax
 
     return jax.jit(function, static_argnames=static)
+
+
+_BLOCK = 8192  # rows
+
+
+def by_blocks(function, *arrays):
+    """`function(*arrays)` for a function of rows, in blocks of rows where there are many of them.
+
+    What lies between input and output then stays small. One large program on JAX's CPU backend asks the system for tens
+    of megabytes of fresh memory a call, and fetching their pages can take as long as the arithmetic.
+
+    Args:
+        function: Of arrays `(*batch, any)` to an array `(*batch, any)`, each row by itself.
+        arrays: All with the same leading axes.
+    """
+    batch = arrays[0].shape[:-1]
+    aligned = all(array.shape[:-1] == batch for array in arrays)
+    if NAME != "jax" or not on_cpu() or not aligned or math.prod(batch) <= _BLOCK:
+        return function(*arrays)
+    import jax
+
+    rows = [array.reshape(-1, array.shape[-1]) for array in arrays]
+    out = jax.lax.map(lambda row: function(*row), rows, batch_size=_BLOCK)
+    return out.reshape(*batch, out.shape[-1])

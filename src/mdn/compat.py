@@ -46,7 +46,7 @@ def get_mixture_sampling_fun(output_dim: int, num_mixes: int):
     spec = _spec(output_dim, num_mixes)
 
     def sampling_func(y_pred, seed=None):
-        return spec(y_pred).sample(seed=seed)
+        return spec.sample(y_pred, seed=seed)
 
     return sampling_func
 

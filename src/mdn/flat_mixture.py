@@ -37,48 +37,55 @@ class FlatMixture:
             y: Shape `(*batch, D)`, free of NaN.
             observed: Booleans of the same shape.
         """
-        return numerics.with_gradient(lambda p: self._forward(p, y, observed), self._gradient)(params)
+        return self._with_gradient(self._gradient, params, y, observed)
 
     def natural_gradient(self, params, y, observed, target_scale=None):
         """The same value; its gradient is that of nGEM: see `mdn.NaturalGradientEM`."""
         step = 1.0 if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
-        return numerics.with_gradient(
-            lambda p: self._forward(p, y, observed), functools.partial(self._natural_gradient, step=step)
-        )(params)
+        return self._with_gradient(functools.partial(self._natural_gradient, step), params, y, observed)
+
+    def _with_gradient(self, gradient, params, y, observed):
+        y = ops.where(observed, numerics.finite_target(y), numerics.MISSING)
+        return numerics.with_gradient(lambda p: self._forward(p, y, observed), gradient)(params)
 
     def _forward(self, params, y, observed):
-        wide = self._size * self._count
-        loc, scale, logits = params[..., :wide], params[..., wide : -self._count], params[..., -self._count :]
-        y = self._over_components(ops.where(observed, numerics.finite_target(y), numerics.MISSING))
-        seen = ops.cast(y < 0.5 * numerics.MISSING, params.dtype)
-        scale = numerics.safe_scale(scale)
-        inverse = seen / self._over_dims(scale)
-        z = numerics.finite_z((y - loc) * inverse)
+        z, _, seen, scale = self._standardize(params, y)
         if self._isotropic:
             cost = self._by_component(numerics.half_square(z)) + ops.log(scale) * self._by_component(seen)
         else:
             cost = self._by_component(numerics.half_square(z) + seen * ops.log(scale))
+        logits = params[..., -self._count :]
         logits = logits - ops.max(logits, axis=-1, keepdims=True)  # first: a large constant would drown the costs
         prior, log_prior = numerics.normalize(logits)
         shares, log_total = numerics.normalize(logits - cost)
         constant = 0.5 * numerics.LOG_2PI * ops.sum(ops.cast(observed, params.dtype), axis=-1)
-        return numerics.finite_loss(constant + log_prior - log_total), (z, inverse, seen, prior, shares)
+        return numerics.finite_loss(constant + log_prior - log_total), (y, prior, shares)
 
-    def _gradient(self, saved, upstream):
-        z, inverse, seen, prior, shares = saved
+    def _standardize(self, params, y):
+        """z, 1/scale, and 1 for what is observed, all (*batch, K·D); and the scale as it is stored."""
+        wide = self._size * self._count
+        loc, scale = params[..., :wide], numerics.safe_scale(params[..., wide : -self._count])
+        y = self._over_components(y)
+        seen = ops.cast(y < 0.5 * numerics.MISSING, params.dtype)
+        inverse = seen / self._over_dims(scale)
+        return numerics.finite_z((y - loc) * inverse), inverse, seen, scale
+
+    def _gradient(self, params, y, prior, shares, upstream):
+        # z anew: cheaper than to keep it
+        z, inverse, seen, _ = self._standardize(params, y)
         pull = self._over_dims(shares * upstream) * inverse
         by_scale = self._by_scale(pull * (seen - ops.square(z)))
-        return ops.concatenate([-pull * z, by_scale, (prior - shares) * upstream], axis=-1)
+        return -pull * z, by_scale, (prior - shares) * upstream
 
-    def _natural_gradient(self, saved, upstream, step):
-        z, inverse, seen, prior, shares = saved
+    def _natural_gradient(self, step, params, y, prior, shares, upstream):
+        z, inverse, seen, _ = self._standardize(params, y)
         ratio = numerics.bounded(shares / numerics.floor(prior)) * upstream
         scale = seen / numerics.floor(inverse)
         pull = numerics.finite_z(self._over_dims(ratio) * scale * step)
         dims = ops.maximum(self._by_component(seen), 1.0) if self._isotropic else 1.0
         by_scale = self._by_scale(0.5 * pull * (seen - ops.square(z))) / dims
         by_logits = prior * ops.sum(ratio, axis=-1, keepdims=True) - ratio
-        return ops.concatenate([-pull * z, by_scale, by_logits], axis=-1)
+        return -pull * z, by_scale, by_logits
 
     # ---- sums and copies ---------------------------------------------------------------------------------------------
 

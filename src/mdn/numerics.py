@@ -229,10 +229,13 @@ def with_gradient(function, gradient):
     """params -> values, whose gradient is written by hand and held within ±GRADIENT_BOUND, on every backend.
 
     Args:
-        function: (*batch, P) -> (values (*batch,), whatever `gradient` needs of the way there).
-        gradient: of that second part and the gradient by the values, (*batch, 1) -> (*batch, P); infinite where it must
-            be, but never NaN.
+        function: (*batch, P) -> (values (*batch,), a tuple of the arrays (*batch, any) that `gradient` needs).
+        gradient: of params, those arrays, and the gradient by the values, (*batch, 1) -> the parts, along the last axis,
+            of an array (*batch, P); infinite where they must be, but never NaN. Each row by itself.
     """
+
+    def slopes(*args):
+        return ops.concatenate([ops.clip(part, -GRADIENT_BOUND, GRADIENT_BOUND) for part in gradient(*args)], axis=-1)
 
     @ops.custom_gradient
     def run(params):
@@ -240,8 +243,7 @@ def with_gradient(function, gradient):
 
         def backward(*args, upstream=None):
             upstream = upstream if upstream is not None else args[0]
-            slopes = gradient(saved, ops.expand_dims(upstream, -1))
-            return ops.clip(slopes, -GRADIENT_BOUND, GRADIENT_BOUND)
+            return backend.by_blocks(slopes, params, *saved, ops.expand_dims(upstream, -1))
 
         return value, backward
 

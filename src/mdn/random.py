@@ -87,6 +87,20 @@ def as_generator(seed) -> random.SeedGenerator:
     )
 
 
+def key_for(seed, *tensors):
+    """A stateless key from `seed` (see `Stream`) for draws that depend on `tensors`.
+
+    Raises:
+        ValueError: if an int or None comes while JAX traces the tensors: the same draws would come at each call.
+    """
+    if backend.NAME == "jax" and (seed is None or isinstance(seed, int)) and not backend.is_concrete(*tensors):
+        raise ValueError(
+            f"`seed` must be a key inside jit or scan, but {seed!r} came, which would give the same draws at each "
+            "call. Pass the key in: sample(seed=key), with key = jax.random.key(0), split at each step."
+        )
+    return Stream(seed).key()
+
+
 def split(key, count: int = 2) -> list:
     """`count` independent stateless keys from one."""
     stream = _KeyStream(key)

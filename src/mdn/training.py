@@ -7,9 +7,12 @@ the same schedule runs through `Model.fit`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +81,7 @@ def fit(
         on_epoch: Called with the number of the epoch and the history so far.
 
     Returns:
-        The history. Ctrl-C ends training early, with the best weights so far.
+        The history. Ctrl-C ends training after the epoch that runs, a second one at once, with the best weights so far.
     """
     data = _rows(x, y, sample_weight)
     held_out = None if validation is None else _rows(*validation)
@@ -106,6 +109,35 @@ def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _run(loop, epochs, patience, on_epoch) -> History:
+    with _ctrl_c_waits() as interrupted:
+        return _run_until(interrupted, loop, epochs, patience, on_epoch)
+
+
+@contextlib.contextmanager
+def _ctrl_c_waits():
+    """Yields a function that tells whether Ctrl-C was pressed: the first one waits to be asked for, a second one raises.
+
+    An exception thrown from inside the backend's callbacks would be swallowed, and the user would press in vain.
+    """
+    pressed: list[int] = []
+
+    def handler(number, _):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield lambda: False  # somebody else's program decides what Ctrl-C does
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _run_until(interrupted, loop, epochs, patience, on_epoch) -> History:
     history = History()
     best = math.inf
     try:
@@ -123,7 +155,9 @@ def _run(loop, epochs, patience, on_epoch) -> History:
                     best, history.best_epoch = val_loss, epoch
             if on_epoch is not None:
                 on_epoch(epoch, history)
-            if patience is not None and loop.validates and epoch - history.best_epoch >= patience:
+            history.interrupted = interrupted()
+            patient = patience is None or not loop.validates or epoch - history.best_epoch < patience
+            if history.interrupted or not patient:
                 break
     except KeyboardInterrupt:
         history.interrupted = True
@@ -177,10 +211,9 @@ class _CompiledLoop:
         self._held_out = None if held_out is None else tuple(map(jax.numpy.asarray, held_out))
         self._key = jax.random.key(seed)
         weights = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
-        # copies: the program may give its arguments' memory to its results
-        self._state = jax.tree.map(jax.numpy.copy, (*weights, [v.value for v in optimizer.variables]))
-        self._best = (math.inf, jax.tree.map(jax.numpy.copy, weights))
-        self._compiled = jax.jit(self._epoch, static_argnames="batch_size", donate_argnums=(0, 1))
+        self._state, self._best = (*weights, [v.value for v in optimizer.variables]), (math.inf, weights)
+        # no argument is donated: a Ctrl-C between the program's end and the assignment would lose the weights
+        self._compiled = jax.jit(self._epoch, static_argnames="batch_size")
         self._batch_size = batch_size
 
     def validate(self) -> float:

@@ -10,7 +10,7 @@ from keras import ops
 
 from mdn import backend, numerics
 from mdn.distributions.arguments import as_shape
-from mdn.random import Stream
+from mdn.random import Stream, key_for
 
 
 class Distribution:
@@ -150,13 +150,8 @@ class Distribution:
         Raises:
             ValueError: if an int or None comes while JAX is tracing: the same draws would come at each call.
         """
-        traced = not backend.is_concrete(*self._tensors())
-        if traced and backend.NAME == "jax" and (seed is None or isinstance(seed, int)):
-            raise ValueError(
-                f"`seed` must be a key inside jit or scan, but {seed!r} came, which would give the same draws at each "
-                "call. Pass the key in: sample(seed=key), with key = jax.random.key(0), split at each step."
-            )
-        return self._run("_sample_with", Stream(seed).key(), static=(as_shape(sample_shape, "sample_shape"),))
+        key = key_for(seed, *self._tensors())
+        return self._run("_sample_with", key, static=(as_shape(sample_shape, "sample_shape"),))
 
     def _sample_with(self, key, sample_shape):
         return self._sample(sample_shape, Stream(key))

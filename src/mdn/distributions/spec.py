@@ -9,7 +9,9 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, initializers, numerics
+from mdn.distributions.arguments import as_shape
 from mdn.distributions.distribution import Distribution
+from mdn.random import key_for
 
 serializable = keras.saving.register_keras_serializable(package="mdn")
 
@@ -52,6 +54,14 @@ class Spec:
             ShapeError: if the last axis is not `params_size`.
         """
         return _unpack(numerics.as_tensor(params), spec=self)
+
+    def sample(self, params, sample_shape=(), seed=None):
+        """Draws straight from packed parameters: those of `self(params).sample(...)`, in one program.
+
+        Where one draw a row is all that is wanted, as in samplers and rollouts, this is the faster way.
+        """
+        params = numerics.as_tensor(params)
+        return _draw(params, key_for(seed, params), spec=self, sample_shape=as_shape(sample_shape, "sample_shape"))
 
     def pack(self, distribution: Distribution):
         """The packed parameters of a distribution of this spec, shape `(*batch, params_size)`."""
@@ -128,6 +138,11 @@ class Spec:
 @backend.compiled(static=("spec",))
 def _unpack(params, spec):
     return spec._from_blocks(spec._split(params))
+
+
+@backend.compiled(static=("spec", "sample_shape"))
+def _draw(params, key, spec, sample_shape):
+    return spec(params)._sample_with(key, sample_shape)
 
 
 class ComponentSpec(Spec):
