@@ -149,4 +149,4 @@ def test_redshifts_are_predicted_with_honest_intervals(data_folder):
     model, _ = tabular.TableModel.fit(x[train], y[train])
     scores = model.evaluate(x[test], y[test], y[train])
     assert scores.nll < scores.mixture_nll - 0.8
-    assert abs(scores.coverage(0.9) - 0.9) < 0.04
+    assert abs(scores.coverage(0.9) - 0.9) < 0.05
