@@ -21,6 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_FEWEST_ROWS = 10
+_LOGGED = {"loss": "loss", "val_loss": "held-out NLL"}
+
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
 
 
@@ -44,66 +47,97 @@ def demo(
 def fit(
     data: Annotated[Path, typer.Argument(help="CSV or white-space text, with a header.", show_default=False)],
     target: Annotated[str, typer.Option(help="The column to predict.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where the model goes; a picture goes beside it.")] = Path("model.keras"),
+    out: Annotated[Path, typer.Option(help="Where the model goes; a page of pictures goes beside it.")] = Path(
+        "model.mdn"
+    ),
     ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
-    components: Annotated[int, typer.Option(min=1, help="Of the mixture.")] = 10,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 300,
+    components: Annotated[int, typer.Option(min=0, help="Of the mixture; 0 tries several.")] = 0,
+    ensemble: Annotated[int, typer.Option(min=1, help="Networks that answer together; 5 are better than 1.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
     test_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Rows set aside for the figures.")] = 0.2,
     seed: Seed = 0,
 ) -> None:
     """Train on a table, and say how good the predicted distributions are on rows set aside."""
     with _messages():
         _check_folder(out)
-        if out.suffix != ".keras":
-            _stop(f"--out must end in .keras, but {str(out)!r} does not.")
+        page = out.with_suffix(".html")
+        if page == out:
+            _stop(f"--out must not end in .html, since the page of pictures goes there, but {str(out)!r} does.")
         from mdn import training
 
         training.keep_compiled_programs()
         table = _read(data)
         y = table.column(target)
-        inputs = table.drop(target, *(ignore or []))
-        if not inputs.columns:
+        x = table.drop(target, *(ignore or []))
+        if not x.columns:
             _stop(f"{str(data)!r} has no column beside {target!r} to predict it from.")
-        x = inputs.values
-        _fit(x, y, inputs.columns, target, out, components, epochs, test_share, seed)
+        from mdn import MDNRegressor
+
+        regressor = MDNRegressor(
+            num_components=components or "auto",
+            ensemble_size=ensemble,
+            epochs=epochs,
+            missing="median",
+            random_state=seed,
+        )
+        _fit(regressor, x, y, target, out, page, test_share, seed)
 
 
-def _fit(x, y, features, target, out, components, epochs, test_share, seed) -> None:
+def _fit(regressor, x, y, target, out, page, test_share, seed) -> None:
     import numpy as np
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from mdn import tabular
 
     console = Console()
-    known = np.isfinite(y)
-    if not known.all():
-        console.print(f"{int((~known).sum())} rows without a target are left out.")
-    x, y = x[known], y[known]
-    tabular.check_rows(y, target)
+    known = np.flatnonzero(np.isfinite(y))
+    if len(known) < len(y):
+        console.print(f"{len(y) - len(known)} rows without a target are left out.")
+    x, y = x.take(known), y[known]
+    _check_target(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
-    console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(features)}.")
+    console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
+    with _progress(console, regressor.epochs) as told:
+        regressor.fit(x.take(train), y[train], callbacks=[told])
+    regressor.target_names_ = [target]
+    if regressor.history_.interrupted:
+        console.print(f"Stopped; the best weights so far, of epoch {regressor.history_.best_epoch}, are kept.")
+    step = regressor.target_grid_[0]
+    if step:
+        console.print(
+            f"{target} lies on a grid of {step:g}: it was spread over its cells, and the NLL is that of the spread."
+        )
+    with console.status("saving and scoring"):
+        regressor.save(out)
+        scores = regressor.report(x.take(test), y[test], page)
+    _print_scores(console, scores, target, len(test))
+    console.print(f"Model: {out}\nPage: {page}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)
+
+
+def _check_target(y, target: str) -> None:
+    if len(y) < _FEWEST_ROWS:
+        _stop(f"at least {_FEWEST_ROWS} rows with a target are needed, but there are {len(y)}.")
+    if y.min() == y.max():
+        _stop(f"the target {target!r} is {y[0]:g} in every row: there is nothing to predict.")
+
+
+@contextmanager
+def _progress(console, epochs: int):
+    """A bar on the screen, as a Keras callback; each network that is trained begins it anew."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("training", total=epochs, note="compiling")
 
-        def on_epoch(epoch, history) -> None:
-            progress.update(task, completed=epoch, note=f"held-out NLL {min(history.val_loss):.4f}")
+        class Told:
+            def on_epoch_end(self, epoch, logs):
+                if epoch == 0:
+                    progress.reset(task, total=epochs, note="")
+                values = ", ".join(f"{_LOGGED[name]} {value:.4f}" for name, value in logs.items() if name in _LOGGED)
+                progress.update(task, completed=epoch + 1, note=values)
 
-        model, history = tabular.TableModel.fit(
-            x[train], y[train], features, target, num_components=components, epochs=epochs, seed=seed, on_epoch=on_epoch
-        )
-    if history.interrupted:
-        console.print(f"Stopped; the best weights so far, of epoch {history.best_epoch}, are kept.")
-    with console.status("saving and scoring"):
-        model.save(out)
-        scores = model.evaluate(x[test], y[test], y[train])
-        picture = out.with_suffix(".png")
-        tabular.draw_report(model, x[test], y[test], scores, history, picture)
-    _print_scores(console, scores, target, len(test))
-    console.print(
-        f"Model: {out}\nPicture: {picture}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True
-    )
+        yield Told()
 
 
 def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
@@ -116,7 +150,7 @@ def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
     table.add_row("one mixture, no features", f"{scores.mixture_nll:.4f}")
     table.add_row("one Gaussian, no features", f"{scores.gaussian_nll:.4f}")
     console.print(table)
-    console.print(f"CRPS {scores.crps:.4g}, in the unit of {target}: a mean absolute error, for distributions.")
+    console.print(f"CRPS {scores.crps[0]:.4g}, in the unit of {target}: a mean absolute error, for distributions.")
     held = [f"the {nominal} % interval holds {scores.coverage(nominal / 100):.1%}" for nominal in (50, 90)]
     console.print(f"Of the targets set aside {held[0]}, {held[1]}.")
 
@@ -132,27 +166,59 @@ def predict(
     with _messages():
         _check_folder(out)
         probabilities = _probabilities(quantiles)
+        from rich.console import Console
+
+        from mdn import training
+        from mdn.data import write_table
+
+        training.keep_compiled_programs()
+        console = Console()
+        with console.status("predicting"):
+            regressor = _regressor(model)
+            x = _read(new).select(regressor.columns_.table_names)
+            values = regressor.predict_quantile(x, probabilities)
+            write_table(out, [f"{regressor.target_names_[0]}_{q:g}" for q in probabilities], values)
+        console.print(f"{len(x)} rows of quantiles of {regressor.target_names_[0]}: {out}")
+
+
+@app.command()
+def report(
+    model: Annotated[Path, typer.Argument(help="A file of `mdn fit`.", show_default=False)],
+    data: Annotated[
+        Path, typer.Argument(help="A table with features and target that it has not seen.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+) -> None:
+    """Say how good a model is on a table that it has not seen, on the screen and as a page of pictures."""
+    with _messages():
+        _check_folder(out)
         import numpy as np
         from rich.console import Console
 
-        import mdn
-        from mdn import tabular, training
-        from mdn.data import tables
+        from mdn import training
 
         training.keep_compiled_programs()
-
         console = Console()
-        with console.status("predicting"):
-            trained = mdn.load(model)
-            if not isinstance(trained, tabular.TableModel):
-                _stop(
-                    f"{str(model)!r} holds no model of a table. Files of `mdn fit` do; use mdn.predict in Python for others."
-                )
-            table = _read(new)
-            x = np.stack([table.column(name) for name in trained.features], axis=-1)
-            values = trained.predict_quantiles(x, probabilities)
-            tables.write_table(out, [f"{trained.target}_{q:g}" for q in probabilities], values)
-        console.print(f"{len(x)} rows of quantiles of {trained.target}: {out}")
+        with console.status("scoring"):
+            regressor = _regressor(model)
+            table, target = _read(data), regressor.target_names_[0]
+            y = table.column(target)
+            known = np.flatnonzero(np.isfinite(y))
+            if not len(known):
+                _stop(f"{str(data)!r} has no row with a {target!r}: there is nothing to judge by.")
+            x = table.select(regressor.columns_.table_names).take(known)
+            scores = regressor.report(x, y[known], out)
+        _print_scores(console, scores, target, len(known))
+        console.print(f"Page: {out}", soft_wrap=True)
+
+
+def _regressor(path: Path):
+    import mdn
+
+    loaded = mdn.load(path)
+    if not isinstance(loaded, mdn.MDNRegressor) or not loaded.columns_.table_names:
+        _stop(f"{str(path)!r} holds no model of a table. Files of `mdn fit` do; use mdn.load in Python for others.")
+    return loaded
 
 
 def _read(path: Path) -> Table:

@@ -44,7 +44,7 @@ def _wave(tmp_path):
 
 
 def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
-    ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.keras", "--epochs", "20")
+    ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.mdn", "--epochs", "20")
     assert ran.returncode == 0, ran.stderr
     for words in (
         "480 rows to learn from, 120 set aside; features: 2",
@@ -54,17 +54,18 @@ def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
         "the 90 % interval holds",
     ):
         assert words in ran.stdout
-    assert sorted(path.name for path in wave.iterdir()) == ["w.keras", "w.png", "wave.csv"]
+    assert sorted(path.name for path in wave.iterdir()) == ["w.html", "w.mdn", "wave.csv"]
     np.savetxt(wave / "new.txt", np.random.default_rng(1).normal(size=(7, 2)), header="z x")  # another order, no target
-    ran = run(home, wave, "predict", "w.keras", "new.txt", "--quantiles", ".1,.5,.9", "--out", "q.csv")
+    ran = run(home, wave, "predict", "w.mdn", "new.txt", "--quantiles", ".1,.5,.9", "--out", "q.csv")
     assert ran.returncode == 0, ran.stderr
     table = read_table(wave / "q.csv")
     assert table.columns == ("y_0.1", "y_0.5", "y_0.9")
     new = read_table(wave / "new.txt")
-    expected = mdn.load(wave / "w.keras").predict_quantiles(
-        np.stack([new.column("x"), new.column("z")], axis=-1), [0.1, 0.5, 0.9]
-    )
+    expected = mdn.load(wave / "w.mdn").predict_quantile(new.select(["x", "z"]), [0.1, 0.5, 0.9])
     np.testing.assert_allclose(table.values, expected, rtol=1e-4, atol=1e-4)
+    ran = run(home, wave, "report", "w.mdn", "wave.csv", "--out", "page.html")
+    assert ran.returncode == 0, ran.stderr
+    assert "600 rows set aside" in ran.stdout and "PIT" in (wave / "page.html").read_text()
 
 
 BAD = {
@@ -78,7 +79,7 @@ BAD = {
     "a constant target": (("fit", "constant.csv", "--target", "y"), "the target 'y' is 3 in every row"),
     "no features": (("fit", "alone.csv", "--target", "y"), "no column beside 'y'"),
     "no folder": (("fit", "wave.csv", "--target", "y", "--out", "no/m.keras"), "there is no folder 'no'"),
-    "another suffix": (("fit", "wave.csv", "--target", "y", "--out", "m.h5"), "must end in .keras"),
+    "the page's suffix": (("fit", "wave.csv", "--target", "y", "--out", "m.html"), "must not end in .html"),
     "a missing model": (("predict", "m.keras", "wave.csv"), "there is no file 'm.keras'"),
     "no model": (("predict", "wave.csv", "wave.csv"), "is not a .keras file"),
     "quantiles in percent": (("predict", "m.keras", "wave.csv", "--quantiles", "5,95"), "must lie between 0 and 1"),
@@ -106,7 +107,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(home, wave):
     rng = np.random.default_rng(0)
     np.savetxt(wave / "big.csv", rng.normal(size=(20_000, 4)), delimiter=",", header="a,b,c,y", comments="")
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", ENTRY, "fit", "big.csv", "--target", "y", "--out", "b.keras", "--epochs", "100000"],
+        [sys.executable, "-u", "-c", ENTRY, "fit", "big.csv", "--target", "y", "--out", "b.mdn", "--epochs", "100000"],
         cwd=wave, env=environment(home) | {"FORCE_COLOR": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     seen = b""
@@ -117,11 +118,11 @@ def test_ctrl_c_keeps_the_best_weights_so_far(home, wave):
     rest = process.communicate(timeout=120)[0].decode()
     assert process.returncode == 0, rest
     assert "the best weights so far" in rest
-    assert mdn.load(wave / "b.keras").target == "y"
+    assert mdn.load(wave / "b.mdn").target_names_ == ["y"]
 
 
 def test_help_names_the_commands(home, tmp_path):
     ran = run(home, tmp_path, "--help")
     assert ran.returncode == 0
-    for command in ("demo", "fit", "predict"):
+    for command in ("demo", "fit", "predict", "report"):
         assert command in ran.stdout

@@ -1,9 +1,13 @@
-"""Models of tables: hostile data, the figures beside their baselines, files."""
+"""MDNRegressor: hostile data, the figures beside their baselines, missing and rounded values, files, and bad input."""
 
 import json
+import pickle
 import zipfile
 
+import keras
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from scipy import stats
 
@@ -40,6 +44,11 @@ def hostile(case, seed):
     return x[:, None], y
 
 
+def quick(**settings):
+    return mdn.MDNRegressor(**{"num_components": 4, "epochs": 40, "random_state": 0, **settings})
+
+
+@pytest.mark.jax
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     "case", ["large", "small", "outliers", "integers", "cauchy", "exponential", "x all equal", "x large"]
@@ -47,106 +56,237 @@ def hostile(case, seed):
 def test_hostile_data_is_never_worse_than_a_gaussian_that_knows_nothing(case, seed):
     x, y = hostile(case, seed)
     train, test = tabular.split_rows(len(y), 0.3, seed)
-    model, _ = tabular.TableModel.fit(x[train], y[train], seed=seed, epochs=60)
-    nll = -float(np.mean(np.asarray(model.predict_distribution(x[test]).log_prob(y[test][:, None]))))
+    reg = mdn.MDNRegressor(random_state=seed, epochs=100).fit(x[train], y[train])
+    seen = y[test]
+    if case == "integers":
+        assert reg.target_grid_[0] == 1.0
+        seen = seen + np.random.default_rng(9).uniform(-0.5, 0.5, seen.shape)
+    nll = -float(np.mean(reg.log_prob(x[test], seen)))
     assert np.isfinite(nll)
-    assert nll <= metrics.gaussian_baseline(y[train], y[test]) + 0.05
+    baseline = metrics.Baseline(y[train, None])
+    assert nll <= baseline.gaussian_nll(seen[:, None]) + 0.05
     if case in ("outliers", "cauchy"):
         t = -np.mean(stats.t.logpdf(y[test], *stats.t.fit(y[train])))
-        assert nll <= max(t, metrics.mixture_baseline(y[train], y[test])) + 0.3
+        assert nll <= max(t, baseline.mixture_nll(seen[:, None])) + 0.3
 
 
 @pytest.fixture(scope="module", name="fitted")
 def _fitted():
     x, y, _ = wave(0, 3000)
-    model, history = tabular.TableModel.fit(x[:2000, None], y[:2000], ["place"], "height", epochs=60)
-    return model, history, x[2000:, None], y[2000:], y[:2000]
+    reg = quick(epochs=60 if keras.backend.backend() == "jax" else 15)
+    reg.fit(pd.DataFrame({"place": x[:2000]}), pd.Series(y[:2000], name="height"))
+    return reg, pd.DataFrame({"place": x[2000:]}), y[2000:], y[:2000]
 
 
 def test_scores_stand_beside_their_baselines(fitted):
-    model, _, x, y, y_train = fitted
-    scores = model.evaluate(x, y, y_train)
-    truth = -np.mean(stats.norm.logpdf(y, np.sin(2 * x[:, 0]), 0.3 * (1 + np.abs(x[:, 0]))))
+    reg, x, y, y_train = fitted
+    scores = reg.evaluate(x, y)
+    place = x["place"].to_numpy()
+    truth = -np.mean(stats.norm.logpdf(y, np.sin(2 * place), 0.3 * (1 + np.abs(place))))
     assert truth - 0.05 < scores.nll < truth + 0.1
     assert scores.nll < scores.mixture_nll < scores.gaussian_nll + 0.05
     gaussian = -np.mean(stats.norm.logpdf(y, y_train.mean(), y_train.std()))
-    np.testing.assert_allclose(scores.gaussian_nll, gaussian, rtol=1e-6)
+    np.testing.assert_allclose(scores.gaussian_nll, gaussian, rtol=1e-5)
+    np.testing.assert_allclose(scores.skill, min(scores.mixture_nll, scores.gaussian_nll) - scores.nll)
     assert abs(scores.coverage(0.5) - 0.5) < 0.08 and abs(scores.coverage(0.9) - 0.9) < 0.05
-    lower, upper = model.predict_quantiles(x, [0.05, 0.95]).T
+    lower, upper = reg.predict_interval(x, 0.9).T
     np.testing.assert_allclose(scores.coverage(0.9), np.mean((lower <= y) & (y <= upper)), atol=2e-3)
-    distribution = model.predict_distribution(x)
-    np.testing.assert_allclose(scores.crps, np.mean(np.asarray(distribution.crps(y[:, None]))), rtol=1e-4)
+    np.testing.assert_allclose(scores.sharpness, np.mean(upper - lower), rtol=1e-4)
+    distribution = reg.predict_distribution(x)
+    np.testing.assert_allclose(
+        scores.crps[0], np.mean(keras.ops.convert_to_numpy(distribution.crps(y[:, None].astype("float32")))), rtol=1e-4
+    )
+    np.testing.assert_allclose(scores.rmse[0], np.sqrt(np.mean((reg.predict(x) - y) ** 2)), rtol=1e-5)
 
 
 def test_quantiles_of_many_rows_are_those_of_each(fitted):
-    model, _, x, *_ = fitted
-    many = np.tile(x, (3, 1))
-    q = model.predict_quantiles(many, [0.1, 0.5])
-    assert q.shape == (3000, 2)
-    np.testing.assert_allclose(q[:1000], q[2000:], rtol=1e-5, atol=1e-5)
+    reg, x, *_ = fitted
+    many = pd.concat([x] * 5)
+    q = reg.predict_quantile(many, [0.1, 0.5])
+    assert q.shape == (5000, 2)
+    np.testing.assert_allclose(q[:1000], q[4000:], rtol=1e-5, atol=1e-5)
     assert (q[:, 0] < q[:, 1]).all()
+    np.testing.assert_allclose(reg.predict_quantile(x, 0.5), q[:1000, 1], rtol=1e-5, atol=1e-5)
 
 
-def test_a_file_gives_the_same_model_and_says_what_it_takes(fitted, tmp_path):
-    model, _, x, *_ = fitted
-    model.save(tmp_path / "m.keras")
-    again = mdn.load(tmp_path / "m.keras")
-    assert (again.features, again.target) == (("place",), "height")
-    np.testing.assert_array_equal(again.predict_quantiles(x, [0.3]), model.predict_quantiles(x, [0.3]))
-    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+def test_draws_follow_the_distribution_and_the_seed(fitted):
+    reg, x, *_ = fitted
+    draws = reg.sample(x[:50], 400, seed=3)
+    assert draws.shape == (400, 50)
+    np.testing.assert_array_equal(draws, reg.sample(x[:50], 400, seed=3))
+    standard = np.sqrt(reg.predict_variance(x[:50])["total"])
+    assert np.max(np.abs(draws.mean(axis=0) - reg.predict(x[:50])) / standard) < 5 / np.sqrt(400)
+
+
+def test_a_file_gives_the_same_regressor(fitted, tmp_path):
+    reg, x, y, _ = fitted
+    reg.save(tmp_path / "m.mdn")
+    again = mdn.load(tmp_path / "m.mdn")
+    assert list(again.feature_names_in_) == ["place"] and again.target_names_ == ["height"]
+    np.testing.assert_array_equal(again.predict_quantile(x, [0.3]), reg.predict_quantile(x, [0.3]))
+    assert again.evaluate(x, y).mixture_nll == reg.evaluate(x, y).mixture_nll
+    assert again.get_params() | {"random_state": 0} == reg.get_params()
+    with zipfile.ZipFile(tmp_path / "m.mdn") as archive:
         assert json.loads(archive.read("mdn.json"))["format"] == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m.mdn"]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(reg)).predict(x), reg.predict(x))
 
 
-def test_the_best_weights_are_kept(fitted):
-    _, history, *_ = fitted
-    assert min(history.val_loss) == history.val_loss[history.best_epoch]
-    assert not history.interrupted
+def test_a_file_that_is_no_regressor_says_so(fitted, tmp_path):
+    fitted[0].save(tmp_path / "m.mdn")
+    whole = (tmp_path / "m.mdn").read_bytes()
+    (tmp_path / "half.mdn").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"is not a \.keras file"):
+        mdn.load(tmp_path / "half.mdn")
+    with zipfile.ZipFile(tmp_path / "m.mdn") as archive, zipfile.ZipFile(tmp_path / "empty.mdn", "w") as other:
+        other.writestr("mdn.json", archive.read("mdn.json"))
+    with pytest.raises(ValueError, match="is damaged"):
+        mdn.load(tmp_path / "empty.mdn")
 
 
-def test_missing_features_and_targets_are_borne():
-    x, y, rng = wave(1)
+def test_the_report_is_one_page_that_names_what_matters(fitted, tmp_path):
+    reg, x, y, _ = fitted
+    scores = reg.report(x, y, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert text.count("<img") == 4
+    for words in ("height", f"{scores.nll:.4f}", "below 0", "PIT", "most wrong", "90 % of the targets hold"):
+        assert words in text
+    assert "http" not in text.split("</style>")[1]
+
+
+def test_the_same_seed_gives_the_same_answers_and_another_gives_others():
+    x, y, _ = wave(0, 200)
+    one, two, other = (quick(epochs=3, random_state=seed).fit(x[:, None], y).predict(x[:9, None]) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert np.max(np.abs(one - other)) > 1e-4
+
+
+def test_missing_targets_are_missing_and_missing_features_are_refused_or_the_median():
+    x, y, rng = wave(1, 300)
     x = np.stack([x, rng.normal(size=len(x))], axis=-1)
-    x[rng.random(x.shape) < 0.1] = np.nan
     y[:50] = np.nan
-    model, _ = tabular.TableModel.fit(x, y, epochs=5)
-    assert np.isfinite(model.predict_quantiles(x[:20], [0.5])).all()
+    whole = quick(epochs=3, missing="median").fit(x, y)
+    gone = x[:20].copy()
+    gone[:, 1] = np.nan
+    median = np.where(np.arange(2) == 1, np.median(x[50:, 1]), x[:20])
+    np.testing.assert_allclose(whole.predict(gone), whole.predict(median), atol=0.05)
+    frame = pd.DataFrame(gone, columns=["a", "b"])
+    with pytest.raises(ValueError, match=r"NaN: 20 of 20 rows in column 'b'"):
+        quick().fit(frame, y[50:70])
+    np.testing.assert_allclose(whole.log_prob(x[:50], y[:50]), 0.0, atol=1e-6)
 
 
-def test_an_interruption_keeps_the_best_weights_so_far():
+def test_two_targets_with_full_covariance_know_their_correlation():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (600, 1))
+    noise = rng.normal(size=(600, 2)) @ np.array([[1.0, 0.9], [0.0, 0.436]])
+    y = np.concatenate([x, -x], axis=1) + 0.3 * noise
+    y[::7, 1] = np.nan
+    reg = quick(num_components=2, covariance="full", epochs=30).fit(x, y)
+    assert reg.predict(x).shape == (600, 2)
+    assert reg.predict_interval(x[:5]).shape == (5, 2, 2) and reg.predict_quantile(x[:5], 0.5).shape == (5, 2)
+    assert reg.sample(x[:5], 3, seed=0).shape == (3, 5, 2)
+    covariance = keras.ops.convert_to_numpy(reg.predict_distribution(x[:200]).covariance()).mean(axis=0)
+    correlation = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+    assert abs(correlation - 0.9) < 0.1
+    assert reg.evaluate(x, y).coverage(0.9) > 0.8
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_text_is_a_category_and_an_unseen_one_is_other(library):
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["low", "high"], 300)
+    y = np.where(kind == "high", 5.0, -5.0) + rng.normal(size=300)
+    frame = library.DataFrame({"kind": kind, "x": rng.normal(size=300)})
+    reg = quick(epochs=20).fit(frame, y)
+    assert reg.n_features_in_ == 2 and list(reg.feature_names_in_) == ["kind", "x"]
+    new = library.DataFrame({"kind": ["low", "high", "never seen"], "x": [0.0, 0.0, 0.0]})
+    low, high, other = reg.predict(new)
+    assert low < -3 and high > 3 and np.isfinite(other)
+    with pytest.raises(ValueError, match="differs in nearly every row"):
+        quick().fit(library.DataFrame({"id": [f"row {i}" for i in range(300)]}), y)
+
+
+def test_weights_count_and_rows_of_weight_0_do_not():
+    x, y, _ = wave(0, 300)
+    y[::2] += 100.0
+    weight = np.tile([0.0, 1.0], 150)
+    reg = quick(epochs=5).fit(x[:, None], y, sample_weight=weight)
+    assert np.abs(reg.predict(x[:, None])).max() < 5.0
+
+
+@pytest.mark.jax
+def test_an_ensemble_is_one_exact_mixture_and_says_where_its_members_differ():
+    x, y, _ = wave(0, 400)
+    reg = quick(epochs=20, ensemble_size=3).fit(x[:, None], y)
+    assert len(reg.members_) == 3
+    at = np.array([[0.0], [8.0]])
+    mixture = reg.predict_distribution(at)
+    assert mixture.num_components == 12
+    split = reg.predict_variance(at)
+    np.testing.assert_allclose(split["total"], keras.ops.convert_to_numpy(mixture.variance())[:, 0], rtol=1e-3)
+    np.testing.assert_allclose(split["total"], split["aleatoric"] + split["epistemic"])
+    assert split["epistemic"][1] > 10 * split["epistemic"][0]
+
+
+def test_a_ctrl_c_keeps_the_best_weights_so_far():
     x, y, _ = wave(0, 400)
 
-    def stop(epoch, history):
-        if epoch == 4:
-            raise KeyboardInterrupt
+    class Stop:
+        def on_epoch_end(self, epoch, logs):
+            assert set(logs) == {"loss", "val_loss"}
+            if epoch == 3:
+                raise KeyboardInterrupt
 
-    model, history = tabular.TableModel.fit(x[:, None], y, epochs=50, on_epoch=stop)
-    assert history.interrupted and len(history.loss) == 4
-    kept = min(history.val_loss)
-    _, valid = tabular.split_rows(400, 0.15, 0)
-    nll = -np.mean(np.asarray(model.predict_distribution(x[valid, None]).log_prob(y[valid, None])))
-    np.testing.assert_allclose(nll, kept, rtol=1e-4)
+    reg = quick(epochs=50, ensemble_size=3).fit(x[:, None], y, callbacks=[Stop()])
+    assert reg.history_.interrupted and len(reg.history_.loss) == 4 and len(reg.members_) == 1
+    assert np.isfinite(reg.predict(x[:, None])).all()
 
 
-@pytest.mark.parametrize(
-    ("y", "message"),
-    [
-        (np.ones(50), "is 1 in every row"),
-        (np.arange(3.0), "at least 10 rows"),
-        (np.full(50, np.nan), "at least 10 rows"),
-    ],
-)
-def test_targets_that_nothing_can_be_learned_from(y, message):
+def test_a_constant_target_is_predicted_with_a_warning():
+    with pytest.warns(UserWarning, match="every target is the same"):
+        reg = quick().fit(np.zeros((20, 1)), np.full(20, 7.0))
+    np.testing.assert_allclose(reg.predict(np.ones((3, 1))), 7.0, rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt(reg.predict_variance(np.ones((3, 1)))["total"]), 7e-3, rtol=1e-3)
+    assert np.isnan(reg.evaluate(np.zeros((3, 1)), np.full(3, 7.0)).skill)
+
+
+BAD = {
+    "a loss": (dict(loss="mse"), "`loss` must be"),
+    "components": (dict(num_components=0), "`num_components` must be an int of at least 1"),
+    "an ensemble of none": (dict(ensemble_size=0), "`ensemble_size` must be"),
+    "a fraction": (dict(validation_fraction=1.5), "`validation_fraction` must lie"),
+    "missing": (dict(missing="mean"), "`missing` must be"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_parameter_is_named(case):
+    settings, message = BAD[case]
     with pytest.raises(ValueError, match=message):
-        tabular.TableModel.fit(np.zeros((len(y), 1)), y)
+        quick(**settings).fit(np.zeros((20, 1)), np.arange(20.0))
+
+
+def test_too_few_rows_for_the_components_are_said_and_used():
+    with pytest.warns(UserWarning, match="20 rows are too few for 50 components: 5 are used"):
+        reg = quick(num_components=50, epochs=2).fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
+    assert reg.num_components_ == 5
+
+
+def test_targets_of_another_shape_are_refused(fitted):
+    reg, x, *_ = fitted
+    with pytest.raises(ValueError, match="must have 1000 rows of 1 targets"):
+        reg.log_prob(x, np.zeros((1000, 2)))
+    with pytest.raises(ValueError, match="`coverage` must lie"):
+        reg.predict_interval(x, 90)
 
 
 @pytest.mark.data
+@pytest.mark.jax
 def test_redshifts_are_predicted_with_honest_intervals(data_folder):
     table = read_table(data_folder / "photoz" / "SDSS_MGS.train")
-    y, x = table.column("zs"), table.drop("zs").values
+    y, x = table.column("zs"), table.drop("zs")
     train, test = tabular.split_rows(len(y), 0.2, 0)
-    model, _ = tabular.TableModel.fit(x[train], y[train])
-    scores = model.evaluate(x[test], y[test], y[train])
-    assert scores.nll < scores.mixture_nll - 0.8
-    assert abs(scores.coverage(0.9) - 0.9) < 0.05
+    scores = mdn.MDNRegressor(random_state=0).fit(x.take(train), y[train]).evaluate(x.take(test), y[test])
+    assert scores.nll < scores.mixture_nll - 0.9
+    assert 0.86 < scores.coverage(0.9) < 0.94

@@ -29,6 +29,7 @@ __all__ = [
     "NaturalGradientEM",
     "CRPS",
     "EnergyScore",
+    "MDNRegressor",  # noqa: F405 - on first use
     "metrics",
     "predict",
     "load",
@@ -47,8 +48,10 @@ __all__ = [
 def __getattr__(name: str):
     if name in _ON_FIRST_USE:
         return _import_module(f"mdn.{name}")
+    if name == "MDNRegressor":
+        return _import_module("mdn.tabular").MDNRegressor
     raise AttributeError(f"module 'mdn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ON_FIRST_USE])
+    return sorted({*globals(), *_ON_FIRST_USE, *__all__})

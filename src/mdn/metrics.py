@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, initializers, numerics
-from mdn.distributions import Mixture, Normal, Spec
+from mdn.distributions import Mixture, MultivariateNormal, Normal, Spec
 from mdn.distributions.spec import serializable
 from mdn.losses import NegativeLogLikelihood, step_weights, target_array
 
@@ -57,21 +57,51 @@ class NLL(keras.metrics.Metric):
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
 
-def gaussian_baseline(y_train, y) -> float:
-    """Mean NLL of `y` under one normal fitted to `y_train` and blind to features: what any model must beat; D = 1."""
-    y_train, y = np.asarray(y_train, "float64"), np.asarray(y, "float64")
-    scale = max(float(np.std(y_train)), numerics.SMALLEST_SCALE)
-    z = (y - np.mean(y_train)) / scale
-    return float(np.mean(0.5 * z**2) + math.log(scale) + 0.5 * numerics.LOG_2PI)
+class Baseline:
+    """What is known of targets without any features: a normal with full covariance, and a mixture fitted by EM.
+
+    Every NLL stands beside these two: a density may exceed 1, so that the figure alone says nothing.
+
+    Args:
+        y: Targets, shape `(N, D)`; rows with NaN are left out.
+        num_components: Of the mixture.
+    """
+
+    def __init__(self, y, num_components: int = 10):
+        y = np.asarray(y, "float64")
+        y = y[np.all(np.isfinite(y), axis=-1)]
+        self.center, covariance = np.mean(y, axis=0), np.cov(y.T, bias=True).reshape(y.shape[1], y.shape[1])
+        ridge = np.maximum(1e-6 * np.diagonal(covariance), numerics.SMALLEST_SCALE**2)
+        self.scale_tril = np.linalg.cholesky(covariance + np.diag(ridge))
+        shift, spread = initializers.robust_scaling(y)
+        loc, scale, self.weights = initializers.starting_mixture((y - shift) / spread, num_components)
+        self.loc, self.scale = shift + spread * loc, spread * scale
+
+    @classmethod
+    def of(cls, fields: dict) -> Baseline:
+        """From what `vars` gives, arrays as lists."""
+        baseline = object.__new__(cls)
+        vars(baseline).update({name: np.array(value) for name, value in fields.items()})
+        return baseline
+
+    def gaussian_nll(self, y) -> float:
+        """Mean NLL of `y` (N, D) under the normal; of what is observed, where NaN is missing."""
+        z = (np.asarray(y, "float64") - self.center) / np.diagonal(self.scale_tril)  # float32 has no room for outliers
+        if z.shape[1] == 1:
+            scale = float(self.scale_tril[0, 0])
+            return float(np.nanmean(0.5 * z**2) + math.log(scale) + 0.5 * numerics.LOG_2PI)
+        normal = MultivariateNormal(self.center, self.scale_tril)
+        return _mean_nll(normal.log_prob_observed(np.asarray(y, "float32")), y)
+
+    def mixture_nll(self, y) -> float:
+        """Mean NLL of `y` (N, D) under the mixture."""
+        mixture = Mixture(np.log(self.weights), Normal(self.loc, self.scale))
+        return _mean_nll(mixture.log_prob_observed(np.asarray(y, "float32")), y)
 
 
-def mixture_baseline(y_train, y, num_components: int = 10) -> float:
-    """Mean NLL of `y` under a mixture fitted to `y_train` by EM, blind to features; D = 1."""
-    y_train = np.reshape(np.asarray(y_train, "float64"), (-1, 1))
-    shift, spread = initializers.robust_scaling(y_train)
-    loc, scale, weights = initializers.starting_mixture((y_train - shift) / spread, num_components)
-    mixture = Mixture(np.log(weights), Normal(shift + spread * loc, spread * scale))
-    return -float(ops.mean(mixture.log_prob(np.reshape(y, (-1, 1)))))
+def _mean_nll(log_prob, y) -> float:
+    seen = ~np.all(np.isnan(y), axis=-1)
+    return -float(np.mean(np.asarray(ops.convert_to_numpy(log_prob), "float64")[seen]))
 
 
 def pit(distribution, y) -> np.ndarray:
@@ -90,3 +120,13 @@ def pit(distribution, y) -> np.ndarray:
 def coverage(values, nominal: float) -> float:
     """The share of targets inside the central interval that should hold `nominal` of them, by their `pit` values."""
     return float(np.mean(np.abs(np.asarray(values) - 0.5) <= 0.5 * nominal))
+
+
+def nll_scorer(estimator, X, y) -> float:
+    """Mean log-likelihood by `estimator.log_prob(X, y)`: a scorer for scikit-learn, where greater is better.
+
+    The estimator may be the last step of a Pipeline, which passes on `predict` but not `log_prob`.
+    """
+    if hasattr(estimator, "steps"):
+        estimator, X = estimator[-1], estimator[:-1].transform(X)
+    return float(np.mean(estimator.log_prob(X, y)))

@@ -15,7 +15,7 @@ from mdn.layers import MDN
 DESCRIPTION = "mdn.json"  # beside Keras' own members in a .keras file: what only this package knows of a model
 _FORMAT = 1
 # Who reads a file with a description, by its kind; named, not imported, since those rooms stand above this one
-_READERS = {"table": ("mdn.tabular", "TableModel")}
+_READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
 
 
 def predict(model: keras.Model, x, batch_size: int | None = None, output: str | int | None = None) -> Distribution:
@@ -92,7 +92,7 @@ def load(path):
         path: A `.keras` file.
 
     Returns:
-        A Keras model; from a file of `mdn fit` the `mdn.tabular.TableModel` that it holds.
+        A Keras model; from a file of `MDNRegressor.save` or `mdn fit` the regressor.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -117,9 +117,9 @@ def read_description(path: Path) -> dict | None:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{str(path)!r} is not a .keras file. Models are saved by model.save('name.keras').")
     with zipfile.ZipFile(path) as archive:
-        if "config.json" not in archive.namelist():
-            raise ValueError(f"{str(path)!r} is not a .keras file: it has no config.json.")
         if DESCRIPTION not in archive.namelist():
+            if "config.json" not in archive.namelist():
+                raise ValueError(f"{str(path)!r} is not a .keras file: it has no config.json.")
             return None
         description = json.loads(archive.read(DESCRIPTION))
     if description.get("format", 0) > _FORMAT or description.get("kind") not in _READERS:

@@ -50,6 +50,52 @@ class Table:
         """
         return self._numbers(self._find(name))
 
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A column as numbers or, where most cells are text, as it stands: strings, "" where missing.
+
+        Raises:
+            TableError: if there is no such column, or if a column of numbers has a few cells of text.
+        """
+        index = self._find(name)
+        try:
+            return self._numbers(index)
+        except TableError:
+            words = ["" if self._missing(cell) else cell for cell in self.cells[index]]
+            if sum(bool(word) and not _is_number(word) for word in words) <= _MOSTLY * sum(map(bool, words)):
+                raise
+            return np.array(words, dtype=object)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns), as a frame says it."""
+        return len(self), len(self.columns)
+
+    @property
+    def dtypes(self) -> tuple[np.dtype, ...]:
+        """Of the columns, as a frame says it."""
+        return tuple(self[name].dtype for name in self.columns)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self.values.astype(dtype or "float64", copy=False)
+
+    def take(self, rows) -> Table:
+        """The table of some rows, by their indices."""
+        cells = tuple(tuple(column[row] for row in rows) for column in self.cells)
+        return dataclasses.replace(self, cells=cells, lines=tuple(self.lines[row] for row in rows))
+
+    @staticmethod
+    def _missing(cell: str) -> bool:
+        return cell.strip().lower() in _MISSING
+
+    def select(self, names: Sequence[str]) -> Table:
+        """The table of some columns, in the order of `names`.
+
+        Raises:
+            TableError: if there is no such column.
+        """
+        found = [self._find(name) for name in names]
+        return dataclasses.replace(self, columns=tuple(names), cells=tuple(self.cells[i] for i in found))
+
     def drop(self, *names: str) -> Table:
         """The table without some columns.
 
@@ -74,6 +120,8 @@ class Table:
     def _find(self, name: str) -> int:
         if name in self.columns:
             return self.columns.index(name)
+        if name.isdecimal() and int(name) < len(self.columns):
+            return int(name)  # a column without a name in another file of the same kind
         lowered = [column.lower() for column in self.columns]
         near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.0 if len(self.columns) == 1 else 0.4)
         hint = f" Did you mean {self.columns[lowered.index(near[0])]!r}?" if near else ""

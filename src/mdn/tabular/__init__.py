@@ -1,6 +1,7 @@
-"""Tables: from columns to a distribution of one of them."""
+"""Tables: the distribution of some columns, given the others."""
 
-from mdn.tabular.report import draw_report
-from mdn.tabular.table_model import Scores, TableModel, check_rows, split_rows
+from mdn.tabular.regressor import MDNRegressor
+from mdn.tabular.scores import Scores
+from mdn.tabular.targets import split_rows
 
-__all__ = ["Scores", "TableModel", "check_rows", "draw_report", "split_rows"]
+__all__ = ["MDNRegressor", "Scores", "split_rows"]

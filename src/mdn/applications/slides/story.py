@@ -15,7 +15,7 @@ from rich.table import Table
 import mdn
 from mdn import metrics, plots, training
 from mdn.applications.slides import data, nets
-from mdn.applications.slides.page import Page, figure
+from mdn.page import Page, figure
 
 TRAIN_ROWS = 3000
 TEST_ROWS = 10_000
@@ -179,11 +179,12 @@ class _Teller:
             "the same net by hand": (hand, spec(hand.predict(x_test / 10.0, verbose=0))),
             "least squares, with the spread of its residuals": (squares, as_normal),
         }
+        baseline = metrics.Baseline(y)
         self.scores = [
             Score("best possible, by quadrature", data.best_possible_nll()),
             *(Score(name, _nll(answer, y_test), _parameters(model)) for name, (model, answer) in answers.items()),
-            Score("one mixture, blind to x", metrics.mixture_baseline(y, y_test)),
-            Score("one Gaussian, blind to x", metrics.gaussian_baseline(y, y_test)),
+            Score("one mixture, blind to x", baseline.mixture_nll(y_test)),
+            Score("one Gaussian, blind to x", baseline.gaussian_nll(y_test)),
         ]
         self._tell_least_squares(x, y, squares, squares_history)
         self._tell_mixture(x, y, network, history)

@@ -1,0 +1,126 @@
+"""Columns of a frame as numbers: numbers stay, text becomes categories, and names stay attached."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_MOST_LEVELS = 32  # of one column; the rarest share a place with those never seen
+_IDENTIFIER = 0.5  # more different texts than this share of the rows, and a column says who, not what
+_FEW = 100
+
+
+class Columns:
+    """How each column becomes numbers, learned once.
+
+    Attributes:
+        levels: For each column of text its levels, most frequent first; None for a column of numbers. Empty where the
+            table is not a frame.
+    """
+
+    def __init__(self, levels: dict[str, list[str] | None]):
+        self.levels = levels
+
+    @classmethod
+    def learn(cls, table) -> Columns:
+        """From a training table.
+
+        Raises:
+            ValueError: if a column of text is different in nearly every row.
+        """
+        if not _is_frame(table):
+            return cls({})
+        return cls({name: _levels(name, values) for name, values in _columns(table).items()})
+
+    @property
+    def has_text(self) -> bool:
+        """Whether any column is text."""
+        return any(levels is not None for levels in self.levels.values())
+
+    @property
+    def table_names(self) -> list[str]:
+        """Of the columns that it takes."""
+        return list(self.levels)
+
+    @property
+    def names(self) -> list[str] | None:
+        """Of the numbers that come out; None where the table has no names."""
+        if not self.levels:
+            return None
+        return [
+            name if levels is None else f"{name}={level}"
+            for name, levels in self.levels.items()
+            for level in ([""] if levels is None else [*levels, "(other)"])
+        ]
+
+    def numbers(self, table):
+        """Columns of numbers, and for each column of text one column a level, float64 `(N, ...)`; else `table` itself.
+
+        A level not seen in training counts as "other"; missing text counts as no level at all.
+        """
+        if not self.has_text or not _is_frame(table):
+            return table
+        parts, found = [], _columns(table)
+        for name, levels in self.levels.items():
+            values = found[name]
+            if levels is None:
+                parts.append(_as_numbers(name, values)[:, None])
+                continue
+            text = np.array([_text(value) for value in values], dtype=object)
+            known = np.stack([text == level for level in levels], axis=-1).reshape(len(text), len(levels))
+            other = ~known.any(axis=-1) & (text != "")
+            parts.append(np.concatenate([known, other[:, None]], axis=-1).astype("float64"))
+        return np.concatenate(parts, axis=-1)
+
+
+def check_finite(x: np.ndarray, names=None, missing_too: bool = True) -> None:
+    """Raises ValueError where features are infinite, or NaN if `missing_too`: how many rows of which column."""
+    for bad, what in ((np.isnan(x), "NaN"), (np.isinf(x), "infinity")):
+        if not bad.any() or (what == "NaN" and not missing_too):
+            continue
+        column = int(np.argmax(bad.any(axis=0)))
+        name = repr(str(names[column])) if names is not None else str(column)
+        others = int(bad.any(axis=0).sum()) - 1
+        also = f", and {others} more columns hold some" if others else ""
+        raise ValueError(
+            f"Input X contains {what}: {int(bad[:, column].sum())} of {len(x)} rows in column {name}{also}. "
+            "Leave those rows out, or fill them first (sklearn.impute.SimpleImputer)."
+        )
+
+
+def _is_frame(table) -> bool:
+    return hasattr(table, "columns") and hasattr(table, "dtypes")
+
+
+def _columns(table) -> dict[str, np.ndarray]:
+    return {str(name): np.asarray(table[name]) for name in table.columns}
+
+
+def _text(value) -> str:
+    missing = value is None or value != value or str(value) in ("<NA>", "NaT")  # NaN is not itself
+    return "" if missing else str(value)
+
+
+def _levels(name: str, values: np.ndarray) -> list[str] | None:
+    if values.dtype.kind in "biuf":
+        return None
+    text = [_text(value) for value in values]
+    if values.dtype == object and all(not word or _is_number(value) for word, value in zip(text, values, strict=True)):
+        return None  # numbers and None
+    words, counts = np.unique([word for word in text if word], return_counts=True)
+    if len(words) > max(_FEW, _IDENTIFIER * len(values)):
+        raise ValueError(
+            f"column {name!r} holds text that differs in nearly every row ({len(words)} levels in {len(values)} rows): it "
+            "tells rows apart but says nothing of new ones. Leave it out."
+        )
+    return [str(word) for word in words[np.argsort(-counts, kind="stable")][:_MOST_LEVELS]]
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float | np.number | np.bool_)
+
+
+def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    try:
+        return np.array([np.nan if _text(value) == "" else float(value) for value in values], "float64")
+    except (TypeError, ValueError):
+        raise ValueError(f"column {name!r} held numbers in training, but holds text now.") from None

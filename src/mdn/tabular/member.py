@@ -1,0 +1,146 @@
+"""One member of an ensemble: a network trained on a table, with part of it held out to stop in time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from mdn import training
+from mdn.tabular.network import Architecture, shared, widened
+
+_MOST_STEPS = 40_000  # a large table is seen less often
+_CALIBRATION_ROWS = 20_000
+_PRIOR = 0.3  # of the logarithm of the factor
+_LOG_FACTORS = (-0.7, 1.6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How members are trained; see `MDNRegressor`."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    target_noise: float
+    averaging: float
+    patience: int
+    refit: bool
+
+
+@dataclasses.dataclass
+class Member:
+    """A trained network.
+
+    Attributes:
+        architecture: Its shape.
+        weights: NumPy arrays, as `Shared.weights` gives them.
+        val_loss: The best held-out loss.
+        history: Of the training that found it.
+        widening: What all scales are multiplied by, so that held-out rows are most likely: networks that fit their own
+            rows well think themselves surer than they are.
+    """
+
+    architecture: Architecture
+    weights: list[np.ndarray]
+    val_loss: float
+    history: training.History
+    widening: float = 1.0
+
+    @classmethod
+    def constant(cls, architecture: Architecture, value) -> Member:
+        """A member that predicts `value` (D,) whatever comes, with a scale of a thousandth of its size (of 1, for 0)."""
+        network = shared(architecture)
+        value = np.asarray(value, "float32")
+        with network.lock:
+            network.start_constant(value, 1e-3 * np.where(value == 0.0, 1.0, np.abs(value)))
+            return cls(architecture, network.weights(), float("nan"), training.History())
+
+    def params(self, x) -> np.ndarray:
+        """Packed parameters `(N, params_size)` of features `(N, features)`."""
+        network = shared(self.architecture)
+        return network.widen(network.predict(self.weights, x), self.widening)
+
+
+def fit_member(
+    architecture: Architecture,
+    x,
+    y,
+    weight,
+    train,
+    valid,
+    recipe: Recipe,
+    seed: int,
+    *,
+    on_epoch: Callable[[int, training.History], None] | None = None,
+) -> Member:
+    """Trains on the rows `train`, stops by the rows `valid`, and then, if the recipe says so, anew on all of both.
+
+    Args:
+        architecture: The network's shape.
+        x: Features, shape `(N, F)`.
+        y: Targets, shape `(N, D)`.
+        weight: Shape `(N,)`.
+        train: Indices of rows to learn from.
+        valid: Indices of rows that say when to stop.
+        recipe: The rest.
+        seed: Of start, shuffling and noise.
+        on_epoch: As in `mdn.training.fit`.
+    """
+    network = shared(architecture)
+    x = widened(x, architecture.width)
+    y, weight = np.asarray(y, "float32"), np.asarray(weight, "float32")
+    batch = recipe.batch_size
+    most = max(1, min(recipe.epochs, _MOST_STEPS // math.ceil(len(train) / batch)))
+
+    def run(rows, epochs, validation):
+        network.start(x[rows], y[rows], seed)
+        spread = np.asarray(network.model.layers[-1].target_scale)
+        return training.fit(
+            network.model,
+            x[rows],
+            y[rows],
+            network.loss,
+            sample_weight=weight[rows],
+            validation=validation,
+            epochs=epochs,
+            decay_epochs=most,
+            batch_size=batch,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            patience=recipe.patience,
+            averaging=recipe.averaging,
+            target_noise=recipe.target_noise * spread if recipe.target_noise else None,
+            global_clipnorm=10.0,
+            seed=seed,
+            on_epoch=on_epoch,
+        )
+
+    with network.lock:
+        history = run(train, most, (x[valid], y[valid], weight[valid]))
+        widening = 1.0
+        if architecture.loss == "nll":
+            few = valid[:_CALIBRATION_ROWS]
+            widening = _calibrate(network, network.predict(network.weights(), x[few]), y[few], weight[few])
+        if recipe.refit and not history.interrupted and history.best_epoch:
+            again = run(np.concatenate([train, valid]), history.best_epoch, None)
+            history.interrupted = again.interrupted
+        return Member(architecture, network.weights(), min(history.val_loss), history, widening)
+
+
+def _calibrate(network, params, y, weight) -> float:
+    """The factor of all scales that makes held-out targets most likely, drawn towards 1 where they are few.
+
+    Reference:
+        Guo et al. (2017), On calibration of modern neural networks; here for densities.
+    """
+
+    def cost(log_factor):
+        nll = network.nll(network.widen(params, np.exp(log_factor)), y)
+        return float(np.sum(weight * nll)) + 0.5 * (log_factor / _PRIOR) ** 2
+
+    return float(np.exp(minimize_scalar(cost, bounds=_LOG_FACTORS, method="bounded", options={"xatol": 1e-3}).x))

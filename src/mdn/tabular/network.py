@@ -1,0 +1,193 @@
+"""The network behind a table's distribution: a shape that many fits share, and weights as NumPy arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+
+import keras
+import numpy as np
+from keras import ops
+
+from mdn import backend
+from mdn.distributions import MixtureSpec, NormalSpec
+from mdn.layers import MDN, FeatureScaling
+from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
+
+_WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
+_ROWS_AT_ONCE = (64, 512, 4096)  # sizes of a prediction: each is compiled once
+_LOCK = threading.RLock()  # a network is shared: one thread at a time may put its weights there
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What fixes a network but for its weights.
+
+    Attributes:
+        width: Inputs; tables with fewer features are filled up with zeros.
+        hidden_sizes: Units of the hidden layers.
+        activation: Of the hidden layers.
+        event_size: Targets.
+        num_components: Of the mixture.
+        covariance: As in `NormalSpec`.
+        feature_noise: Standard deviation of noise on scaled features, in training only.
+        loss: "nll" or "crps".
+    """
+
+    width: int
+    hidden_sizes: tuple[int, ...]
+    activation: str
+    event_size: int
+    num_components: int
+    covariance: str | int
+    feature_noise: float
+    loss: str
+
+    @classmethod
+    def of(cls, fields: dict) -> Architecture:
+        """From what JSON made of it."""
+        return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
+
+    @property
+    def spec(self) -> MixtureSpec:
+        """Of the output."""
+        return MixtureSpec(NormalSpec(self.event_size, self.covariance), self.num_components)
+
+
+def width_for(features: int) -> int:
+    """How many inputs a network for so many features gets."""
+    return next((width for width in _WIDTHS if width >= features), -(-features // 64) * 64)
+
+
+def widened(x, width: int) -> np.ndarray:
+    """`x` (N, F) with columns of zeros up to `width`, float32."""
+    x = np.asarray(x, "float32")
+    return np.pad(x, ((0, 0), (0, width - x.shape[1])))
+
+
+@functools.lru_cache(maxsize=64)
+def shared(architecture: Architecture) -> Shared:
+    """The network of an architecture, one a process, so that whatever was compiled for it is used again."""
+    return Shared(architecture)
+
+
+class Shared:
+    """A Keras model whose weights are lent by whoever uses it.
+
+    Attributes:
+        model: Features `(N, width)` to packed parameters.
+        loss: The training loss.
+        lock: Held by whoever has put weights into `model`.
+    """
+
+    def __init__(self, architecture: Architecture):
+        self.architecture, self.lock = architecture, _LOCK
+        spec = architecture.spec
+        with self.lock:
+            self._scaling, self._head = FeatureScaling(), MDN(spec)
+            self._hidden = [
+                keras.layers.Dense(size, activation=architecture.activation) for size in architecture.hidden_sizes
+            ]
+            noise = [keras.layers.GaussianNoise(architecture.feature_noise)] if architecture.feature_noise else []
+            self.model = keras.Sequential(
+                [keras.Input((architecture.width,)), self._scaling, *noise, *self._hidden, self._head]
+            )
+            self._head.target_scaling.build()
+        kinds: dict[str, type[DistributionLoss]] = {
+            "nll": NegativeLogLikelihood,
+            "crps": CRPS if architecture.event_size == 1 else EnergyScore,
+        }
+        self.loss = kinds[architecture.loss](spec)
+        self._apply = self._compiled()
+        likelihood = NegativeLogLikelihood(spec)
+        self._judge = backend.compiled(lambda params, y: likelihood.call(y, params))
+
+    def start(self, x, y, seed: int) -> None:
+        """Puts fresh weights into `model`: scaling from features and targets, a starting mixture, small random kernels."""
+        rng = np.random.default_rng(seed)
+        for layer in [*self._hidden, *self._head.heads]:
+            size_in, size_out = layer.kernel.shape
+            limit = np.sqrt(6.0 / (size_in + size_out))
+            layer.kernel.assign(rng.uniform(-limit, limit, (size_in, size_out)).astype("float32"))
+            layer.bias.assign(np.zeros(size_out, "float32"))
+        for variable in self.model.non_trainable_variables:
+            if variable.dtype == "uint32":  # the state of the noise
+                variable.assign(np.array([seed % 2**32, 0], "uint32"))
+        self._scaling.adapt(x)
+        self._head.adapt(y, seed)
+
+    def start_constant(self, loc, scale) -> None:
+        """Puts weights into `model` that answer one normal, whatever the features; one component."""
+        for layer in [*self._hidden, *self._head.heads]:
+            layer.kernel.assign(np.zeros(layer.kernel.shape, "float32"))
+            layer.bias.assign(np.zeros(layer.bias.shape, "float32"))
+        # a free output of 0 means loc = shift and scale = spread
+        self._head.target_scaling.set(loc, scale)
+
+    def weights(self) -> list[np.ndarray]:
+        """A copy of what is in `model` now."""
+        return [np.array(ops.convert_to_numpy(variable)) for variable in self.model.variables]
+
+    def lend(self, weights) -> None:
+        """Puts `weights` into `model`."""
+        for variable, value in zip(self.model.variables, weights, strict=True):
+            variable.assign(value)
+
+    def predict(self, weights, x) -> np.ndarray:
+        """Packed parameters `(N, params_size)` of features `(N, features)`."""
+        x = widened(x, self.architecture.width)
+        parts = []
+        for begin, end, room in chunks(len(x)):
+            rows = np.pad(x[begin:end], ((0, room - (end - begin)), (0, 0)))
+            parts.append(np.asarray(ops.convert_to_numpy(self._apply(weights, rows)))[: end - begin])
+        return np.concatenate(parts) if parts else np.zeros((0, self.architecture.spec.params_size), "float32")
+
+    def widen(self, params, factor: float) -> np.ndarray:
+        """Packed parameters with all scales multiplied."""
+        count = self.architecture.num_components
+        wide = count * self.architecture.event_size
+        return np.concatenate([params[:, :wide], factor * params[:, wide:-count], params[:, -count:]], axis=1)
+
+    def nll(self, params, y) -> np.ndarray:
+        """-log density of what is observed of targets `(N, D)`, shape `(N,)`."""
+        parts = []
+        for begin, end, room in chunks(len(y)):
+            spare = ((0, room - (end - begin)), (0, 0))
+            values = self._judge(
+                np.pad(params[begin:end], spare, mode="edge"), np.pad(y[begin:end], spare, mode="edge")
+            )
+            parts.append(np.asarray(ops.convert_to_numpy(values))[: end - begin])
+        return np.concatenate(parts)
+
+    def _compiled(self):
+        trainable, fixed = self.model.trainable_variables, self.model.non_trainable_variables
+        place = {id(variable): i for i, variable in enumerate(self.model.variables)}
+        if backend.NAME != "jax":
+
+            def apply(weights, x):
+                with self.lock:
+                    self.lend(weights)
+                    return self.model.predict_on_batch(x)
+
+            return apply
+
+        import jax
+
+        @jax.jit
+        def run(weights, x):
+            sides = ([weights[place[id(variable)]] for variable in side] for side in (trainable, fixed))
+            return self.model.stateless_call(*sides, x, training=False)[0]
+
+        return run
+
+
+def chunks(count: int):
+    """(begin, end, room) of pieces of `count` rows: few different rooms, none much larger than its rows."""
+    begin = 0
+    while begin < count:
+        left = count - begin
+        room = next((size for size in _ROWS_AT_ONCE if size >= left), _ROWS_AT_ONCE[-1])
+        end = begin + min(left, room)
+        yield begin, end, room
+        begin = end

@@ -1,0 +1,53 @@
+"""What can be seen of targets before any training: a grid, a constant, and how to split rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_TIES = 0.5  # a grid matters where more than this share of the values are ties
+_FINE = 1e-3  # of the spread: no network resolves a finer grid
+_OFF = 1e-3  # of the step: what float32 files lose
+
+
+def grid(y: np.ndarray) -> np.ndarray:
+    """The step of the grid on which each target lies, 0 where it lies on none that matters; shape `(D,)`.
+
+    Rounded targets (integers, marks, tenths) let a density grow without bound, a spike on each value.
+
+    Args:
+        y: Shape `(N, D)`; NaN is missing.
+    """
+    return np.array([_step(column[~np.isnan(column)]) for column in np.asarray(y, "float64").T])
+
+
+def _step(values: np.ndarray) -> float:
+    levels = np.unique(values)
+    if len(levels) < 2 or len(levels) > (1.0 - _TIES) * len(values):
+        return 0.0
+    gaps = np.diff(levels)
+    step = float(gaps.min())
+    places = (levels - levels[0]) / step
+    if step < _FINE * float(np.std(values)) or np.max(np.abs(places - np.round(places))) > _OFF * max(
+        1.0, places[-1] / 1e4
+    ):
+        return 0.0
+    return step
+
+
+def spread_over_cells(y: np.ndarray, steps: np.ndarray, seed: int) -> np.ndarray:
+    """`y` plus uniform noise over the cell of the grid that each rounded value stands for."""
+    if not np.any(steps):
+        return y
+    return y + steps * np.random.default_rng(seed).uniform(-0.5, 0.5, np.shape(y))
+
+
+def constant(y: np.ndarray) -> np.ndarray:
+    """Whether each target is the same in every row, shape `(D,)`."""
+    return np.nanmin(y, axis=0) == np.nanmax(y, axis=0)
+
+
+def split_rows(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the rest, `share` of the rows, at least one), drawn at random; indices in ascending order."""
+    order = np.random.default_rng(seed).permutation(count)
+    part = min(max(1, round(share * count)), count - 1)
+    return np.sort(order[part:]), np.sort(order[:part])

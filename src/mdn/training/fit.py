@@ -1,0 +1,191 @@
+"""`fit`: what is asked of a training, and how it ends; the epochs themselves run in a loop of the backend's."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import signal
+import threading
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from mdn import backend, numerics
+from mdn.training.compiled_loop import CompiledLoop
+from mdn.training.keras_loop import KerasLoop
+
+
+@dataclasses.dataclass
+class History:
+    """What happened: mean losses by epoch, epoch 0 being the state before training.
+
+    Attributes:
+        loss: Training loss of each epoch from the first; with dropout or noise, if the model has any.
+        val_loss: Validation loss from epoch 0; empty without validation data.
+        best_epoch: Whose weights the model has now.
+        interrupted: Whether Ctrl-C ended it.
+    """
+
+    loss: list[float] = dataclasses.field(default_factory=list)
+    val_loss: list[float] = dataclasses.field(default_factory=list)
+    best_epoch: int = 0
+    interrupted: bool = False
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """As in the History of Keras: lists by name, from the first epoch."""
+        curves = {"loss": self.loss}
+        return {**curves, "val_loss": self.val_loss[1:]} if self.val_loss else curves
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a loop trains; see `fit`."""
+
+    batch_size: int
+    learning_rate: float
+    decay_epochs: int
+    patience: int | None
+    global_clipnorm: float | None
+    weight_decay: float
+    target_noise: np.ndarray | None
+    averaging: float
+    seed: int
+
+
+def fit(
+    model: keras.Model,
+    x,
+    y,
+    loss: keras.losses.Loss,
+    *,
+    sample_weight=None,
+    validation: tuple | None = None,
+    epochs: int = 200,
+    batch_size: int = 128,
+    learning_rate: float = 0.01,
+    decay_epochs: int | None = None,
+    patience: int | None = None,
+    global_clipnorm: float | None = None,
+    weight_decay: float = 0.0,
+    target_noise=None,
+    averaging: float = 0.0,
+    seed: int = 0,
+    on_epoch: Callable[[int, History], None] | None = None,
+) -> History:
+    """Trains `model` with Adam and a cosine decay of the learning rate, and leaves it with the best weights seen.
+
+    "Best" is by the loss on the validation data, the state before training included; without such data, the last.
+
+    Args:
+        model: Any Keras model of one output; compiled here.
+        x: Inputs, shape `(N, ...)`.
+        y: Targets, shape `(N, ...)`; NaN is missing.
+        loss: One value a step, such as `NegativeLogLikelihood(spec)`.
+        sample_weight: Shape `(N,)`.
+        validation: `(x, y)` or `(x, y, sample_weight)`.
+        epochs: At most.
+        batch_size: Rows a step; the last batch is filled up with rows of the first, so that its shape is the same.
+        learning_rate: At the start.
+        decay_epochs: After how many epochs the rate is 0, if not after `epochs`.
+        patience: Stop after so many epochs without a better validation loss.
+        global_clipnorm: Largest norm of the gradient of all weights together.
+        weight_decay: Decoupled, of kernels (AdamW).
+        target_noise: Standard deviation of normal noise on the targets, drawn anew each step, broadcast against `(D,)`.
+        averaging: Share of the old in a moving average of the weights, a step; what is judged and kept is the average.
+        seed: Of the shuffling and the noise.
+        on_epoch: Called with the number of the epoch and the history so far; on JAX many epochs may run between calls.
+
+    Returns:
+        The history. Ctrl-C ends training after the epochs that run, a second one at once, with the best weights so far.
+
+    Reference:
+        Rothfuss et al. (2019), Noise regularization for conditional density estimation (`target_noise`).
+    """
+    data = _rows(x, y, sample_weight)
+    held_out = None if validation is None else _rows(*validation)
+    if not model.built:
+        model.build((None, *data[0].shape[1:]))
+    plan = Plan(
+        batch_size,
+        learning_rate,
+        decay_epochs or epochs,
+        patience,
+        global_clipnorm,
+        weight_decay,
+        target_noise,
+        averaging,
+        seed,
+    )
+    make = CompiledLoop if backend.NAME == "jax" else KerasLoop
+    return _run(make(model, loss, data, held_out, plan), epochs, patience, on_epoch)
+
+
+def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    dtype = numerics.float_dtype()
+    x, y = np.asarray(x, dtype), np.asarray(y, dtype)
+    weight = np.ones(len(x), dtype) if sample_weight is None else np.asarray(sample_weight, dtype)
+    if not len(x) == len(y) == len(weight) or not len(x):
+        raise ValueError(
+            f"`x`, `y` and `sample_weight` must have the same number of rows, at least one, but {len(x)}, {len(y)} and "
+            f"{len(weight)} came."
+        )
+    return x, y, weight
+
+
+def _run(loop, epochs, patience, on_epoch) -> History:
+    with _ctrl_c_waits() as interrupted:
+        return _run_until(interrupted, loop, epochs, patience, on_epoch)
+
+
+@contextlib.contextmanager
+def _ctrl_c_waits():
+    """Yields a function that tells whether Ctrl-C was pressed: the first one waits to be asked for, a second one raises.
+
+    An exception thrown from inside the backend's callbacks would be swallowed, and the user would press in vain.
+    """
+    pressed: list[int] = []
+
+    def handler(number, _):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield lambda: False  # somebody else's program decides what Ctrl-C does
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _run_until(interrupted, loop, epochs, patience, on_epoch) -> History:
+    history = History()
+    try:
+        first = loop.start()
+        best = math.inf if first is None else first
+        if first is not None:
+            history.val_loss.append(first)
+        patient = True
+        while patient and len(history.loss) < epochs and not history.interrupted:
+            for loss, val_loss in loop.run(epochs - len(history.loss)):
+                history.loss.append(loss)
+                epoch = len(history.loss)
+                if val_loss is None or val_loss < best:
+                    history.best_epoch = epoch
+                if val_loss is not None:
+                    history.val_loss.append(val_loss)
+                    best = min(best, val_loss)
+                if on_epoch is not None:
+                    on_epoch(epoch, history)
+            patient = first is None or patience is None or len(history.loss) - history.best_epoch < patience
+            history.interrupted = interrupted()
+    except KeyboardInterrupt:
+        history.interrupted = True
+    loop.finish()
+    return history
