@@ -50,16 +50,16 @@ def test_the_arm_reaches_where_its_joints_say():
 
 @pytest.mark.jax
 def test_the_demos_mdn_is_near_the_best_possible():
-    """Median of 3 seeds; 5 are in benchmarks/core.py. keras-mdn-layer: 1.68 to 2.10."""
+    """Median of 5 seeds; keras-mdn-layer: 1.68 to 2.10. So many points, since the mean over 10,000 is off by 0.01."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(1), nets.COMPONENTS)
-    x_test, y_test = data.inverse_sine(10_000, 99)
+    x_test, y_test = data.inverse_sine(200_000, 99)
     scores = []
-    for seed in range(3):
+    for seed in range(5):
         x, y = data.inverse_sine(3000, seed)
         keras.utils.set_random_seed(seed)
         model = nets.mixture_density(x, y, spec)
         training.fit(model, x, y, mdn.NegativeLogLikelihood(spec), epochs=200, learning_rate=0.01, seed=seed)
-        scores.append(-float(np.mean(keras.ops.convert_to_numpy(mdn.predict(model, x_test).log_prob(y_test)))))
+        scores.append(-float(np.mean(keras.ops.convert_to_numpy(mdn.predict(model, x_test, batch_size=20_000).log_prob(y_test)))))
     assert np.median(scores) <= 1.345
 
 
