@@ -101,6 +101,24 @@ def test_the_first_ctrl_c_lets_the_epoch_end_and_a_second_one_does_not():
         signal.signal(signal.SIGINT, before)
 
 
+def test_averaged_weights_are_what_is_judged_and_kept():
+    held_out = X[:100], Y[:100]
+    noisy = dict(epochs=16, batch_size=16, learning_rate=0.05, decay_epochs=1000)
+    model, history = run(validation=held_out, averaging=0.95, **noisy)
+    np.testing.assert_allclose(score(model, *held_out), min(history.val_loss), rtol=1e-5)
+    _, plain = run(validation=held_out, **noisy)
+    rough = [np.std(h.val_loss[-10:]) for h in (history, plain)]
+    assert rough[0] < rough[1]
+
+
+def test_noise_on_targets_widens_what_is_predicted():
+    widths = []
+    for noise in (None, np.array([2.0])):
+        model, _ = run(epochs=20, target_noise=noise)
+        widths.append(np.mean(keras.ops.convert_to_numpy(mdn.predict(model, X).variance())))
+    assert widths[1] > 2 * widths[0]
+
+
 def test_weights_of_zero_leave_rows_out():
     y = Y.copy()
     y[::2] += 100.0

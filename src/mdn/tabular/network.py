@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import backend
+from mdn import backend, numerics
 from mdn.distributions import MixtureSpec, NormalSpec
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
@@ -101,7 +101,7 @@ class Shared:
         self.loss = kinds[architecture.loss](spec)
         self._apply = self._compiled()
         likelihood = NegativeLogLikelihood(spec)
-        self._judge = backend.compiled(lambda params, y: likelihood.call(y, params))
+        self._judge = backend.compiled(lambda *pair: likelihood.call(*map(numerics.as_tensor, pair)))
 
     def start(self, x, y, seed: int) -> None:
         """Puts fresh weights into `model`: scaling from features and targets, a starting mixture, small random kernels."""
@@ -154,10 +154,8 @@ class Shared:
         parts = []
         for begin, end, room in chunks(len(y)):
             spare = ((0, room - (end - begin)), (0, 0))
-            values = self._judge(
-                np.pad(params[begin:end], spare, mode="edge"), np.pad(y[begin:end], spare, mode="edge")
-            )
-            parts.append(np.asarray(ops.convert_to_numpy(values))[: end - begin])
+            pair = (np.pad(part[begin:end], spare, mode="edge") for part in (y, params))
+            parts.append(np.asarray(ops.convert_to_numpy(self._judge(*pair)))[: end - begin])
         return np.concatenate(parts)
 
     def _compiled(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import keras
@@ -10,6 +11,36 @@ import numpy as np
 from mdn.training.optimizer import make_optimizer
 
 _ROWS_AT_ONCE = 1024
+
+
+class _Average(keras.callbacks.Callback):
+    """The moving average of the trainable weights, a step; as in the compiled loop."""
+
+    def __init__(self, model, averaging: float):
+        super().__init__()
+        self._variables, self._averaging, self._steps = model.trainable_variables, averaging, 0
+        self._averages = [keras.ops.copy(v.value) for v in self._variables]
+
+    def on_train_batch_end(self, batch, logs=None):
+        keep = min(self._averaging, self._steps / (self._steps + 10.0))
+        self._steps += 1
+        pairs = zip(self._averages, self._variables, strict=True)
+        self._averages = [keep * old + (1.0 - keep) * keras.ops.stop_gradient(new.value) for old, new in pairs]
+
+    @contextlib.contextmanager
+    def in_model(self):
+        """The model with the averages for weights, for a while."""
+        weights = [keras.ops.copy(v.value) for v in self._variables]
+        self.put(self._averages)
+        try:
+            yield
+        finally:
+            self.put(weights)
+
+    def put(self, values=None) -> None:
+        """Weights into the model; the averages, if none are given."""
+        for variable, value in zip(self._variables, values or self._averages, strict=True):
+            variable.assign(value)
 
 
 class KerasLoop:
@@ -21,6 +52,7 @@ class KerasLoop:
         self._steps = math.ceil(len(data[0]) / plan.batch_size)
         rate = keras.optimizers.schedules.CosineDecay(plan.learning_rate, self._steps * plan.decay_epochs)
         model.compile(optimizer=make_optimizer(rate, plan.global_clipnorm, plan.weight_decay), loss=loss)
+        self._average = _Average(model, plan.averaging)
         self._best, self._best_weights = math.inf, None
 
     def start(self) -> float | None:
@@ -28,10 +60,11 @@ class KerasLoop:
         if self._held_out is None:
             return None
         x, y, weight = self._held_out
-        params = self._model.predict(x, batch_size=max(self._plan.batch_size, _ROWS_AT_ONCE), verbose=0)
-        value = float(keras.ops.convert_to_numpy(self._model.loss(y, params, weight)))
-        if value < self._best:
-            self._best, self._best_weights = value, self._model.get_weights()
+        with self._average.in_model():
+            params = self._model.predict(x, batch_size=max(self._plan.batch_size, _ROWS_AT_ONCE), verbose=0)
+            value = float(keras.ops.convert_to_numpy(self._model.loss(y, params, weight)))
+            if value < self._best:
+                self._best, self._best_weights = value, self._model.get_weights()
         return value
 
     def run(self, most: int) -> list[tuple[float, float | None]]:
@@ -42,11 +75,20 @@ class KerasLoop:
         if self._plan.target_noise is not None:
             y = y + (self._plan.target_noise * self._rng.normal(size=y.shape)).astype(y.dtype)
         ran = self._model.fit(
-            x, y, sample_weight=weight, batch_size=self._plan.batch_size, epochs=1, shuffle=False, verbose=0
+            x,
+            y,
+            sample_weight=weight,
+            batch_size=self._plan.batch_size,
+            epochs=1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[self._average],
         )
         return [(float(ran.history["loss"][0]), self.start())]
 
     def finish(self) -> None:
         """Gives the best weights to the model."""
-        if self._best_weights is not None:
+        if self._best_weights is None:
+            self._average.put()
+        else:
             self._model.set_weights(self._best_weights)
