@@ -59,7 +59,9 @@ def test_the_demos_mdn_is_near_the_best_possible():
         keras.utils.set_random_seed(seed)
         model = nets.mixture_density(x, y, spec)
         training.fit(model, x, y, mdn.NegativeLogLikelihood(spec), epochs=200, learning_rate=0.01, seed=seed)
-        scores.append(-float(np.mean(keras.ops.convert_to_numpy(mdn.predict(model, x_test, batch_size=20_000).log_prob(y_test)))))
+        scores.append(
+            -float(np.mean(keras.ops.convert_to_numpy(mdn.predict(model, x_test, batch_size=20_000).log_prob(y_test))))
+        )
     assert np.median(scores) <= 1.345
 
 

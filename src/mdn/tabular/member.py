@@ -10,10 +10,12 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from mdn import training
-from mdn.tabular.network import Architecture, shared, widened
+from mdn.distributions import MixtureSpec
+from mdn.tabular.network import Architecture, packed, shared, widened
 
 _MOST_STEPS = 40_000  # a large table is seen less often
-_CALIBRATION_ROWS = 20_000
+_CALIBRATION_ROWS = _LOOKED_AT = 20_000
+_DEAD = 1e-6
 _PRIOR = 0.3  # of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
 
@@ -43,13 +45,15 @@ class Member:
         history: Of the training that found it.
         widening: What all scales are multiplied by, so that held-out rows are most likely: networks that fit their own
             rows well think themselves surer than they are.
+        alive: Which components any row of training gave weight to; the others are left out.
     """
 
     architecture: Architecture
     weights: list[np.ndarray]
     val_loss: float
     history: training.History
-    widening: float = 1.0
+    widening: float
+    alive: list[int]
 
     @classmethod
     def constant(cls, architecture: Architecture, value) -> Member:
@@ -58,12 +62,18 @@ class Member:
         value = np.asarray(value, "float32")
         with network.lock:
             network.start_constant(value, 1e-3 * np.where(value == 0.0, 1.0, np.abs(value)))
-            return cls(architecture, network.weights(), float("nan"), training.History())
+            return cls(architecture, network.weights(), float("nan"), training.History(), 1.0, [0])
+
+    @property
+    def spec(self) -> MixtureSpec:
+        """Of what `params` gives."""
+        return dataclasses.replace(self.architecture, num_components=len(self.alive)).spec
 
     def params(self, x) -> np.ndarray:
-        """Packed parameters `(N, params_size)` of features `(N, features)`."""
+        """Packed parameters `(N, spec.params_size)` of features `(N, features)`."""
         network = shared(self.architecture)
-        return network.widen(network.predict(self.weights, x), self.widening)
+        loc, scale, logits = network.blocks(network.predict(self.weights, x))
+        return packed(loc[:, self.alive], self.widening * scale[:, self.alive], logits[:, self.alive])
 
 
 def fit_member(
@@ -129,7 +139,15 @@ def fit_member(
         if recipe.refit and not history.interrupted and history.best_epoch:
             again = run(np.concatenate([train, valid]), history.best_epoch, None)
             history.interrupted = again.interrupted
-        return Member(architecture, network.weights(), min(history.val_loss), history, widening)
+        weights = network.weights()
+        alive = _alive(network.blocks(network.predict(weights, x[:_LOOKED_AT]))[2])
+        return Member(architecture, weights, min(history.val_loss), history, widening, alive)
+
+
+def _alive(logits) -> list[int]:
+    """Components that matter in any row; a weight that small can hold no outlier that a likelihood would notice."""
+    weights = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    return np.flatnonzero(np.max(weights, axis=0) > _DEAD).tolist()
 
 
 def _calibrate(network, params, y, weight) -> float:

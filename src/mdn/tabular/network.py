@@ -143,11 +143,17 @@ class Shared:
             parts.append(np.asarray(ops.convert_to_numpy(self._apply(weights, rows)))[: end - begin])
         return np.concatenate(parts) if parts else np.zeros((0, self.architecture.spec.params_size), "float32")
 
-    def widen(self, params, factor: float) -> np.ndarray:
-        """Packed parameters with all scales multiplied."""
+    def blocks(self, params) -> list[np.ndarray]:
+        """loc (N, K, D), what scales are made of (N, K, any), and logits (N, K) of packed parameters."""
         count = self.architecture.num_components
         wide = count * self.architecture.event_size
-        return np.concatenate([params[:, :wide], factor * params[:, wide:-count], params[:, -count:]], axis=1)
+        loc, scale, logits = params[:, :wide], params[:, wide:-count], params[:, -count:]
+        return [loc.reshape(len(params), count, -1), scale.reshape(len(params), count, -1), logits]
+
+    def widen(self, params, factor: float) -> np.ndarray:
+        """Packed parameters with all scales multiplied."""
+        loc, scale, logits = self.blocks(params)
+        return packed(loc, factor * scale, logits)
 
     def nll(self, params, y) -> np.ndarray:
         """-log density of what is observed of targets `(N, D)`, shape `(N,)`."""
@@ -178,6 +184,11 @@ class Shared:
             return self.model.stateless_call(*sides, x, training=False)[0]
 
         return run
+
+
+def packed(*blocks) -> np.ndarray:
+    """What `Shared.blocks` took apart."""
+    return np.concatenate([block.reshape(len(block), -1) for block in blocks], axis=1)
 
 
 def chunks(count: int):

@@ -1,0 +1,186 @@
+"""What a fitted regressor answers, in the units of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from keras import ops
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from mdn.distributions import Mixture, blend
+from mdn.metrics import Baseline
+from mdn.random import Stream
+from mdn.tabular.member import Member
+from mdn.tabular.network import chunks
+from mdn.tabular.report import write_report
+from mdn.tabular.scores import Scores
+
+_SHARP = 0.9
+
+
+class Answers:
+    """The half of `MDNRegressor` that speaks; the other half sets what stands below."""
+
+    members_: list[Member]
+    n_targets_: int | None
+    baseline_: Baseline | None
+
+    def _features(self, X, reset: bool = False) -> np.ndarray:
+        raise NotImplementedError
+
+    def _targets(self, y, rows: int) -> np.ndarray:
+        """Targets to be judged, `(N, D)` float32, NaN where missing."""
+        y = check_array(y, dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+        y = y.reshape(len(y), -1)
+        if y.shape != (rows, self._event_size):
+            raise ValueError(
+                f"`y` must have {rows} rows of {self._event_size} targets, as X and the training targets have, but its "
+                f"shape is {y.shape}."
+            )
+        return y.astype("float32")
+
+    @property
+    def _event_size(self) -> int:
+        return self.n_targets_ or 1
+
+    def predict_distribution(self, X) -> Mixture:
+        """The exact mixture for each row, batch `(N,)`, of all members together; tensors of the backend."""
+        check_is_fitted(self)
+        x = self._features(X)
+        return _together(self.members_, x)
+
+    def predict(self, X) -> np.ndarray:
+        """The mean for each row, shape `(N,)` or `(N, D)`, as the targets were."""
+        return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()))
+
+    def predict_quantile(self, X, q) -> np.ndarray:
+        """Quantiles of each target for each row.
+
+        Args:
+            X: Features.
+            q: A probability, or several.
+
+        Returns:
+            `(N,)` or `(N, D)` for one probability, with an axis of the probabilities at the end for several.
+        """
+        q = np.asarray(q, "float32")
+        levels = q.reshape(-1)
+
+        def quantiles(mixture, _):
+            each = [ops.moveaxis(m.quantile(levels)[..., 0], 0, -1) for m in self._marginals(mixture)]
+            return ops.stack(each, axis=1)
+
+        values = self._as_targets(self._ask(X, quantiles))
+        return values.reshape(*values.shape[:-1], *q.shape)
+
+    def predict_interval(self, X, coverage: float = 0.9) -> np.ndarray:
+        """The central interval that should hold a new target with probability `coverage`: `(N, 2)` or `(N, D, 2)`."""
+        if not 0.0 < coverage < 1.0:
+            raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9, but {coverage!r} came.")
+        return self.predict_quantile(X, [0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage])
+
+    def predict_variance(self, X) -> dict[str, np.ndarray]:
+        """The variance of each target, split: what the data scatter, and what the members do not agree on.
+
+        Returns:
+            "aleatoric" (the mean of the members' variances), "epistemic" (the variance of their means) and "total" (their
+            sum, the variance of the mixture), each `(N,)` or `(N, D)`.
+        """
+        check_is_fitted(self)
+        x = self._features(X)
+        parts = [_together([member], x) for member in self.members_]
+        means, variances = (
+            np.stack([np.asarray(ops.convert_to_numpy(getattr(part, what)()), "float64") for part in parts])
+            for what in ("mean", "variance")
+        )
+        aleatoric, epistemic = variances.mean(axis=0), means.var(axis=0)
+        split = {"aleatoric": aleatoric, "epistemic": epistemic, "total": aleatoric + epistemic}
+        return {name: self._as_targets(value) for name, value in split.items()}
+
+    def sample(self, X, n: int = 1, seed=None) -> np.ndarray:
+        """`n` draws for each row: `(n, N)` or `(n, N, D)`."""
+        stream = Stream(seed)
+        draws = self._ask(X, lambda mixture, _: ops.moveaxis(mixture.sample(int(n), seed=stream.key()), 0, 1))
+        return np.moveaxis(draws if self.n_targets_ else draws[..., 0], 1, 0)
+
+    def log_prob(self, X, y) -> np.ndarray:
+        """Log density of each target in nats, in the targets' unit, `(N,)`; of what is observed, where NaN is missing.
+
+        Where training targets lay on a grid (`target_grid_`) it is the density of the unrounded target.
+        """
+        return self._ask(X, lambda mixture, y: mixture.log_prob_observed(y), y)
+
+    def _ask(self, X, question: Callable, y=None) -> np.ndarray:
+        """What `question(mixture, y)` says of each row, a NumPy array; few rows at a time, in few different shapes."""
+        check_is_fitted(self)
+        x = self._features(X)
+        y = np.zeros((len(x), self._event_size), "float32") if y is None else self._targets(y, len(x))
+        answers = []
+        for begin, end, room in chunks(len(x)):
+            spare = ((0, room - (end - begin)), (0, 0))
+            mixture = _together(self.members_, np.pad(x[begin:end], spare))
+            answer = ops.convert_to_numpy(question(mixture, np.pad(y[begin:end], spare)))
+            answers.append(np.asarray(answer, "float64")[: end - begin])
+        return np.concatenate(answers)
+
+    def _marginals(self, mixture):
+        return [mixture] if self._event_size == 1 else [mixture.marginal([d]) for d in range(self._event_size)]
+
+    def _as_targets(self, values: np.ndarray) -> np.ndarray:
+        """(N, D, ...) without the axis of targets, where they had none."""
+        return values if self.n_targets_ else values[:, 0]
+
+    # ---- what it is worth ------------------------------------------------------------------------------------------
+
+    def evaluate(self, X, y) -> Scores:
+        """Scores on rows that training has not seen, beside baselines without features.
+
+        Args:
+            X: Features.
+            y: Targets; rows without any are left out.
+        """
+        log_prob = self.log_prob(X, y)
+        truth = self._targets(y, len(log_prob)).astype("float64")
+
+        def judge(mixture, y):
+            answers = []
+            for d, marginal in enumerate(self._marginals(mixture)):
+                to = y[:, d : d + 1]
+                low, high = marginal.interval(_SHARP)
+                answers.append(
+                    ops.stack(
+                        [marginal.crps(to), marginal.cdf(to), marginal.mean()[:, 0], high[:, 0] - low[:, 0]], axis=-1
+                    )
+                )
+            return ops.stack(answers, axis=1)
+
+        crps, below, mean, width = np.moveaxis(self._ask(X, judge, y), -1, 0)
+        missing = np.isnan(truth)
+        crps, below = np.where(missing, np.nan, crps), np.where(missing, np.nan, below)
+        baseline = self.baseline_
+        return Scores(
+            nll=-float(np.mean(log_prob[~missing.all(axis=1)])),
+            gaussian_nll=float("nan") if baseline is None else baseline.gaussian_nll(truth),
+            mixture_nll=float("nan") if baseline is None else baseline.mixture_nll(truth),
+            crps=np.nanmean(crps, axis=0),
+            rmse=np.sqrt(np.nanmean((mean - truth) ** 2, axis=0)),
+            pit=below,
+            sharpness=np.mean(width, axis=0),
+        )
+
+    def report(self, X, y, path="report.html") -> Scores:
+        """Writes one self-contained HTML page on rows that training has not seen, and returns their scores.
+
+        Args:
+            X: Features.
+            y: Targets.
+            path: Of the page.
+        """
+        return write_report(self, X, y, path)
+
+
+def _together(members, x) -> Mixture:
+    """The exact mixture of what `members` say of features `(N, F)`."""
+    mixtures = [member.spec(member.params(x)) for member in members]
+    return mixtures[0] if len(mixtures) == 1 else blend(mixtures)
