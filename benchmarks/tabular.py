@@ -14,6 +14,8 @@ held out. Wine is dequantised by ±½ for all.
 import argparse
 import json
 import os
+import subprocess
+import sys
 import time
 import warnings
 from collections import defaultdict
@@ -244,6 +246,31 @@ def table(path: Path) -> None:
             )
 
 
+def rows(count: int) -> None:
+    """Seconds of a first fit and peak memory above the imports, on `count` rows of 20 features; in this process."""
+    import resource
+
+    import mdn
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, 20))
+    y = np.sin(x[:, 0]) + 0.5 * np.exp(0.5 * x[:, 1]) * rng.normal(size=count)
+    mdn.MDNRegressor(num_components=1, epochs=1).fit(x[:100], y[:100])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    reg = mdn.MDNRegressor(random_state=0).fit(x, y)
+    seconds = time.perf_counter() - start
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    at = rng.normal(size=(5000, 20))
+    truth = np.sin(at[:, 0]) + 0.5 * np.exp(0.5 * at[:, 1]) * rng.normal(size=5000)
+    best = np.mean(0.5 * np.log(2 * np.pi * np.e) + np.log(0.5) + 0.5 * at[:, 1])
+    print(
+        f"{count:9,} rows: {seconds:6.1f} s, {peak:5.2f} GB above the imports; NLL {reg.evaluate(at, truth).nll:.4f} "
+        f"(best possible {best:.4f})",
+        flush=True,
+    )
+
+
 def _version(name: str) -> str:
     try:
         return version(name)
@@ -258,7 +285,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--out", type=Path, default=Path("tabular.jsonl"))
     parser.add_argument("--table", type=Path, help="print the table of this file and stop")
+    parser.add_argument("--rows", type=int, nargs="+", help="time and memory of fits on so many rows, and stop")
     arguments = parser.parse_args()
+    for count in arguments.rows or ():
+        subprocess.run(
+            [sys.executable, "-c", f"import tabular; tabular.rows({count})"], cwd=Path(__file__).parent, check=True
+        )
+    if arguments.rows:
+        return
     if arguments.table is None:
         run(arguments.out, arguments.sets, arguments.splits, arguments.models)
     table(arguments.table or arguments.out)
