@@ -44,7 +44,7 @@ def _wave(tmp_path):
 
 
 def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
-    ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.mdn", "--epochs", "20")
+    ran = run(home, wave, "fit", "wave.csv", "--target", "y", "--out", "w.mdn", "--epochs", "20", "--components", "3")
     assert ran.returncode == 0, ran.stderr
     for words in (
         "480 rows to learn from, 120 set aside; features: 2",

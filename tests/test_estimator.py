@@ -25,8 +25,9 @@ def exempt(_):
     }
 
 
+# (with the default of 400 epochs it passes too, and takes twice as long)
 @pytest.mark.filterwarnings("default")
-@parametrize_with_checks([mdn.MDNRegressor()], expected_failed_checks=exempt, xfail_strict=False)
+@parametrize_with_checks([mdn.MDNRegressor(epochs=60)], expected_failed_checks=exempt, xfail_strict=False)
 def test_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
 

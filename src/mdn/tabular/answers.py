@@ -17,6 +17,7 @@ from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores
 
 _SHARP = 0.9
+_LEVELS_AT_ONCE = 8
 
 
 class Answers:
@@ -65,13 +66,7 @@ class Answers:
             `(N,)` or `(N, D)` for one probability, with an axis of the probabilities at the end for several.
         """
         q = np.asarray(q, "float32")
-        levels = q.reshape(-1)
-
-        def quantiles(mixture, _):
-            each = [ops.moveaxis(m.quantile(levels)[..., 0], 0, -1) for m in self._marginals(mixture)]
-            return ops.stack(each, axis=1)
-
-        values = self._as_targets(self._ask(X, quantiles))
+        values = self._as_targets(self._quantiles(X, q.reshape(-1)))
         return values.reshape(*values.shape[:-1], *q.shape)
 
     def predict_interval(self, X, coverage: float = 0.9) -> np.ndarray:
@@ -111,6 +106,17 @@ class Answers:
         """
         return self._ask(X, lambda mixture, y: mixture.log_prob_observed(y), y)
 
+    def _quantiles(self, X, levels) -> np.ndarray:
+        """Shape `(N, D, len(levels))`."""
+        # always a multiple of as many levels, since each number of them is compiled anew
+        room = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5)
+
+        def quantiles(mixture, _):
+            each = [ops.moveaxis(m.quantile(room)[..., 0], 0, -1) for m in self._marginals(mixture)]
+            return ops.stack(each, axis=1)
+
+        return self._ask(X, quantiles)[..., : len(levels)]
+
     def _ask(self, X, question: Callable, y=None) -> np.ndarray:
         """What `question(mixture, y)` says of each row, a NumPy array; few rows at a time, in few different shapes."""
         check_is_fitted(self)
@@ -147,15 +153,11 @@ class Answers:
             answers = []
             for d, marginal in enumerate(self._marginals(mixture)):
                 to = y[:, d : d + 1]
-                low, high = marginal.interval(_SHARP)
-                answers.append(
-                    ops.stack(
-                        [marginal.crps(to), marginal.cdf(to), marginal.mean()[:, 0], high[:, 0] - low[:, 0]], axis=-1
-                    )
-                )
+                answers.append(ops.stack([marginal.crps(to), marginal.cdf(to), marginal.mean()[:, 0]], axis=-1))
             return ops.stack(answers, axis=1)
 
-        crps, below, mean, width = np.moveaxis(self._ask(X, judge, y), -1, 0)
+        ends = self._quantiles(X, np.array([0.5 - 0.5 * _SHARP, 0.5 + 0.5 * _SHARP], "float32"))
+        crps, below, mean = np.moveaxis(self._ask(X, judge, y), -1, 0)
         missing = np.isnan(truth)
         crps, below = np.where(missing, np.nan, crps), np.where(missing, np.nan, below)
         baseline = self.baseline_
@@ -166,7 +168,7 @@ class Answers:
             crps=np.nanmean(crps, axis=0),
             rmse=np.sqrt(np.nanmean((mean - truth) ** 2, axis=0)),
             pit=below,
-            sharpness=np.mean(width, axis=0),
+            sharpness=np.mean(ends[..., 1] - ends[..., 0], axis=0),
         )
 
     def report(self, X, y, path="report.html") -> Scores:

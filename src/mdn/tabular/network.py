@@ -16,7 +16,7 @@ from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 
 _WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
-_ROWS_AT_ONCE = (64, 512, 4096)  # sizes of a prediction: each is compiled once
+_ROWS_AT_ONCE = (256, 4096)  # sizes of a prediction: each is compiled once
 _LOCK = threading.RLock()  # a network is shared: one thread at a time may put its weights there
 
 
