@@ -230,7 +230,7 @@ def main() -> None:
     )
     loss_and_gradient(10 if arguments.quick else 30)
     draws(100_000 if arguments.quick else 1_000_000, 500 if arguments.quick else 5000)
-    time_to_a_good_fit(1 if arguments.quick else 5, 40, 200 if arguments.quick else 1000)
+    time_to_a_good_fit(1 if arguments.quick else 5, 50, 200 if arguments.quick else 1000)
 
 
 if __name__ == "__main__":
