@@ -36,9 +36,9 @@ def load(name: str, split: int):
     if name.startswith("photoz"):
         from mdn.data import read_table
 
-        train, test = (read_table(folder / "photoz" / f"SDSS_MGS.{part}") for part in ("train", "test"))
-        names = test.drop("zs").columns
-        parts = [part for t in (train, test) for part in (t.select(range_names(t, names)).values, t.column("zs"))]
+        tables = [read_table(folder / "photoz" / f"SDSS_MGS.{part}").values for part in ("train", "test")]
+        # by place: the header of the training file lacks a name in its middle
+        parts = [part for values in tables for part in (values[:, 1:], values[:, 0])]
         if name == "photoz-2000":
             rows = np.random.default_rng(split).choice(len(parts[1]), 2000, replace=False)
             parts[0], parts[1] = parts[0][rows], parts[1][rows]
@@ -48,11 +48,6 @@ def load(name: str, split: int):
     if name.startswith("wine"):
         y = y + np.random.default_rng(0).uniform(-0.5, 0.5, y.shape)
     return x[~test], y[~test], x[test], y[test]
-
-
-def range_names(table, names):
-    """The columns of the test file; one has no name in the training file."""
-    return [name if name in table.columns else str(i + 1) for i, name in enumerate(names)]
 
 
 # ---- models: (X, y, X_test, seed) -> (logits, loc, scale) of mixtures of normals on the test rows ----------------------

@@ -120,8 +120,6 @@ class Table:
     def _find(self, name: str) -> int:
         if name in self.columns:
             return self.columns.index(name)
-        if name.isdecimal() and int(name) < len(self.columns):
-            return int(name)  # a column without a name in another file of the same kind
         lowered = [column.lower() for column in self.columns]
         near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.0 if len(self.columns) == 1 else 0.4)
         hint = f" Did you mean {self.columns[lowered.index(near[0])]!r}?" if near else ""
