@@ -243,6 +243,24 @@ def test_a_ctrl_c_keeps_the_best_weights_so_far():
     assert np.isfinite(reg.predict(x[:, None])).all()
 
 
+@pytest.mark.jax
+@pytest.mark.parametrize("at", [2, 25], ids=["a candidate", "the second training"])
+def test_a_ctrl_c_ends_the_whole_fit(at):
+    x, y, _ = wave(0, 400)
+    told = []
+
+    class Stop:
+        def on_epoch_end(self, epoch, logs):
+            told.append(epoch)
+            if len(told) == at:
+                raise KeyboardInterrupt
+
+    settings = dict(num_components="auto", ensemble_size=2) if at == 2 else dict(patience=100)
+    reg = quick(epochs=20, **settings).fit(x[:, None], y, callbacks=[Stop()])
+    assert reg.history_.interrupted and len(told) == at and len(reg.members_) == 1
+    assert -np.mean(reg.log_prob(x[:, None], y)) < metrics.Baseline(y[:, None]).gaussian_nll(y[:, None])
+
+
 def test_a_constant_target_is_predicted_with_a_warning():
     with pytest.warns(UserWarning, match="every target is the same"):
         reg = quick().fit(np.zeros((20, 1)), np.full(20, 7.0))

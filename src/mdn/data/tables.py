@@ -57,23 +57,17 @@ class Table:
             TableError: if there is no such column, or if a column of numbers has a few cells of text.
         """
         index = self._find(name)
-        try:
-            return self._numbers(index)
-        except TableError:
-            words = ["" if self._missing(cell) else cell for cell in self.cells[index]]
-            if sum(bool(word) and not _is_number(word) for word in words) <= _MOSTLY * sum(map(bool, words)):
-                raise
-            return np.array(words, dtype=object)
+        numbers, text = self._parse(index)
+        if self._mostly_text(index, text):
+            return np.array(["" if _is_missing(cell) else cell for cell in self.cells[index]], dtype=object)
+        if text:
+            self._refuse(index, text)
+        return numbers
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns), as a frame says it."""
         return len(self), len(self.columns)
-
-    @property
-    def dtypes(self) -> tuple[np.dtype, ...]:
-        """Of the columns, as a frame says it."""
-        return tuple(self[name].dtype for name in self.columns)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self.values.astype(dtype or "float64", copy=False)
@@ -82,10 +76,6 @@ class Table:
         """The table of some rows, by their indices."""
         cells = tuple(tuple(column[row] for row in rows) for column in self.cells)
         return dataclasses.replace(self, cells=cells, lines=tuple(self.lines[row] for row in rows))
-
-    @staticmethod
-    def _missing(cell: str) -> bool:
-        return cell.strip().lower() in _MISSING
 
     def select(self, names: Sequence[str]) -> Table:
         """The table of some columns, in the order of `names`.
@@ -127,30 +117,36 @@ class Table:
         raise TableError(f"{self.source} has no column {name!r}.{hint} Its columns: {listed}.")
 
     def _numbers(self, index: int) -> np.ndarray:
+        numbers, text = self._parse(index)
+        if text:
+            self._refuse(index, text)
+        return numbers
+
+    def _parse(self, index: int) -> tuple[np.ndarray, list[int]]:
+        """A column as numbers, NaN where missing or text, and the rows that hold text."""
         cells = self.cells[index]
         try:
-            return np.array(cells, "float64")
+            return np.array(cells, "float64"), []
         except ValueError:
             pass
         numbers = np.full(len(cells), np.nan)
         text = []
         for row, cell in enumerate(cells):
-            word = cell.strip()
-            if word.lower() in _MISSING:
+            if _is_missing(cell):
                 continue
             try:
-                numbers[row] = float(word)
+                numbers[row] = float(cell)
             except ValueError:
                 text.append(row)
-        if text:
-            self._refuse(index, text)
-        return numbers
+        return numbers, text
+
+    def _mostly_text(self, index: int, text: list[int]) -> bool:
+        return len(text) > _MOSTLY * sum(not _is_missing(cell) for cell in self.cells[index])
 
     def _refuse(self, index: int, text: list[int]) -> None:
         name, first = self.columns[index], text[0]
         what = f"{self.cells[index][first]!r} in line {self.lines[first]}"
-        known = sum(cell.strip().lower() not in _MISSING for cell in self.cells[index])
-        if len(text) > _MOSTLY * known:
+        if self._mostly_text(index, text):
             raise TableError(
                 f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {name}, "
                 "or encode it as numbers."
@@ -230,11 +226,15 @@ def _split(path: Path, lines: list[str]) -> list[tuple[int, list[str]]]:
     return [(number, [cell.strip() for cell in row]) for (number, _), row in zip(numbered, cells, strict=False)]
 
 
+def _is_missing(cell: str) -> bool:
+    return cell.strip().lower() in _MISSING
+
+
 def _is_number(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
-        return cell.strip().lower() in _MISSING
+        return _is_missing(cell)
     return True
 
 

@@ -12,7 +12,7 @@ from mdn.distributions import Mixture, blend
 from mdn.metrics import Baseline
 from mdn.random import Stream
 from mdn.tabular.member import Member
-from mdn.tabular.network import chunks
+from mdn.tabular.network import by_rooms
 from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores
 
@@ -73,7 +73,7 @@ class Answers:
         """The central interval that should hold a new target with probability `coverage`: `(N, 2)` or `(N, D, 2)`."""
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9, but {coverage!r} came.")
-        return self.predict_quantile(X, [0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage])
+        return self.predict_quantile(X, _ends(coverage))
 
     def predict_variance(self, X) -> dict[str, np.ndarray]:
         """The variance of each target, split: what the data scatter, and what the members do not agree on.
@@ -122,13 +122,7 @@ class Answers:
         check_is_fitted(self)
         x = self._features(X)
         y = np.zeros((len(x), self._event_size), "float32") if y is None else self._targets(y, len(x))
-        answers = []
-        for begin, end, room in chunks(len(x)):
-            spare = ((0, room - (end - begin)), (0, 0))
-            mixture = _together(self.members_, np.pad(x[begin:end], spare))
-            answer = ops.convert_to_numpy(question(mixture, np.pad(y[begin:end], spare)))
-            answers.append(np.asarray(answer, "float64")[: end - begin])
-        return np.concatenate(answers)
+        return by_rooms(lambda x, y: question(_together(self.members_, x), y), x, y).astype("float64")
 
     def _marginals(self, mixture):
         return [mixture] if self._event_size == 1 else [mixture.marginal([d]) for d in range(self._event_size)]
@@ -156,7 +150,7 @@ class Answers:
                 answers.append(ops.stack([marginal.crps(to), marginal.cdf(to), marginal.mean()[:, 0]], axis=-1))
             return ops.stack(answers, axis=1)
 
-        ends = self._quantiles(X, np.array([0.5 - 0.5 * _SHARP, 0.5 + 0.5 * _SHARP], "float32"))
+        ends = self._quantiles(X, _ends(_SHARP))
         crps, below, mean = np.moveaxis(self._ask(X, judge, y), -1, 0)
         missing = np.isnan(truth)
         crps, below = np.where(missing, np.nan, crps), np.where(missing, np.nan, below)
@@ -180,6 +174,11 @@ class Answers:
             path: Of the page.
         """
         return write_report(self, X, y, path)
+
+
+def _ends(coverage: float) -> np.ndarray:
+    """The probabilities below and above which a central interval leaves the same."""
+    return np.array([0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage], "float32")
 
 
 def _together(members, x) -> Mixture:

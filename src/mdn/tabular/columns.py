@@ -88,7 +88,7 @@ def check_finite(x: np.ndarray, names=None, missing_too: bool = True) -> None:
 
 
 def _is_frame(table) -> bool:
-    return hasattr(table, "columns") and hasattr(table, "dtypes")
+    return hasattr(table, "columns") and hasattr(table, "__getitem__")
 
 
 def _columns(table) -> dict[str, np.ndarray]:

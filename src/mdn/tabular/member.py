@@ -136,10 +136,11 @@ def fit_member(
         if architecture.loss == "nll":
             few = valid[:_CALIBRATION_ROWS]
             widening = _calibrate(network, network.predict(network.weights(), x[few]), y[few], weight[few])
-        if recipe.refit and not history.interrupted and history.best_epoch:
-            again = run(np.concatenate([train, valid]), history.best_epoch, None)
-            history.interrupted = again.interrupted
         weights = network.weights()
+        if recipe.refit and not history.interrupted and history.best_epoch:
+            history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None).interrupted
+            if not history.interrupted:  # half of a second training is worth less than the first
+                weights = network.weights()
         alive = _alive(network.blocks(network.predict(weights, x[:_LOOKED_AT]))[2])
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
 

@@ -136,12 +136,7 @@ class Shared:
 
     def predict(self, weights, x) -> np.ndarray:
         """Packed parameters `(N, params_size)` of features `(N, features)`."""
-        x = widened(x, self.architecture.width)
-        parts = []
-        for begin, end, room in chunks(len(x)):
-            rows = np.pad(x[begin:end], ((0, room - (end - begin)), (0, 0)))
-            parts.append(np.asarray(ops.convert_to_numpy(self._apply(weights, rows)))[: end - begin])
-        return np.concatenate(parts) if parts else np.zeros((0, self.architecture.spec.params_size), "float32")
+        return by_rooms(lambda rows: self._apply(weights, rows), widened(x, self.architecture.width))
 
     def blocks(self, params) -> list[np.ndarray]:
         """loc (N, K, D), what scales are made of (N, K, any), and logits (N, K) of packed parameters."""
@@ -157,12 +152,7 @@ class Shared:
 
     def nll(self, params, y) -> np.ndarray:
         """-log density of what is observed of targets `(N, D)`, shape `(N,)`."""
-        parts = []
-        for begin, end, room in chunks(len(y)):
-            spare = ((0, room - (end - begin)), (0, 0))
-            pair = (np.pad(part[begin:end], spare, mode="edge") for part in (y, params))
-            parts.append(np.asarray(ops.convert_to_numpy(self._judge(*pair)))[: end - begin])
-        return np.concatenate(parts)
+        return by_rooms(self._judge, y, params)
 
     def _compiled(self):
         trainable, fixed = self.model.trainable_variables, self.model.non_trainable_variables
@@ -191,12 +181,20 @@ def packed(*blocks) -> np.ndarray:
     return np.concatenate([block.reshape(len(block), -1) for block in blocks], axis=1)
 
 
-def chunks(count: int):
-    """(begin, end, room) of pieces of `count` rows: few different rooms, none much larger than its rows."""
-    begin = 0
+def by_rooms(function, *arrays) -> np.ndarray:
+    """`function(*arrays)` for a function of rows, some rows at a time and in few different shapes; NumPy.
+
+    Args:
+        function: Of arrays `(rows, any)` to a tensor `(rows, ...)`, each row by itself.
+        arrays: At least one row each, and as many.
+    """
+    count, begin, answers = len(arrays[0]), 0, []
     while begin < count:
         left = count - begin
         room = next((size for size in _ROWS_AT_ONCE if size >= left), _ROWS_AT_ONCE[-1])
-        end = begin + min(left, room)
-        yield begin, end, room
-        begin = end
+        some = min(left, room)
+        # the last row again and again: whatever is asked has an answer there too
+        filled = (np.pad(part[begin : begin + some], ((0, room - some), (0, 0)), mode="edge") for part in arrays)
+        answers.append(np.asarray(ops.convert_to_numpy(function(*filled)))[:some])
+        begin += some
+    return np.concatenate(answers)

@@ -29,7 +29,6 @@ from mdn.tabular.network import Architecture, width_for
 CANDIDATES = (3, 6, 12)
 """What `num_components="auto"` chooses from."""
 _ROWS_A_COMPONENT = 4
-_SHARP = 0.9
 _LARGEST = 1e30  # of a feature, as float32 holds it with room to spare
 _TELL_EVERY = 20
 
@@ -213,7 +212,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             tried = train([(components, self._recipe(False), seeds[1]) for components in candidates])
             best = min(tried, key=lambda member: member.val_loss)
             chosen = best.architecture.num_components
-            if not refit or tried[-1].history.interrupted:
+            stopped = tried[-1].history.interrupted
+            best.history.interrupted = stopped  # by Ctrl-C in any of them
+            if stopped or not refit:
                 members = [best]
         if not members or not members[0].history.interrupted:
             members += train([(chosen, self._recipe(refit), seed) for seed in seeds[1 + len(members) :]])

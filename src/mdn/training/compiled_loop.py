@@ -98,14 +98,11 @@ class CompiledLoop:
             plan.averaging,
         )
         done = int(done)
+        seconds = (time.perf_counter() - start) / done
         # the first call may have compiled
-        self._seconds_an_epoch = _SECONDS_A_CALL if self._seconds_an_epoch is None else self._per_epoch(start, done)
+        self._seconds_an_epoch = _SECONDS_A_CALL if self._seconds_an_epoch is None else seconds
         losses, scores = np.asarray(losses[:done]).tolist(), np.asarray(scores[:done]).tolist()
         return list(zip(losses, [None] * done if self._held_out is None else scores, strict=True))
-
-    @staticmethod
-    def _per_epoch(start, done):
-        return (time.perf_counter() - start) / done
 
     def finish(self) -> None:
         """Gives the best weights to the model, and the optimizer its state."""
@@ -174,7 +171,7 @@ class _Program:
         import jax
         from jax import numpy as jnp
 
-        key, shuffle, *_ = jax.random.split(state.key, 3)
+        key, shuffle, blur = jax.random.split(state.key, 3)
         room = data[0].shape[0]
         # a random order of the first `count` rows: those of the padding sort behind them
         order = jnp.argsort(jnp.where(jnp.arange(room) < count, jax.random.uniform(shuffle, (room,)), 2.0))
@@ -190,7 +187,7 @@ class _Program:
             index = order[(i * self._batch_size + jnp.arange(self._batch_size)) % count]
             x, y, weight = (part[index] for part in data)
             if noise is not None:
-                y = y + noise * jax.random.normal(jax.random.fold_in(shuffle, i), y.shape, y.dtype)
+                y = y + noise * jax.random.normal(jax.random.fold_in(blur, i), y.shape, y.dtype)
             (value, fixed), slopes = jax.value_and_grad(cost, has_aux=True)(trainable, fixed, x, y, weight)
             at = moments[0].astype("float32") / decay_steps
             moments = list(moments)
