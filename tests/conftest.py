@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 pytest.register_assert_rewrite("contract", "gradients")
 
 BLOCK = 8  # columns side by side
+MOST_MAPS = 15_000  # of memory; where JAX forgets what it compiled
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +22,16 @@ def data_folder() -> Path:
     if not folder:
         pytest.skip("needs real data: set MDN_DATA to their folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_forgotten():
+    """Each program that XLA compiled takes memory maps, of which Linux allows a process 65,530: then it is killed."""
+    yield
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -66,3 +66,16 @@ def test_packed_parameters_come_back_to_the_bit():
     spec = mdn.MixtureSpec(mdn.NormalSpec(3, 2), 4)
     params = np.random.default_rng(0).normal(size=(7, spec.params_size)).astype("float32")
     np.testing.assert_array_equal(array(spec.pack(spec(params))), params)
+
+
+def test_the_columns_of_a_joint_are_in_the_order_of_its_parts_whatever_their_names():
+    """Under JAX a Joint is a pytree, and JAX sorts the keys of dicts."""
+    spec = mdn.JointSpec(move=mdn.NormalSpec(2), bit=mdn.BernoulliSpec(1), a=mdn.CategoricalSpec(3))
+    params = np.array([[0.5, -1.0, 2.0, 3.0, 0.7, 0.0, 1.0, -2.0]], "float32")
+    y = np.array([[1.0, 0.5, 1.0, 2.0]], "float32")
+    joint = spec(params)
+    assert list(joint.parts) == list(joint[0].parts) == ["move", "bit", "a"]
+    move = stats.norm([0.5, -1.0], [2.0, 3.0]).logpdf(y[0, :2]).sum()
+    truth = move - np.log1p(np.exp(-0.7)) - 2.0 - np.log(np.exp([0.0, 1.0, -2.0]).sum())
+    np.testing.assert_allclose(array(joint.log_prob(y)), [truth], rtol=1e-5)
+    np.testing.assert_allclose(array(spec.pack(joint)), params)

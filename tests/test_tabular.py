@@ -229,6 +229,13 @@ def test_an_ensemble_is_one_exact_mixture_and_says_where_its_members_differ():
     assert split["epistemic"][1] > 10 * split["epistemic"][0]
 
 
+def test_restarts_keep_the_best_start():
+    x, y, _ = wave(0, 300)
+    one = quick(epochs=10).fit(x[:, None], y)
+    four = quick(epochs=10, restarts=4).fit(x[:, None], y)
+    assert min(four.history_.val_loss) <= min(one.history_.val_loss)
+
+
 def test_a_ctrl_c_keeps_the_best_weights_so_far():
     x, y, _ = wave(0, 400)
 

@@ -21,7 +21,8 @@ from mdn.losses import CRPS, EnergyScore, NaturalGradientEM, NegativeLogLikeliho
 from mdn.models import load, predict
 
 __version__ = "0.1.0"
-_ON_FIRST_USE = ("applications", "data", "plots", "tabular", "training")
+_ON_FIRST_USE = ("applications", "data", "exporting", "plots", "sequences", "tabular", "training")
+_ROOM_OF = {"MDNRegressor": "tabular", "MDNRNN": "sequences", "export": "exporting"}
 __all__ = [
     *_families,
     "MDN",
@@ -30,9 +31,11 @@ __all__ = [
     "CRPS",
     "EnergyScore",
     "MDNRegressor",  # noqa: F405 - on first use
+    "MDNRNN",  # noqa: F405 - on first use
     "metrics",
     "predict",
     "load",
+    "export",  # noqa: F405 - on first use
     # keras-mdn-layer's names
     "elu_plus_one_plus_epsilon",
     "get_mixture_loss_func",
@@ -48,8 +51,8 @@ __all__ = [
 def __getattr__(name: str):
     if name in _ON_FIRST_USE:
         return _import_module(f"mdn.{name}")
-    if name == "MDNRegressor":
-        return _import_module("mdn.tabular").MDNRegressor
+    if name in _ROOM_OF:
+        return getattr(_import_module(f"mdn.{_ROOM_OF[name]}"), name)
     raise AttributeError(f"module 'mdn' has no attribute {name!r}")
 
 

@@ -99,22 +99,31 @@ def on_cpu() -> bool:
 def register_pytree(cls: type, names: tuple[str, ...]) -> None:
     """Makes a frozen value class a JAX pytree whose leaves are its fields.
 
-    Unflattening restores fields as they are, with no check: JAX puts tracers, shapes and sentinels there.
+    Unflattening restores fields as they are, with no check: JAX puts tracers, shapes and sentinels there. Of a dict the
+    values are leaves and the keys are not: JAX would sort them, and the order of a Joint's parts says what its columns are.
     """
     if NAME != "jax":
         return
     import jax
 
+    def fields_of(value):
+        fields = [getattr(value, name) for name in names]
+        keys = tuple(tuple(field) if isinstance(field, dict) else None for field in fields)
+        return [tuple(field.values()) if isinstance(field, dict) else field for field in fields], keys
+
     def flatten(value):
-        return tuple(getattr(value, name) for name in names), None
+        fields, keys = fields_of(value)
+        return tuple(fields), keys
 
     def flatten_with_keys(value):
-        return tuple((jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in names), None
+        fields, keys = fields_of(value)
+        return tuple((jax.tree_util.GetAttrKey(name), field) for name, field in zip(names, fields, strict=True)), keys
 
-    def unflatten(_, fields):
+    def unflatten(keys, fields):
         value: Any = object.__new__(cls)
-        for name, field in zip(names, fields, strict=True):
-            object.__setattr__(value, name, field)
+        for name, mine, field in zip(names, keys, fields, strict=True):
+            whole = mine is not None and isinstance(field, tuple) and len(field) == len(mine)
+            object.__setattr__(value, name, dict(zip(mine, field, strict=True)) if whole else field)
         return value
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)

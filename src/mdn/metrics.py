@@ -71,8 +71,7 @@ class Baseline:
         y = np.asarray(y, "float64")
         y = y[np.all(np.isfinite(y), axis=-1)]
         self.center, covariance = np.mean(y, axis=0), np.cov(y.T, bias=True).reshape(y.shape[1], y.shape[1])
-        ridge = np.maximum(1e-6 * np.diagonal(covariance), numerics.SMALLEST_SCALE**2)
-        self.scale_tril = np.linalg.cholesky(covariance + np.diag(ridge))
+        self.scale_tril = np.linalg.cholesky(numerics.ridge(covariance))
         shift, spread = initializers.robust_scaling(y)
         loc, scale, self.weights = initializers.starting_mixture((y - shift) / spread, num_components)
         self.loc, self.scale = shift + spread * loc, spread * scale

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from importlib import import_module
 from pathlib import Path
 
 import keras
 
+from mdn.data import replacing
 from mdn.distributions import Distribution, Spec
 from mdn.layers import MDN
 
@@ -103,9 +105,36 @@ def load(path):
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     description = read_description(path)
     if description is None:
+        _register_classes_of(path)
         return keras.saving.load_model(path)
     room, name = _READERS[description["kind"]]
     return getattr(import_module(room), name).load(path)
+
+
+def save_plain(model: keras.Model, path) -> None:
+    """Writes a model without what only training needs (optimizer and loss); what stood at `path` stays until it is complete.
+
+    Args:
+        model: One that its `get_config` describes, such as an MDNRNN.
+        path: Of the `.keras` file.
+    """
+    plain = type(model).from_config(model.get_config())
+    plain.set_weights(model.get_weights())
+    with replacing(path) as temporary:
+        plain.save(temporary)
+
+
+def _register_classes_of(path: Path) -> None:
+    """Imports the rooms of this package that a file's classes live in; they register themselves with Keras."""
+    with zipfile.ZipFile(path) as archive:
+        rooms = set(re.findall(r'"module": "(mdn(?:\.\w+)+)"', archive.read("config.json").decode()))
+    for room in sorted(rooms):
+        try:
+            import_module(room)
+        except ModuleNotFoundError as error:
+            if error.name != room:
+                raise
+            raise ValueError(f"{str(path)!r} was saved by a newer version of mdn: upgrade mdn to load it.") from None
 
 
 def read_description(path: Path) -> dict | None:

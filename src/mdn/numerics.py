@@ -19,12 +19,23 @@ LARGEST_SCALE = 1e30
 _LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
 MISSING = 1e38  # a mark that survives a copy by matrix product, where NaN would spoil its row; no target is as large
 _Z_BOUND = 1e18  # z**2 is still finite in float32
+_LAYER_RIDGE = 1e-6  # in layer normalisation: a layer whose units are all alike stays finite
 _TINY = 1e-37  # about the smallest normal float32; XLA and TensorFlow flush what is below
 
 
 def float_dtype() -> str:
     """The dtype of every distribution: float64 where Keras' floatx says so, else float32, half precision included."""
     return "float64" if config.floatx() == "float64" else "float32"
+
+
+def as_features(x):
+    """Finite NumPy numbers as float32 can hold them, with room to spare for what a network does to them."""
+    return np.clip(x, -LARGEST_SCALE, LARGEST_SCALE)
+
+
+def ridge(covariance):
+    """A NumPy covariance with a little more on its diagonal, so that it has a Cholesky factor."""
+    return covariance + np.diag(np.maximum(1e-6 * np.diagonal(covariance), SMALLEST_SCALE**2))
 
 
 def as_tensor(x):
@@ -132,6 +143,12 @@ def posterior(log_joint):
 def standardize(y, loc, scale):
     """(y - loc) / scale, never NaN for finite input: an overflow is ±inf, which is what its square needs."""
     return (y - loc) / scale
+
+
+def layer_normalized(x):
+    """`x` with mean 0 and variance 1 over its last axis; where all of it is equal, zeros."""
+    centred = x - ops.mean(x, axis=-1, keepdims=True)
+    return centred * ops.rsqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True) + _LAYER_RIDGE)
 
 
 def half_square(z):

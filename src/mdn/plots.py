@@ -196,6 +196,50 @@ def density_2d(distribution, ax=None, *, limits, cells: int = 160, cmap=HEAT):
     return ax
 
 
+def ellipses(distribution, ax=None, *, at=(0.0, 0.0), sigmas=(1.0, 2.0), colors=_CYCLE, lightest: float = 0.02):
+    """Where normal components of two numbers lie: ellipses of 1σ and 2σ of each, as strong as its weight.
+
+    Args:
+        distribution: A mixture with event_size 2, batch `(N,)` or none; each of a batch has a colour of its own.
+        ax: Axes.
+        at: What is added to the locations, shape `(2,)` or `(N, 2)`: the place that an offset starts from.
+        sigmas: Mahalanobis radii.
+        colors: Taken in turn.
+        lightest: Components of less weight are left out.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the event has not two coordinates, or the batch has more than one axis.
+    """
+    if not isinstance(distribution, Mixture) or distribution.event_size != 2 or len(distribution.batch_shape) > 1:
+        raise ValueError(
+            f"ellipses() needs a mixture with event_size=2 and at most one batch axis, but {type(distribution).__name__} with "
+            f"event_size={distribution.event_size} and batch_shape={distribution.batch_shape} came."
+        )
+    ax = _axes(ax)
+    weights = _numpy(distribution.weights)
+    centers = _numpy(distribution.components.mean()) + np.asarray(at)[..., None, :]
+    axes, variances, _ = np.linalg.svd(_numpy(distribution.components.covariance()))  # symmetric: its eigenvectors
+    turn = np.linspace(0.0, 2.0 * np.pi, 61)
+    circle = np.stack([np.cos(turn), np.sin(turn)])
+    rings = np.swapaxes((axes * np.sqrt(variances)[..., None, :]) @ circle, -1, -2)
+    for index in zip(*np.nonzero(weights >= lightest), strict=True):
+        color = colors[index[0] % len(colors)] if len(index) == 2 else colors[0]
+        for sigma in sigmas:
+            ax.fill(
+                *(centers[index] + sigma * rings[index]).T, color=color, alpha=0.3 * float(weights[index]), linewidth=0
+            )
+            ax.plot(
+                *(centers[index] + sigma * rings[index]).T,
+                color=color,
+                alpha=float(weights[index]) ** 0.5,
+                linewidth=0.7,
+            )
+    return ax
+
+
 def pit(values, ax=None, *, bins: int = 20):
     """Histogram of probability integral transforms: flat if the distributions are honest.
 
@@ -244,6 +288,67 @@ def reliability(values, ax=None, *, label: str | None = None, color=BLUE):
     return ax
 
 
+def surprise(log_prob, ax=None, *, at=None, most: int = 5, label: str | None = None, color=BLUE):
+    """How surprised a model was at each event of a sequence, in nats: -log p(event | those before), and where the most.
+
+    A density may exceed 1, so surprise may be negative; what says something is where it is high beside the rest.
+
+    Args:
+        log_prob: Of one sequence, as `MDNRNN.log_prob` gives it, `(T,)`.
+        ax: Axes.
+        at: Where each event stands on the horizontal axis, `(T,)`, times say; by default its number.
+        most: How many of the most surprising events are marked.
+        label: For a legend.
+        color: Of the line.
+
+    Raises:
+        ValueError: if `log_prob` is not the log densities of one sequence, or `at` is not as long.
+    """
+    ax, values = _axes(ax), -np.asarray(log_prob, "float64")
+    if values.ndim != 1 or not len(values):
+        raise ValueError(
+            f"`log_prob` must be that of one sequence, (T,), but its shape is {values.shape}: index the list."
+        )
+    at = np.arange(len(values)) if at is None else np.asarray(at)
+    if at.shape != values.shape:
+        raise ValueError(f"`at` must have a place for each of {len(values)} events, but its shape is {at.shape}.")
+    ax.plot(at, values, color=color, linewidth=1.2, label=label)
+    highest = np.argsort(-values, kind="stable")[:most]
+    ax.plot(at[highest], values[highest], "o", color=ORANGE, markersize=5)
+    ax.axhline(values.mean(), color=INK, linewidth=0.8, linestyle=":")
+    ax.set(xlabel="event", ylabel="surprise, nats")
+    return ax
+
+
+def surprising_path(places, log_prob, ax=None, *, cmap="viridis_r", width: float = 2.5):
+    """A path in the plane, each step in the colour of the model's surprise at it; events that come after NaN are gaps.
+
+    Args:
+        places: `(T, 2)`.
+        log_prob: Of the events that led to each place, `(T,)`.
+        ax: Axes.
+        cmap: From little surprise to much.
+        width: Of the line, in points.
+
+    Raises:
+        ValueError: if the shapes are others.
+    """
+    from matplotlib.collections import LineCollection
+
+    ax, places, values = _axes(ax), np.asarray(places, "float64"), -np.asarray(log_prob, "float64")
+    if places.shape != (len(values), 2):
+        raise ValueError(f"`places` must have shape ({len(values)}, 2), one for each event, but {places.shape} came.")
+    steps = np.stack([places[:-1], places[1:]], axis=1)
+    known = np.isfinite(steps).all(axis=(1, 2))
+    lines = LineCollection(steps[known], cmap=cmap, linewidth=width, capstyle="round")
+    lines.set_array(values[1:][known])
+    ax.add_collection(lines)
+    ax.autoscale()
+    ax.set_aspect("equal")
+    ax.figure.colorbar(lines, ax=ax, label="surprise, nats", shrink=0.8)
+    return ax
+
+
 def loss(history, ax=None, *, best: float | None = None):
     """Training and validation loss by epoch.
 
@@ -263,7 +368,8 @@ def loss(history, ax=None, *, best: float | None = None):
         ax.plot(np.arange(1, len(values) + 1), values, label=label, color=color)
     if best is not None:
         ax.axhline(best, color=INK, linewidth=1, linestyle="--")
-    _tame_losses(ax, [np.asarray(values, "float64") for values in curves.values()])
+    shown = [*curves.values(), [] if best is None else [best]]
+    _tame_losses(ax, [np.asarray(values, "float64") for values in shown])
     ax.set(xlabel="epoch", ylabel="loss")
     if len(curves) > 1:
         ax.legend(frameon=False)

@@ -34,7 +34,12 @@ class Columns:
     @property
     def has_text(self) -> bool:
         """Whether any column is text."""
-        return any(levels is not None for levels in self.levels.values())
+        return bool(self.text_names)
+
+    @property
+    def text_names(self) -> list[str]:
+        """Of the columns of text among them."""
+        return [name for name, levels in self.levels.items() if levels is not None]
 
     @property
     def table_names(self) -> list[str]:
@@ -53,11 +58,11 @@ class Columns:
         ]
 
     def numbers(self, table):
-        """Columns of numbers, and for each column of text one column a level, float64 `(N, ...)`; else `table` itself.
+        """Columns of numbers, and for each column of text one column a level, float64 `(N, ...)`; what has no columns as it is.
 
         A level not seen in training counts as "other"; missing text counts as no level at all.
         """
-        if not self.has_text or not _is_frame(table):
+        if not self.levels or not _is_frame(table):
             return table
         parts, found = [], _columns(table)
         for name, levels in self.levels.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -31,6 +32,7 @@ class Recipe:
     target_noise: float
     averaging: float
     patience: int
+    restarts: int
     refit: bool
 
 
@@ -76,13 +78,30 @@ class Member:
         return packed(loc[:, self.alive], self.widening * scale[:, self.alive], logits[:, self.alive])
 
 
+class Rows(NamedTuple):
+    """What a member learns from.
+
+    A tuple, since joblib moves the arrays among its arguments to one worker of a Dask cluster, where they die with it; what
+    is inside a tuple travels with the task.
+
+    Attributes:
+        x: Features, shape `(N, F)`.
+        y: Targets, shape `(N, D)`.
+        weight: Shape `(N,)`.
+        train: Indices of rows to learn from.
+        valid: Indices of rows that say when to stop.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    train: np.ndarray
+    valid: np.ndarray
+
+
 def fit_member(
     architecture: Architecture,
-    x,
-    y,
-    weight,
-    train,
-    valid,
+    table: Rows,
     recipe: Recipe,
     seed: int,
     *,
@@ -92,22 +111,19 @@ def fit_member(
 
     Args:
         architecture: The network's shape.
-        x: Features, shape `(N, F)`.
-        y: Targets, shape `(N, D)`.
-        weight: Shape `(N,)`.
-        train: Indices of rows to learn from.
-        valid: Indices of rows that say when to stop.
+        table: The rows.
         recipe: The rest.
         seed: Of start, shuffling and noise.
         on_epoch: As in `mdn.training.fit`.
     """
     network = shared(architecture)
-    x = widened(x, architecture.width)
-    y, weight = np.asarray(y, "float32"), np.asarray(weight, "float32")
+    train, valid = table.train, table.valid
+    x = widened(table.x, architecture.width)
+    y, weight = np.asarray(table.y, "float32"), np.asarray(table.weight, "float32")
     batch = recipe.batch_size
     most = max(1, min(recipe.epochs, _MOST_STEPS // math.ceil(len(train) / batch)))
 
-    def run(rows, epochs, validation):
+    def run(rows, epochs, validation, seed):
         network.start(x[rows], y[rows], seed)
         spread = np.asarray(network.model.layers[-1].target_scale)
         return training.fit(
@@ -131,18 +147,32 @@ def fit_member(
         )
 
     with network.lock:
-        history = run(train, most, (x[valid], y[valid], weight[valid]))
+        history, start, weights = _best_start(
+            network, lambda start: run(train, most, (x[valid], y[valid], weight[valid]), start), seed, recipe.restarts
+        )
         widening = 1.0
         if architecture.loss == "nll":
             few = valid[:_CALIBRATION_ROWS]
-            widening = _calibrate(network, network.predict(network.weights(), x[few]), y[few], weight[few])
-        weights = network.weights()
+            widening = _calibrate(network, network.predict(weights, x[few]), y[few], weight[few])
         if recipe.refit and not history.interrupted and history.best_epoch:
-            history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None).interrupted
+            history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None, start).interrupted
             if not history.interrupted:  # half of a second training is worth less than the first
                 weights = network.weights()
         alive = _alive(network.blocks(network.predict(weights, x[:_LOOKED_AT]))[2])
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
+
+
+def _best_start(network, train, seed: int, restarts: int):
+    """(history, seed, weights) of the best of several trainings, by the held-out loss."""
+    best: tuple | None = None
+    for start in (seed, *np.random.default_rng(seed).integers(0, 2**31 - 1, restarts - 1).tolist()):
+        history = train(start)
+        if best is None or min(history.val_loss) < min(best[0].val_loss):
+            best = history, start, network.weights()
+        if history.interrupted:
+            best[0].interrupted = True
+            break
+    return best
 
 
 def _alive(logits) -> list[int]:

@@ -19,17 +19,17 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from mdn import numerics
 from mdn.metrics import Baseline
 from mdn.tabular import files, targets
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import Columns, check_finite
-from mdn.tabular.member import Member, Recipe, fit_member
+from mdn.tabular.member import Member, Recipe, Rows, fit_member
 from mdn.tabular.network import Architecture, width_for
 
 CANDIDATES = (3, 6, 12)
 """What `num_components="auto"` chooses from."""
 _ROWS_A_COMPONENT = 4
-_LARGEST = 1e30  # of a feature, as float32 holds it with room to spare
 _TELL_EVERY = 20
 
 
@@ -56,6 +56,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         averaging: Share of the old in the moving average of weights, a step.
         validation_fraction: Share of the rows that says when to stop.
         patience: Epochs without a better held-out loss before it stops.
+        restarts: Trainings from different starts for each network; the best by held-out rows is kept.
         refit: Whether to train anew on all rows, for as many epochs as were best.
         missing: Of a feature that is NaN: "error", or "median" to take the training rows' median for it.
         n_jobs: Members and candidates at once, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
@@ -103,6 +104,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         averaging: float = 0.99,
         validation_fraction: float = 0.15,
         patience: int = 100,
+        restarts: int = 1,
         refit: bool = True,
         missing: str = "error",
         n_jobs: int | None = None,
@@ -124,6 +126,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.averaging = averaging
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.restarts = restarts
         self.refit = refit
         self.missing = missing
         self.n_jobs = n_jobs
@@ -194,7 +197,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
         def train(jobs):
             tasks: list[tuple[Any, ...]] = [
-                (self._architecture(x.shape[1], y.shape[1], components), x, y, weight, *split(seed), recipe, int(seed))
+                (
+                    self._architecture(x.shape[1], y.shape[1], components),
+                    Rows(x, y, weight, *split(seed)),
+                    recipe,
+                    int(seed),
+                )
                 for components, recipe, seed in jobs
             ]
             if effective_n_jobs(self.n_jobs) > 1:
@@ -275,6 +283,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             target_noise=self.target_noise,
             averaging=self.averaging,
             patience=self.patience,
+            restarts=int(self.restarts),
             refit=refit,
         )
 
@@ -288,6 +297,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             ("ensemble_size", self.ensemble_size),
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
+            ("restarts", self.restarts),
             *([] if auto else [("num_components", self.num_components)]),
         ]:
             if isinstance(value, bool | str) or not isinstance(value, int | np.integer) or value < 1:
@@ -319,14 +329,18 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
         """`X` as numbers `(N, F)`, float64."""
+        # names that scikit-learn did not see in fit (of a Table, say) are none of its business later
+        unseen = not reset and not hasattr(self, "feature_names_in_") and hasattr(X, "columns")
         if self.columns_.has_text:
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            if not unseen:
+                validate_data(self, X, reset=reset, skip_check_array=True)
             x = self.columns_.numbers(X)
         else:
+            X = self.columns_.numbers(X) if unseen else X
             x = validate_data(self, X, reset=reset, dtype="float64", ensure_all_finite=False)
         names = self.columns_.names if self.columns_.names else getattr(self, "feature_names_in_", None)
         check_finite(x, names, missing_too=self.missing == "error")
-        return np.clip(x, -_LARGEST, _LARGEST)
+        return numerics.as_features(x)
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
