@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from mdn.data import TableError, read_table, write_table
+from mdn.data import TableError, read_chunks, read_table, write_table, writing_table
 
 
 def table_of(folder, text, name="t.csv"):
@@ -101,6 +101,11 @@ def test_a_column_of_text_says_to_leave_it_out(tmp_path):
         table.column("b")
 
 
+def test_few_words_that_come_back_are_categories_even_among_numbers(tmp_path):
+    table = table_of(tmp_path, "shop\n" + "1\n2\nnorth\n" * 5)
+    assert [*table["shop"][:3]] == ["1", "2", "north"]
+
+
 def test_binary_data_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"\x93NUMPY\x00\x01\xff\xfe")
@@ -116,6 +121,80 @@ def test_what_is_written_reads_back_and_replaces_only_when_whole(tmp_path):
         write_table(path, ["a"], [["no number"]])
     np.testing.assert_array_equal(read_table(path).values, [[1.5, 2], [3, 1e-12]])
     assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_long_table_is_read_in_chunks_and_is_the_same(tmp_path):
+    path = tmp_path / "t.csv"
+    # the second column is numbers at first, and text in the last chunk
+    path.write_text("a,b\n" + "".join(f"{i},{f'0{i}' if i < 9 else 'x'}\n" for i in range(11)))
+    chunks = list(read_chunks(path, rows=4))
+    assert [len(chunk) for chunk in chunks] == [4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([chunk.column("a") for chunk in chunks]), np.arange(11))
+    texts = [chunk["b"] for chunk in read_chunks(path, rows=4, text=["b"])]
+    assert [*np.concatenate(texts)] == [*(f"0{i}" for i in range(9)), "x", "x"]
+
+
+def test_cells_that_are_numbers_in_one_chunk_and_text_in_another_stay_as_written(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("b\n" + "007\n" * 70_000 + "x\n" * 80_000)
+    column = read_table(path)["b"]
+    assert (column[0], column[-1], len(column)) == ("007", "x", 150_000)
+
+
+def test_a_line_in_a_later_chunk_is_named_by_its_number(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n1,"two\nlines"\n\n3,4\n5\n')
+    with pytest.raises(TableError, match="line 6 has 1 cells"):
+        list(read_chunks(path, rows=1))
+
+
+def test_shares_grow_to_one(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a\n" + b"1\n" * 10_000))
+    shares = []
+    list(read_chunks(path, rows=1000, on_share=shares.append))
+    assert len(shares) == 10 and shares == sorted(shares) and shares[-1] == 1.0
+
+
+def test_parquet_is_a_table_like_any_other(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "whole": pandas.array([1, None, 3], dtype="Int64"),
+            "real": [0.5, float("nan"), -1.0],
+            "flag": [True, False, True],
+            "word": ["red", None, "blue"],
+            "kind": pandas.Categorical(["u", "v", "u"]),
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert table.columns == tuple(frame.columns)
+    numbers = table.select(["whole", "real", "flag"]).values
+    np.testing.assert_array_equal(numbers, [[1, 0.5, 1], [np.nan, np.nan, 0], [3, -1, 1]])
+    assert [*table["word"]] == ["red", "", "blue"]
+    assert [*table["kind"]] == ["u", "v", "u"]
+    assert [len(chunk) for chunk in read_chunks(tmp_path / "t.parquet", rows=2)] == [2, 1]
+
+
+def test_parquet_that_is_none_or_holds_lists_is_refused(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(TableError, match="no Parquet file, or is damaged"):
+        read_table(tmp_path / "broken.parquet")
+    pandas.DataFrame({"a": [[1, 2]]}).to_parquet(tmp_path / "lists.parquet")
+    with pytest.raises(TableError, match="column 'a' holds list"):
+        read_table(tmp_path / "lists.parquet")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.csv.gz", "t.tsv.gz", "t.parquet"])
+def test_what_is_written_in_parts_reads_back(tmp_path, name):
+    with writing_table(tmp_path / name, ["a", "b"]) as write:
+        write([[1.5, 2]])
+        write([[3, np.nan], [4, 1e-12]])
+    table = read_table(tmp_path / name)
+    assert table.columns == ("a", "b")
+    np.testing.assert_array_equal(table.values, [[1.5, 2], [3, np.nan], [4, 1e-12]])
 
 
 @pytest.mark.data

@@ -1,20 +1,19 @@
-"""Tables from text files: CSV (comma, semicolon, tab) or white space, with a header or without."""
+"""A table of named columns, as a file gave them."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import difflib
-import gzip
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from mdn.data.files import replacing
-
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-_MOSTLY = 0.5  # a column with more numbers than this is a column of numbers with mistakes in it
+_MOSTLY = 0.5  # of the cells: a column with more text is text
+_REPEATED, _FEW_LEVELS = 3, 32  # so is one of few different cells, whose words come back: "1", "2", "north"
+
+
+Cells = np.ndarray | tuple[str, ...]
 
 
 class TableError(ValueError):
@@ -23,21 +22,23 @@ class TableError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Named columns of one file.
+    """Named columns of one file, or of some rows of it.
 
     Attributes:
         columns: Their names, in the order of the file.
-        cells: One list of strings a column.
+        cells: For each column its numbers, float64 with NaN where missing; or its cells, where some are text.
         lines: The line of the file that each row stands on, for messages.
         source: The name of the file.
         note: What the reader had to guess, for the user to know; "" if nothing.
+        text: Columns that are text whatever they hold.
     """
 
     columns: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-    lines: tuple[int, ...]
+    cells: tuple[Cells, ...]
+    lines: np.ndarray
     source: str
     note: str = ""
+    text: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -58,8 +59,8 @@ class Table:
         """
         index = self._find(name)
         numbers, text = self._parse(index)
-        if self._mostly_text(index, text):
-            return np.array(["" if _is_missing(cell) else cell for cell in self.cells[index]], dtype=object)
+        if self._is_text(index, text):
+            return np.array(["" if is_missing(cell) else cell for cell in self.cells[index]], dtype=object)
         if text:
             self._refuse(index, text)
         return numbers
@@ -74,8 +75,11 @@ class Table:
 
     def take(self, rows) -> Table:
         """The table of some rows, by their indices."""
-        cells = tuple(tuple(column[row] for row in rows) for column in self.cells)
-        return dataclasses.replace(self, cells=cells, lines=tuple(self.lines[row] for row in rows))
+        cells = tuple(
+            column[rows] if isinstance(column, np.ndarray) else tuple(column[row] for row in rows)
+            for column in self.cells
+        )
+        return dataclasses.replace(self, cells=cells, lines=self.lines[rows])
 
     def select(self, names: Sequence[str]) -> Table:
         """The table of some columns, in the order of `names`.
@@ -107,6 +111,10 @@ class Table:
         """
         return np.stack([self._numbers(i) for i in range(len(self.columns))], axis=-1)
 
+    def text_columns(self) -> frozenset[str]:
+        """Columns that are text, rather than numbers or numbers with mistakes among them."""
+        return frozenset(name for i, name in enumerate(self.columns) if self._is_text(i, self._parse(i)[1]))
+
     def _find(self, name: str) -> int:
         if name in self.columns:
             return self.columns.index(name)
@@ -125,28 +133,21 @@ class Table:
     def _parse(self, index: int) -> tuple[np.ndarray, list[int]]:
         """A column as numbers, NaN where missing or text, and the rows that hold text."""
         cells = self.cells[index]
-        try:
-            return np.array(cells, "float64"), []
-        except ValueError:
-            pass
-        numbers = np.full(len(cells), np.nan)
-        text = []
-        for row, cell in enumerate(cells):
-            if _is_missing(cell):
-                continue
-            try:
-                numbers[row] = float(cell)
-            except ValueError:
-                text.append(row)
-        return numbers, text
+        return (cells, []) if isinstance(cells, np.ndarray) else parse(cells)
 
-    def _mostly_text(self, index: int, text: list[int]) -> bool:
-        return len(text) > _MOSTLY * sum(not _is_missing(cell) for cell in self.cells[index])
+    def _is_text(self, index: int, text: list[int]) -> bool:
+        """Whether it is a column of text, rather than one of numbers with mistakes in it; `text` are its rows of text."""
+        if self.columns[index] in self.text or not text:
+            return self.columns[index] in self.text
+        cells = [cell for cell in self.cells[index] if not is_missing(cell)]
+        words = {self.cells[index][row] for row in text}
+        repeated = len(text) >= _REPEATED * len(words) and len(set(cells)) <= _FEW_LEVELS
+        return len(text) > _MOSTLY * len(cells) or repeated
 
     def _refuse(self, index: int, text: list[int]) -> None:
         name, first = self.columns[index], text[0]
         what = f"{self.cells[index][first]!r} in line {self.lines[first]}"
-        if self._mostly_text(index, text):
+        if self._is_text(index, text):
             raise TableError(
                 f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {name}, "
                 "or encode it as numbers."
@@ -155,111 +156,24 @@ class Table:
         raise TableError(f"{self.source}: column {name!r} must hold numbers, but has {what}{more}.")
 
 
-def read_table(path) -> Table:
-    """Reads a table; the separator and the header are found out.
-
-    A first line is a header if one of its cells is no number, or if it begins with '#'. Without one columns are named
-    "0", "1", ... and so is what stands right of a header that is too short. Later lines that begin with '#' are comments.
-    A file whose name ends in .gz is unpacked.
-
-    Args:
-        path: Of the file.
-
-    Raises:
-        TableError: if the file is missing, empty, no text, or if its rows are uneven.
-    """
-    path = Path(path)
-    rows = _split(path, _lines(path))
-    (_, header), body = rows[0], rows[1:]
-    named = header[0].startswith("#") or not all(_is_number(cell) for cell in header)
-    if named:
-        header[0] = header[0].lstrip("#").strip()
-        if not header[0] and len(header) > 1:  # "# a b": the mark stands alone
-            header = header[1:]
-        columns = _unique(header)
-    else:
-        body = rows
-        columns = tuple(str(i) for i in range(len(header)))
-    body = [(line, cells) for line, cells in body if not cells[0].startswith("#")]
-    if not body:
-        raise TableError(f"{path} has no rows{' below its header' if named else ''}.")
-    width, note = len(body[0][1]), ""
-    if len(columns) < width:
-        note = f"{path}: its header names {len(columns)} of {width} columns; those on the right are called by number."
-        columns = _unique([*columns, *map(str, range(len(columns), width))])
-    for line, cells in body:
-        if len(cells) != len(columns):
-            raise TableError(f"{path}: line {line} has {len(cells)} cells, but there are {len(columns)} columns.")
-    lines, rows_of_cells = zip(*body, strict=True)
-    return Table(columns, tuple(zip(*rows_of_cells, strict=True)), tuple(lines), str(path), note)
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        folder = path.parent
-        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-        near = difflib.get_close_matches(path.name, names, n=1)
-        hint = f" Did you mean {str(folder / near[0])!r}?" if near else ""
-        raise TableError(f"there is no file {str(path)!r}.{hint}")
+def parse(cells: Sequence[str]) -> tuple[np.ndarray, list[int]]:
+    """Cells as numbers, NaN where missing or text, and the rows that hold text."""
     try:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            text = file.read()
-    except (UnicodeDecodeError, gzip.BadGzipFile):
-        raise TableError(f"{path} is not a text file in UTF-8. Save the table as CSV first.") from None
-    if "\0" in text:
-        raise TableError(f"{path} is not a text file. Save the table as CSV first.")
-    return text.splitlines()
-
-
-def _split(path: Path, lines: list[str]) -> list[tuple[int, list[str]]]:
-    """(number of the line, its cells) for each line that is not blank."""
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
-        raise TableError(f"{path} is empty.")
-    sample = [line for _, line in numbered[:20] if not line.startswith("#")] or [line for _, line in numbered]
-    counts = {mark: min(line.count(mark) for line in sample) for mark in ",;\t"}
-    mark = max(counts, key=lambda each: counts[each])
-    if counts[mark] == 0:
-        return [(number, line.split()) for number, line in numbered]
-    cells = csv.reader((line for _, line in numbered), delimiter=mark, skipinitialspace=True)
-    return [(number, [cell.strip() for cell in row]) for (number, _), row in zip(numbered, cells, strict=False)]
-
-
-def _is_missing(cell: str) -> bool:
-    return cell.strip().lower() in _MISSING
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
+        return np.array(cells, "float64"), []
     except ValueError:
-        return _is_missing(cell)
-    return True
+        pass
+    numbers = np.full(len(cells), np.nan)
+    text = []
+    for row, cell in enumerate(cells):
+        if is_missing(cell):
+            continue
+        try:
+            numbers[row] = float(cell)
+        except ValueError:
+            text.append(row)
+    return numbers, text
 
 
-def _unique(header: list[str]) -> tuple[str, ...]:
-    """Names without repetition: a second "x" becomes "x.1", an empty name the number of its column."""
-    names: list[str] = []
-    for i, cell in enumerate(header):
-        name = base = cell.strip() or str(i)
-        again = 0
-        while name in names:
-            again += 1
-            name = f"{base}.{again}"
-        names.append(name)
-    return tuple(names)
-
-
-def write_table(path, columns: Sequence[str], values) -> None:
-    """Writes a CSV of numbers; what stood there before stays until the new file is complete.
-
-    Args:
-        path: Of the file.
-        columns: Names.
-        values: Shape `(N, len(columns))`.
-    """
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([f"{value:.9g}" for value in row] for row in np.asarray(values))
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is nothing."""
+    return cell.strip().lower() in _MISSING

@@ -1,0 +1,116 @@
+"""Ink: the strokes of a picture, and how they come into an SVG, at rest or drawn before one's eyes, or onto axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdn.data.strokes import places_of
+
+INK, MADE, PAPER = "#22303c", "#d1495b", "#fdfcf8"  # what was given, what was made after it, and what is below
+PEN = 1.8  # pixels
+_FOR_VIEWING = 0.75  # of the time of an animation is drawn, then the drawing stays
+
+
+@dataclass(frozen=True)
+class Line:
+    """A stroke, or the part of one in one colour: places `(n, 2)` on the picture, and which points of the drawing they are."""
+
+    places: np.ndarray
+    first: int
+    made: bool
+
+
+def ending_of(path) -> str:
+    """How the name of a picture ends: ".svg" or ".png".
+
+    Raises:
+        ValueError: if it ends otherwise.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in (".svg", ".png"):
+        raise ValueError(f"a picture ends in .svg or .png, but {Path(path).name!r} came.")
+    return ending
+
+
+def lines_of(drawing: np.ndarray, given: int | None = None) -> Iterator[Line]:
+    """The strokes of a drawing; one that is partly given, by the first `given` rows of it, becomes two."""
+    if not len(drawing):
+        return
+    places = places_of(drawing)
+    points = len(places) if given is None else given + 1  # given ones
+    if points == 1:
+        points = 0
+    begins = np.concatenate([[0], np.flatnonzero(drawing[:-1, 2] > 0.5) + 2])
+    for begin, end in zip(begins, [*begins[1:], len(places)], strict=True):
+        if begin < points:
+            yield Line(places[begin : min(end, points)], begin, False)
+        if end > points:
+            begin = begin if begin >= points else points - 1
+            yield Line(places[begin:end], begin, True)
+
+
+def bounds_of(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest x and y."""
+    if not lines:
+        return np.zeros(2), np.zeros(2)
+    places = np.concatenate([line.places for line in lines])
+    return places.min(axis=0), places.max(axis=0)
+
+
+def group(colour: str, width: float) -> str:
+    """The start of an SVG's group of strokes."""
+    return (
+        f'<g fill="none" stroke="{colour}" stroke-width="{width:.4g}" stroke-linecap="round" stroke-linejoin="round">'
+    )
+
+
+def path_text(places: np.ndarray, digits: str) -> str:
+    """The text of a path; of one place a line to itself, which a round pen shows as a dot."""
+    if len(places) == 1:
+        places = np.repeat(places, 2, axis=0)
+    return "M" + "L".join(f"{x:{digits}} {y:{digits}}" for x, y in places.tolist())
+
+
+def times_of(places: np.ndarray) -> np.ndarray:
+    """When the pen comes to each of the places `(T + 1, 2)`, from 0 to 1: it moves at one speed, lifted or not."""
+    length = np.hypot(*np.diff(places, axis=0).T)
+    way = np.concatenate([[0.0], np.cumsum(length if length.any() else np.ones(len(length)))])
+    return way / way[-1]
+
+
+def animated(line: Line, times: np.ndarray, seconds: float, pen: float = PEN) -> str:
+    """What follows the path of a line, drawn again and again with a pen of some width, a round lasting so many seconds."""
+    start, end = _FOR_VIEWING * times[[line.first, line.first + len(line.places) - 1]]
+    if np.ptp(line.places, axis=0).any():
+        # One dash as long as the path moves into view; at first it is so far off that not even its round end is seen
+        length = float(np.sum(np.hypot(*np.diff(line.places, axis=0).T))) + pen
+        how = f' stroke-dasharray="{length:.2f} {length + 2 * pen:.2f}">'
+        name, values = "stroke-dashoffset", f"{length + pen:.2f};{length + pen:.2f};0;0"
+    else:
+        how, name, values = ">", "opacity", "0;0;1;1"
+    return (
+        f'{how}<animate attributeName="{name}" values="{values}" keyTimes="0;{start:.4f};{end:.4f};1" '
+        f'dur="{seconds:g}s" repeatCount="indefinite"/></path>'
+    )
+
+
+def draw_lines(ax, lines: Sequence[Line], pen: float, ink: str = INK) -> None:
+    """Draws lines on axes, `pen` points wide."""
+    from matplotlib.collections import LineCollection
+
+    ax.add_collection(
+        LineCollection(
+            [line.places for line in lines],
+            colors=[MADE if line.made else ink for line in lines],
+            linewidths=pen,
+            capstyle="round",
+            joinstyle="round",
+        )
+    )
+    dots = [line for line in lines if not np.ptp(line.places, axis=0).any()]  # of which a line shows nothing
+    places = np.array([line.places[0] for line in dots]).reshape(-1, 2)
+    ax.scatter(places[:, 0], places[:, 1], s=pen**2, c=[MADE if line.made else ink for line in dots], linewidths=0)

@@ -1,0 +1,343 @@
+"""The registry of data sets: where each comes from, under which licence, and where its files lie.
+
+A file is looked for in the folder that `MDN_DATA` names (as NAME/FILE), then in the cache (`MDN_CACHE`, or the system's own
+place for caches), and is fetched from its public origin into the cache if it lies in neither. What is fetched is held to the
+checksum that stands here; a file of MDN_DATA is taken as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+_SECONDS = 30  # without a byte, after which a connection counts as lost
+_WORD = re.compile(r"[A-Za-z][A-Za-z \-']*")  # as Google names its classes: "cat", "t-shirt", "The Eiffel Tower"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a file is published, and the SHA-256 of its bytes; None where the publisher may change the file."""
+
+    url: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set.
+
+    Args:
+        name: Of the set, and of its folder.
+        what: What is in it.
+        licence: Of the data.
+        source: Who published it.
+        files: Those that can be fetched.
+        local: Those that lie in MDN_DATA or nowhere.
+        words: For files called by a word: what their names end in, and the address with {} for the name.
+        note: What else a user should know.
+    """
+
+    name: str
+    what: str
+    licence: str
+    source: str
+    files: Mapping[str, Origin] = field(default_factory=dict)
+    local: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """The files that are the set: those that can be fetched, or else those that must lie in MDN_DATA."""
+        return tuple(self.files) or self.local
+
+    def origin(self, file: str) -> Origin | None:
+        """Where a file is published; None if it is not.
+
+        Raises:
+            ValueError: if the set has no such file.
+        """
+        if file in self.files:
+            return self.files[file]
+        if file in self.local:
+            return None
+        for ending, address in self.words.items():
+            if file.endswith(ending) and _WORD.fullmatch(file.removesuffix(ending)):
+                return Origin(address.format(quote(file)))
+        known = [*self.files, *self.local, *(f"WORD{ending}" for ending in self.words)]
+        raise ValueError(f"the data set {self.name!r} has no file {file!r}; it has {', '.join(known)}.")
+
+
+def _github(repository: str, commit: str, path: str, sha256: str) -> Origin:
+    return Origin(f"https://raw.githubusercontent.com/{repository}/{commit}/{path}", sha256)
+
+
+_MLZ = "mgckind/MLZ", "c3d6d0031592eee26e0c965b302e56964bd4fd35"
+_QUICK_DRAW = "https://storage.googleapis.com/quickdraw_dataset"
+
+DATA_SETS: tuple[DataSet, ...] = (
+    DataSet(
+        "robojam",
+        "1,626 performances on a touchscreen: x, y, dt",
+        "CC0 1.0",
+        "C. P. Martin: github cpmpercussion/creative-prediction-datasets",
+        {
+            "TinyPerformanceArrays.npz": _github(
+                "cpmpercussion/creative-prediction-datasets",
+                "517367758b990032790dd567bb051a96d2e72115",
+                "datasets/TinyPerformanceArrays.npz",
+                "1297c4288d054c50b6f6179b7f687429211502776a10a2b5e3f7da6a0929c2c1",
+            )
+        },
+        local=("split.json",),
+    ),
+    DataSet(
+        "kanji",
+        "11,100 kanji as stroke-3",
+        "CC BY-SA 3.0",
+        "KanjiVG, (c) Ulrich Apel; github hardmaru/sketch-rnn-datasets",
+        {
+            "short_kanji.npz": _github(
+                "hardmaru/sketch-rnn-datasets",
+                "7c854dee76090aa18c321c7af2cede815bbd475e",
+                "kanji/short_kanji.npz",
+                "f6855ba03d58f44830499dd98e7cb99f46c970651f4f16f2d886398f34709914",
+            )
+        },
+        local=("split.json",),
+        note="The vectors themselves: pip install kanjivg.",
+    ),
+    DataSet(
+        "quickdraw",
+        "drawings of 345 words",
+        "CC BY 4.0",
+        "Google, Quick, Draw!",
+        {
+            "monkey.ndjson": _github(
+                "codybenlewis/quick-draw-for-processing",
+                "9347fcce1343c7d8a1e66b9a7c8449c62a93cd87",
+                "examples/Create/data/monkey.ndjson",
+                "53cf78c9a5d6718bd4cb8ad41b95f5ae9ae487538484bbe0321b0fc592793091",
+            )
+        },
+        local=("quickdraw_9570_stroke3.npz", "split.json"),
+        words={".ndjson": f"{_QUICK_DRAW}/full/simplified/{{}}", ".npz": f"{_QUICK_DRAW}/sketchrnn/{{}}"},
+        note=(
+            "monkey.ndjson holds 1,000 drawings. Any other word, such as cat.ndjson or cat.npz, comes from Google, who publish "
+            "no checksum: that of the first download is kept, and later ones are held to it."
+        ),
+    ),
+    DataSet(
+        "photoz",
+        "10,000 SDSS galaxies: magnitudes, colours, redshift",
+        "NCSA",
+        "M. Carrasco Kind: github mgckind/MLZ",
+        {
+            "SDSS_MGS.train": _github(
+                *_MLZ, "mlz/test/SDSS_MGS.train", "f16579e52e5bdafcb7afda2e98353d671cc446216b73068a16d7558ab0e09c04"
+            ),
+            "SDSS_MGS.test": _github(
+                *_MLZ, "mlz/test/SDSS_MGS.test", "037f4fa18d298c4d3077bea5665161e2006240413e52e51a7aa7a18509274103"
+            ),
+        },
+    ),
+    DataSet(
+        "letters",
+        "340 demonstrations of 26 letters for robots",
+        "MIT",
+        "S. Calinon, pbdlib: github itohdak/pbdlib-python, pbdlib/data/2Dletters",
+        local=("letters.npz",),
+        note="letters.npz: position float32 (340, 200, 2), letter; put together from the .mat files there.",
+    ),
+    DataSet(
+        "handwriting",
+        "5,286 lines of text by 94 writers",
+        "CC BY 4.0",
+        "UNIPEN train_r01_v07, doi 10.5281/zenodo.1195803",
+        local=("unipen_lines.npz", "split.json"),
+        note="unipen_lines.npz: stroke3 int16 (N, 3), offsets, text, writer, source; put together from the .dat files there.",
+    ),
+    DataSet(
+        "ecg",
+        "12 half-hour ECG records at 120 Hz",
+        "ODC-By 1.0",
+        "MIT-BIH Arrhythmia Database, PhysioNet",
+        local=("mitbih12_120hz_int16.npz",),
+        note="mitbih12_120hz_int16.npz: r100 to r200, int16, 200 units a mV; means of 3 samples less 1024.",
+    ),
+    DataSet(
+        "uci",
+        "yacht, concrete, energy, wine-quality-red, 20 splits each",
+        "UCI; for benchmarks only",
+        "UCI Machine Learning Repository; splits of Hernández-Lobato and Adams (2015)",
+        local=("yacht.npz", "concrete.npz", "energy.npz", "wine-quality-red.npz"),
+        note="Each: X, y, test_mask.",
+    ),
+)
+
+
+def data_set(name: str) -> DataSet:
+    """The data set of this name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for one in DATA_SETS:
+        if one.name == name:
+            return one
+    raise ValueError(f"there is no data set {name!r}; there are {', '.join(one.name for one in DATA_SETS)}.")
+
+
+# ---- where files lie -----------------------------------------------------------------------------------------------------
+
+
+def local_folder() -> Path | None:
+    """The folder that the environment variable MDN_DATA names; None where it names none.
+
+    Raises:
+        FileNotFoundError: if it names one that is not there.
+    """
+    named = os.environ.get("MDN_DATA", "")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"MDN_DATA names {named!r}, but there is no such folder. Mend it or unset it.")
+    return folder
+
+
+def cache_folder() -> Path:
+    """The folder that the environment variable MDN_CACHE names, or the system's own for caches; it need not be there."""
+    named = os.environ.get("MDN_CACHE", "")
+    if named:
+        return Path(named).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("mdn")) / "data"
+
+
+def where(name: str, file: str) -> Path | None:
+    """Where a file of a data set lies now: in MDN_DATA, else in the cache; None if in neither. Nothing is fetched."""
+    chosen = data_set(name)
+    chosen.origin(file)
+    folders = [folder for folder in (local_folder(), cache_folder()) if folder is not None]
+    return next((path for folder in folders if (path := folder / name / file).is_file()), None)
+
+
+def find(name: str, file: str, on_share: Callable[[float], None] | None = None) -> Path:
+    """Where a file of a data set lies; it is fetched into the cache if it lies nowhere yet.
+
+    Args:
+        name: Of the data set.
+        file: Of the file.
+        on_share: Told the share of the file that has been fetched, now and then.
+
+    Raises:
+        ValueError: if there is no such data set, or no such file in it, or if what came has another checksum.
+        FileNotFoundError: if the file can't be fetched and does not lie in MDN_DATA.
+        OSError: if the origin can't be reached, does not have the file or breaks off; nothing is left behind.
+    """
+    chosen = data_set(name)
+    origin, local = chosen.origin(file), local_folder()
+    if local is not None and (path := local / name / file).is_file():
+        return path
+    if origin is None:
+        raise FileNotFoundError(
+            f"{name}/{file} is not published as it is (source: {chosen.source}), so it can't be fetched. Put it into a folder "
+            f"as {name}/{file} and name that folder in MDN_DATA."
+        )
+    return _fetched(cache_folder() / name / file, origin, on_share)
+
+
+def _fetched(path: Path, origin: Origin, on_share) -> Path:
+    recorded = path.with_name(path.name + ".sha256")
+    expected = origin.sha256
+    if expected is None and recorded.is_file():
+        expected = recorded.read_text(encoding="ascii").strip()
+    if path.is_file() and expected is not None and _sha256(path) == expected:
+        return path
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    bar = _Share(on_share) if on_share is not None else False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        pooch.retrieve(
+            origin.url,
+            None if expected is None else f"sha256:{expected}",
+            fname=path.name,
+            path=path.parent,
+            downloader=pooch.HTTPDownloader(progressbar=bar, timeout=_SECONDS),
+        )
+    except requests.RequestException as error:
+        raise OSError(_unreachable(path, origin, error)) from None
+    except ValueError:
+        raise ValueError(
+            f"what {origin.url} sent is not {path.name}: its SHA-256 does not begin with {str(expected)[:12]}. Nothing was kept; "
+            "try again, and if it stays so, the origin has changed."
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):  # not empty, as it should be
+            path.parent.rmdir()
+    if origin.sha256 is None and not recorded.is_file():
+        recorded.write_text(_sha256(path) + "\n", encoding="ascii")
+    return path
+
+
+def _unreachable(path: Path, origin: Origin, error) -> str:
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        why = f"the origin answers {error.response.status_code} {error.response.reason}".rstrip()
+    elif isinstance(error, requests.Timeout):
+        why = f"the origin was silent for {_SECONDS} s"
+    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+        why = "the download broke off"
+    else:
+        why = "the origin can't be reached from here"
+    return (
+        f"cannot fetch {origin.url}: {why}. A copy of yours does as well: as {path.parent.name}/{path.name} in the folder that "
+        "MDN_DATA names."
+    )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Share:
+    """What pooch takes for a bar."""
+
+    def __init__(self, on_share: Callable[[float], None]):
+        self.total, self._done, self._on_share = 0, 0, on_share
+
+    def update(self, count: int) -> None:
+        """So many bytes more."""
+        self._done += count
+        self._on_share(min(1.0, self._done / self.total) if self.total else 0.0)
+
+    def reset(self) -> None:
+        """From the start."""
+        self._done = 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def rows() -> Iterator[tuple[DataSet, str]]:
+    """Each data set, and where it lies now: its folder, "part in" it, "not fetched" or, if it can't be, "only from MDN_DATA"."""
+    for one in DATA_SETS:
+        found = [where(one.name, file) for file in one.main]
+        there = [path for path in found if path is not None]
+        if not there:
+            yield one, "not fetched" if one.files else "only from MDN_DATA"
+        else:
+            yield one, ("" if len(there) == len(found) else "part in ") + str(there[0].parent)

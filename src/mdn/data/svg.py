@@ -1,0 +1,218 @@
+"""The strokes of an SVG: paths in the order of the file, curves as lines; nothing in it runs, and no entity is expanded."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mdn.data.markup import parse_xml
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_STRANGE = re.compile(r"[^MmZzLlHhVvCcSsQqTtAa0-9eE.,+\-\s]")
+_UNDRAWN = frozenset({"defs", "symbol", "clipPath", "mask", "marker", "pattern", "title", "desc", "metadata", "text"})
+_STROKED = frozenset(
+    {"rect", "circle", "ellipse", "polygon"}
+)  # drawn by a pen if they have a stroke; else a background
+_ARC_STEPS = 50.0  # lines a radian: their distance from the arc is at most a 400th of their length
+_FINEST = 2000  # curves are flattened to this part of the picture's longer side where no tolerance is asked for
+
+
+def read_svg(path, tolerance: float) -> tuple[list[np.ndarray], str, float]:
+    """The lines `(n_i, 2)` of an SVG, in the unit of its view; the character it shows, for KanjiVG's; its longer side.
+
+    Read are path, line and polyline, and rect, circle, ellipse and polygon where they have a stroke. Each piece that starts
+    with a move is a line of its own. Transformations are applied; texts, definitions and what is not displayed are left out.
+
+    Args:
+        path: Of the file.
+        tolerance: How far lines may be from curves, as a share of the longer side of the view (of the drawing, where it is
+            longer); 0 for as near as makes no difference.
+
+    Raises:
+        ValueError: if it is no SVG, has no path or a script, declares entities or refers to copies; it names the line.
+        ImportError: if svgpathtools is missing.
+    """
+    drawn = _Drawn(Path(path))
+    if not drawn.pieces:
+        raise ValueError(f"{str(path)!r} has no path.")
+    cubics = np.concatenate(drawn.pieces)
+    if not np.isfinite(cubics).all():
+        raise ValueError(f"{str(path)!r} has a path with a number that is not finite.")
+    side = max(np.ptp(cubics.real), np.ptp(cubics.imag), drawn.view)
+    chords, steps = _chords(cubics, side * (tolerance or 1.0 / _FINEST))
+    starts = np.cumsum([0, *map(len, drawn.pieces)])
+    ends = np.concatenate([[0], np.cumsum(steps)])[starts]
+    lines = [
+        np.concatenate([piece[:1, 0], chords[begin:end]])
+        for piece, begin, end in zip(drawn.pieces, ends[:-1], ends[1:], strict=True)
+    ]
+    return [np.column_stack([line.real, line.imag]) for line in lines], drawn.character, float(side)
+
+
+def _chords(cubics: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the chords of cubic Bezier curves `(m, 4)` end, and how many each curve has.
+
+    A chord over a step h of the curve's parameter is at most h² / 8 · max |B''| away from the curve, and |B''| is at most 6
+    times the larger second difference of the control points.
+    """
+    bend = np.max(np.abs(np.diff(cubics, n=2, axis=1)), axis=1)
+    steps = np.ones(len(cubics), "int64")
+    if tolerance > 0:
+        steps = np.maximum(np.ceil(np.sqrt(0.75 * bend / tolerance)), 1).astype("int64")
+    step = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps) + 1
+    t = (step / np.repeat(steps, steps))[:, None]
+    weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
+    return np.sum(weights * np.repeat(cubics, steps, axis=0), axis=1), steps
+
+
+class _Drawn:
+    """What an SVG draws: chains of cubic Bezier curves `(m, 4)`, found while the file is parsed."""
+
+    def __init__(self, path: Path):
+        self.pieces: list[np.ndarray] = []
+        self.character = ""
+        self.view = 0.0
+        self._library = _svgpathtools()
+        # of each open element: its transformation, whether it has a stroke, whether it is hidden
+        self._open: list[tuple[np.ndarray, bool, bool]] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # svgpathtools tells of arcs without a radius, which are lines
+            parse_xml(path, self._open_element, lambda tag: self._open.pop(), "SVG")
+
+    def _open_element(self, tag: str, attributes: dict[str, str]):
+        try:
+            self._start(tag, attributes)
+        except (TypeError, AssertionError, ArithmeticError) as error:  # as svgpathtools raises them
+            raise ValueError(f"a shape cannot be read: {str(error) or 'an arc ends where it starts.'}") from None
+
+    def _start(self, tag: str, attributes: dict[str, str]):
+        tag = tag.rpartition(":")[2]
+        listener = next((name for name in attributes if name.lower().startswith("on")), "")
+        if tag == "script" or listener:
+            raise ValueError(f"the SVG has a script{f' ({listener})' if listener else ''}: save it as plain SVG.")
+        if (tag == "svg") != (not self._open):
+            raise ValueError(f"an SVG is one <svg>, but <{tag}> {'comes within it' if self._open else 'is first'}.")
+        matrix, stroked, hidden = self._open[-1] if self._open else (np.eye(3), False, False)
+        style = dict(
+            pair.split(":", 1) for pair in attributes.get("style", "").replace(" ", "").split(";") if ":" in pair
+        )
+        stroke = style.get("stroke", attributes.get("stroke", ""))
+        stroked = stroke != "none" if stroke else stroked
+        hidden = hidden or tag in _UNDRAWN or "none" in (attributes.get("display"), style.get("display"))
+        if attributes.get("transform") and not hidden:
+            matrix = matrix @ self._library.parse_transform(attributes["transform"], strict=True)
+        self._open.append((matrix, stroked, hidden))
+        if tag == "svg":
+            self.view = _longer_side(attributes)
+        elif tag == "g":
+            self.character = self.character or attributes.get("kvg:element", "")
+        elif not hidden:
+            self._draw(tag, attributes, matrix, stroked)
+
+    def _draw(self, tag: str, attributes: dict[str, str], matrix: np.ndarray, stroked: bool):
+        library = self._library
+        if tag == "use":
+            raise ValueError("the SVG draws a copy with <use>, which is not followed: convert objects to paths first.")
+        if tag == "path":
+            text = attributes.get("d", "")
+        elif tag == "line":
+            text = "M{} {} {} {}".format(*(attributes.get(name, "0") for name in ("x1", "y1", "x2", "y2")))
+        elif tag == "polyline" or (tag == "polygon" and stroked):
+            places = attributes.get("points", "").strip()
+            text = f"M{places}{'Z' if tag == 'polygon' else ''}" if places else ""
+        elif tag in ("circle", "ellipse") and stroked:
+            text = library.svg_to_paths.ellipse2pathd(attributes)
+        elif tag == "rect" and stroked:
+            text = library.svg_to_paths.rect2pathd(attributes)
+        else:
+            return
+        across, down = (matrix[0, i] + 1j * matrix[1, i] for i in (0, 1))
+        for piece in _pieces(text, library):
+            self.pieces.append(piece.real * across + piece.imag * down + (matrix[0, 2] + 1j * matrix[1, 2]))
+
+
+def _longer_side(attributes: dict[str, str]) -> float:
+    """Of the view; 0 if the SVG does not say in plain numbers."""
+    numbers = attributes.get("viewBox", "").replace(",", " ").split()[2:]
+    numbers = numbers or [attributes.get(name, "0").removesuffix("px") for name in ("width", "height")]
+    return max((float(one) for one in numbers if _NUMBER.fullmatch(one)), default=0.0)
+
+
+def _pieces(text: str, library) -> list[np.ndarray]:
+    """The chains of cubic curves `(m, 4)` of a path's text, one for each move."""
+    if strange := _STRANGE.search(text):  # which svgpathtools would pass over
+        raise ValueError(f"a path holds {strange[0]!r}, which is no part of one: {_shortened(text)}.")
+    pieces, here = [], 0j
+    for part in re.split(r"(?=[Mm])", text.strip()):
+        if not part:
+            continue
+        if part[0] not in "Mm":
+            raise ValueError(f"a path begins with a move (M), but this with {_shortened(part)}.")
+        try:
+            segments = library.parse_path(part, current_pos=here)
+        except ValueError:
+            raise ValueError(f"a path cannot be read: {_shortened(part)}.") from None
+        if len(segments):
+            here = segments[-1].end
+            pieces.append(np.concatenate(list(_cubics(segments, library))))
+        else:  # a move and nothing more
+            here = complex(*map(float, _NUMBER.findall(part)[:2])) + (here if part[0] == "m" else 0)
+    return pieces
+
+
+def _cubics(segments, library) -> Iterator[np.ndarray]:
+    """Segments as cubic curves `(m, 4)`: exactly, but for arcs, which become short lines."""
+    for kind, run in itertools.groupby(segments, type):
+        if kind is library.Line:  # all at once: there may be a million
+            some = list(run)
+            yield _straight(np.array([some[0].start, *(one.end for one in some)]))
+        elif kind is library.Arc:
+            for arc in run:
+                steps = np.arange(np.ceil(_ARC_STEPS * np.radians(abs(arc.delta))) + 1)
+                places = np.array([arc.point(share) for share in steps / steps[-1]])
+                places[[0, -1]] = arc.start, arc.end
+                yield _straight(places)
+        elif kind is library.QuadraticBezier:
+            start, control, end = np.array([one.bpoints() for one in run]).T
+            yield np.stack([start, start + (control - start) * 2 / 3, end + (control - end) * 2 / 3, end], axis=1)
+        else:
+            yield np.array([one.bpoints() for one in run])
+
+
+def _straight(places: np.ndarray) -> np.ndarray:
+    start, end = places[:-1, None], places[1:, None]
+    lines = start + (end - start) * np.linspace(0.0, 1.0, 4)
+    lines[:, 3] = places[1:]  # to the bit
+    return lines
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
+def _svgpathtools():
+    try:
+        import svgpathtools
+    except ImportError:
+        raise ImportError("an SVG is read with svgpathtools: pip install 'mdn[sketch]'.") from None
+    return svgpathtools
+
+
+def kanjivg_files() -> list[Path]:
+    """The SVGs of the package kanjivg, one a character: those of Latin letters, kana and kanji, without its variants.
+
+    Raises:
+        ImportError: if it is missing.
+    """
+    from importlib import metadata
+
+    try:
+        files = metadata.files("kanjivg") or []
+    except metadata.PackageNotFoundError:
+        raise ImportError("the characters of KanjiVG come with a package: pip install 'mdn[sketch]'.") from None
+    return sorted(Path(str(file.locate())) for file in files if re.fullmatch(r"[0-9a-f]{5}\.svg", file.name))
