@@ -1,0 +1,10 @@
+"""`python -m mdn.exporting REQUEST`: what `export` asks of a process under JAX; REQUEST is JSON."""
+
+import json
+import sys
+
+from mdn.exporting import export
+from mdn.models import load
+
+given = json.loads(sys.argv[1])
+export(load(given.pop("model")), given.pop("path"), **given)

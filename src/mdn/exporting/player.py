@@ -1,0 +1,57 @@
+"""Exported files played back in Python, with the runtime of their format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mdn.exporting.files import describe
+
+
+def player(path) -> Callable[..., dict[str, np.ndarray]]:
+    """The call in a file of `export`: a function of arrays by name to a dict of arrays.
+
+    Raises:
+        ImportError: if the runtime is missing.
+        ValueError: if the file was not written by `export`.
+    """
+    path = Path(path)
+    outputs = [one["name"] for one in describe(path)["outputs"]]
+    try:
+        return (_onnx if path.suffix == ".onnx" else _litert)(path, outputs)
+    except ImportError as error:
+        raise ImportError(f"playing {path.suffix} files needs {error.name}: pip install 'mdn[export]'.") from error
+
+
+def _onnx(path: Path, outputs: list[str]):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # for so little work, other threads wake too slowly
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(**inputs):
+        given = {name: np.asarray(value, "float32") for name, value in inputs.items()}
+        return dict(zip(outputs, session.run(outputs, given), strict=True))
+
+    return run
+
+
+def _litert(path: Path, outputs: list[str]):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    taken = {one["name"]: one["index"] for one in interpreter.get_input_details()}
+    given = {one["name"]: one["index"] for one in interpreter.get_output_details()}
+
+    def run(**inputs):
+        for name, value in inputs.items():
+            interpreter.set_tensor(taken[name], np.asarray(value, "float32"))
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(given[name]) for name in outputs}
+
+    return run

@@ -1,0 +1,215 @@
+"""What is exported: one call, with names and shapes for all that goes in and comes out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mdn.distributions import BernoulliSpec, CategoricalSpec, JointSpec, Spec
+from mdn.models import specs_of
+from mdn.sequences import MDNRNN
+from mdn.sequences.rollout import Rollout
+from mdn.sequences.sampler import Sampler
+
+_MEANINGS = {
+    "event": "the event before this one; NaN where there is none",
+    "state": "the `next_state` of the call before; NaN before the first event",
+    "x": "features",
+    "uniforms": "random numbers between 0 and 1, both excluded",
+    "normals": "standard normal random numbers",
+    "component_temperature": "1, or above 1 for bolder choices among components and classes, below 1 for safer ones",
+    "variance_temperature": "1, or what variances are multiplied by",
+    "condition": "what holds for the whole sequence",
+    "context": "what the network looks at, such as a text; behind its end zeros",
+}
+_GIVEN_BACK = {
+    "next_event": "the event that comes next",
+    "next_state": "for the next call",
+    "params": "the parameters of the distribution that was drawn from, in the order of `parameters`",
+    "sample": "a draw from the distribution",
+}
+
+
+class Call:
+    """A function of named arrays to named arrays, float32 all.
+
+    Attributes:
+        inputs, outputs: Name to shape, in order.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+
+    def __init__(self, spec: Spec, rows: int, sampler: bool):
+        self.spec, self._sampler = spec, Sampler(spec) if sampler else None
+        self._noise: dict[str, tuple[int, ...]] = {}
+        if self._sampler is not None:
+            counts = {"uniforms": self._sampler.uniforms, "normals": self._sampler.normals}
+            self._noise = {name: (rows, count) for name, count in counts.items() if count}
+            self._noise |= {"component_temperature": (), "variance_temperature": ()}
+
+    def __call__(self, inputs: dict) -> dict:
+        """The outputs, tensors by name."""
+        raise NotImplementedError
+
+    def _given(self, inputs: dict, rows: int) -> tuple:
+        """(uniforms, normals, component temperature, variance temperature)."""
+        nothing = ops.zeros((rows, 0), "float32")
+        noise = (inputs.get("uniforms", nothing), inputs.get("normals", nothing))
+        return *noise, inputs["component_temperature"], inputs["variance_temperature"]
+
+    def describe(self) -> dict[str, Any]:
+        """All that a player needs to know, as JSON has it."""
+        found: dict[str, Any] = {
+            "inputs": [{"name": n, "shape": list(s), "meaning": _MEANINGS[n]} for n, s in self.inputs.items()],
+            "outputs": [{"name": n, "shape": list(s), "meaning": _GIVEN_BACK[n]} for n, s in self.outputs.items()],
+            "parameters": [{"name": name, "size": size} for name, size in self.spec.heads],
+            "spec": keras.saving.serialize_keras_object(self.spec),
+        }
+        if self._sampler is not None:
+            found["columns"], found["noise"] = self._columns(), self._layout()
+        return found
+
+    def _parts(self) -> dict[str, Spec]:
+        return dict(self.spec.parts) if isinstance(self.spec, JointSpec) else {"event": self.spec}
+
+    def _columns(self) -> list[dict]:
+        """What each column of an event is."""
+        kinds = ((CategoricalSpec, "class"), (BernoulliSpec, "bit"), (Spec, "number"))
+        return [
+            {"part": name, "kind": next(k for cls, k in kinds if isinstance(part, cls)), "index": index}
+            for name, part in self._parts().items()
+            for index in range(part.target_size)
+        ]
+
+    def _layout(self) -> list[dict]:
+        """Which columns of the noise each part uses; the first uniform of a mixture or a class chooses it."""
+        samplers = [(name, Sampler(part)) for name, part in self._parts().items()]
+        ends = [np.cumsum([0, *(getattr(s, kind) for _, s in samplers)]).tolist() for kind in ("uniforms", "normals")]
+        return [
+            {"part": name, "uniforms": list(uniforms), "normals": list(normals)}
+            for (name, _), uniforms, normals in zip(samplers, *map(itertools.pairwise, ends), strict=True)
+        ]
+
+
+class RecurrentStep(Call):
+    """One step of an MDNRNN: the event that comes after `event`, and the state then.
+
+    Args:
+        model: An MDNRNN.
+        batch_size: How many sequences side by side.
+        sampler: Whether an event is drawn; without, only parameters and state are given.
+        constrain: See `MDNRNN.generate`.
+        context_length: Of the context, for a model that has one.
+    """
+
+    def __init__(
+        self,
+        model: MDNRNN,
+        batch_size: int = 1,
+        sampler: bool = True,
+        constrain=None,
+        context_length: int | None = None,
+    ):
+        super().__init__(model.spec, batch_size, sampler)
+        self._model, self._rows, self._rollout = model, batch_size, Rollout(model, None, constrain)
+        self._widths = list(model.state_widths)
+        size, width = model.spec.target_size, sum(self._widths)
+        conditions: dict[str, tuple[int, ...]] = (
+            {"condition": (batch_size, model.condition_size)} if model.condition_size else {}
+        )
+        if (context_length is not None) != (model.context_size > 0):
+            raise ValueError(
+                f"`context_length` goes with a model that has a context, but {context_length} came and the model has "
+                f"context_size={model.context_size}."
+            )
+        if context_length is not None:
+            conditions["context"] = (batch_size, context_length, model.context_size)
+        self._conditions = list(conditions)
+        event, state = (batch_size, size), (batch_size, width)
+        self.inputs = {"event": event, "state": state, **self._noise, **conditions}
+        drawn = {"next_event": event} if sampler else {}
+        self.outputs = {**drawn, "next_state": state, "params": (batch_size, model.spec.params_size)}
+
+    def __call__(self, inputs: dict) -> dict:
+        conditions = tuple(inputs[name] for name in self._conditions)
+        edges = np.cumsum(self._widths)[:-1].tolist()
+        first = self._model.first_state(self._rows, conditions)
+        state = [
+            ops.where(ops.isnan(part), start, part)
+            for part, start in zip(ops.split(inputs["state"], edges, axis=-1), first, strict=True)
+        ]
+        if self._sampler is None:
+            params, state = self._model.step(inputs["event"], state, conditions)
+            return {"next_state": ops.concatenate(state, axis=-1), "params": params}
+        params, after = self._model.step(inputs["event"], state, conditions)
+        uniforms, normals, *temperatures = self._given(inputs, self._rows)
+        event = ops.cast(self._rollout.drawn(params, after, uniforms, normals, temperatures), "float32")
+        return {"next_event": event, "next_state": ops.concatenate(after, axis=-1), "params": params}
+
+    def describe(self) -> dict[str, Any]:
+        """As in `Call`, and what lies in a state."""
+        return {"kind": "step", **super().describe(), "state_widths": self._widths}
+
+
+class Forward(Call):
+    """One call of a Keras model that ends in MDN, and a draw from what it predicts.
+
+    Args:
+        model: With one input.
+        batch_size: Rows of `x`.
+        sampler: Whether a sample is drawn.
+
+    Raises:
+        ValueError: if the model does not end in one MDN layer, or has several inputs.
+    """
+
+    def __init__(self, model: keras.Model, batch_size: int = 1, sampler: bool = True):
+        specs = list(specs_of(model).values())
+        if len(specs) != 1:
+            raise ValueError(f"a model can be exported if it ends in one MDN layer, but this one ends in {len(specs)}.")
+        shape = model.input_shape if model.built else None
+        if not isinstance(shape, tuple) or None in shape[1:]:
+            raise ValueError(f"a model can be exported if it has one input of known shape, but this one has {shape}.")
+        self._model = model
+        output = (batch_size, *model.output_shape[1:])
+        self._rows = math.prod(output[:-1])
+        super().__init__(specs[0], self._rows, sampler)
+        self.inputs = {"x": (batch_size, *shape[1:]), **self._noise}
+        sample = {"sample": (*output[:-1], specs[0].target_size)} if sampler else {}
+        self.outputs = {**sample, "params": output}
+
+    def __call__(self, inputs: dict) -> dict:
+        params = self._model(inputs["x"], training=False)
+        if self._sampler is None:
+            return {"params": params}
+        flat = ops.reshape(params, (self._rows, self.spec.params_size))
+        drawn = self._sampler(flat, *self._given(inputs, self._rows))
+        return {"sample": ops.reshape(ops.cast(drawn, "float32"), self.outputs["sample"]), "params": params}
+
+    def describe(self) -> dict[str, Any]:
+        """As in `Call`."""
+        return {"kind": "model", **super().describe()}
+
+
+def call_of(model, batch_size: int, sampler: bool, constrain, context_length: int | None) -> Call:
+    """What of `model` is exported.
+
+    Raises:
+        TypeError: if it is no Keras model.
+        ValueError: if it has no MDN layer, or `constrain` is given for a model that is no MDNRNN.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"`batch_size` must be an int of at least 1, but {batch_size!r} came.")
+    if isinstance(model, MDNRNN):
+        return RecurrentStep(model, batch_size, sampler, constrain, context_length)
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` must be an MDNRNN or a Keras model that ends in MDN, but {model!r} came.")
+    if constrain is not None or context_length is not None:
+        raise ValueError("`constrain` and `context_length` have a meaning for an MDNRNN only.")
+    return Forward(model, batch_size, sampler)

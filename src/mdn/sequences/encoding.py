@@ -1,0 +1,92 @@
+"""Events as a network reads them: continuous numbers scaled, categories one-hot, and whether there is an event at all."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+from mdn.distributions import BernoulliSpec, CategoricalSpec, JointSpec, Spec
+from mdn.distributions.spec import serializable
+from mdn.layers import FeatureScaling
+
+
+@serializable
+class EventEncoding(keras.layers.Layer):
+    """`(*batch, spec.target_size)` to numbers about 1 in size, and a last one that is 1 where the event is NaN throughout.
+
+    Each part of a Joint in its own way: a Categorical as a one-hot vector, a Bernoulli as it is, the rest scaled. A missing
+    number counts as the middle of its scale.
+
+    Args:
+        spec: Of the events.
+    """
+
+    def __init__(self, spec: Spec, **kwargs):
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.parts = spec.parts if isinstance(spec, JointSpec) else {"event": spec}
+        self.scalings = [
+            FeatureScaling(name=f"scaling_{name}") for name, part in self.parts.items() if _continuous(part)
+        ]
+
+    @property
+    def size(self) -> int:
+        """How many numbers come out."""
+        return 1 + sum(
+            part.n if isinstance(part, CategoricalSpec) else part.target_size for part in self.parts.values()
+        )
+
+    def build(self, input_shape=None):
+        """Creates the scalings."""
+        sizes = [part.target_size for part in self.parts.values() if _continuous(part)]
+        for scaling, size in zip(self.scalings, sizes, strict=True):
+            scaling.build((None, size))
+        self.built = True
+
+    def adapt(self, y) -> EventEncoding:
+        """Learns the scalings from events `(N, target_size)`; returns the layer itself."""
+        columns = self._columns(np.asarray(y))
+        for scaling, column in zip(self.scalings, [c for part, c in columns if _continuous(part)], strict=True):
+            scaling.adapt(column)
+        return self
+
+    def _columns(self, y):
+        """(spec, its columns of y) for each part."""
+        first = 0
+        for part in self.parts.values():
+            yield part, y[..., first : first + part.target_size]
+            first += part.target_size
+
+    def call(self, events):
+        """Shape `(*batch, target_size)` to `(*batch, size)`."""
+        scalings, encoded = iter(self.scalings), []
+        for part, column in self._columns(events):
+            if isinstance(part, CategoricalSpec):
+                known = ops.cast(ops.logical_not(ops.isnan(column)), self.compute_dtype)
+                index = ops.cast(numerics.no_nan(column[..., 0], 0.0), "int32")
+                encoded.append(ops.one_hot(index, part.n, dtype=self.compute_dtype) * known)
+            elif isinstance(part, BernoulliSpec):
+                encoded.append(numerics.no_nan(column, 0.0))
+            else:
+                encoded.append(next(scalings)(column))
+        nothing = ops.all(ops.isnan(events), axis=-1, keepdims=True)
+        return ops.concatenate([*encoded, ops.cast(nothing, self.compute_dtype)], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """(*batch, target_size) -> (*batch, size)."""
+        return (*input_shape[:-1], self.size)
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "spec": keras.saving.serialize_keras_object(self.spec)}
+
+    @classmethod
+    def from_config(cls, config):
+        """The layer that gave `config`."""
+        return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
+
+
+def _continuous(part: Spec) -> bool:
+    return not isinstance(part, CategoricalSpec | BernoulliSpec)

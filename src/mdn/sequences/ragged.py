@@ -1,0 +1,229 @@
+"""Sequences of different lengths: what comes in, and the batches that go to training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+_GRAIN, _LEVELS = 8, 64  # lengths of batches are multiples of a grain, of so many at most
+
+
+def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarray]:
+    """A list of float32 arrays `(T_i, size)`.
+
+    Args:
+        sequences: A list of arrays `(T_i, size)`; one array `(N, T, size)`, a sequence ending where its rows are NaN
+            throughout; or `(points, offsets)`, flat points `(sum of T_i, size)` and N + 1 offsets into them.
+        size: The width of an event.
+        name: For messages.
+
+    Raises:
+        ValueError: if there are none, if one is empty or of another width, or if a step is infinite or wholly NaN.
+    """
+    if (
+        isinstance(sequences, tuple)
+        and len(sequences) == 2
+        and np.ndim(sequences[1]) == 1
+        and np.ndim(sequences[0]) == 2
+    ):
+        points, offsets = np.asarray(sequences[0]), np.asarray(sequences[1])
+        if offsets[0] != 0 or offsets[-1] != len(points) or np.any(np.diff(offsets) < 0):
+            raise ValueError(f"`{name}`: offsets must rise from 0 to the number of points, {len(points)}.")
+        sequences = np.split(points, offsets[1:-1])
+    elif isinstance(sequences, np.ndarray) and sequences.ndim == 3:
+        sequences = [one[: _length(one)] for one in sequences]
+    elif hasattr(sequences, "ndim"):
+        raise ValueError(
+            f"`{name}` must be a list of arrays (T, {size}), an array (N, T, {size}) or (points, offsets), but an array of "
+            f"shape {tuple(sequences.shape)} came. For one sequence: [array]."
+        )
+    found = [np.asarray(one, "float32") for one in sequences]
+    if not found:
+        raise ValueError(f"`{name}` must hold at least one sequence, but it is empty.")
+    for i, one in enumerate(found):
+        if one.ndim != 2 or one.shape[-1] != size or not len(one):
+            raise ValueError(
+                f"`{name}`: each must have shape (steps, {size}) with at least one step, but sequence {i} has {one.shape}."
+            )
+        bad = np.isinf(one).any(axis=-1) | np.isnan(one).all(axis=-1)
+        if bad.any():
+            step = int(np.argmax(bad))
+            raise ValueError(
+                f"`{name}`: step {step} of sequence {i} is {one[step].tolist()}: a step needs finite numbers (NaN for some "
+                "of them means missing). Leave it out or mend it."
+            )
+    return found
+
+
+def _length(one: np.ndarray) -> int:
+    known = np.flatnonzero(~np.isnan(one).all(axis=-1))
+    return int(known[-1]) + 1 if len(known) else 0
+
+
+def check_given(sequences: Sequence[np.ndarray], given: int, name: str = "sequences") -> None:
+    """Raises a ValueError if nothing is left of `sequences` behind the first `given` events of each."""
+    longest = max(map(len, sequences))
+    if not 0 <= given < longest:
+        raise ValueError(
+            f"`given` must be from 0 to {longest - 1}, so that something is left to learn or to score: the longest of `{name}` "
+            f"has {longest} events. {given} came."
+        )
+
+
+def padded(sequences: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """`(N, length, size)`, NaN behind the end of each."""
+    batch = np.full((len(sequences), length, sequences[0].shape[-1]), np.nan, "float32")
+    for row, one in zip(batch, sequences, strict=True):
+        row[: len(one)] = one
+    return batch
+
+
+def shifted(batch: np.ndarray) -> np.ndarray:
+    """What is known before each step of `(N, T, size)`: the step before; NaN before the first."""
+    return np.concatenate([np.full_like(batch[:, :1], np.nan), batch[:, :-1]], axis=1)
+
+
+def bucket_lengths(lengths, buckets: int, batch_size: int = 1) -> np.ndarray:
+    """For each length the length of its batch: at most `buckets` different ones, so that the fewest steps are filling."""
+    grain = max(_GRAIN, math.ceil(max(lengths) / _LEVELS / _GRAIN) * _GRAIN)
+    lengths = np.ceil(np.asarray(lengths) / grain).astype(int) * grain
+    levels, counts = np.unique(lengths, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)])
+
+    def cost(first, last):  # of levels first to last in batches of the length of the last
+        return math.ceil((below[last + 1] - below[first]) / batch_size) * batch_size * int(levels[last])
+
+    # the best cost of the levels up to each with some number of buckets, and where the last bucket begins
+    best = [cost(0, last) for last in range(len(levels))]
+    begins = [[0] * len(levels)]
+    for _ in range(min(buckets, len(levels)) - 1):
+        found = [
+            min(
+                (best[first - 1] + cost(first, last), first) if first else (cost(0, last), 0)
+                for first in range(last + 1)
+            )
+            for last in range(len(levels))
+        ]
+        best = [value for value, _ in found]
+        begins.append([first for _, first in found])
+    edges: list[int] = []
+    last = len(levels) - 1
+    for begin in reversed(begins):
+        if last < 0:
+            break
+        edges.append(levels[last])
+        last = begin[last] - 1
+    chosen = np.array(edges[::-1])
+    return chosen[np.searchsorted(chosen, lengths)]
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches of sequences of about one length: inputs are what came before, targets what comes, NaN at the end.
+
+    Args:
+        sequences: As `as_sequences` gives them.
+        conditions: Arrays of N rows each, which come with the sequences.
+        batch_size: Sequences a batch; the last of a length is filled up with others of that length.
+        given: How many events at the start of each sequence are no targets.
+        buckets: How many different lengths at most; each is compiled once.
+        augment: A function of a sequence and a NumPy generator that gives another sequence, asked anew each epoch.
+        seed: Of the order.
+    """
+
+    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, buckets=4, augment=None, seed=0):
+        super().__init__()
+        self._sequences, self._conditions, self._size, self._augment = sequences, conditions, batch_size, augment
+        self._given = given
+        lengths = bucket_lengths([len(one) for one in sequences], buckets, batch_size)
+        self._groups = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
+        self._rng = np.random.default_rng(seed)
+        self._plan: list[tuple[int, np.ndarray]] = []
+        self.on_epoch_end()
+
+    def __len__(self):
+        return len(self._plan)
+
+    def __getitem__(self, index):
+        length, rows = self._plan[index]
+        chosen = [self._sequences[row] for row in rows]
+        if self._augment is not None:
+            chosen = [np.asarray(self._augment(one, self._rng), "float32")[:length] for one in chosen]
+        batch = padded(chosen, length)
+        before = shifted(batch)
+        batch[:, : self._given] = np.nan
+        return ((before, *(part[rows] for part in self._conditions)) if self._conditions else before), batch
+
+    def on_epoch_end(self):
+        """Shuffles."""
+        plan = []
+        for length, rows in self._groups.items():
+            order = self._rng.permutation(rows)
+            count = math.ceil(len(order) / self._size)
+            order = np.resize(order, count * self._size)
+            plan += [(length, part) for part in np.split(order, count)]
+        self._plan = [plan[i] for i in self._rng.permutation(len(plan))]
+        # Keras looks at two batches to learn which axes vary: they must not be of one length
+        other = next((i for i, (length, _) in enumerate(self._plan) if length != self._plan[0][0]), 0)
+        if other:
+            self._plan.insert(1, self._plan.pop(other))
+
+
+class Windows(keras.utils.PyDataset):
+    """Windows of long sequences, for truncated backpropagation: row b of a batch goes on where row b of the batch before ended.
+
+    A window begins with the event before it; NaN there says that a new sequence begins. The order is that of the streams, so
+    Keras must not shuffle it.
+
+    Args:
+        sequences: As `as_sequences` gives them.
+        conditions: Arrays of N rows each, which come with the sequences.
+        batch_size: B, the number of streams.
+        given: How many events at the start of each sequence are no targets.
+        window: Steps a window.
+        augment: As in `Batches`.
+        seed: Of the order of the sequences.
+    """
+
+    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, augment=None, seed=0):
+        super().__init__()
+        self._recorded, self._conditions, self._size, self._window = sequences, conditions, batch_size, window
+        self._given, self._augment = given, augment
+        self._rng = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self):
+        return len(self._plan)
+
+    def __getitem__(self, index):
+        length, size = self._window, self._sequences[0].shape[-1]
+        before = np.full((self._size, length, size), np.nan, "float32")
+        batch = np.full((self._size, length, size), np.nan, "float32")
+        rows = np.zeros(self._size, int)
+        for i, piece in enumerate(self._plan[index]):
+            if piece is None:
+                continue
+            rows[i], first = piece
+            part = self._sequences[rows[i]][first : first + length]
+            batch[i, : len(part)] = part
+            before[i, 1 : len(part)] = part[:-1]
+            batch[i, : max(0, self._given - first)] = np.nan
+            if first:
+                before[i, 0] = self._sequences[rows[i]][first - 1]
+        return ((before, *(part[rows] for part in self._conditions)) if self._conditions else before), batch
+
+    def on_epoch_end(self):
+        """Deals the sequences, changed by `augment`, to the streams anew, always to the shortest."""
+        self._sequences = self._recorded
+        if self._augment is not None:
+            self._sequences = [np.asarray(self._augment(one, self._rng), "float32") for one in self._recorded]
+        streams: list[list] = [[] for _ in range(self._size)]
+        order = self._rng.permutation(len(self._sequences))
+        for row in sorted(order, key=lambda row: -len(self._sequences[row])):
+            pieces = [(row, first) for first in range(0, len(self._sequences[row]), self._window)]
+            min(streams, key=len).extend(pieces)
+        longest = max(map(len, streams))
+        # a stream that has ended begins anew: no step is wasted
+        self._plan = [[stream[i % len(stream)] if stream else None for stream in streams] for i in range(longest)]

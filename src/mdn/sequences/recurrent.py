@@ -1,0 +1,248 @@
+"""Recurrent: an LSTM or GRU over a whole sequence at once, or one step; its state goes in and comes out."""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+from keras import ops
+
+from mdn import backend, numerics
+from mdn.distributions.spec import serializable
+
+CELLS = {"lstm": 4, "gru": 3, "layer_norm_lstm": 4}
+"""Gates of each cell. LSTMs: input, forget, candidate, output. GRU: reset, update, candidate."""
+
+
+@serializable
+class Recurrent(keras.layers.Layer):
+    r"""An LSTM (state `[h, c]`) or a GRU (state `[h]`) layer whose state is explicit.
+
+    LSTM: :math:`c' = \sigma(f) c + \sigma(i) \tanh(g), h' = \sigma(o) \tanh(c')`. GRU: :math:`h' = (1 - z) n + z h` with
+    :math:`n = \tanh(W x + b + r (U h + b_h))`. Gates lie side by side in the kernels, in the order of `CELLS`. With layer
+    normalisation, the numbers that come to each gate, and :math:`c'` on its way to :math:`h'`, have mean 0 and variance 1
+    before a learnt gain and shift.
+
+    Args:
+        units: H, the size of the state.
+        cell: "lstm", "gru" or "layer_norm_lstm".
+        recurrent_dropout: Share of an LSTM's candidates left out in training, the same ones at all steps of a sequence; what
+            the cell remembers is never left out.
+
+    Reference:
+        Hochreiter and Schmidhuber (1997), Long short-term memory; Cho et al. (2014), RNN encoder-decoder; Ba et al. (2016),
+        Layer normalization; Semeniuta et al. (2016), Recurrent dropout without memory loss.
+    """
+
+    def __init__(self, units: int, cell: str = "lstm", recurrent_dropout: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        if cell not in CELLS:
+            raise ValueError(f"`cell` must be one of {', '.join(map(repr, CELLS))}, but {cell!r} came.")
+        if not 0.0 <= recurrent_dropout < 1.0 or (recurrent_dropout and cell == "gru"):
+            raise ValueError(
+                "`recurrent_dropout` must be at least 0 and below 1, and 0 for a GRU, which has no candidate beside a memory, "
+                f"but {recurrent_dropout} came with cell={cell!r}."
+            )
+        self.units, self.cell, self.recurrent_dropout = int(units), cell, recurrent_dropout
+        self.dropout = keras.layers.Dropout(recurrent_dropout, name="dropout") if recurrent_dropout else None
+
+    @property
+    def state_size(self) -> int:
+        """How many arrays `(B, units)` a state has."""
+        return 1 if self.cell == "gru" else 2
+
+    @property
+    def state_widths(self) -> list[int]:
+        """Of each array of its state."""
+        return [self.units] * self.state_size
+
+    @property
+    def output_size(self) -> int:
+        """The width of what it gives."""
+        return self.units
+
+    def output_of(self, state):
+        """What the layer gives in a state."""
+        return state[0]
+
+    def build(self, input_shape):
+        """Creates the kernels; forget gates start open (Jozefowicz et al., 2015)."""
+        size = CELLS[self.cell] * self.units
+        self.kernel = self.add_weight(shape=(input_shape[-1], size), initializer="glorot_uniform", name="kernel")
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, size), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(size,), initializer=self._bias, name="bias")
+        if self.cell == "gru":
+            self.recurrent_bias = self.add_weight(shape=(self.units,), initializer="zeros", name="recurrent_bias")
+        if self.cell == "layer_norm_lstm":
+            self.gate_gain = self.add_weight(shape=(4, self.units), initializer="ones", name="gate_gain")
+            self.memory_gain = self.add_weight(shape=(self.units,), initializer="ones", name="memory_gain")
+            self.memory_shift = self.add_weight(shape=(self.units,), initializer="zeros", name="memory_shift")
+        self.built = True
+
+    def _bias(self, shape, dtype=None):
+        if self.cell == "gru":
+            return ops.zeros(shape, dtype)
+        gates = [ops.zeros(self.units, dtype) for _ in range(4)]
+        gates[1] = ops.ones(self.units, dtype)
+        return ops.concatenate(gates)
+
+    def zero_state(self, batch_size: int) -> list:
+        """The state before the first step."""
+        return [ops.zeros((batch_size, self.units), self.compute_dtype) for _ in range(self.state_size)]
+
+    def call(self, x, state, training=None):
+        """Outputs `(B, T, H)` and the state after the last step, from inputs `(B, T, F)` and the state before them."""
+        keep = self._keep(state[0], training)
+        plain = self.cell != "layer_norm_lstm"
+        if backend.NAME == "torch" and plain and keep is None:
+            return self._on_torch(x, state)
+        projected = ops.matmul(ops.swapaxes(x, 0, 1), self.kernel)
+        if backend.NAME == "jax" and self.cell == "lstm":
+            kernel, bias = ops.convert_to_tensor(self.recurrent_kernel), ops.convert_to_tensor(self.bias)
+            keep = ops.ones_like(state[0]) if keep is None else keep
+            outputs, *state = _lstm()(projected, kernel, bias, keep, *state)
+        else:
+            projected = projected + self.bias if plain else projected
+
+            def scanned(state, projected):
+                state = self._update(projected, ops.split(state, self.state_size, axis=-1), keep)
+                state = ops.concatenate(state, axis=-1)
+                return state, state
+
+            # one array for carry and output: Keras' scan on TensorFlow confuses their shapes
+            last, outputs = ops.scan(scanned, ops.concatenate(state, axis=-1), projected)
+            outputs, state = outputs[..., : self.units], ops.split(last, self.state_size, axis=-1)
+        return ops.swapaxes(outputs, 0, 1), list(state)
+
+    def _keep(self, like, training):
+        """What candidates are multiplied by, `(B, H)`, or None."""
+        if self.dropout is None or not training:
+            return None
+        return self.dropout(ops.ones_like(like), training=True)
+
+    def step(self, x, state):
+        """The state after one step, from `(B, F)` and the state before; its first array is the output."""
+        projected = ops.matmul(x, self.kernel)
+        return self._update(projected if self.cell == "layer_norm_lstm" else projected + self.bias, state)
+
+    def _update(self, projected, state, keep=None) -> list:
+        if self.cell == "gru":
+            (h,) = state
+            r, z, n = ops.split(projected, 3, axis=-1)
+            hr, hz, hn = ops.split(ops.matmul(h, self.recurrent_kernel), 3, axis=-1)
+            z = ops.sigmoid(z + hz)
+            n = ops.tanh(n + ops.sigmoid(r + hr) * (hn + self.recurrent_bias))
+            return [(1.0 - z) * n + z * h]
+        h, c = state
+        gates = projected + ops.matmul(h, self.recurrent_kernel)
+        if self.cell == "layer_norm_lstm":
+            gates = ops.reshape(gates, (-1, 4, self.units))
+            gates = numerics.layer_normalized(gates) * self.gate_gain
+            gates = ops.reshape(gates, (-1, 4 * self.units)) + self.bias
+        i, f, g, o = ops.split(gates, 4, axis=-1)
+        g = ops.tanh(g) if keep is None else ops.tanh(g) * keep
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * g
+        shown = c
+        if self.cell == "layer_norm_lstm":
+            shown = numerics.layer_normalized(c) * self.memory_gain + self.memory_shift
+        return [ops.sigmoid(o) * ops.tanh(shown), c]
+
+    def _on_torch(self, x, state):
+        import torch
+
+        x, state = ops.convert_to_tensor(x), [ops.convert_to_tensor(part)[None].contiguous() for part in state]
+        zeros = ops.zeros_like(self.bias)
+        if self.cell == "gru":
+            zeros = ops.concatenate([zeros[: 2 * self.units], self.recurrent_bias])
+        weights = [self.kernel.value.T.contiguous(), self.recurrent_kernel.value.T.contiguous(), self.bias.value, zeros]
+        settings = (True, 1, 0.0, False, False, True)
+        if self.cell == "gru":
+            outputs, h = torch.gru(x, state[0], weights, *settings)
+            return outputs, [h[0]]
+        outputs, h, c = torch.lstm(x, state, weights, *settings)
+        return outputs, [h[0], c[0]]
+
+    def compute_output_spec(self, x, state, training=None):
+        """Shapes of what `call` gives."""
+        outputs = keras.KerasTensor((*x.shape[:-1], self.units), dtype=self.compute_dtype)
+        return outputs, [keras.KerasTensor(part.shape, dtype=self.compute_dtype) for part in state]
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "cell": self.cell,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
+
+
+@functools.cache
+def _lstm():
+    """The LSTM's loop on JAX with its gradient written out.
+
+    What autodiff does differently: it adds to the gradient of the kernel at each step, a (H, 4H) matrix read and written T
+    times. Here the steps keep the gradients of the gates, and one product over all steps gives that of the kernel.
+    """
+    import jax
+    from jax import numpy as jnp
+
+    # sigmoid(z) = (tanh(z / 2) + 1) / 2, so that one tanh serves all gates: XLA's is much faster than its exp
+    def gates(z):
+        units = z.shape[-1] // 4
+        half = jnp.concatenate([jnp.full(2 * units, 0.5), jnp.ones(units), jnp.full(units, 0.5)]).astype(z.dtype)
+        rest = 1.0 - half
+        return jnp.tanh(z * half) * half + jnp.where(half < 1.0, rest, 0.0)
+
+    def step(carry, x, kernel, bias, keep):
+        h, c = carry
+        active = gates(x + h @ kernel + bias)
+        i, f, g, o = jnp.split(active, 4, axis=-1)
+        c = f * c + i * g * keep
+        return (o * jnp.tanh(c), c), active
+
+    @jax.custom_vjp
+    def run(projected, kernel, bias, keep, h, c):
+        def one(carry, x):
+            carry, _ = step(carry, x, kernel, bias, keep)
+            return carry, carry[0]
+
+        (last_h, last_c), hs = jax.lax.scan(one, (h, c), projected)
+        return hs, last_h, last_c
+
+    def forward(projected, kernel, bias, keep, h, c):
+        def one(carry, x):
+            carry, active = step(carry, x, kernel, bias, keep)
+            return carry, (*carry, active)
+
+        (last_h, last_c), (hs, cs, active) = jax.lax.scan(one, (h, c), projected)
+        return (hs, last_h, last_c), (kernel, keep, h, c, hs, cs, active)
+
+    def backward(kept, slopes):
+        kernel, keep, h, c, hs, cs, active = kept
+        d_hs, d_last_h, d_last_c = slopes
+        before, transposed = jnp.concatenate([c[None], cs[:-1]]), kernel.T
+
+        def one(carry, x):
+            d_h, d_c = carry
+            d_out, active, c, before = x
+            i, f, g, o = jnp.split(active, 4, axis=-1)
+            bent = jnp.tanh(c)
+            d_h = d_h + d_out
+            d_c = d_c + d_h * o * (1.0 - bent * bent)
+            d_new = d_c * keep
+            slopes = [d_new * g * i * (1.0 - i), d_c * before * f * (1.0 - f), d_new * i * (1.0 - g * g)]
+            d_z = jnp.concatenate([*slopes, d_h * bent * o * (1.0 - o)], axis=-1)
+            return (d_z @ transposed, d_c * f), d_z
+
+        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, active, cs, before), reverse=True)
+        previous = jnp.concatenate([h[None], hs[:-1]])
+        flat = d_z.reshape(-1, d_z.shape[-1])
+        d_kernel = previous.reshape(-1, h.shape[-1]).T @ flat
+        d_bias = (jnp.ones((1, len(flat)), flat.dtype) @ flat)[0]  # a sum over rows is slower than a product
+        return d_z, d_kernel, d_bias, jnp.zeros_like(keep), d_h, d_c  # `keep` is a constant of dropout
+
+    run.defvjp(forward, backward)
+    return run

@@ -1,0 +1,202 @@
+"""Window: an LSTM that looks at a context, such as a text, through a soft window that it moves along."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from mdn import backend
+from mdn.distributions.spec import serializable
+from mdn.sequences.recurrent import Recurrent
+
+_STEP = 0.05  # how far each part of the window moves a step, before it has learnt: a letter takes about twenty points
+_BEGIN, _WIDEST = 1.0, 0.3  # precision of each part at first, and the least: one letter and its neighbours
+
+
+@serializable
+class Window(keras.layers.Layer):
+    r"""An LSTM that also reads what its window showed at the step before, and moves the window on.
+
+    With places :math:`u = 0, 1, \dots` of the context and parts k of the window, at each step
+
+    .. math:: \kappa_k \leftarrow \kappa_k + \delta_k, \quad
+        \phi(u) = \sum_k \alpha_k \sqrt{\beta_k / \pi}\, e^{-\beta_k (\kappa_k - u)^2}, \quad
+        w = \sum_u \phi(u)\, \mathrm{context}_u.
+
+    All of :math:`\alpha, \beta, \delta` are read off the output h of the LSTM; the layer gives `[h, w]`, its state is
+    `[h, c, κ, w]`. Graves takes exp for all three and no root. Here δ is a softplus, which begins with small and even steps and
+    never leaps; α is a softmax and β has a least value, so that a wide window shows little of each place: where it is free to
+    be wide and high it shows whole words at once, and does not learn to go from letter to letter.
+
+    Args:
+        units: H, of the LSTM.
+        context_size: S, the width of a context `(B, U, S)`; rows of zeros, as behind the end of a text, show nothing.
+        components: Parts of the window.
+
+    Reference:
+        Graves (2013), Generating sequences with recurrent neural networks, section 5.1; Battenberg et al. (2020),
+        Location-relative attention mechanisms for robust long-form speech synthesis, GMMv2b.
+    """
+
+    def __init__(self, units: int, context_size: int, components: int = 10, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.context_size, self.components = int(units), int(context_size), int(components)
+        self.cell = Recurrent(self.units, name="cell")
+        self.mover = keras.layers.Dense(
+            3 * self.components, name="mover", kernel_initializer=keras.initializers.RandomNormal(stddev=0.01)
+        )
+
+    @property
+    def state_widths(self) -> list[int]:
+        """Of each array of its state."""
+        return [self.units, self.units, self.components, self.context_size]
+
+    @property
+    def output_size(self) -> int:
+        """The width of what it gives."""
+        return self.units + self.context_size
+
+    def build(self, input_shape):
+        """Creates the weights."""
+        self.cell.build((*input_shape[:-1], input_shape[-1] + self.context_size))
+        self.mover.build((None, self.units))
+        self.start(_STEP)
+        self.built = True
+
+    def start(self, step: float) -> None:
+        """Sets how far the window moves a step before it has learnt, in places of the context."""
+        starts = (0.0, math.log(math.expm1(_BEGIN - _WIDEST)), math.log(math.expm1(step)))
+        self.mover.bias.assign(ops.concatenate([ops.full((self.components,), start) for start in starts]))
+
+    def call(self, x, state, context, training=None):
+        """Outputs `(B, T, H + S)` and the state after the last step."""
+        states = self.states(x, state, context)
+        return ops.swapaxes(self.output_of(states), 0, 1), [part[-1] for part in states]
+
+    def states(self, x, state, context) -> list:
+        """The states after all steps, `(T, B, width)` each."""
+        projected = ops.matmul(ops.swapaxes(x, 0, 1), self.cell.kernel[: x.shape[-1]]) + self.cell.bias
+        context = ops.cast(ops.convert_to_tensor(context), projected.dtype)
+        run = _unrolled_on_jax() if backend.NAME == "jax" else _unrolled
+        return run(projected, self._weights(), list(state), context)
+
+    def step(self, x, state, context):
+        """The state after one step, from `(B, F)` and the state before."""
+        projected = ops.matmul(x, self.cell.kernel[: x.shape[-1]]) + self.cell.bias
+        return _advanced(state, projected, self._weights(), ops.cast(context, projected.dtype))
+
+    def output_of(self, state):
+        """What the layer gives in a state."""
+        return ops.concatenate([state[0], state[3]], axis=-1)
+
+    def weights_in(self, state, context):
+        """What each place of a context `(B, U, S)` weighs in a state, `(..., B, U)`."""
+        alpha, beta, _ = _moves(state[0], self._weights())
+        return weights_of(alpha, beta, state[2], context)
+
+    def _weights(self) -> tuple:
+        """(of `[h, w]` to the gates, of h to what moves the window, and its bias)."""
+        recurrent = ops.concatenate([self.cell.recurrent_kernel, self.cell.kernel[-self.context_size :]], axis=0)
+        return recurrent, ops.convert_to_tensor(self.mover.kernel), ops.convert_to_tensor(self.mover.bias)
+
+    def compute_output_spec(self, x, state, context, training=None):
+        """Shapes of what `call` gives."""
+        outputs = keras.KerasTensor((*x.shape[:-1], self.output_size), dtype=self.compute_dtype)
+        return outputs, [keras.KerasTensor(part.shape, dtype=self.compute_dtype) for part in state]
+
+    def get_config(self):
+        """What `from_config` needs."""
+        own = {"units": self.units, "context_size": self.context_size, "components": self.components}
+        return {**super().get_config(), **own}
+
+
+def weights_of(alpha, beta, kappa, context):
+    """What each place of the context weighs, `(..., U)`, from parts `(..., K)`."""
+    places = ops.arange(ops.shape(context)[1], dtype=kappa.dtype)
+    squares = ops.square(kappa[..., None] - places)
+    heights = alpha * ops.sqrt(beta / math.pi)
+    return ops.sum(heights[..., None] * ops.exp(-beta[..., None] * squares), axis=-2)
+
+
+def _moves(h, weights, nudge=0.0):
+    """(alpha, beta, delta) of each part, `(..., K)` each."""
+    _, mover, bias = weights
+    alpha, beta, delta = ops.split(ops.matmul(h, mover) + bias + nudge, 3, axis=-1)
+    alpha = ops.softmax(alpha, axis=-1) if alpha.shape[-1] > 1 else ops.ones_like(alpha)
+    return alpha, _WIDEST + ops.softplus(beta), ops.softplus(delta)
+
+
+def _advanced(state, projected, weights, context, nudges=()) -> list:
+    """The state after a step; `nudges` are added to what moves the window, and to what it shows."""
+    h, c, kappa, shown = state
+    i, f, g, o = ops.split(projected + ops.matmul(ops.concatenate([h, shown], axis=-1), weights[0]), 4, axis=-1)
+    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+    h = ops.sigmoid(o) * ops.tanh(c)
+    move, show = nudges or (0.0, 0.0)
+    alpha, beta, delta = _moves(h, weights, move)
+    kappa = kappa + delta
+    shown = ops.matmul(weights_of(alpha, beta, kappa, context)[:, None], context)[:, 0] + show
+    return [h, c, kappa, shown]
+
+
+def _unrolled(projected, weights, state, context) -> list:
+    """The states after all steps, `(T, B, width)` each, from `projected` `(T, B, 4 H)`."""
+    edges = np.cumsum([part.shape[-1] for part in state])[:-1].tolist()
+
+    def scanned(state, projected):
+        # one array for carry and output: Keras' scan on TensorFlow confuses their shapes
+        state = ops.concatenate(_advanced(ops.split(state, edges, axis=-1), projected, weights, context), axis=-1)
+        return state, state
+
+    return ops.split(ops.scan(scanned, ops.concatenate(state, axis=-1), projected)[1], edges, axis=-1)
+
+
+@functools.cache
+def _unrolled_on_jax():
+    """`_unrolled` with gradients of the weights, and of the context, as one product after the loop.
+
+    Autodiff would add to the gradient of a (H + S, 4 H) matrix at each step. Here nothing that does not change from step to step
+    is differentiated within the loop, but what is added to it at each step: zeros, whose gradients say all.
+    """
+    import jax
+    from jax import numpy as jnp
+
+    def loop(projected, nudges, state, weights, context):
+        def scanned(state, given):
+            projected, *nudges = given
+            state = _advanced(state, projected, weights, context, nudges)
+            return state, state
+
+        return jax.lax.scan(scanned, state, (projected, *nudges))[1]
+
+    @jax.custom_vjp
+    def run(projected, weights, state, context):
+        return loop(projected, (), state, weights, context)
+
+    def forward(projected, weights, state, context):
+        steps, rows = projected.shape[:2]
+        nudges = tuple(jnp.zeros((steps, rows, size), projected.dtype) for size in (len(weights[2]), context.shape[-1]))
+
+        def changing(projected, nudges, state):
+            return loop(projected, nudges, state, weights, context)
+
+        states, back = jax.vjp(changing, projected, nudges, state)
+        return states, (back, weights, state, states, context)
+
+    def backward(kept, slopes):
+        back, weights, first, states, context = kept
+        d_projected, (d_moves, d_shown), d_first = back(slopes)
+        h, _, kappa, shown = states
+        before = [jnp.concatenate([start[None], part[:-1]]) for start, part in ((first[0], h), (first[3], shown))]
+        d_recurrent = jnp.einsum("tbi,tbj->ij", jnp.concatenate(before, axis=-1), d_projected)
+        d_mover, d_bias = jnp.einsum("tbi,tbj->ij", h, d_moves), jnp.sum(d_moves, axis=(0, 1))
+        alpha, beta, _ = _moves(h, weights)
+        d_context = jnp.einsum("tbu,tbs->bus", weights_of(alpha, beta, kappa, context), d_shown)
+        return d_projected, (d_recurrent, d_mover, d_bias), d_first, d_context
+
+    run.defvjp(forward, backward)
+    return run

@@ -1,0 +1,514 @@
+"""MDN-RNNs: ragged data, exact masks, states, rollouts, streams, and bad input."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import mdn
+from mdn.sequences import as_sequences, ragged
+from mdn.sequences.recurrent import Recurrent
+
+RNG = np.random.default_rng(0)
+OFFSETS = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
+PEN = mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), 2), pen=mdn.CategoricalSpec(3))
+
+
+def walks(count=12, low=3, high=30, spec=OFFSETS):
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(count):
+        steps = rng.normal(size=(int(rng.integers(low, high)), 2))
+        pen = rng.integers(0, 3, (len(steps), 1))
+        found.append((np.concatenate([steps, pen], axis=1) if spec is PEN else steps).astype("float32"))
+    return found
+
+
+def numpy(tensor):
+    return np.asarray(ops.convert_to_numpy(tensor), "float64")
+
+
+def alone(model, sequence):
+    """The log density of each step, one sequence by itself, in one call and with nothing filled up."""
+    before = np.concatenate([np.full((1, sequence.shape[1]), np.nan), sequence[:-1]]).astype("float32")
+    return numpy(model.spec(model(before[None])).log_prob(sequence[None]))[0]
+
+
+MODELS = {
+    "lstm": dict(units=(8, 6)),
+    "gru": dict(units=(8, 6), cell="gru"),
+    "no skips": dict(units=(8, 6), skip=False),
+    "positions": dict(units=8, positions=(0, 1)),
+}
+
+
+def small(name="lstm", spec=OFFSETS, **settings):
+    keras.utils.set_random_seed(0)
+    return mdn.MDNRNN(spec, **{**MODELS[name], **settings}).adapt(walks(spec=spec))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_recurrent_layer_agrees_with_keras_own(cell):
+    """Values and gradients; Keras' GRU lies in the order update, reset, candidate."""
+    keras.utils.set_random_seed(0)
+    ours = Recurrent(5, cell)
+    ours.build((None, None, 3))
+    if cell == "gru":
+        ours.recurrent_bias.assign(RNG.normal(size=5))
+    theirs = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell](5, return_sequences=True)
+    theirs.build((None, None, 3))
+    weights = [numpy(ours.kernel), numpy(ours.recurrent_kernel), numpy(ours.bias)]
+    if cell == "gru":
+        swap = np.r_[5:10, 0:5, 10:15]
+        extra = np.concatenate([np.zeros(10), numpy(ours.recurrent_bias)])
+        weights = [weights[0][:, swap], weights[1][:, swap], np.stack([weights[2][swap], extra])]
+    theirs.set_weights(weights)
+    x = RNG.normal(size=(4, 7, 3)).astype("float32")
+    outputs, state = ours(x, ours.zero_state(4))
+    np.testing.assert_allclose(numpy(outputs), numpy(theirs(x)), atol=1e-5)
+    np.testing.assert_allclose(numpy(state[0]), numpy(outputs)[:, -1], atol=1e-6)
+    state = ours.zero_state(4)
+    for t in range(7):
+        state = ours.step(x[:, t], state)
+    np.testing.assert_allclose(numpy(state[0]), numpy(outputs)[:, -1], atol=1e-5)
+
+
+@pytest.mark.jax
+def test_the_gradient_of_the_lstm_is_that_of_autodiff():
+    import jax
+    from jax import numpy as jnp
+
+    layer = Recurrent(4)
+    layer.build((None, None, 3))
+    x, start = RNG.normal(size=(2, 6, 3)).astype("float32"), RNG.normal(size=(2, 2, 4)).astype("float32")
+    slopes = RNG.normal(size=(2, 6, 4)).astype("float32")
+
+    def written_out(weights, x, h, c):
+        with keras.StatelessScope(state_mapping=list(zip(layer.variables, weights, strict=True))):
+            outputs, (h, c) = layer(x, [h, c])
+        return jnp.sum(outputs * slopes) + jnp.sum(h * c)
+
+    def by_steps(weights, x, h, c):
+        total = 0.0
+        with keras.StatelessScope(state_mapping=list(zip(layer.variables, weights, strict=True))):
+            for t in range(x.shape[1]):
+                h, c = layer.step(x[:, t], [h, c])
+                total += jnp.sum(h * slopes[:, t])
+        return total + jnp.sum(h * c)
+
+    arguments = ([v.value for v in layer.variables], x, start[0], start[1])
+    found, expected = (jax.grad(f, argnums=(0, 1, 2, 3))(*arguments) for f in (written_out, by_steps))
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_log_density_of_ragged_sequences_is_that_of_each_alone(name):
+    model, sequences = small(name), walks()
+    for found, one in zip(model.log_prob(sequences), sequences, strict=True):
+        np.testing.assert_allclose(found, alone(model, one), atol=1e-5)
+
+
+def test_masked_and_bucketed_losses_are_the_mean_over_all_steps():
+    model, sequences = small(), walks(10)
+    batches = ragged.Batches(sequences, batch_size=3, buckets=2)
+    assert len({batch.shape[1] for _, batch in (batches[i] for i in range(len(batches)))}) == 2
+    loss = mdn.NegativeLogLikelihood(OFFSETS)
+    for i in range(len(batches)):
+        before, batch = batches[i]
+        steps = [one[~np.isnan(one).all(axis=1)] for one in batch]
+        expected = -np.mean(np.concatenate([alone(model, one) for one in steps]))
+        np.testing.assert_allclose(float(ops.convert_to_numpy(loss(batch, model(before)))), expected, atol=1e-5)
+
+
+def test_the_forms_of_sequences_are_one():
+    sequences = walks(4)
+    flat = np.concatenate(sequences), np.cumsum([0, *map(len, sequences)])
+    full = ragged.padded(sequences, 40)
+    for form in (flat, full):
+        for found, one in zip(as_sequences(form, 2), sequences, strict=True):
+            np.testing.assert_array_equal(found, one)
+
+
+def test_buckets_are_few_and_long_enough():
+    lengths = RNG.integers(1, 900, 300)
+    found = ragged.bucket_lengths(lengths, 4, 16)
+    assert np.all(found >= lengths) and len(np.unique(found)) <= 4
+    assert found.sum() < 1.35 * lengths.sum()
+
+
+@pytest.mark.parametrize("spec", [OFFSETS, PEN], ids=["offsets", "pen"])
+@pytest.mark.parametrize("name", ["lstm", "positions"])
+def test_a_stream_draws_what_generate_draws(name, spec):
+    model = small(name, spec)
+    sequences = model.generate(steps=70, batch_size=2, seed=5)
+    stream = model.stream(batch_size=2, seed=5)
+    np.testing.assert_allclose(np.stack([stream.step() for _ in range(70)], axis=1), sequences, atol=1e-6)
+    np.testing.assert_array_equal(model.generate(steps=70, batch_size=2, seed=5), sequences)
+    assert np.abs(model.generate(steps=70, batch_size=2, seed=6) - sequences).max() > 0.01
+    if spec is PEN:
+        assert set(np.unique(sequences[..., 2])) <= {0.0, 1.0, 2.0}
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "positions"])
+def test_priming_is_feeding(name):
+    model, sequences = small(name), walks(3)
+    primed = model.generate(steps=4, batch_size=3, prime=sequences, variance_temperature=1e-12, seed=1)
+    for row, one in enumerate(sequences):
+        stream = model.stream(seed=1)
+        stream.feed(one[:-1])
+        _, cells = model.unroll(ragged.shifted(one[None]), model.first_state(1))
+        np.testing.assert_allclose(
+            stream.state[:, 2:], np.concatenate([numpy(part) for part in cells], axis=-1), atol=1e-5
+        )
+        params, _ = model.unroll(ragged.shifted(np.concatenate([one, one[:1]])[None]), model.first_state(1))
+        locs = numpy(model.spec(params[:, -1]).components.loc)[0]
+        # without variance the next event is one of the means that the whole prime leads to
+        assert np.min(np.abs(locs - primed[row, 0]).max(axis=-1)) < 1e-5
+        after = stream.step(one[-1], variance_temperature=1e-12)
+        assert np.min(np.abs(locs - after).max(axis=-1)) < 1e-5
+
+
+def test_draws_follow_the_distribution():
+    model = small()
+    draws = model.generate(steps=1, batch_size=20_000, seed=0)[:, 0]
+    first = model.spec(model(np.full((1, 1, 2), np.nan, "float32")))
+    np.testing.assert_allclose(draws.mean(axis=0), numpy(first.mean())[0, 0], atol=0.05)
+    np.testing.assert_allclose(draws.var(axis=0), numpy(first.variance())[0, 0], rtol=0.06)
+
+
+def test_stop_and_constrain_are_asked_at_each_step():
+    model = small()
+    clamped = model.generate(steps=30, constrain=lambda event, place: ops.clip(event, -0.1, 0.1), seed=0)
+    assert np.abs(clamped).max() <= 0.1 + 1e-6
+    inside = small("positions").generate(
+        steps=30, constrain=lambda event, place: ops.clip(place + event, 0.0, 1.0) - place, seed=0
+    )
+    assert np.cumsum(inside, axis=1).min() >= -1e-5 and np.cumsum(inside, axis=1).max() <= 1.0 + 1e-5
+    ended = model.generate(steps=60, batch_size=8, stop=lambda event: event[:, 0] > 1.0, seed=0)
+    assert len({len(one) for one in ended}) > 1
+    for one in ended:
+        assert np.all(one[:-1, 0] <= 1.0) and (one[-1, 0] > 1.0 or len(one) == 60)
+
+
+def test_a_condition_matters_and_is_asked_for():
+    model = small(condition_size=2)
+    condition = np.eye(2, dtype="float32")
+    first, second = model.log_prob([walks(1)[0]] * 2, condition)
+    assert np.abs(first - second).max() > 1e-4
+    assert model.generate(steps=3, batch_size=2, condition=condition, seed=0).shape == (2, 3, 2)
+    with pytest.raises(ValueError, match=r"`condition` must have shape \(1, 2\), but none came"):
+        model.log_prob(walks(1))
+
+
+@pytest.mark.parametrize("window", [None, 10])
+def test_training_learns_and_keeps_the_best_weights(window):
+    rng = np.random.default_rng(0)
+    turns = [np.stack([np.sin(t := np.arange(40) * 0.5 + rng.uniform(0, 6)), np.cos(t)], -1) for _ in range(24)]
+    model = mdn.MDNRNN(OFFSETS, units=(16,)).adapt(turns[:16])
+    before = model.nll(turns[16:])
+    history = model.fit(turns[:16], turns[16:], epochs=6, batch_size=8, window=window, learning_rate=0.02, verbose=0)
+    scores = history.history["val_nll"]
+    np.testing.assert_allclose(model.nll(turns[16:]), min(scores), rtol=1e-5)
+    assert min(scores) < before - 0.5
+
+
+def test_windows_carry_the_state_from_batch_to_batch():
+    """In windows, with the state handed on, the loss of the last window is that of the whole."""
+    model, one = small(), np.random.default_rng(3).normal(size=(20, 2)).astype("float32")
+    whole = alone(model, one)
+    windows = ragged.Windows([one], batch_size=1, window=10)
+    model._carry(1)
+    for i in range(2):
+        before, batch = windows[i]
+        params = model(before, training=True)
+        np.testing.assert_allclose(numpy(model.spec(params).log_prob(batch))[0], whole[10 * i : 10 * i + 10], atol=1e-5)
+    model._carry(None)
+
+
+def test_windows_are_augmented_anew_each_epoch():
+    sequences = [np.full((7, 1), 3.0, "float32"), np.full((12, 1), 5.0, "float32")]
+    windows = ragged.Windows(
+        sequences, batch_size=2, window=4, seed=0, augment=lambda one, rng: one + rng.uniform(0.0, 1.0)
+    )
+    seen = set()
+    for _ in range(3):
+        shown = [np.concatenate([windows[i][1][row] for i in range(len(windows))]) for row in range(2)]
+        values = {float(value) for one in shown for value in np.unique(one[~np.isnan(one)])}
+        assert sorted(int(value) for value in values) == [3, 5], "a whole sequence is changed at once"
+        assert not values & seen
+        seen |= values
+        windows.on_epoch_end()
+
+
+def test_what_windows_carry_is_gone_after_training(tmp_path):
+    model, data = small(), walks()
+    before = [v.path for v in model.variables]
+    for size in (4, 3):
+        model.fit(data, epochs=1, batch_size=size, window=8, verbose=0)
+    assert [v.path for v in model.variables] == before
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_allclose(mdn.load(tmp_path / "m.keras").nll(data), model.nll(data), atol=1e-5)
+
+
+def test_ctrl_c_ends_training_with_the_best_weights():
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    model, data = small(), walks()
+    model.fit(data, data, epochs=50, verbose=0, callbacks=[Stop()])
+    assert np.isfinite(model.nll(data))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_file_gives_the_same_model(name, tmp_path):
+    model = small(name, PEN if name == "lstm" else OFFSETS)
+    model.save(tmp_path / "m.keras")
+    loaded = mdn.load(tmp_path / "m.keras")
+    assert loaded.adapted  # a further fit keeps its scaling
+    data = walks(2, spec=model.spec)
+    for one, other in zip(model.log_prob(data), loaded.log_prob(data), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_streams_state_can_be_saved_and_put_back(tmp_path):
+    model = small()
+    stream = model.stream(seed=0)
+    stream.feed(walks(1)[0])
+    stream.save(tmp_path / "s.npz")
+    state = stream.state
+    stream.step()
+    other = model.stream(seed=0)
+    other.restore(tmp_path / "s.npz")
+    np.testing.assert_array_equal(other.state, state)
+    with pytest.raises(ValueError, match="a state of this stream has shape"):
+        small(units=3).stream().restore(tmp_path / "s.npz")
+    (tmp_path / "bad.npz").write_bytes(b"no state")
+    with pytest.raises(ValueError, match="holds no state of a stream"):
+        stream.restore(tmp_path / "bad.npz")
+
+
+def test_a_stream_keeps_its_weights_and_may_be_used_from_threads():
+    model = small()
+    expected = [model.stream(seed=0).step()]
+    stream = model.stream(seed=0)
+    model.head.heads[0].bias.assign(model.head.heads[0].bias + 100.0)
+    np.testing.assert_array_equal(stream.step(), expected[0])
+    events = []
+    threads = [threading.Thread(target=lambda: events.extend(stream.step() for _ in range(20))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert np.isfinite(events).all() and len(np.unique([event[0] for event in events])) == 80
+
+
+BAD = {
+    "none": ([], "must hold at least one sequence"),
+    "empty": ([np.empty((0, 2))], "sequence 0 has"),
+    "width": ([np.zeros((3, 2)), np.zeros((3, 5))], r"each must have shape \(steps, 2\).*sequence 1 has \(3, 5\)"),
+    "infinite": ([np.array([[0.0, 1.0], [np.inf, 1.0]])], "step 1 of sequence 0 is"),
+    "nothing": ([np.array([[0.0, 1.0], [np.nan, np.nan], [1.0, 1.0]])], "step 1 of sequence 0 is"),
+    "one array": (np.zeros((5, 2)), r"For one sequence: \[array\]"),
+    "offsets": ((np.zeros((5, 2)), np.array([0, 3, 4])), "offsets must rise from 0 to the number of points, 5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_sequences_are_named(case):
+    sequences, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        small().fit(sequences, epochs=1, verbose=0)
+
+
+def test_bad_events_of_a_stream_are_refused_and_leave_it_as_it_was():
+    stream = small().stream(seed=0)
+    state = stream.state
+    for bad in ([1.0], [np.nan, 0.0], [1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match="`event` must be 2 finite numbers"):
+            stream.step(bad)
+    np.testing.assert_array_equal(stream.state, state)
+
+
+# ---- contexts, first states, other cells -------------------------------------------------------------------------------------
+
+TEXTS = [np.eye(5, dtype="float32")[np.random.default_rng(i).integers(0, 5, 4 + i)] for i in range(6)]
+
+
+def attending(**settings):
+    keras.utils.set_random_seed(0)
+    return mdn.MDNRNN(OFFSETS, units=(8, 6), context_size=5, window_components=3, **settings).adapt(walks(6))
+
+
+def window_by_hand(layer, x, text):
+    """The equations for one sequence, in NumPy."""
+    kernel, recurrent, bias = (numpy(w) for w in (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias))
+    mover, mover_bias = numpy(layer.mover.kernel), numpy(layer.mover.bias)
+    sigmoid, softplus = (lambda z: 1 / (1 + np.exp(-z))), (lambda z: np.log1p(np.exp(z)))
+    h, c, kappa, shown, found = np.zeros(8), np.zeros(8), np.zeros(3), np.zeros(5), []
+    for row in x:
+        i, f, g, o = np.split(np.r_[row, shown] @ kernel + h @ recurrent + bias, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        alpha, beta, delta = np.split(h @ mover + mover_bias, 3)
+        alpha, beta = np.exp(alpha) / np.exp(alpha).sum(), 0.3 + softplus(beta)
+        kappa = kappa + softplus(delta)
+        phi = [sum(alpha * np.sqrt(beta / np.pi) * np.exp(-beta * (kappa - u) ** 2)) for u in range(len(text))]
+        shown = np.array(phi) @ text
+        found.append(np.r_[h, shown])
+    return np.array(found), [h, c, kappa, shown]
+
+
+def test_a_window_moves_over_a_text_as_its_equations_say():
+    layer = attending().recurrent[0]
+    layer.mover.kernel.assign(RNG.normal(size=layer.mover.kernel.shape))
+    x = RNG.normal(size=(2, 9, layer.cell.kernel.shape[0] - 5)).astype("float32")
+    texts = np.stack([np.concatenate([text, np.zeros((8 - len(text), 5), "float32")]) for text in TEXTS[:2]])
+    state = [np.zeros((2, width), "float32") for width in layer.state_widths]
+    outputs, last = layer(x, state, texts)
+    for row in range(2):
+        expected, end = window_by_hand(layer, x[row], TEXTS[row])
+        np.testing.assert_allclose(numpy(outputs)[row], expected, atol=1e-5)
+        np.testing.assert_allclose(np.concatenate([numpy(part)[row] for part in last]), np.concatenate(end), atol=1e-5)
+
+
+@pytest.mark.jax
+def test_the_gradient_of_a_window_is_that_of_autodiff():
+    import jax
+    from jax import numpy as jnp
+
+    from mdn.sequences import window
+
+    widths = 4, 4, 3, 5
+    projected, context = (jnp.asarray(RNG.normal(size=shape), "float32") for shape in ((7, 2, 16), (2, 6, 5)))
+    weights = tuple(jnp.asarray(RNG.normal(size=shape), "float32") for shape in ((9, 16), (4, 9), (9,)))
+    state = [jnp.asarray(RNG.normal(size=(2, width)), "float32") for width in widths]
+    slopes = [jnp.asarray(RNG.normal(size=(7, 2, width)), "float32") for width in widths]
+
+    def loss(run):
+        return lambda *given: sum(jnp.sum(a * b) for a, b in zip(run(*given), slopes, strict=True))
+
+    found, expected = (
+        jax.grad(loss(run), argnums=(0, 1, 2, 3))(projected, weights, state, context)
+        for run in (window._unrolled_on_jax(), window._unrolled)
+    )
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4, rtol=2e-4)
+
+
+def test_a_second_training_has_its_own_rate_unless_the_user_compiled():
+    model, sequences = small(), walks(4)
+    model.fit(sequences, epochs=1, learning_rate=0.01, verbose=0)
+    first = model.optimizer
+    model.fit(sequences, epochs=1, learning_rate=0.02, verbose=0)
+    assert model.optimizer is not first and int(numpy(model.optimizer.iterations)) == 1
+    model = small()
+    model.compile("sgd", mdn.NegativeLogLikelihood(model.spec))
+    own = model.optimizer
+    model.fit(sequences, epochs=1, verbose=0)
+    assert model.optimizer is own
+
+
+def test_all_weights_are_the_models_own_and_go_into_its_file(tmp_path):
+    model, sequences = attending(), walks(6)
+    own = {id(variable) for variable in model.trainable_variables}
+    assert {id(v) for layer in (*model.recurrent, model.head) for v in layer.trainable_variables} <= own
+    model.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    for one, other in zip(
+        model.log_prob(sequences, context=TEXTS), again.log_prob(sequences, context=TEXTS), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_text_decides_what_is_likely_and_each_keeps_its_own():
+    model, sequences = attending(), walks(6)
+    model.recurrent[0].mover.bias.assign(model.recurrent[0].mover.bias + 1.0)
+    together = model.log_prob(sequences, context=TEXTS)
+    for one, sequence, text in zip(together, sequences, TEXTS, strict=True):
+        np.testing.assert_allclose(one, model.log_prob([sequence], context=[text])[0], atol=1e-5)
+    other = model.log_prob(sequences, context=TEXTS[::-1])
+    assert np.abs(np.concatenate(together) - np.concatenate(other)).max() > 1e-4
+    with pytest.raises(ValueError, match=r"`context` must be a list of 6 arrays \(U, 5\), U at least 1, but none came"):
+        model.log_prob(sequences)
+    with pytest.raises(ValueError, match=r"one has shape \(0, 5\)"):
+        model.log_prob(sequences[:1], context=[np.empty((0, 5))])
+    with pytest.raises(ValueError, match="made with context_size=0"):
+        small().log_prob(sequences, context=TEXTS)
+
+
+def test_with_a_text_a_stream_draws_what_a_rollout_draws_and_training_learns():
+    model, sequences = attending(), walks(6)
+    history = model.fit(sequences, (sequences, TEXTS), context=TEXTS, epochs=3, learning_rate=0.02, verbose=0)
+    assert history.history["val_nll"][-1] < history.history["val_nll"][0]
+    made = model.generate(6, 2, context=TEXTS[:2], seed=3)
+    stream = model.stream(2, context=TEXTS[:2], seed=3)
+    np.testing.assert_allclose(np.stack([stream.step() for _ in range(6)], axis=1), made, atol=1e-5)
+
+
+def test_layer_normalisation_is_that_of_keras_and_steps_are_those_of_the_whole():
+    keras.utils.set_random_seed(0)
+    layer = Recurrent(6, "layer_norm_lstm")
+    layer.build((None, None, 3))
+    layer.bias.assign(RNG.normal(size=24))
+    x = RNG.normal(size=(2, 5, 3)).astype("float32")
+    outputs, _ = layer(x, layer.zero_state(2))
+    state = layer.zero_state(2)
+    for t in range(5):
+        state = layer.step(x[:, t], state)
+    np.testing.assert_allclose(numpy(outputs)[:, -1], numpy(state[0]), atol=1e-5)
+    normal = keras.layers.LayerNormalization(epsilon=1e-6, center=False, scale=False)
+    gates = [numpy(normal(part)) for part in np.split(x[:, 0] @ numpy(layer.kernel), 4, axis=-1)]
+    i, _, g, o = (gate + shift for gate, shift in zip(gates, np.split(numpy(layer.bias), 4), strict=True))
+    c = np.tanh(g) / (1 + np.exp(-i))
+    h = np.tanh(numpy(normal(c.astype("float32")))) / (1 + np.exp(-o))
+    np.testing.assert_allclose(numpy(outputs)[:, 0], h, atol=1e-4)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("cell", ["lstm", "layer_norm_lstm"])
+def test_recurrent_dropout_leaves_out_the_same_candidates_at_all_steps(cell):
+    """With a candidate left out from the start, its unit remembers nothing and shows nothing."""
+    keras.utils.set_random_seed(0)
+    layer = Recurrent(40, cell, recurrent_dropout=0.5)
+    layer.build((None, None, 3))
+    x = RNG.normal(size=(1, 4, 3)).astype("float32")
+    outputs, (_, c) = layer(x, layer.zero_state(1), training=True)
+    silent = np.flatnonzero(numpy(c)[0] == 0.0)
+    assert 8 < len(silent) < 32
+    if cell == "lstm":
+        assert not numpy(outputs)[0][:, silent].any()
+    assert numpy(layer(x, layer.zero_state(1))[1][1]).all()
+    with pytest.raises(ValueError, match="0 for a GRU"):
+        Recurrent(4, "gru", recurrent_dropout=0.1)
+
+
+def test_a_condition_can_decide_the_first_state():
+    keras.utils.set_random_seed(0)
+    model = mdn.MDNRNN(OFFSETS, units=5, condition_size=2, condition_starts=True).adapt(walks())
+    condition = RNG.normal(size=(3, 2)).astype("float32")
+    first = np.concatenate([numpy(part) for part in model.first_state(3, [condition])], axis=1)
+    np.testing.assert_allclose(first, np.tanh(condition @ numpy(model.start.kernel)), atol=1e-5)
+    made = model.generate(4, 3, condition=condition, seed=1)
+    stream = model.stream(3, condition=condition, seed=1)
+    np.testing.assert_allclose(np.stack([stream.step() for _ in range(4)], axis=1), made, atol=1e-5)
+
+
+def test_going_on_with_those_that_have_not_ended_changes_nothing(monkeypatch):
+    model = small(spec=PEN)
+
+    def stop(event):
+        return event[:, 2] == 2
+
+    settings = dict(prime=walks(1, spec=PEN)[0][:4], stop=stop, seed=5, component_temperature=0.8)
+    thinned = model.generate(60, 140, **settings)
+    model._rollouts.clear()
+    monkeypatch.setattr("mdn.sequences.rollout._THINNED_FROM", 1000)
+    whole = model.generate(60, 140, **settings)
+    assert len({len(one) for one in whole}) > 3
+    for one, other in zip(thinned, whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
