@@ -161,7 +161,7 @@ class _Teller:
         x_test, y_test = data.inverse_sine(TEST_ROWS, self._seed + 1)
         spec = mdn.MixtureSpec(mdn.NormalSpec(1), nets.COMPONENTS)
         squares, squares_history = self._train(
-            "least squares", nets.least_squares, x / 10.0, y, keras.losses.MeanSquaredError()
+            "least squares", nets.least_squares, x, y, keras.losses.MeanSquaredError()
         )
         network, history = self._train(
             "the mixture density network",
@@ -170,13 +170,13 @@ class _Teller:
             y,
             mdn.NegativeLogLikelihood(spec),
         )
-        hand, _ = self._train("the same net by hand", nets.by_hand, x / 10.0, y, nets.LossByHand())
+        hand, _ = self._train("the same net by hand", nets.by_hand, x, y, nets.LossByHand())
 
-        spread = float(np.sqrt(np.mean((y - squares.predict(x / 10.0, verbose=0)) ** 2)))
-        as_normal = mdn.Normal(squares.predict(x_test / 10.0, verbose=0), np.full_like(x_test, spread))
+        spread = float(np.sqrt(np.mean((y - squares.predict(x, verbose=0)) ** 2)))
+        as_normal = mdn.Normal(squares.predict(x_test, verbose=0), np.full_like(x_test, spread))
         answers = {
             "mixture density network": (network, mdn.predict(network, x_test)),
-            "the same net by hand": (hand, spec(hand.predict(x_test / 10.0, verbose=0))),
+            "the same net by hand": (hand, spec(hand.predict(x_test, verbose=0))),
             "least squares, with the spread of its residuals": (squares, as_normal),
         }
         baseline = metrics.Baseline(y)
@@ -205,9 +205,7 @@ class _Teller:
         picture = figure(8.0, 3.8)
         scattered, losses = picture.subplots(1, 2, width_ratios=(3, 2))
         _dots(scattered, x, y)
-        scattered.plot(
-            grid, squares.predict(grid / 10.0, verbose=0), color=plots.ORANGE, linewidth=2.5, label="prediction"
-        )
+        scattered.plot(grid, squares.predict(grid, verbose=0), color=plots.ORANGE, linewidth=2.5, label="prediction")
         scattered.legend(frameon=False, loc="upper left")
         plots.loss(history, losses).set(title="its loss", ylabel="mean squared error")
         self._page.add(

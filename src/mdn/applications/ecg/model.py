@@ -1,0 +1,26 @@
+"""The network of hearts: what the next frame is, given all before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import mdn
+from mdn.applications.ecg import data
+from mdn.sequences import MDNRNN
+
+SHIPPED = Path(__file__).parent / "ecg.keras"
+
+
+def network(units: Sequence[int] = (208,), components: int = 8, dropout: float = 0.1) -> MDNRNN:
+    """An LSTM over frames that also reads the level, and predicts a mixture of correlated normals."""
+    spec = mdn.MixtureSpec(mdn.NormalSpec(data.FRAME, "full"), components)
+    return MDNRNN(spec, units=units, dropout=dropout, positions=(data.FRAME - 1,), name="ecg")
+
+
+def load(path=SHIPPED) -> MDNRNN:
+    """From a file of `mdn train ecg`; without a path the network that comes with this package."""
+    model = mdn.load(path)
+    if not isinstance(model, MDNRNN) or model.spec.target_size != data.FRAME or model.positions != [data.FRAME - 1]:
+        raise ValueError(f"{str(path)!r} holds no model of an ECG. Files of `mdn train ecg` do.")
+    return model

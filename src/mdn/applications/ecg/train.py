@@ -1,0 +1,56 @@
+"""Training on ECG records, by truncated backpropagation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from mdn.applications.ecg import data
+from mdn.applications.ecg.model import network
+from mdn.sequences import MDNRNN
+
+WINDOW = 75  # frames that a gradient reaches back
+_LOUDER = 0.25  # log of the gain
+
+
+def train(
+    records: dict[str, np.ndarray],
+    held_out: dict[str, np.ndarray] | None = None,
+    epochs: int = 24,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **architecture,
+) -> MDNRNN:
+    """A model of records; the epoch that is best on `held_out` is kept, without it the last.
+
+    Args:
+        records: To learn from, as `data.read_records` gives them.
+        held_out: To choose the epoch by, or None; never learned from.
+        epochs: At most.
+        seed: Of weights, order and what is done to the records.
+        callbacks: Told of each epoch.
+        **architecture: Of `network`.
+    """
+    keras.utils.set_random_seed(seed)
+    model = network(**architecture)
+    model.fit(
+        [data.frames(one) for one in data.pieces(records, seed=None)],
+        held_out and [data.frames(one) for one in data.pieces(held_out, seed + 1)],
+        epochs=epochs,
+        batch_size=32,
+        window=WINDOW,
+        augment=_another_heart,
+        learning_rate=4e-3,
+        callbacks=callbacks,
+        seed=seed,
+        verbose=0,
+    )
+    return model
+
+
+def _another_heart(frames, rng):
+    """The record louder or softer, since hearts to come will be; and spread over the cells of its integers anew."""
+    samples = data.spread(data.samples(frames), rng)
+    return data.frames(samples * np.exp(rng.uniform(-_LOUDER, _LOUDER)))

@@ -1,0 +1,131 @@
+"""Live: what playing over OSC and over MIDI share: a clock, the log, sentences said once, and how soon answers are ready."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mdn.applications.jam.session import Session
+
+_TICK = 0.002  # seconds between two looks at what is due
+_KEPT = 100_000  # latencies that are remembered
+
+
+class Log:
+    """Lines `timestamp,source,x,y`, as IMPSY writes them; `read_performances` and `mdn train jam` read them.
+
+    A disk that is full does not end the music: that is said once, and touches go on unwritten.
+
+    Args:
+        path: Of the file; lines are added to what it holds.
+        say: Told sentences for the player.
+    """
+
+    def __init__(self, path, say: Callable[[str], None] = print):
+        self.path, self._say, self._failed = Path(path), say, False
+        self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by close()
+
+    def __call__(self, when: float, source: str, x: float, y: float) -> None:
+        """Writes one touch."""
+        stamp = datetime.datetime.fromtimestamp(when).astimezone().isoformat()  # an hour that comes twice stays two
+        self._trying(lambda: self._file.write(f"{stamp},{source},{x:.6g},{y:.6g}\n"))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._trying(self._file.close)
+
+    def _trying(self, write) -> None:
+        try:
+            write()
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                self._say(f"touches are missing in {self.path}: {error.strerror or error} (said once)")
+
+
+class Live:
+    """A session that is played until `stop`; a way to play says how touches come (`_open`, `_tick`) and go (`_play`).
+
+    Args:
+        session: Who plays.
+        say: Told sentences for the player.
+
+    Attributes:
+        touches: How many came.
+        left_out: How many messages meant nothing.
+    """
+
+    def __init__(self, session: Session, say: Callable[[str], None] = print):
+        self.session, self._say = session, say
+        self._said: set[str] = set()
+        self._latencies: list[float] = []
+        self.touches = self.left_out = 0
+        self._stopped = threading.Event()
+
+    def heard(self, x: float, y: float, now: float) -> None:
+        """A touch came; see `Session.heard`."""
+        start = time.perf_counter()
+        self.session.heard(x, y, now)
+        self.touches += 1
+        if len(self._latencies) < _KEPT:
+            self._latencies.append(time.perf_counter() - start)
+
+    def leave_out(self, kind: str, detail: str = "") -> None:
+        """Counts a message that means nothing; the first of each kind is said."""
+        self.left_out += 1
+        self.say_once(f"left out: {kind}", detail)
+
+    def say_once(self, kind: str, detail: str = "") -> None:
+        """Says a sentence, unless one of its kind was said."""
+        if kind not in self._said:
+            self._said.add(kind)
+            self._say(f"{kind}{detail} (said once)")
+
+    def refused(self, error: BaseException) -> None:
+        """Leaves out a message that `error` is about; what came, told behind a "but", is no kind of its own."""
+        kind, but, came = str(error).partition(", but ")
+        self.leave_out(kind or type(error).__name__, but + came)
+
+    def run(self) -> None:
+        """Plays until `stop` or Ctrl-C."""
+        self._open()
+        try:
+            while not self._stopped.wait(_TICK):
+                self._tick(time.time())
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        """Ends `run`, from any thread."""
+        self._stopped.set()
+
+    def latency(self, quantile: float) -> float:
+        """Seconds from a touch's arrival to the model's answer being ready: this share of them was faster."""
+        return float(np.quantile(self._latencies, quantile)) if self._latencies else float("nan")
+
+    def send(self, sending: Callable, *arguments) -> None:
+        """Calls `sending`; that a cable is out or a network down is said once, and ends nothing."""
+        try:
+            sending(*arguments)
+        except OSError as error:
+            self.say_once("an answer could not be sent", f": {error.strerror or error}")
+
+    # ---- of a way to play --------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Before the first tick."""
+
+    def _tick(self, now: float) -> None:
+        for x, y in self.session.due(now):
+            self._play(x, y, now)
+
+    def _play(self, x: float, y: float, now: float) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        """After the last tick."""

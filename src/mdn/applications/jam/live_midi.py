@@ -1,0 +1,156 @@
+"""A jam session over MIDI: notes, pitch wheel and brightness come in as touches, the model's touches go out as notes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from mdn.applications.jam.data import TAP
+from mdn.applications.jam.live import Live
+from mdn.applications.jam.midi import BEND, BRIGHTNESS, Voice, _mido, height, place
+from mdn.applications.jam.session import MODES, Session
+
+COMPONENT_TEMPERATURE, VARIANCE_TEMPERATURE, MODE, RESET = 20, 21, 22, 23  # controllers that MIDI leaves free
+NAME = "mdn"  # of virtual ports
+_SILENCE = (120, 123)  # controllers: all sound off, all notes off
+_QUIET = ("clock", "start", "continue", "stop", "songpos", "song_select", "active_sensing", "quarter_frame")
+_MOVES = 0.01  # seconds between the touches of a wheel that turns: about as often as a touchscreen tells its moves
+
+
+class MidiPlayer(Live):
+    """Hears MIDI and plays MIDI, until `stop`; the mapping is that of `midi.Voice`, both ways.
+
+    A note is a touch: its pitch says x, and y comes from the brightness (controller 74) if one came since the last note ended,
+    else from the velocity. While it lasts, the pitch wheel moves x and controller 74 moves y. Controllers 20 and 21 set the
+    component and the variance temperature (`temperature`), 22 the mode (a quarter of its range each, in the order of
+    `session.MODES`), 23 from 64 on resets.
+
+    Args:
+        session: Who plays.
+        ear, mouth: Open ports of mido, an input and an output; they stay open.
+        say: Told sentences for the player.
+    """
+
+    def __init__(self, session: Session, ear, mouth, say: Callable[[str], None] = print):
+        super().__init__(session, say)
+        self._ear, self._mouth, self._voice = ear, mouth, Voice()
+        self._played = 0.0  # when the model's last touch was
+        self._note: int | None = None  # that the player holds
+        self._bend, self._y, self._bright = 0.0, 0.5, False
+        self._moved, self._touched = False, 0.0
+
+    def _tick(self, now: float) -> None:
+        for message in self._ear.iter_pending():
+            try:
+                self._hear(message, now)
+            except ValueError as error:
+                self.refused(error)
+        if self._moved and now - self._touched >= _MOVES:
+            self._touch(now)
+        super()._tick(now)
+        if self._voice.sounds and now - self._played > TAP:
+            self._send(self._voice.end())
+
+    # ---- the player's ------------------------------------------------------------------------------------------------
+
+    def _hear(self, message, now: float) -> None:
+        if message.type == "note_on" and message.velocity > 0:
+            self._note = message.note
+            self._y = self._y if self._bright else height(message.velocity)
+            self._touch(now)
+        elif message.type in ("note_on", "note_off"):
+            if message.note == self._note:
+                self._release(now)
+        elif message.type == "pitchwheel":
+            self._bend, self._moved = message.pitch / BEND, self._note is not None
+        elif message.type == "control_change":
+            self._control(message.control, message.value, now)
+        elif message.type not in _QUIET:
+            self.leave_out(f"MIDI's {message.type}, which means nothing here")
+
+    def _control(self, control: int, value: int, now: float) -> None:
+        if control == BRIGHTNESS:
+            self._y, self._bright, self._moved = 1.0 - value / 127, True, self._note is not None
+        elif control == COMPONENT_TEMPERATURE:
+            self.session.set_temperature("component_temperature", temperature(value))
+        elif control == VARIANCE_TEMPERATURE:
+            self.session.set_temperature("variance_temperature", temperature(value))
+        elif control == MODE:
+            self.session.mode = list(MODES)[value * len(MODES) // 128]
+        elif control == RESET:
+            if value >= 64:
+                self.session.reset()
+        elif control in _SILENCE:
+            self._release(now)
+            self._send(self._voice.end())
+        else:
+            self.leave_out(f"MIDI's controller {control}, which means nothing here")
+
+    def _release(self, now: float) -> None:
+        if self._moved:
+            self._touch(now)
+        self._note, self._bright = None, False
+
+    def _touch(self, now: float) -> None:
+        self._moved, self._touched = False, now
+        if self._note is not None:
+            self.heard(place(self._note) + self._bend, self._y, now)
+
+    # ---- the model's -------------------------------------------------------------------------------------------------
+
+    def _play(self, x: float, y: float, now: float) -> None:
+        self._send(self._voice.move(x, y) if self._voice.sounds else self._voice.begin(x, y))
+        self._played = now
+
+    def _send(self, messages) -> None:
+        for message in messages:
+            self.send(self._mouth.send, message)
+
+    def _close(self) -> None:
+        self._send(self._voice.end())
+
+
+def temperature(value: int) -> float:
+    """The temperature that a controller's value sets: 0.01 at 0, 1 at 64, ten times as much every 32."""
+    return 10.0 ** ((value - 64) / 32)
+
+
+def open_ports(ear: str | None = None, mouth: str | None = None, backend=None):
+    """(an input, an output) of mido; without names, virtual ports called "mdn" that other programs can be connected to.
+
+    Args:
+        ear, mouth: Names of ports, or parts of names that only one has.
+        backend: Of mido; without it the one that mido chooses (python-rtmidi).
+
+    Raises:
+        OSError: if there is no such port, or several, or no MIDI at all; the message lists the ports that there are.
+    """
+    backend = _mido() if backend is None else backend
+    try:
+        inputs, outputs = backend.get_input_names(), backend.get_output_names()
+    except ImportError:
+        raise ImportError("live MIDI needs python-rtmidi: pip install 'mdn[jam]'.") from None
+    except OSError as error:
+        raise OSError(f"this system has no MIDI that can be used: {str(error).rstrip('.')}.") from None
+    heard = _open(backend.open_input, ear, inputs, "--midi-in")
+    try:
+        return heard, _open(backend.open_output, mouth, outputs, "--midi-out")
+    except OSError:
+        heard.close()
+        raise
+
+
+def _open(opening, name: str | None, names: list[str], option: str):
+    there = f"there are {', '.join(map(repr, names))}" if names else "there are none"
+    if name is None:
+        if sys.platform == "win32":
+            raise OSError(f"Windows has no virtual MIDI ports: name one with {option}; {there}.")
+        try:
+            return opening(NAME, virtual=True)
+        except (OSError, NotImplementedError) as error:
+            raise OSError(f"no virtual MIDI port can be made ({error}): name a port with {option}; {there}.") from None
+    fitting = [one for one in names if one == name] or [one for one in names if name.lower() in one.lower()]
+    if len(fitting) != 1:
+        found = "several ports" if fitting else "no port"
+        raise OSError(f"{option} {name!r} names {found}; {there}.")
+    return opening(fitting[0])

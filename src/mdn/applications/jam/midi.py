@@ -1,0 +1,116 @@
+"""Performances as MIDI: x is the pitch, y the brightness, a swipe one long note."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mdn.applications.jam.data import TAP, swipes
+from mdn.data import replacing
+
+SCALE = (0, 2, 4, 7, 9)  # major pentatonic: whatever is touched sounds well together
+BRIGHTNESS = 74  # the controller of that name
+BEND = 8191  # of the pitch wheel, for a move over the whole screen
+_LOWEST, _OCTAVES, _TICKS = 48, 3, 480
+_STEPS = _OCTAVES * len(SCALE)
+_MICROSECONDS = 500_000  # a beat
+_SOFTEST = 0.4  # share of the full velocity
+
+
+def pitch(x: float) -> int:
+    """The note of a place from left (0) to right (1)."""
+    octave, degree = divmod(min(int(x * _STEPS), _STEPS - 1), len(SCALE))
+    return _LOWEST + 12 * octave + SCALE[degree]
+
+
+def place(note: int) -> float:
+    """The place from left to right that a note stands for: the middle of where `pitch` gives it; notes off the scale between."""
+    centers = (np.arange(_STEPS) + 0.5) / _STEPS
+    return float(np.interp(note, [pitch(center) for center in centers], centers))
+
+
+def velocity(y: float) -> int:
+    """How hard a note is struck at a height from the top (0) to the bottom (1) of the screen."""
+    return max(1, _seven_bits(_SOFTEST + (1.0 - _SOFTEST) * y))
+
+
+def height(velocity: int) -> float:
+    """The height that a velocity stands for."""
+    return float(np.clip((velocity / 127 - _SOFTEST) / (1.0 - _SOFTEST), 0.0, 1.0))
+
+
+class Voice:
+    """What one finger sounds like, as MIDI messages; needs the extra `mdn[jam]`.
+
+    A swipe is one note at the pitch where it begins, as loud as it begins low on the screen, whose brightness (controller 74)
+    follows y, and whose pitch bends with x.
+    """
+
+    def __init__(self):
+        self._message = _mido().Message
+        self._note: int | None = None
+        self._first = 0.0
+
+    @property
+    def sounds(self) -> bool:
+        """Whether a note is on."""
+        return self._note is not None
+
+    def begin(self, x: float, y: float) -> list:
+        """A swipe begins at (x, y)."""
+        before = self.end()
+        self._note, self._first = pitch(x), x
+        on = self._message("note_on", note=self._note, velocity=velocity(y))
+        return [*before, self._bright(y), self._message("pitchwheel", pitch=0), on]
+
+    def move(self, x: float, y: float) -> list:
+        """The swipe goes on to (x, y)."""
+        bend = int(np.clip(round((x - self._first) * BEND), -BEND, BEND))
+        return [self._bright(y), self._message("pitchwheel", pitch=bend)]
+
+    def end(self) -> list:
+        """The finger is lifted."""
+        note, self._note = self._note, None
+        return [] if note is None else [self._message("note_off", note=note)]
+
+    def _bright(self, y: float):
+        return self._message("control_change", control=BRIGHTNESS, value=_seven_bits(1.0 - y))
+
+
+def write_midi(path, touches) -> None:
+    """A Standard MIDI File of touches `(T, 3)`, played by a `Voice`; needs the extra `mdn[jam]`.
+
+    A note ends 0.1 s after its last touch, or when the next begins.
+    """
+    mido, voice = _mido(), Voice()
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_MICROSECONDS)])
+    file = mido.MidiFile(ticks_per_beat=_TICKS, tracks=[track])
+    now, written = 0.0, 0
+
+    def add(at, messages):
+        nonlocal written
+        ticks = round(at * 1e6 / _MICROSECONDS * _TICKS)
+        for message in messages:
+            track.append(message.copy(time=ticks - written))
+            written = ticks
+
+    found = swipes(touches)
+    for i, swipe in enumerate(found):
+        for j, (x, y, dt) in enumerate(swipe):
+            now += dt
+            add(now, voice.move(x, y) if j else voice.begin(x, y))
+        pause = found[i + 1][0, 2] if i + 1 < len(found) else TAP
+        add(now + min(TAP, pause), voice.end())
+    with replacing(path) as temporary:
+        file.save(temporary)
+
+
+def _mido():
+    try:
+        import mido
+    except ImportError:
+        raise ImportError("MIDI needs mido: pip install 'mdn[jam]'.") from None
+    return mido
+
+
+def _seven_bits(share: float) -> int:
+    return int(np.clip(round(127 * share), 0, 127))

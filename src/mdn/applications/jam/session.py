@@ -1,0 +1,156 @@
+"""Session: who plays when. It knows no network and no clock: it is told the time, what was heard, and asked what to play."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from mdn.applications.jam import data
+from mdn.applications.jam.model import Jam, inside
+
+MODES = {
+    "callresponse": "the model answers when the player has been silent for a while",
+    "polyphony": "the model plays a touch of its own to each of the player's",
+    "battle": "the model plays on and on, whatever the player does, and hears both",
+    "useronly": "the model is silent; what is played is logged",
+}
+_MOST_WAITING = 64
+
+
+class Session:
+    """A performance of a player and a model together.
+
+    Args:
+        jam: The model.
+        mode: One of `MODES`.
+        silence: Seconds without a touch after which the model answers ("callresponse").
+        component_temperature, variance_temperature: As in `MDNRNN.generate`; may be set while it plays.
+        on_event: Told of each touch: `(time, source, x, y)`, the source "interface" or "rnn".
+        seed: An int for the same answers to the same touches.
+    """
+
+    def __init__(
+        self,
+        jam: Jam,
+        mode: str = "callresponse",
+        *,
+        silence: float = 2.0,
+        component_temperature: float = 1.0,
+        variance_temperature: float = 1.0,
+        on_event: Callable[[float, str, float, float], None] | None = None,
+        seed: int | None = None,
+    ):
+        if not silence > 0.0:
+            raise ValueError(f"`silence` must be a positive number of seconds, but {silence!r} came.")
+        self.silence = silence
+        self.component_temperature = self.variance_temperature = 1.0
+        self.set_temperature("component_temperature", component_temperature)
+        self.set_temperature("variance_temperature", variance_temperature)
+        self._on_event = on_event or (lambda *event: None)
+        self.mode = mode
+        self._lock = threading.Lock()
+        self._stream = jam.model.stream(constrain=inside, seed=seed)
+        self._stream.step()  # compiles, so that the first touch need not wait
+        self.reset()
+
+    @property
+    def mode(self) -> str:
+        """One of `MODES`; may be set while it plays."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, value: str) -> None:
+        if value not in MODES:
+            raise ValueError(f"`mode` must be one of {', '.join(MODES)}, but {value!r} came.")
+        self._mode = value
+
+    def set_temperature(self, name: str, value: float) -> None:
+        """Sets "component_temperature" or "variance_temperature", a number above 0 and at most 100."""
+        if not (isinstance(value, int | float) and np.isfinite(value) and 0.0 < value <= 100.0):
+            raise ValueError(f"`{name}` must be a number above 0 and at most 100, but {value!r} came.")
+        setattr(self, name, float(value))
+
+    def reset(self) -> None:
+        """Forgets what was played."""
+        with self._lock:
+            self._stream.reset()
+            self._place = np.zeros(2)
+            self._last = math.nan  # when the touch was that the stream heard last
+            self._heard = math.inf  # when the player's last touch was
+            self._next = math.inf, self._place  # when the model would play, and where
+            self._waiting: list[tuple[float, int, np.ndarray]] = []
+            self._count = 0
+
+    def heard(self, x: float, y: float, now: float) -> None:
+        """The player touched (x, y), in [0, 1], at the time `now` in seconds.
+
+        Raises:
+            ValueError: if x and y are no finite numbers.
+        """
+        place = np.array([x, y], "float64")
+        if not np.isfinite(place).all():
+            raise ValueError(f"x and y must be finite numbers, but {x!r} and {y!r} came.")
+        place = np.clip(place, 0.0, 1.0)
+        with self._lock:
+            self._on_event(now, "interface", *place)
+            self._heard = now
+            if self._mode == "useronly":
+                return
+            self._take(place, now)
+            if self._mode == "polyphony":
+                when, place = self._next
+                if len(self._waiting) < _MOST_WAITING:
+                    self._count += 1
+                    heapq.heappush(self._waiting, (when, self._count, place))
+
+    def due(self, now: float) -> list[tuple[float, float]]:
+        """The touches (x, y) that the model plays until `now`; to be asked often."""
+        with self._lock:
+            if self._mode == "polyphony":
+                played = []
+                while self._waiting and self._waiting[0][0] <= now:
+                    played.append(heapq.heappop(self._waiting)[2])
+            else:
+                played = self._alone(now)
+            for place in played:
+                self._on_event(now, "rnn", *place)
+            return [(float(x), float(y)) for x, y in played]
+
+    def _alone(self, now: float) -> list[np.ndarray]:
+        """What the model plays by itself: after a silence, or always in a battle."""
+        silent = now - self._heard >= self.silence
+        if self._mode == "useronly" or (self._mode == "callresponse" and not silent):
+            return []
+        if math.isnan(self._last):  # a battle that begins
+            self._predict(None, now)
+        played: list[np.ndarray] = []
+        begins = self._mode == "callresponse" and self._last <= self._heard
+        if (
+            begins or now - self._next[0] > data.LONGEST
+        ):  # the answer begins now; or nobody asked for long: no catching up
+            self._next = now, self._next[1]
+        while self._next[0] <= now and len(played) < _MOST_WAITING:
+            when, place = self._next
+            played.append(place)
+            self._take(place, when)
+        return played
+
+    def _take(self, place, now: float) -> None:
+        """The stream hears a touch and says what it would play after it."""
+        dt = data.SHORTEST if math.isnan(self._last) else np.clip(now - self._last, data.SHORTEST, data.LONGEST)
+        event = np.concatenate([place - self._place, [np.log(dt)]]).astype("float32")
+        self._place = self._place + event[:2]  # as the stream adds it up
+        self._predict(event, now)
+
+    def _predict(self, event, now: float) -> None:
+        predicted = self._stream.step(
+            event,
+            component_temperature=self.component_temperature,
+            variance_temperature=self.variance_temperature,
+        )
+        self._last = now
+        self._next = now + float(np.exp(predicted[2])), np.clip(self._place + predicted[:2], 0.0, 1.0)

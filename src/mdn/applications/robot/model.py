@@ -1,0 +1,83 @@
+"""Three networks of one size that say where the hand goes next: by a mixture, by one normal, and by least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+import mdn
+from mdn.applications.robot import data
+from mdn.losses import DistributionLoss
+from mdn.sequences import MDNRNN
+from mdn.sequences.ragged import shifted
+
+
+class SquaredError(DistributionLoss):
+    """The squared distance between a move and the mean of the prediction; its scales are not asked."""
+
+    def _values(self, y, observed, params):
+        return ops.sum(ops.square(y - self.spec(params).mean()), axis=-1)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a network ends in, and how it learns.
+
+    Attributes:
+        components: Of the mixture.
+        units: Of the LSTM below. Where there is one component only they are more, so that all networks are of one size.
+        loss: From a spec to a loss.
+        variance_temperature: Of its rollouts. Training jitters each place, and what is predicted is as wide as the jitter, too.
+    """
+
+    components: int
+    units: int
+    loss: type[DistributionLoss] = mdn.NegativeLogLikelihood
+    variance_temperature: float = 0.5
+
+
+HEADS = {
+    "mixture": Head(16, 96),
+    "one normal": Head(1, 107),
+    "least squares": Head(1, 107, SquaredError, variance_temperature=0.0),  # its rollout is the mean at each step
+}
+
+
+def network(head: Head) -> MDNRNN:
+    """An LSTM over moves that also reads where they have led, and predicts the next one."""
+    spec = mdn.MixtureSpec(mdn.NormalSpec(2, "full"), head.components)
+    return MDNRNN(spec, units=(head.units,), positions=(0, 1), name="robot")
+
+
+def rollouts(model: MDNRNN, count: int = 200, seed: int | None = 0, **temperatures) -> np.ndarray:
+    """Paths `(count, STEPS + 1, 2)` from the start.
+
+    Args:
+        model: Of `network`, trained.
+        count: How many.
+        seed: Same seed, same paths.
+        **temperatures: As in `MDNRNN.generate`.
+    """
+    return data.paths(model.generate(data.STEPS, batch_size=count, seed=seed, **temperatures))
+
+
+def next_moves(model: MDNRNN, path) -> mdn.Mixture:
+    """How the hand may go on from each place of a path `(steps + 1, 2)` but the last, given the way there: a mixture a step."""
+    moves = data.moves(path)[None]
+    return mdn.predict(model, shifted(moves))[0]
+
+
+def load(path) -> MDNRNN:
+    """From a file of `mdn train robot`."""
+    model = mdn.load(path)
+    if not isinstance(model, MDNRNN) or model.spec.target_size != 2 or model.positions != [0, 1]:
+        raise ValueError(f"{str(path)!r} holds no model of a hand's moves. Files of `mdn train robot` do.")
+    return model
+
+
+def parameters(model: keras.Model) -> int:
+    """How many numbers training sets."""
+    return int(sum(np.prod(v.shape) for v in model.trainable_variables))

@@ -1,0 +1,91 @@
+"""Training a network on demonstrations, and who stays on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from mdn.applications.robot import data
+from mdn.applications.robot.model import HEADS, network, rollouts
+from mdn.sequences import MDNRNN
+from mdn.sequences.training import schedule
+
+_STRAY = 0.2  # in the unit of the demonstrations
+_PASSES = 10  # over the demonstrations, which are few, in what is called an epoch here
+_BATCH = 32
+_LEARNING_RATE = 1e-2
+
+
+def train(
+    demonstrations: dict[str, np.ndarray],
+    head: str = "mixture",
+    epochs: int = 150,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> MDNRNN:
+    """A network that predicts the next move of the hand, and is not told the letter.
+
+    Args:
+        demonstrations: As `data.read_letters` gives them.
+        head: One of `HEADS`.
+        epochs: Of ten passes each.
+        seed: Of weights, order and jitter.
+        callbacks: Told of each epoch.
+
+    Raises:
+        ValueError: if there is no such head.
+    """
+    if head not in HEADS:
+        raise ValueError(f"`head` must be one of {', '.join(map(repr, HEADS))}, but {head!r} came.")
+    keras.utils.set_random_seed(seed)
+    moves = [one for paths in demonstrations.values() for one in data.moves(paths)] * _PASSES
+    model = network(HEADS[head]).adapt(moves)
+    steps = math.ceil(len(moves) / _BATCH) * epochs
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule(_LEARNING_RATE, steps), global_clipnorm=1.0),
+        loss=HEADS[head].loss(model.spec),
+    )
+    model.fit(moves, epochs=epochs, batch_size=_BATCH, augment=_jitter, callbacks=callbacks, seed=seed, verbose=0)
+    return model
+
+
+def _jitter(moves, rng):
+    """A hand that strays a little and comes back, since in a rollout it will."""
+    strayed = data.paths(moves)
+    strayed[1:] += rng.normal(0.0, _STRAY, strayed[1:].shape)
+    return data.moves(strayed)
+
+
+# ---- what it is worth --------------------------------------------------------------------------------------------------
+
+
+def judge(paths, demonstrations: dict[str, np.ndarray]) -> dict[str, float]:
+    """How many paths stay within tolerance of a demonstration, and the share of each letter among these.
+
+    Args:
+        paths: Shape `(P, steps + 1, 2)`.
+        demonstrations: All there are; see `data.tolerance`.
+    """
+    nearest = np.stack([data.distances(paths, part).min(axis=1) for part in demonstrations.values()], axis=1)
+    stayed = nearest.min(axis=1) <= data.tolerance(demonstrations)
+    letters = np.argmin(nearest, axis=1)[stayed]
+    shares = {name: float(np.mean(letters == i)) if len(letters) else 0.0 for i, name in enumerate(demonstrations)}
+    return {"stayed": float(np.mean(stayed)), **{f"share of {name}": share for name, share in shares.items()}}
+
+
+def figures(
+    demonstrations: dict[str, np.ndarray], head: str = "mixture", epochs: int = 150, count: int = 200, seed: int = 0
+) -> dict[str, float]:
+    """Trains on all but three demonstrations a letter and judges `count` rollouts.
+
+    Returns:
+        What `judge` gives, and "to held-out": the median distance from a demonstration that was set aside to the nearest rollout.
+    """
+    learnt, aside = data.split(demonstrations, seed=seed)
+    model = train(learnt, head, epochs, seed)
+    made = rollouts(model, count, seed, variance_temperature=HEADS[head].variance_temperature)
+    held_out = data.distances(np.concatenate(list(aside.values())), made).min(axis=1)
+    return {**judge(made, demonstrations), "to held-out": float(np.median(held_out))}

@@ -1,0 +1,179 @@
+"""Robot motion: demonstrations, what counts as staying on the way, the three heads, pictures, commands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import mdn
+from mdn.applications.robot import data, judge, model, pictures, rollouts, train
+from pages import ENTRY
+
+pytestmark = pytest.mark.jax
+
+
+def roads(count=10, seed=0):
+    """Two roads that part at half-way: straight up, then left or right, wavering a little; 200 points as recorded."""
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0.0, 1.0, 200)
+    found = []
+    for side in (-1.0, 1.0):
+        for _ in range(count):
+            height, width = 10.0 + rng.normal(0, 0.3), 8.0 + rng.normal(0, 0.3)
+            across = side * width * np.clip(2.0 * t - 1.0, 0.0, 1.0)
+            found.append(np.stack([across, height * np.clip(2.0 * t, 0.0, 1.0)], axis=-1))
+    return np.array(found, "float32"), np.array(["A"] * count + ["B"] * count)
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory):
+    path = tmp_path_factory.mktemp("robot") / "letters.npz"
+    position, letter = roads()
+    np.savez(path, position=position + 3.0, letter=letter)
+    return path
+
+
+@pytest.fixture(scope="module")
+def demonstrations(letters):
+    return data.read_letters(letters, "AB")
+
+
+def test_demonstrations_begin_at_their_start_and_moves_lead_along_them(demonstrations):
+    assert [one.shape for one in demonstrations.values()] == [(10, data.STEPS + 1, 2)] * 2
+    for paths in demonstrations.values():
+        assert np.all(paths[:, 0] == 0.0) and np.all(np.abs(paths[:, -1, 1] - 10.0) < 1.5)
+        np.testing.assert_allclose(data.paths(data.moves(paths)), paths, atol=1e-5)
+    learnt, aside = data.split(demonstrations, held_out=3, seed=1)
+    for name, paths in demonstrations.items():
+        both = np.concatenate([learnt[name], aside[name]])
+        assert len(aside[name]) == 3 and len(np.unique(both, axis=0)) == len(paths) == len(both)
+
+
+def test_bad_files_of_letters_are_named(letters, tmp_path):
+    with pytest.raises(ValueError, match="has no letter 'C'; it has AB"):
+        data.read_letters(letters, "AC")
+    with pytest.raises(ValueError, match="has letters, but none was asked for; it has AB"):
+        data.read_letters(letters, "")
+    np.savez(tmp_path / "x.npz", place=np.zeros(3))
+    with pytest.raises(ValueError, match="must hold `position` and `letter`, but holds place"):
+        data.read_letters(tmp_path / "x.npz")
+
+
+def test_the_distance_of_paths_is_that_of_their_points():
+    t = np.linspace(0.0, 8.0, 9)[:, None]
+    line, beside, half = (np.concatenate(pair, axis=1) for pair in ((t, 0 * t), (t, 0 * t + 0.7), (t / 2, 0 * t)))
+    slow_start = np.concatenate([8.0 * (t / 8.0) ** 2, 0 * t], axis=1)
+    found = data.distances([line], [line, beside, half, slow_start])[0]
+    np.testing.assert_allclose(found[:2], [0.0, 0.7], atol=1e-12)
+    # of one that stops half-way: the points of its other half are 0 to 4 away from its end, on average 1 over the whole line
+    np.testing.assert_allclose(found[2], 0.5 * 1.0, atol=0.05)
+    assert found[3] < 0.1, "how fast a hand goes is not asked"
+    np.testing.assert_allclose(data.distances([beside], [line]), data.distances([line], [beside]))
+
+
+def test_the_tolerance_is_the_95th_percentile_of_nearest_others():
+    rng = np.random.default_rng(0)
+    gaps = rng.uniform(0.0, 1.0, 40).cumsum()
+    t = np.linspace(0.0, 1.0, 9)
+    lines = np.stack([np.stack([50.0 * t, np.full(9, gap)], axis=-1) for gap in gaps])
+    nearest = np.abs(gaps[:, None] - gaps[None]) + np.where(np.eye(40), np.inf, 0.0)
+    np.testing.assert_allclose(data.tolerance({"A": lines}), np.quantile(nearest.min(axis=1), 0.95), rtol=1e-9)
+
+
+def test_who_stops_half_way_strays_or_takes_the_middle_does_not_stay(demonstrations):
+    left, right = demonstrations.values()
+    both = np.concatenate([left, right])
+    assert judge(both, demonstrations) == {"stayed": 1.0, "share of A": 0.5, "share of B": 0.5}
+    assert judge(left[:6], demonstrations)["share of A"] == 1.0
+    half = both[:, np.r_[0:5, 4, 4, 4, 4]]
+    middle = 0.5 * (left + right)
+    strayed = both + np.linspace(0.0, 4.0, data.STEPS + 1)[:, None]
+    for wrong in (half, middle, strayed):
+        assert judge(wrong, demonstrations)["stayed"] == 0.0
+
+
+def test_squared_error_is_squared_error_and_leaves_filling_out():
+    spec = mdn.MixtureSpec(mdn.NormalSpec(2, "full"), 1)
+    rng = np.random.default_rng(0)
+    y, loc = rng.normal(size=(2, 3, 4, 2))
+    params = spec.pack(mdn.Mixture(np.zeros((3, 4, 1)), mdn.MultivariateNormal(loc[..., None, :], np.eye(2))))
+    y[1, 2:] = np.nan
+    expected = np.nansum((y - loc) ** 2, axis=-1).sum() / (12 - 2)
+    found = model.SquaredError(spec)(y.astype("float32"), params)
+    np.testing.assert_allclose(float(ops.convert_to_numpy(found)), expected, rtol=1e-5)
+
+
+def test_the_three_networks_are_of_one_size():
+    sizes = {name: model.parameters(model.network(head)) for name, head in model.HEADS.items()}
+    assert max(sizes.values()) < 1.02 * min(sizes.values())
+    assert sizes["mixture"] == min(sizes.values()), "the mixture has no advantage"
+
+
+def test_at_a_fork_the_mixture_takes_both_roads_and_least_squares_the_middle(demonstrations):
+    made = {}
+    for name in ("mixture", "least squares"):
+        trained = train(demonstrations, name, epochs=25)
+        temperature = model.HEADS[name].variance_temperature
+        made[name] = rollouts(trained, 100, variance_temperature=temperature)
+        assert made[name].shape == (100, data.STEPS + 1, 2) and np.isfinite(made[name]).all()
+    found = judge(made["mixture"], demonstrations)
+    assert found["stayed"] > 0.5 and 0.2 < found["share of A"] < 0.8
+    assert np.ptp(made["least squares"], axis=0).max() < 1e-4, "one path"
+    assert judge(made["least squares"], demonstrations)["stayed"] == 0.0
+
+
+def test_heads_are_named(demonstrations):
+    with pytest.raises(ValueError, match="`head` must be one of 'mixture', 'one normal', 'least squares', but 'two'"):
+        train(demonstrations, "two")
+
+
+def test_ellipses_lie_where_the_network_expects_the_next_place(demonstrations, tmp_path):
+    keras.utils.set_random_seed(0)
+    paths = demonstrations["A"]
+    network = model.network(model.HEADS["mixture"]).adapt(list(data.moves(paths)))
+    thought = model.next_moves(network, paths[0])
+    assert thought.batch_shape == (data.STEPS,)
+    moves = data.moves(paths[0])
+    expected = network.log_prob([moves])[0]
+    np.testing.assert_allclose(ops.convert_to_numpy(thought.log_prob(moves)), expected, atol=1e-4)
+    pictures.write_picture(
+        tmp_path / "r.svg", demonstrations, {"rollouts": paths}, network, {"which way next?": paths[0]}
+    )
+    ElementTree.parse(tmp_path / "r.svg")
+    pictures.write_picture(tmp_path / "r.png", demonstrations)
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"ends in \.svg or \.png"):
+        pictures.write_picture(tmp_path / "r.gif", demonstrations)
+
+
+def test_training_and_generating_by_command(letters, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path(mdn.__file__).parent.parent), "COLUMNS": "120"}
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-c", ENTRY, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=300,
+        )  # fmt: skip
+
+    ran = run("train", "robot", "--data", str(letters), "--letters", "AB", "--epochs", "1")
+    assert ran.returncode == 0, ran.stderr
+    assert "stayed" in ran.stdout and (tmp_path / "robot.json").is_file()
+    assert isinstance(model.load(tmp_path / "robot.keras"), mdn.MDNRNN)
+    ran = run("generate", "robot", "--count", "5")
+    assert ran.returncode == 0, ran.stderr
+    assert "<svg" in (tmp_path / "robot.svg").read_text()
+    ran = run("generate", "robot", "--model", "none.keras")
+    assert ran.returncode == 2 and "there is no file 'none.keras'. `mdn train robot" in ran.stderr
+
+
+def test_models_of_something_else_are_refused(tmp_path):
+    other = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(1), 2), units=(3,))
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="holds no model of a hand's moves"):
+        model.load(tmp_path / "other.keras")
