@@ -1,0 +1,163 @@
+"""Training a network that draws, and what it is worth: NLL beside its floor, and whether what it draws is like the real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from scipy.stats import ks_2samp
+
+import mdn
+from mdn.applications.sketch import data
+from mdn.applications.sketch.generate import draw
+from mdn.applications.sketch.model import SketchRNN, drawn_latents
+from mdn.data import augmented, nearest, offset_scale
+from mdn.sequences.baselines import memoryless
+
+
+def train(
+    drawings: Sequence[np.ndarray],
+    held_out: Sequence[np.ndarray],
+    *,
+    labels: tuple[Sequence[str], Sequence[str]] | None = None,
+    epochs: int = 14,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    stretch: float = 0.1,
+    drop: float = 0.0,
+    turn: float = 0.0,
+    dropout: float = 0.1,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **architecture,
+) -> SketchRNN:
+    """A model of drawings (stroke-3 `(T, 3)`); the epoch that is best on `held_out` is kept.
+
+    Args:
+        drawings: To learn from.
+        held_out: To choose the epoch by; never learned from.
+        labels: The classes of `drawings` and of `held_out`, if the network is to be told.
+        epochs: At most.
+        batch_size: Drawings a step.
+        learning_rate: At the start.
+        stretch, drop, turn: How drawings are changed anew each epoch; `scale`, `drop` and `rotation` of `mdn.data.augmented`.
+        dropout: See `MDNRNN`.
+        seed: Of weights, order, augmentation and the noise that spreads integers over their cells.
+        callbacks: Told of each epoch.
+        **architecture: Of `SketchRNN`.
+    """
+    keras.utils.set_random_seed(seed)
+    grid, scale = data.grid_of(drawings), offset_scale(drawings)
+    classes = sorted(set(labels[0])) if labels else []
+    model = SketchRNN(dropout=dropout, scale=scale, grid=grid, classes=classes, **architecture)
+    model.adapt(spread(model, drawings, seed))
+    # a batch is as long as its drawings and the end that `augment` adds
+    rows = [np.concatenate([one, one[-1:]]).astype("float32") for one in drawings]
+    held = spread(model, held_out, seed + 1)
+    told, held_told = ([[classes.index(name)] for name in part] for part in labels) if labels else (None, None)
+    model.fit(
+        rows,
+        (held, held_told) if labels else held,
+        condition=told,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        augment=lambda row, rng: data.events(augmented(row[:-1], rng, stretch, drop, turn), scale, grid, rng),
+        callbacks=callbacks,
+        seed=seed,
+        verbose=0,
+    )
+    return model
+
+
+def spread(model: SketchRNN, drawings, seed: int) -> list[np.ndarray]:
+    """Events of drawings, integers spread over their cells."""
+    return _events(drawings, model.scale, model.grid, seed)
+
+
+def _events(drawings, scale: float, grid: float, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [data.events(one, scale, grid, rng) for one in drawings]
+
+
+# ---- what it is worth --------------------------------------------------------------------------------------------------
+
+
+def floor(drawings: Sequence, test: Sequence, scale: float, grid: float, components: int = 20, seed: int = 0) -> float:
+    """Nats a step of `test` by a mixture of offsets that knows only whether the pen was lifted, and by the pens' shares."""
+    learn, judge = (_events(part, scale, grid, seed + i) for i, part in enumerate((drawings, test)))
+    spec = mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=mdn.CategoricalSpec(3))
+    scores = memoryless(spec, learn, judge, column=2, first=data.DOWN, seed=seed)
+    return -float(np.mean(np.concatenate(scores)))
+
+
+def copies(made, known, real) -> dict[str, float]:
+    """How near what was made lies to drawings that were learnt from.
+
+    Args:
+        made: Drawings.
+        known: Those learnt from.
+        real: Others by the same hand, that were not learnt from.
+
+    Returns:
+        "threshold", the 5th percentile of the distance of `real` drawings to the nearest of `known`, and "share", the share of
+        `made` that lies nearer than that; 0.05 is what real drawings would have.
+    """
+    threshold = float(np.quantile(nearest(real, known)[0], 0.05))
+    return {"threshold": threshold, "share": float(np.mean(nearest(made, known)[0] < threshold))}
+
+
+def likeness(made, real) -> dict[str, float]:
+    """Kolmogorov-Smirnov distances between drawings made and real, of the number of strokes and of points."""
+    counts = {"strokes": lambda one: np.sum(one[:, 2] > 0.5), "points": lambda one: len(one)}
+    return {
+        name: float(ks_2samp([count(one) for one in made], [count(one) for one in real]).statistic)
+        for name, count in counts.items()
+    }
+
+
+def judge(model: SketchRNN, drawings, test, seed: int = 0) -> dict[str, float]:
+    """All that is said of a model: of its own drawings if it draws freely, of its latent if it has one."""
+    if model.classes:
+        told = [[model.classes.index(word)] for word in test.words]
+        return {"test NLL": model.nll(spread(model, test, seed), told)}
+    return (latent_figures if model.latent_size else figures)(model, list(drawings), list(test), seed=seed)
+
+
+def figures(model: SketchRNN, drawings, test, count: int = 500, seed: int = 0) -> dict[str, float]:
+    """What a network without a latent is worth: NLL and floor of `test`, and its own drawings beside `drawings`."""
+    made, ended = draw(model, count, seed=seed)
+    whole = [one for one, end in zip(made, ended, strict=True) if end]
+    near = copies(made, drawings, test)
+    return {
+        "test NLL": model.nll(spread(model, test, seed)),
+        "test NLL, memoryless": floor(drawings, test, model.scale, model.grid, seed=seed),
+        "ends by itself": float(np.mean(ended)),
+        **{f"KS distance of {name}": value for name, value in likeness(whole, drawings).items()},
+        "nearer to a learnt one than 5 % of real ones are": near["share"],
+    }
+
+
+def latent_figures(model: SketchRNN, drawings, test, count: int = 300, seed: int = 0) -> dict[str, float]:
+    """What a latent is worth: NLL given z, divergence, NLL given another's z, and how often a drawing is found again.
+
+    "found again": encode, draw at low temperature, encode what was drawn: how often, of `count` drawings, its own is nearest.
+    """
+    rows = spread(model, test, seed)
+    reconstruction, divergence = model.elbo(rows, seed)
+    z = drawn_latents(*model.encode(rows), seed).astype("float32")
+    shuffled = np.concatenate(model.log_prob(rows, np.roll(z, 1, axis=0)))
+    chosen = list(test)[:count]
+    z = model.encode(chosen)[0]
+    again, _ = draw(model, len(chosen), z=z, component_temperature=0.1, variance_temperature=0.01, seed=seed)
+    found = model.encode([one if len(one) else chosen[i][:1] for i, one in enumerate(again)])[0]
+    distances = np.linalg.norm(found[:, None] - z[None], axis=-1)
+    return {
+        "test NLL given z": reconstruction,
+        "divergence": divergence,
+        "bound on test NLL": reconstruction + divergence,
+        "test NLL given another's z": -float(np.mean(shuffled)),
+        "test NLL, memoryless": floor(drawings, test, model.scale, model.grid, seed=seed),
+        "found again": float(np.mean(np.argmin(distances, axis=1) == np.arange(len(chosen)))),
+    }
