@@ -1,0 +1,175 @@
+"""The stages `remember` and `act` of an experiment: M and C from what lies in its folder, back into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.applications.world import environments, remember
+from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
+from mdn.applications.world.controller import Controller, evolve
+from mdn.applications.world.dream import Dream, starts_of
+from mdn.applications.world.judge import hidden
+from mdn.applications.world.memory import Memory, load_memory, memory_path
+from mdn.applications.world.play import Play
+from mdn.applications.world.storage import Experiment, Latents
+from mdn.applications.world.vision import load_vision
+
+SEES = ("zh", "z")
+WHERE = ("real", "dream")
+DREAMS, PLAYS, TESTS = 1, 2, 3  # after the seed, so that no two share their chance
+
+Told = Callable[[int, dict[str, float]], None]
+
+
+def learnt(experiment: Experiment) -> tuple[list[Latents], list[Latents]]:
+    """(episodes to learn from, episodes held out), as V sees them."""
+    parts = experiment.split()
+    found = [[one for chunk in part for one in experiment.latents(chunk)] for part in parts]
+    return found[0], found[1]
+
+
+def remember_stage(experiment: Experiment, told: Told | None = None, **settings) -> tuple[Memory, dict[str, Any]]:
+    """Trains M, from the last checkpoint on if there is one, and writes it.
+
+    Args:
+        experiment: That V has seen.
+        told: See `remember.train`.
+        **settings: Of `remember.train`.
+
+    Returns:
+        M, and what it is worth on the episodes held out: nats a step of M and of persistence, in the units of z.
+    """
+    known, held_out = learnt(experiment)
+    path = memory_path(experiment)
+    settings = {"seed": experiment.seed, "environment": experiment.environment, **settings}
+    model, figures = remember.train(known, path.parent, told=told, **settings)
+    model.save_plain(path)
+    return model, {
+        "nll": remember.nll(model, held_out, seed=experiment.seed),
+        "persistence": remember.persistence(known, held_out, seed=experiment.seed),
+        "epochs": figures,
+    }
+
+
+def controller_for(experiment: Experiment, memory: Memory, sees: str = "zh", units: int = 0) -> Controller:
+    """A controller for an experiment's environment, told how h is scaled by the episodes that were learnt from.
+
+    Args:
+        experiment: With latents.
+        memory: M.
+        sees: "zh", or "z" alone.
+        units: Of a layer between; 0 for a linear map.
+    """
+    if sees not in SEES:
+        raise ValueError(f"`sees` must be one of {', '.join(map(repr, SEES))}, but {sees!r} came.")
+    env = environments.make(experiment.environment)
+    actions = environments.actions_of(env)
+    env.close()
+    known: dict[str, Any] = {}
+    if sees == "zh":
+        h = np.concatenate(hidden(memory, learnt(experiment)[0]))
+        spread = h.std(axis=0)
+        known = {"hidden_size": memory.units, "shift": h.mean(axis=0), "scale": np.where(spread > 0.0, spread, 1.0)}
+    return Controller(memory.latent_size, actions.size, actions.kind, units=units, **known)
+
+
+def act_stage(
+    experiment: Experiment,
+    *,
+    where: str = "real",
+    sees: str = "zh",
+    units: int = 0,
+    generations: int = 30,
+    population: int = 16,
+    episodes: int = 4,
+    steps: int = 500,
+    sigma: float = 0.1,
+    variance_temperature: float = 1.0,
+    memory: Memory | None = None,
+    name: str | None = None,
+    told: Told | None = None,
+) -> tuple[Play, Controller, np.ndarray, list[dict[str, float]]]:
+    """Finds a controller, from the last checkpoint on if there is one, and writes it.
+
+    Args:
+        experiment: With V and M.
+        where: It learns: "real" or "dream".
+        sees: See `controller_for`.
+        units: See `controller_for`.
+        generations, population, sigma: Of CMA-ES.
+        episodes: Of each candidate in a generation; all candidates meet the same.
+        steps: At most, an episode or dream.
+        variance_temperature: Of the dream.
+        memory: M, if it is another than the experiment's.
+        name: Of its folder in `act`; by default it says where, what it sees and how warm the dream is.
+        told: See `evolve`.
+
+    Returns:
+        (real episodes to try it in, what its parameters mean, the parameters, figures of each generation).
+    """
+    if where not in WHERE:
+        raise ValueError(f"`where` must be one of {', '.join(map(repr, WHERE))}, but {where!r} came.")
+    memory = load_memory(experiment) if memory is None else memory
+    vision = load_vision(experiment)
+    controller = controller_for(experiment, memory, sees, units)
+    play = Play(experiment.environment, vision, memory if sees == "zh" else None, steps)
+    if where == "real":
+
+        def returns(candidates, generation):
+            return play.returns(controller, candidates, episodes, [experiment.seed, PLAYS, generation])
+
+    else:
+        dream = Dream(memory, starts_of(learnt(experiment)[0]), variance_temperature=variance_temperature)
+
+        def returns(candidates, generation):
+            seed = [experiment.seed, DREAMS, generation]
+            return dream.returns(controller, candidates, episodes, seed, steps)
+
+    folder = (
+        act_folder(experiment, where, sees, variance_temperature) if name is None else experiment.folder / "act" / name
+    )
+    settings = {"where": where, "episodes": episodes, "steps": steps, "variance_temperature": variance_temperature}
+    parameters, figures = evolve(
+        controller, returns, folder, generations=generations, population=population, sigma=sigma,
+        seed=experiment.seed, settings=settings, told=told,
+    )  # fmt: skip
+    save_controller(folder / "controller.npz", experiment.environment, controller, parameters)
+    return play, controller, parameters, figures
+
+
+def act_folder(
+    experiment: Experiment, where: str = "real", sees: str = "zh", variance_temperature: float = 1.0
+) -> Path:
+    """Where a controller of an experiment lies, or will lie."""
+    name = f"real-{sees}" if where == "real" else f"dream-{sees}-{variance_temperature:g}"
+    return experiment.folder / "act" / name
+
+
+def save_controller(path, environment: str, controller: Controller, parameters: np.ndarray, **beside) -> None:
+    """Writes a controller, and what arrays there are beside, whole or not at all."""
+    arrays = {"parameters": parameters, "shift": controller.shift, "scale": controller.scale, **beside}
+    write_arrays(path, arrays, {"environment": environment, **controller.describe()})
+
+
+def load_controller(path, environment: str) -> tuple[Controller, np.ndarray]:
+    """(what its parameters mean, the parameters) of a file of `save_controller`.
+
+    Raises:
+        ValueError: if there is none, it is damaged, or of another environment.
+    """
+    if not Path(path).exists():
+        raise ValueError(f"there is no C at {str(path)!r} yet: run --stage act first.")
+    try:
+        arrays, about = read_arrays(path)
+        found = about.pop("environment")
+        parameters = arrays.pop("parameters")
+        controller = Controller(**about, shift=arrays["shift"], scale=arrays["scale"])
+    except (Damaged, KeyError, TypeError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: delete it and run --stage act again.") from error
+    if found != environment:
+        raise ValueError(f"the controller in {str(path)!r} belongs to {found!r}, but {environment!r} was asked for.")
+    return controller, parameters

@@ -1,0 +1,181 @@
+"""Trainings that go on where they were stopped, and end as if they never had been.
+
+Two things are needed for that: everything that training changes is written after each epoch (weights, the state of random
+layers, the optimizer), whole or not at all; and all chance of an epoch comes from (seed, epoch), never from what ran before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.applications.world.arrays import Damaged, forget_unfinished, read_arrays, write_arrays
+
+
+def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
+    """All chance of one epoch (chunk, generation): the same whatever ran before it."""
+    return np.random.default_rng([int(seed), int(epoch)])
+
+
+class Checkpoints:
+    """The last state of something that is done in steps: epochs, generations.
+
+    Args:
+        folder: Where `checkpoint.npz` lies; made if it is missing.
+        settings: What a state depends on, as JSON allows it; a state of other settings is refused, not continued.
+    """
+
+    def __init__(self, folder, settings: Mapping[str, Any]):
+        self.path = Path(folder) / "checkpoint.npz"
+        self._settings = json.loads(json.dumps(dict(settings)))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        forget_unfinished(self.path.parent)
+
+    def save(self, done: int, arrays: Mapping[str, np.ndarray], figures: list[dict]) -> None:
+        """Writes the state after `done` steps over the one before, whole or not at all.
+
+        Args:
+            done: How many epochs or generations.
+            arrays: Plain arrays by name.
+            figures: One entry a step, as JSON allows it.
+        """
+        about = {"done": int(done), "figures": figures, "settings": self._settings}
+        write_arrays(self.path, arrays, about)
+
+    def begun_with(self, name: str) -> Any:
+        """What the setting `name` was when the state that is there was begun; None if there is none."""
+        read = self._read()
+        return None if read is None else read[1]["settings"].get(name)
+
+    def _read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        if not self.path.exists():
+            return None
+        try:
+            return read_arrays(self.path)
+        except Damaged as error:
+            raise ValueError(f"the checkpoint {error}: delete it, and the stage begins anew.") from error
+
+    def last(self) -> tuple[int, dict[str, np.ndarray], list[dict]] | None:
+        """(steps done, arrays, figures of each step), or None before the first.
+
+        Raises:
+            ValueError: if the file is damaged, of a newer version, or of other settings.
+        """
+        read = self._read()
+        if read is None:
+            return None
+        arrays, about = read
+        changed = [
+            name
+            for name in sorted({*self._settings, *about["settings"]})
+            if self._settings.get(name) != about["settings"].get(name)
+        ]
+        if changed:
+            name = changed[0]
+            raise ValueError(
+                f"the checkpoint {str(self.path)!r} was made with {name}={about['settings'].get(name)!r}, but "
+                f"{name}={self._settings.get(name)!r} came: give the same, or delete the folder {self.path.parent.name!r} "
+                "to begin anew."
+            )
+        return about["done"], arrays, about["figures"]
+
+
+class Training:
+    """A training of a Keras model in epochs, which a kill at any moment only delays.
+
+    Args:
+        folder: Of its checkpoint.
+        model: Built; its weights are the start.
+        optimizer: Of Keras; it is built here.
+        settings: What the result depends on beside the number of epochs: seed, rates, sizes.
+    """
+
+    def __init__(self, folder, model, optimizer, settings: Mapping[str, Any]):
+        self.model, self.optimizer = model, optimizer
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+        self.checkpoints = Checkpoints(folder, settings)
+
+    def run(
+        self,
+        epochs: int,
+        one_epoch: Callable[[int], dict[str, float]],
+        told: Callable[[int, dict[str, float]], None] | None = None,
+    ) -> list[dict[str, float]]:
+        """Trains until `epochs` are done, from the last checkpoint on if there is one.
+
+        Args:
+            epochs: In all, those of earlier runs included.
+            one_epoch: Told the number of the epoch, from 0: changes the variables of model and optimizer, draws all chance
+                from (seed, epoch) (see `epoch_rng`), and gives figures.
+            told: Told how many epochs are done and the figures of the last, once at the start, if there are any, and
+                after each.
+
+        Returns:
+            The figures of each epoch, those of earlier runs included.
+
+        Raises:
+            ValueError: if the checkpoint is not of this training.
+        """
+        last = self.checkpoints.last()
+        done = 0
+        figures: list[dict] = []
+        if last is not None:
+            done, arrays, figures = last
+            self._restore(arrays)
+            if told is not None and figures:
+                told(done, figures[-1])
+        for epoch in range(done, epochs):
+            found = {name: float(value) for name, value in one_epoch(epoch).items()}
+            figures = [*figures, found]
+            self.checkpoints.save(epoch + 1, self._arrays(), figures)
+            if told is not None:
+                told(epoch + 1, found)
+        return figures
+
+    def _variables(self) -> dict[str, Any]:
+        groups = {
+            "trainable": self.model.trainable_variables,
+            "fixed": self.model.non_trainable_variables,
+            "optimizer": self.optimizer.variables,
+        }
+        return {f"{group}.{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {name: np.asarray(variable.value) for name, variable in self._variables().items()}
+
+    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        variables = self._variables()
+        wrong = [
+            name
+            for name in sorted({*variables, *arrays})
+            if name not in variables or name not in arrays or tuple(variables[name].shape) != arrays[name].shape
+        ]
+        if wrong:
+            raise ValueError(
+                f"the checkpoint {str(self.checkpoints.path)!r} is of another network ({wrong[0]} differs): delete the folder "
+                f"{self.checkpoints.path.parent.name!r} to begin anew."
+            )
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+
+
+def take(model, optimizer) -> tuple[list, list, list]:
+    """The values of (trainable variables, other variables, optimizer), for epochs that are compiled with `stateless_call`."""
+    return (
+        [variable.value for variable in model.trainable_variables],
+        [variable.value for variable in model.non_trainable_variables],
+        [variable.value for variable in optimizer.variables],
+    )
+
+
+def put(model, optimizer, values) -> None:
+    """Gives values as `take` returns them back to model and optimizer."""
+    groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+    for variables, found in zip(groups, values, strict=True):
+        for variable, value in zip(variables, found, strict=True):
+            variable.assign(value)

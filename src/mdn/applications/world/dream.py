@@ -1,0 +1,131 @@
+"""The dream: M as an environment. What happens next is drawn from what M expects, and the dream ends when M says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mdn.applications.world.controller import Controller
+from mdn.applications.world.memory import Memory, require_jax
+from mdn.distributions import Joint
+from mdn.sequences.rollout import compiled
+from mdn.sequences.sampler import Sampler, check_temperatures
+
+
+class Dream:
+    """Steps of a dream as functions of arrays, and whole dreams in one compiled loop.
+
+    Temperatures are those of z alone: rewards, and whether a dream ends, come by the probabilities of M.
+
+    Args:
+        memory: M, trained.
+        starts: Where dreams may begin: a normal over z, as (mean, standard deviation), `(S, Z)` each. See `starts_of`.
+        component_temperature: Above 1 the weights of mixtures are more alike.
+        variance_temperature: What variances are multiplied by: above 1 a dream is harder than what M expects.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        starts: tuple[np.ndarray, np.ndarray],
+        *,
+        component_temperature: float = 1.0,
+        variance_temperature: float = 1.0,
+    ):
+        check_temperatures(component_temperature, variance_temperature)
+        self.memory = memory
+        self.starts = tuple(np.asarray(part, "float32") for part in starts)
+        self.temperatures = np.array([component_temperature, variance_temperature], "float32")
+        self.sampler = Sampler(memory.spec)
+        self._programs: dict = {}
+
+    def step(self, z, action, state, uniforms, normals, temperatures):
+        """What comes after z (B, Z) and an action (B, A): (z, reward (B,), whether it ends (B,), state).
+
+        Args:
+            z, action: See above.
+            state: Of M, before.
+            uniforms, normals: Of the step, `(B, self.sampler.uniforms)` and `(B, self.sampler.normals)`.
+            temperatures: (component, variance).
+        """
+        params, state = self.memory.step(z, action, state)
+        parts = self.memory.parts(params)
+        parts["latent"] = parts["latent"]._with_temperature(temperatures[0], temperatures[1])
+        drawn = self.sampler.draw(Joint._new(parts), uniforms, normals)
+        size = self.memory.latent_size
+        return drawn[:, :size], self.memory.reward_of(drawn[:, size : size + 1]), drawn[:, size + 1] > 0.5, state
+
+    def program(self, name: str, function):
+        """`function` compiled for this dream, once."""
+        if name not in self._programs:
+            self._programs[name] = compiled(self.memory, function)
+        return self._programs[name]
+
+    def begin(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """`count` first z, `(count, Z)`."""
+        mean, deviation = self.starts
+        rows = rng.integers(len(mean), size=count)
+        return mean[rows] + deviation[rows] * rng.standard_normal((count, mean.shape[1]), "float32")
+
+    def returns(
+        self, controller: Controller, parameters, episodes: int, seed: Sequence[int] | int, steps: int
+    ) -> np.ndarray:
+        """What controllers earn in dreams, `(N, episodes)`, all of them in one compiled loop.
+
+        Each controller dreams the same dreams: the same beginnings, the same chance at each step.
+
+        Args:
+            controller: What the parameters mean.
+            parameters: `(N, controller.size)`.
+            episodes: Dreams of each.
+            seed: Of all chance.
+            steps: At most, a dream.
+        """
+        require_jax("many dreams in one loop")
+        rng = np.random.default_rng(seed)
+        parameters = np.asarray(parameters, "float32")
+        first = self.begin(episodes, rng)
+        run = self.program(
+            f"returns {controller.describe()} {steps}",
+            lambda *given: self._returns(controller, steps, *given),
+        )
+        chance = np.uint32(rng.integers(2**32))
+        return np.asarray(run(parameters, first, chance, self.temperatures), "float64")
+
+    def _returns(self, controller, steps, parameters, first, seed, temperatures):
+        import jax
+        from jax import numpy as jnp
+
+        count, episodes = parameters.shape[0], first.shape[0]
+        own = jnp.repeat(parameters, episodes, axis=0)
+        z = jnp.tile(first, (count, 1))
+        state = self.memory.first_state(count * episodes)
+
+        def going(carry):
+            t, _, _, _, alive = carry
+            return (t < steps) & jnp.any(alive)
+
+        def body(carry):
+            t, z, state, total, alive = carry
+            one, other = jax.random.split(jax.random.fold_in(jax.random.key(seed), t))
+            uniforms = jax.random.uniform(one, (episodes, self.sampler.uniforms))
+            normals = jax.random.normal(other, (episodes, self.sampler.normals))
+            action = controller.act(own, z, state[0])
+            z, reward, ended, state = self.step(
+                z, action, state, jnp.tile(uniforms, (count, 1)), jnp.tile(normals, (count, 1)), temperatures
+            )
+            return t + 1, z, state, total + jnp.where(alive, reward, 0.0), alive & ~ended
+
+        alive = jnp.ones(count * episodes, bool)
+        carry = (0, z, state, jnp.zeros(count * episodes), alive)
+        return jax.lax.while_loop(going, body, carry)[3].reshape(count, episodes)
+
+
+def starts_of(latents: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Where episodes begin: (mean, standard deviation) of z, `(N, Z)` each, of the first step of each episode."""
+    return (
+        np.stack([one.mean[0] for one in latents]),
+        np.stack([np.exp(0.5 * one.log_variance[0]) for one in latents]),
+    )

@@ -1,0 +1,268 @@
+"""Environments of Gymnasium, as this chapter takes them: frames or vectors in, an action as a vector out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mdn.applications.world import cartpole
+
+PIXEL_CARTPOLE = "mdn/PixelCartPole-v0"
+_SIDE = 64  # of frames that are made smaller
+_HINT = "pip install 'mdn[world]'"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What suits an environment, where nothing else is asked for.
+
+    Attributes:
+        policy: A name in `collect.POLICIES`.
+        episodes: How many to collect.
+        chunk: Episodes a file.
+        steps: At most, an episode.
+        latent_size: Of z.
+        filters: Of the convolutions of V, each of which halves the frame.
+        noise: The standard deviation of a pixel about V's reconstruction, of the range 0 to 1.
+        epochs: Of V.
+        rate: Of V's learning, at the start.
+        batch_size: Frames a step of V's.
+        units: Of M.
+        memory_epochs: Of M.
+        memory_rate: Of M's learning, at the start.
+        generations: Of C.
+        population: Controllers a generation.
+        tries: Episodes of each in a generation; twice as many dreams.
+    """
+
+    policy: str = "random"
+    episodes: int = 200
+    chunk: int = 10
+    steps: int = 1000
+    latent_size: int = 32
+    filters: tuple[int, ...] = (32, 64, 128, 256)
+    noise: float = 0.7071
+    epochs: int = 10
+    rate: float = 1e-3
+    batch_size: int = 32
+    units: int = 256
+    memory_epochs: int = 20
+    memory_rate: float = 3e-3
+    generations: int = 20
+    population: int = 16
+    tries: int = 1
+
+
+PRESETS = {
+    PIXEL_CARTPOLE: Preset(
+        "reflex",
+        600,
+        30,
+        cartpole.MOST_STEPS,
+        16,
+        (8, 16, 32),
+        0.1,
+        4,
+        2e-3,
+        units=64,
+        memory_epochs=90,
+        memory_rate=1e-2,
+        generations=25,
+        tries=4,
+    ),
+    "CarRacing-v3": Preset("drive", 60, 2, 1000, epochs=5),
+    "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
+}
+
+
+def preset(name: str) -> Preset:
+    """What suits the environment `name`."""
+    return PRESETS.get(name, Preset())
+
+
+def make(name: str, **settings):
+    """An environment whose observations are frames `(H, W, C)` uint8 or vectors `(D,)` float32.
+
+    CarRacing's frames lose the 12 rows of its dashboard, as in the paper; frames that are not square with a side of 32 or 64
+    pixels are made so.
+
+    Args:
+        name: As registered with Gymnasium, such as "CarRacing-v3" or "mdn/PixelCartPole-v0".
+        **settings: Of `gymnasium.make`.
+
+    Raises:
+        ImportError: if Gymnasium, or what the environment needs, is not installed.
+        ValueError: if there is no such environment, or its observations or actions are of another kind.
+    """
+    gymnasium = _gymnasium()
+    env = _made(lambda: gymnasium.make(name, **settings), name)
+    try:
+        env = _prepared(env, name)
+        actions_of(env)
+    except ValueError:
+        env.close()
+        raise
+    return env
+
+
+def make_many(name: str, count: int, **settings):
+    """`count` environments in one `gymnasium.vector.VectorEnv`; PixelCartPole steps them with arrays.
+
+    Args:
+        name: As `make` takes it.
+        count: How many.
+        **settings: Of `gymnasium.make_vec`.
+    """
+    gymnasium = _gymnasium()
+    if name == PIXEL_CARTPOLE:
+        return gymnasium.make_vec(name, num_envs=count, **settings)
+    make(name).close()  # its sentences
+    return _made(
+        lambda: gymnasium.make_vec(
+            name,
+            num_envs=count,
+            vectorization_mode="sync",
+            wrappers=[lambda env: _prepared(env, name)],
+            **settings,
+        ),
+        name,
+    )
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions of an environment as vectors, for networks: one number for each choice, or each coordinate from -1 to 1.
+
+    Attributes:
+        kind: "discrete" or "box".
+        size: A.
+        space: Of Gymnasium.
+    """
+
+    kind: str
+    size: int
+    space: Any
+
+    def vector(self, action) -> np.ndarray:
+        """Actions of the environment, `(*batch, ...)`, as vectors `(*batch, A)` float32."""
+        if self.kind == "discrete":
+            return np.eye(self.size, dtype="float32")[np.asarray(action, int) - int(self.space.start)]
+        low, high = self._range()
+        action = np.asarray(action, "float32")
+        flat = action.reshape(*action.shape[: action.ndim - len(self.space.shape)], self.size)
+        return np.asarray(2.0 * (flat - low) / (high - low) - 1.0, "float32")
+
+    def action(self, vector):
+        """What `env.step` takes, from a vector `(A,)`, or many of them."""
+        vector = np.asarray(vector, "float32")
+        if self.kind == "discrete":
+            return np.argmax(vector, axis=-1) + int(self.space.start)
+        low, high = self._range()
+        found = low + 0.5 * (np.clip(vector, -1.0, 1.0) + 1.0) * (high - low)
+        return found.reshape(*vector.shape[:-1], *self.space.shape).astype(self.space.dtype)
+
+    def sample(self, rng: np.random.Generator):
+        """A uniformly random action of the environment."""
+        if self.kind == "discrete":
+            return int(rng.integers(self.size)) + int(self.space.start)
+        return self.action(rng.uniform(-1.0, 1.0, self.size))
+
+    def _range(self):
+        return self.space.low.reshape(-1), self.space.high.reshape(-1)
+
+
+def actions_of(env) -> Actions:
+    """How the actions of an environment, or of each of a vector of them, become vectors.
+
+    Raises:
+        ValueError: if they are neither Discrete nor a bounded Box.
+    """
+    spaces = _gymnasium().spaces
+    space = getattr(env, "single_action_space", env.action_space)
+    if isinstance(space, spaces.Discrete):
+        return Actions("discrete", int(space.n), space)
+    if isinstance(space, spaces.Box) and np.isfinite(space.low).all() and np.isfinite(space.high).all():
+        return Actions("box", int(np.prod(space.shape)), space)
+    raise ValueError(
+        f"actions must be Discrete or a Box with finite bounds, but those of {_name(env)} are {space}: wrap the environment so "
+        "that they are, and register the wrapped one."
+    )
+
+
+def observes_frames(env) -> bool:
+    """Whether observations are frames; vectors otherwise."""
+    return len(getattr(env, "single_observation_space", env.observation_space).shape) == 3
+
+
+def _prepared(env, name: str):
+    gymnasium = _gymnasium()
+    space = env.observation_space
+    shape = tuple(space.shape or ())
+    box = isinstance(space, gymnasium.spaces.Box)
+    if box and len(shape) == 3 and space.dtype == np.uint8:
+        crop = 84 if name.startswith("CarRacing") else shape[0]
+        if shape[:2] in ((32, 32), (_SIDE, _SIDE)):
+            return env
+        small = gymnasium.spaces.Box(0, 255, (_SIDE, _SIDE, shape[2]), np.uint8)
+        return gymnasium.wrappers.TransformObservation(env, lambda frame: smaller(frame[:crop]), small)
+    if box and len(shape) == 1:
+        if space.dtype == np.float32:
+            return env
+        floats = gymnasium.spaces.Box(-np.inf, np.inf, shape, np.float32)
+        return gymnasium.wrappers.TransformObservation(env, lambda seen: np.asarray(seen, "float32"), floats)
+    raise ValueError(
+        f"observations must be frames (height, width, channels) of uint8 or vectors, but those of {name!r} are {space}: wrap the "
+        "environment in gymnasium.wrappers.FlattenObservation, and register the wrapped one."
+    )
+
+
+def smaller(frame: np.ndarray) -> np.ndarray:
+    """A frame `(H, W, C)` uint8 at 64 by 64 pixels."""
+    from PIL import Image
+
+    picture = Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame)
+    small = np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
+    return small.reshape(_SIDE, _SIDE, frame.shape[2])
+
+
+def _made(build: Callable, name: str):
+    error = _gymnasium().error
+    try:
+        return build()
+    except error.DependencyNotInstalled as missing:
+        raise ImportError(
+            f"the environment {name!r} needs a package that is not installed: {_HINT} ({missing})"
+        ) from missing
+    except (error.UnregisteredEnv, error.Error) as unknown:
+        raise ValueError(f"Gymnasium cannot make the environment {name!r}: {unknown}") from unknown
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f"the environment {name!r} needs the package {missing.name!r}, which is not installed."
+        ) from missing
+
+
+def _name(env) -> str:
+    return repr(env.spec.id) if getattr(env, "spec", None) is not None else type(env).__name__
+
+
+def _gymnasium():
+    """Gymnasium, with the environments of this chapter."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of packages that Gymnasium imports
+            import gymnasium
+    except ImportError as error:
+        raise ImportError(f"world models need the package gymnasium, which is not installed: {_HINT}") from error
+    if PIXEL_CARTPOLE not in gymnasium.registry:
+        room = "mdn.applications.world.pixel_cartpole"
+        gymnasium.register(
+            PIXEL_CARTPOLE,
+            entry_point=f"{room}:PixelCartPole",
+            vector_entry_point=f"{room}:PixelCartPoles",
+            max_episode_steps=cartpole.MOST_STEPS,
+        )
+    return gymnasium

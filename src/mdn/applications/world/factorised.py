@@ -1,0 +1,133 @@
+"""Factorised: coordinates that are independent of one another, each a mixture of its own, as in the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mdn.distributions import Distribution, Mixture, MixtureSpec, NormalSpec, Spec
+from mdn.distributions.spec import serializable
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Factorised(Distribution):
+    r"""Independent coordinates, each with a one-dimensional mixture of its own.
+
+    .. math:: p(y) = \prod_d \sum_k \pi_{dk}\, p_{dk}(y_d)
+
+    D coordinates of K components can be told apart K^D ways, but no coordinate knows which component another chose.
+
+    Args:
+        each: A Mixture of one coordinate with batch `(*batch, D)`.
+    """
+
+    each: Any
+
+    def __post_init__(self):
+        if not isinstance(self.each, Mixture) or self.each.event_size != 1 or not self.each.batch_shape:
+            raise ValueError(
+                "`each` of Factorised must be a Mixture of one coordinate with batch (*batch, D), but "
+                f"{self.each!r} came."
+            )
+
+    @property
+    def event_size(self):
+        return self.each.batch_shape[-1]
+
+    @property
+    def batch_shape(self):
+        return self.each.batch_shape[:-1]
+
+    def _tensors(self):
+        return self.each._tensors()
+
+    def _log_prob(self, y):
+        return ops.sum(self.each._log_prob(y[..., None]), axis=-1)
+
+    def _log_prob_observed(self, y, observed):
+        return ops.sum(self.each._log_prob_observed(y[..., None], observed[..., None]), axis=-1)
+
+    def _mean(self):
+        return self.each._mean()[..., 0]
+
+    def _variance(self):
+        return self.each._variance()[..., 0]
+
+    def _covariance(self):
+        return ops.expand_dims(self._variance(), -1) * ops.eye(self.event_size, dtype=self.dtype)
+
+    def _mode(self):
+        return self.each._mode()[..., 0]
+
+    def _sample(self, sample_shape, stream):
+        return self.each._sample(sample_shape, stream)[..., 0]
+
+    def _marginal(self, dims):
+        index, axis = ops.convert_to_tensor(dims, "int32"), len(self.batch_shape)
+        return self._map(lambda tensor: ops.take(tensor, index, axis=axis))
+
+    def _index(self, index):
+        return self._map(lambda tensor: tensor[index])
+
+    def _map(self, function):
+        return self._new(self.each._map(function))
+
+    def _with_temperature(self, component, variance):
+        return self._new(self.each._with_temperature(component, variance))
+
+
+@serializable
+class FactorisedSpec(Spec):
+    """Parameters of a `Factorised`, coordinate by coordinate: `[loc D·K | scale D·K | logits D·K]`.
+
+    Args:
+        event_size: D.
+        num_components: K, of each coordinate.
+    """
+
+    def __init__(self, event_size: int, num_components: int):
+        self.event_size = event_size
+        self.one = MixtureSpec(NormalSpec(1), num_components)
+
+    @property
+    def heads(self):
+        size = self.event_size * self.one.num_components
+        return (("mdn_mus", size), ("mdn_sigmas", size), ("mdn_pi", size))
+
+    def _apart(self, blocks):
+        """Blocks (*batch, D·K) as (*batch, D, K)."""
+        return [ops.reshape(b, (*ops.shape(b)[:-1], self.event_size, self.one.num_components)) for b in blocks]
+
+    def _together(self, blocks):
+        size = self.event_size * self.one.num_components
+        return [ops.reshape(b, (*ops.shape(b)[:-2], size)) for b in blocks]
+
+    def _from_blocks(self, blocks):
+        return Factorised._new(self.one._from_blocks(self._apart(blocks)))
+
+    def _to_blocks(self, distribution):
+        return self._together(self.one._to_blocks(distribution.each))
+
+    @property
+    def scaling_size(self):
+        return self.event_size
+
+    def constrain(self, raw, shift, spread):
+        scaling = (None, None) if shift is None else (shift[:, None], spread[:, None])
+        loc, scale = self.one.specs[0].constrain(self._apart(raw[:2]), *scaling)
+        return [*self._together([loc, scale]), raw[2]]
+
+    def scaling(self, y):
+        parts = [self.one.scaling(column[:, None]) for column in np.transpose(y)]
+        return tuple(np.concatenate(side) for side in zip(*parts, strict=True))
+
+    def starting_biases(self, y=None, seed=0):
+        columns = [None] * self.event_size if y is None else [column[:, None] for column in np.transpose(y)]
+        each = [self.one.starting_biases(column, seed + d) for d, column in enumerate(columns)]
+        return [np.concatenate(blocks) for blocks in zip(*each, strict=True)]
+
+    def get_config(self):
+        return {"event_size": self.event_size, "num_components": self.one.num_components}

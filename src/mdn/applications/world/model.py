@@ -1,0 +1,192 @@
+"""A whole world model: V, M and C together, awake and dreaming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import mdn
+from mdn.applications.world import act, environments
+from mdn.applications.world.arrays import Damaged, read_arrays
+from mdn.applications.world.collect import Policy
+from mdn.applications.world.controller import Controller
+from mdn.applications.world.dream import Dream, starts_of
+from mdn.applications.world.memory import Memory, load_memory
+from mdn.applications.world.play import Play
+from mdn.applications.world.storage import Experiment
+from mdn.applications.world.vision import Standardised, Vision, load_vision
+from mdn.models import save_plain
+from mdn.sequences.rollout import compiled
+
+SHIPPED = Path(__file__).parent / "cartpole"
+_STARTS = ("start_mean", "start_deviation")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One episode or dream of T steps.
+
+    Attributes:
+        frames: What was seen, or dreamt and decoded, `(T + 1, H, W, C)` uint8; vectors for environments without frames.
+        z: `(T + 1, Z)`.
+        actions: As vectors, `(T, A)`.
+        rewards: `(T,)`.
+        ended: Whether it ended by itself.
+    """
+
+    frames: np.ndarray
+    z: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    ended: bool
+
+
+class WorldModel:
+    """V, M and C of an environment.
+
+    Args:
+        environment: Its name.
+        vision: V.
+        memory: M.
+        controller: What the parameters of C mean.
+        parameters: Of C.
+        starts: Where dreams begin; see `dream.Dream`.
+
+    Example:
+        >>> from mdn.applications.world import WorldModel
+        >>> world = WorldModel.load()  # the weights for PixelCartPole that come with mdn
+        >>> world.dream(steps=20, seed=1).frames.shape[1:]
+        (32, 32, 1)
+    """
+
+    def __init__(
+        self,
+        environment: str,
+        vision: Vision | Standardised,
+        memory: Memory,
+        controller: Controller,
+        parameters: np.ndarray,
+        starts: tuple[np.ndarray, np.ndarray],
+    ):
+        self.environment, self.vision, self.memory = environment, vision, memory
+        self.controller, self.parameters, self.starts = controller, parameters, starts
+        self._act = compiled(memory, lambda own, z, state: controller.act(own, z, state[0]))
+        self._remember = compiled(memory, memory.remember)
+
+    @classmethod
+    def of(cls, experiment: Experiment, name: str = "real-zh") -> WorldModel:
+        """That of an experiment; `name` says which of its controllers."""
+        path = experiment.folder / "act" / name / "controller.npz"
+        controller, parameters = act.load_controller(path, experiment.environment)
+        known, _ = act.learnt(experiment)
+        vision, memory = load_vision(experiment), load_memory(experiment)
+        return cls(experiment.environment, vision, memory, controller, parameters, starts_of(known))
+
+    @classmethod
+    def load(cls, folder=SHIPPED, name: str = "real-zh") -> WorldModel:
+        """From a folder of `save` or of `mdn train world`; without one the weights that come with this package.
+
+        Raises:
+            FileNotFoundError: if there is neither.
+        """
+        folder = Path(folder)
+        if (folder / "experiment.json").exists():
+            return cls.of(Experiment.open(folder), name)
+        if not (folder / "controller.npz").exists():
+            raise FileNotFoundError(
+                f"there is no world model in {str(folder)!r}: mdn train world --out {folder} makes one."
+            )
+        try:
+            arrays, about = read_arrays(folder / "controller.npz")
+            starts = tuple(arrays[name] for name in _STARTS)
+            environment = about["environment"]
+        except (Damaged, KeyError) as error:
+            raise ValueError(f"the world model in {str(folder)!r} is damaged: fetch or train it again.") from error
+        controller, parameters = act.load_controller(folder / "controller.npz", environment)
+        vision, memory = mdn.load(folder / "vision.keras"), mdn.load(folder / "memory.keras")
+        return cls(environment, vision, memory, controller, parameters, (starts[0], starts[1]))
+
+    def save(self, folder) -> None:
+        """Writes V, M and C, without what only training needs."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_plain(self.vision, folder / "vision.keras")
+        save_plain(self.memory, folder / "memory.keras")
+        act.save_controller(
+            folder / "controller.npz", self.environment, self.controller, self.parameters,
+            **dict(zip(_STARTS, self.starts, strict=True)),
+        )  # fmt: skip
+
+    def policy(self, explore: float = 0.1) -> Policy:
+        """C as a policy for `collect`: to see what a better controller meets, and learn V and M anew.
+
+        Args:
+            explore: The share of steps whose action is random.
+        """
+
+        def current(actions, rng):
+            state = [np.asarray(part) for part in self.memory.first_state(1)]
+
+            def acted(observation):
+                nonlocal state
+                z = self.vision.encode(observation[None])[0]
+                action = actions.action(np.asarray(self._act(self.parameters[None], z, state))[0])
+                if rng.random() < explore:
+                    action = actions.sample(rng)
+                state = self._remember(z, actions.vector(action)[None], state)
+                return action
+
+            return acted
+
+        return current
+
+    def returns(self, episodes: int = 100, seed: int = 0, steps: int | None = None) -> np.ndarray:
+        """What C earns in real episodes, `(episodes,)`."""
+        steps = environments.preset(self.environment).steps if steps is None else steps
+        play = Play(self.environment, self.vision, self.memory, steps)
+        return play.returns(self.controller, self.parameters[None], episodes, seed)[0]
+
+    def play(self, steps: int = 500, seed: int = 0) -> Run:
+        """A real episode."""
+        env = environments.make(self.environment)
+        try:
+            return self._run(env, environments.actions_of(env), steps, seed)
+        finally:
+            env.close()
+
+    def dream(
+        self, steps: int = 500, seed: int = 0, *, component_temperature: float = 1.0, variance_temperature: float = 1.0
+    ) -> Run:
+        """A dream, decoded through V."""
+        from mdn.applications.world.dream_env import DreamEnv
+
+        env = environments.make(self.environment)
+        actions = environments.actions_of(env)
+        env.close()
+        dream = Dream(
+            self.memory, self.starts, component_temperature=component_temperature,
+            variance_temperature=variance_temperature,
+        )  # fmt: skip
+        return self._run(DreamEnv(dream, actions, steps), actions, steps, seed, dreamt=True)
+
+    def _run(self, env, actions, steps, seed, dreamt=False) -> Run:
+        seen, _ = env.reset(seed=seed)
+        state = [np.asarray(part) for part in self.memory.first_state(1)]
+        found, zs = [], []
+        taken: list[np.ndarray] = []
+        rewards: list[float] = []
+        ended = cut_off = False
+        while True:
+            z = seen[None] if dreamt else self.vision.encode(seen[None])[0]
+            found.append(self.vision.decode(z)[0] if dreamt else seen)
+            zs.append(z[0])
+            if ended or cut_off or len(taken) >= steps:
+                break
+            vector = np.asarray(self._act(self.parameters[None], z, state))
+            state = self._remember(z, vector, state)
+            seen, reward, ended, cut_off, _ = env.step(actions.action(vector[0]))
+            taken.append(vector[0])
+            rewards.append(reward)
+        return Run(np.stack(found), np.stack(zs), np.stack(taken), np.array(rewards, "float32"), bool(ended))

@@ -1,0 +1,142 @@
+"""Real episodes: V sees, M remembers, C acts, many controllers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mdn.applications.world import cartpole, environments
+from mdn.applications.world.controller import Controller
+from mdn.applications.world.memory import Memory, require_jax
+from mdn.sequences.rollout import compiled
+
+_STRIDE = 32  # steps in a compiled call, after which only episodes that go on are taken along
+_FEWEST = 8  # episodes of a compiled call
+
+
+class Play:
+    """Episodes of an environment, as its V and M let controllers see them.
+
+    Args:
+        environment: Its name.
+        vision: V.
+        memory: M; only controllers that see h need one.
+        steps: At most, an episode.
+    """
+
+    def __init__(self, environment: str, vision, memory: Memory | None = None, steps: int = cartpole.MOST_STEPS):
+        self.environment, self.vision, self.memory, self.steps = environment, vision, memory, steps
+        self._programs: dict = {}
+
+    def returns(self, controller: Controller, parameters, episodes: int, seed: Sequence[int] | int) -> np.ndarray:
+        """What controllers earn, `(N, episodes)`; each meets the same beginnings.
+
+        Args:
+            controller: What the parameters mean.
+            parameters: `(N, controller.size)`.
+            episodes: Of each.
+            seed: Of the beginnings.
+        """
+        if controller.hidden_size and self.memory is None:
+            raise ValueError("a controller that sees h needs M: give `memory`.")
+        parameters = np.repeat(np.asarray(parameters, "float32"), episodes, axis=0)
+        run = self._of_arrays if self.environment == environments.PIXEL_CARTPOLE else self._step_by_step
+        return run(controller, parameters, episodes, seed).reshape(-1, episodes)
+
+    # ---- PixelCartPole: physics, camera, V, M and C in one program ---------------------------------------------------
+
+    def _of_arrays(self, controller, parameters, episodes, seed):
+        rows = len(parameters)
+        starts = cartpole.initial_states(np.random.default_rng(seed), episodes).astype("float32")
+        states = np.tile(starts, (rows // episodes, 1))
+        memory = self._first_state(rows)
+        total, going, run = np.zeros(rows), np.arange(rows), self._program(controller)
+        for _ in range(0, self.steps, _STRIDE):
+            taken = np.resize(
+                going, max(_FEWEST, 2 ** int(np.ceil(np.log2(len(going)))))
+            )  # few sizes, each compiled once
+            given = parameters[taken], states[taken], [part[taken] for part in memory]
+            found, kept, lasted, alive = run(*given)
+            lasted, alive = np.asarray(lasted)[: len(going)], np.asarray(alive)[: len(going)]
+            total[going] += lasted
+            states[going] = np.asarray(found)[: len(going)]
+            for part, new in zip(memory, kept, strict=True):
+                part[going] = np.asarray(new)[: len(going)]
+            going = going[alive]
+            if not len(going):
+                break
+        return np.minimum(total, self.steps)
+
+    def _program(self, controller):
+        key = repr(controller.describe())
+        if key not in self._programs:
+            require_jax("many episodes in one program")
+            import jax
+            from jax import numpy as jnp
+
+            def some_steps(parameters, states, memory):
+                def one(carry, _):
+                    states, memory, lasted, alive = carry
+                    frames = jnp.round(cartpole.paint(states, jnp))
+                    action, memory = self._acted(controller, parameters, frames, memory)
+                    states, ended = cartpole.step(states, jnp.argmax(action, axis=1), jnp)
+                    return (states, memory, lasted + alive, alive & ~ended), None
+
+                count = len(states)
+                carry = (states, memory, jnp.zeros(count), jnp.ones(count, bool))
+                return jax.lax.scan(one, carry, length=_STRIDE)[0]
+
+            self._programs[key] = self._compiled(some_steps)
+        return self._programs[key]
+
+    # ---- any environment ----------------------------------------------------------------------------------------------
+
+    def _step_by_step(self, controller, parameters, episodes, seed):
+        rows = len(parameters)
+        starts = np.random.default_rng(seed).integers(2**31, size=episodes)
+        many = environments.make_many(self.environment, rows)
+        actions = environments.actions_of(many)
+        key = repr(controller.describe())
+        if key not in self._programs:
+            self._programs[key] = self._compiled(
+                lambda parameters, seen, memory: self._acted(controller, parameters, seen, memory)
+            )
+        run = self._programs[key]
+        total, alive, memory = np.zeros(rows), np.ones(rows, bool), self._first_state(rows)
+        try:
+            seen, _ = many.reset(seed=[int(start) for start in np.tile(starts, rows // episodes)])
+            for _ in range(self.steps):
+                vectors, memory = run(parameters, seen, memory)
+                seen, reward, terminated, truncated, _ = many.step(actions.action(vectors))
+                total += np.where(alive, reward, 0.0)
+                alive &= ~(terminated | truncated)
+                if not alive.any():
+                    break
+        finally:
+            many.close()
+        return total
+
+    # ---- both ---------------------------------------------------------------------------------------------------------
+
+    def _acted(self, controller, parameters, seen, memory):
+        """(actions as vectors, what is remembered then)."""
+        z = self.vision.encode_mean(seen)
+        if self.memory is None:
+            return controller.act(parameters, z, None), memory
+        action = controller.act(parameters, z, memory[0])
+        return action, self.memory.remember(z, action, memory)
+
+    def _first_state(self, rows: int) -> list[Any]:
+        return [] if self.memory is None else [np.array(part) for part in self.memory.first_state(rows)]
+
+    def _compiled(self, function):
+        return compiled(_Both(self.vision, self.memory), function)
+
+
+class _Both:
+    """V and M as one thing with variables."""
+
+    def __init__(self, *models):
+        self.variables = [variable for model in models if model is not None for variable in model.variables]

@@ -1,0 +1,196 @@
+"""The stage `see`: V learns from the frames of an experiment, and says what it sees in each of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+
+from mdn import models
+from mdn.applications.world.checkpoints import Checkpoints, Training, epoch_rng, put, take
+from mdn.applications.world.storage import Experiment
+from mdn.applications.world.vision import Standardised, Vision, vision_path
+from mdn.training import keep_compiled_programs
+
+_ROOM = 2**28  # bytes of frames in memory at once
+_RATE, _BATCH = 2e-3, 64
+
+
+def see(
+    experiment: Experiment,
+    *,
+    epochs: int = 10,
+    latent_size: int = 32,
+    filters: Sequence[int] = (32, 64, 128, 256),
+    noise: float = 0.7071,
+    batch_size: int = _BATCH,
+    learning_rate: float = _RATE,
+    told: Callable[[int, dict[str, float]], None] | None = None,
+) -> tuple[Vision | Standardised, list[dict[str, float]]]:
+    """Trains V, from the last checkpoint on if there is one, and writes it and the latents of every chunk.
+
+    Once V is trained, only the latents of chunks that came since are new; without the folder `see` V learns anew, from all.
+
+    Args:
+        experiment: With episodes.
+        epochs: In all; the learning rate falls to nothing over them, as a cosine.
+        latent_size: Of z.
+        filters: Of the convolutions.
+        noise: See `Vision`.
+        batch_size: Frames a step.
+        learning_rate: At the start.
+        told: Told how many epochs are done and the figures of the last.
+
+    Returns:
+        V, and the figures of each epoch: squared error and divergence a frame of training, held-out squared error.
+
+    Raises:
+        ValueError: if there are too few episodes, or a checkpoint of other settings.
+    """
+    folder = vision_path(experiment).parent
+    # V goes on with the episodes that it began with, whatever has been collected since
+    chunks = Checkpoints(folder, {}).begun_with("chunks") or experiment.chunks()
+    learnt, held_out = experiment.split(chunks)
+    first = experiment.read(held_out[0])[0].observations
+    model: Vision | Standardised
+    figures: list[dict[str, float]] = []
+    if first.ndim == 2:
+        model = _standardised(experiment, learnt)
+    else:
+        keras.utils.set_random_seed(experiment.seed)
+        model = Vision(first.shape[1:], latent_size, filters, noise=noise, environment=experiment.environment)
+        model.begin(first)
+        settings = {
+            "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs, "latent_size": latent_size,
+            "filters": list(filters), "noise": noise, "batch_size": batch_size, "learning_rate": learning_rate,
+            "chunks": chunks,
+        }  # fmt: skip
+        frames = sum(len(one.actions) + 1 for part in experiment.stream(learnt) for one in part)
+        steps = max(1, frames // batch_size)
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
+        training = Training(folder, model, keras.optimizers.Adam(rate), settings)
+        epoch = _Epoch(experiment, learnt, held_out, training, batch_size)
+        figures = training.run(epochs, epoch, told)
+    models.save_plain(model, vision_path(experiment))
+    write_latents(experiment, model)
+    return model, figures
+
+
+def write_latents(experiment: Experiment, model: Vision | Standardised) -> None:
+    """Writes what V sees in each episode, a file for each chunk; those by the same weights stay."""
+    digest = hashlib.sha256()
+    for part in (*model.get_weights(), repr(sorted(model.get_config().items())).encode()):
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else part)
+    seen_by = digest.hexdigest()[:16]
+    for chunk in experiment.chunks():
+        if not experiment.has_latents(chunk, seen_by):
+            episodes = experiment.read(chunk)
+            mean, log_variance = model.encode(np.concatenate([one.observations for one in episodes]))
+            ends = np.cumsum([len(one.observations) for one in episodes])[:-1]
+            found = list(zip(np.split(mean, ends), np.split(log_variance, ends), strict=True))
+            experiment.write_latents(chunk, found, seen_by)
+
+
+def error_of_mean_frame(experiment: Experiment) -> float:
+    """The squared error a held-out frame of one who always says the mean of the others: what V must beat."""
+    learnt, held_out = experiment.split()
+    mean = _mean_of(experiment, learnt, lambda frames: frames / 255.0)
+    return float(np.sum(_mean_of(experiment, held_out, lambda frames: np.square(frames / 255.0 - mean))))
+
+
+class _Epoch:
+    """One pass over the frames, a compiled program a step; all chance from (seed, epoch)."""
+
+    def __init__(self, experiment, learnt, held_out, training: Training, batch_size: int):
+        import jax
+
+        keep_compiled_programs()
+        self._experiment, self._learnt, self._held_out = experiment, learnt, held_out
+        self._training, self._batch_size = training, batch_size
+        self._step, self._score = jax.jit(self._one_step), jax.jit(self._one_score)
+
+    def __call__(self, epoch: int) -> dict[str, float]:
+        import jax
+
+        model, optimizer = self._training.model, self._training.optimizer
+        rng = epoch_rng(self._experiment.seed, epoch)
+        values = take(model, optimizer)
+        found = []
+        for batch in shuffled(self._experiment, self._learnt, self._batch_size, rng):
+            key = jax.random.key(int(rng.integers(2**31)))
+            values, costs = self._step(values, batch, key)
+            found.append(costs)
+        put(model, optimizer, values)
+        error, divergence, _ = np.mean(np.asarray(found), axis=0)
+        scored, count = 0.0, 0
+        for episodes in self._experiment.stream(self._held_out):
+            frames = np.concatenate([one.observations for one in episodes])
+            for first in range(0, len(frames) - len(frames) % self._batch_size or 1, self._batch_size):
+                batch = np.resize(frames[first : first + self._batch_size], (self._batch_size, *frames.shape[1:]))
+                scored, count = scored + float(self._score(values, batch)), count + 1
+        return {"squared error": error, "divergence": divergence, "held-out squared error": scored / count}
+
+    def _one_step(self, values, batch, key):
+        import jax
+
+        trainable, fixed, moments = values
+        noise = jax.random.normal(key, (batch.shape[0], self._training.model.latent_size))
+
+        def cost(trainable):
+            with keras.StatelessScope(self._mapping(trainable, fixed)):
+                costs = self._training.model.costs(batch, noise)
+            return costs[2], costs
+
+        (_, costs), slopes = jax.value_and_grad(cost, has_aux=True)(trainable)
+        trainable, moments = self._training.optimizer.stateless_apply(moments, slopes, trainable)
+        return (trainable, fixed, moments), jax.numpy.stack(costs)
+
+    def _one_score(self, values, batch):
+        model = self._training.model
+        noise = np.zeros((batch.shape[0], model.latent_size), "float32")
+        with keras.StatelessScope(self._mapping(values[0], values[1])):
+            return model.costs(batch, noise)[0]
+
+    def _mapping(self, trainable, fixed):
+        model = self._training.model
+        variables = (*model.trainable_variables, *model.non_trainable_variables)
+        return list(zip(variables, (*trainable, *fixed), strict=True))
+
+
+def shuffled(
+    experiment: Experiment, chunks: Sequence[int], batch_size: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Batches of frames in random order, all but a rest smaller than a batch; a few files at a time are in memory."""
+    held: list[np.ndarray] = []
+    order = [chunks[i] for i in rng.permutation(len(chunks))]
+    for place, chunk in enumerate(order):
+        held.append(np.concatenate([one.observations for one in experiment.read(chunk)]))
+        is_last = place + 1 == len(order)
+        if not is_last and sum(part.nbytes for part in held) < _ROOM:
+            continue
+        frames = np.concatenate(held)
+        frames = frames[rng.permutation(len(frames))]
+        whole = len(frames) - len(frames) % batch_size
+        if is_last and not whole and place == 0:  # fewer than a batch in all
+            yield np.resize(frames, (batch_size, *frames.shape[1:]))
+        for first in range(0, whole, batch_size):
+            yield frames[first : first + batch_size]
+        held = [frames[whole:]]
+
+
+def _standardised(experiment: Experiment, chunks: Sequence[int]) -> Standardised:
+    """Two passes, since the mean square less the square of the mean would cancel."""
+    shift = _mean_of(experiment, chunks, lambda seen: seen)
+    scale = np.sqrt(_mean_of(experiment, chunks, lambda seen: np.square(seen - shift)))
+    return Standardised(shift.tolist(), np.where(scale > 0.0, scale, 1.0).tolist(), environment=experiment.environment)
+
+
+def _mean_of(experiment: Experiment, chunks: Sequence[int], change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The mean of changed observations, a chunk at a time."""
+    count, total = 0, np.zeros(())
+    for episodes in experiment.stream(chunks):
+        seen = np.concatenate([one.observations for one in episodes]).astype("float64")
+        count, total = count + len(seen), total + change(seen).sum(axis=0)
+    return total / count

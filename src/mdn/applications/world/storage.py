@@ -1,0 +1,263 @@
+"""An experiment on disk: what it is about, episodes in compressed chunks, and what V made of them; read chunk by chunk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.applications.world.arrays import FORMAT, Damaged, forget_unfinished, read_arrays, write_arrays
+from mdn.data import replacing
+
+_EVERY = 10  # of so many chunks one is held out
+_AGAIN = "run --stage collect again"
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode of T steps.
+
+    Attributes:
+        observations: Frames `(T + 1, H, W, C)` uint8 or vectors `(T + 1, D)` float32, the last after the last step.
+        actions: As vectors (see `environments.Actions`), `(T, A)` float32.
+        rewards: `(T,)` float32.
+        terminated: Whether the environment ended it.
+        truncated: Whether it was cut off, by a limit of steps.
+        states: What the environment truly was in, `(T + 1, S)` float64, where its info has a "state"; None elsewhere.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    terminated: bool
+    truncated: bool
+    states: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Latents:
+    """An episode as V sees it: a normal over z for each observation; the rest as in `Episode`.
+
+    Attributes:
+        mean: `(T + 1, Z)` float32.
+        log_variance: `(T + 1, Z)` float32; minus infinity, where z is the observation itself.
+    """
+
+    mean: np.ndarray
+    log_variance: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    terminated: bool
+    truncated: bool
+    states: np.ndarray | None = None
+
+
+class Experiment:
+    """A folder with all that belongs to one world model.
+
+    Attributes:
+        folder: Where it lies.
+        environment: Its name, as `environments.make` takes it.
+        seed: Of everything.
+        settings: What else was asked for when it was made.
+    """
+
+    def __init__(self, folder: Path, environment: str, seed: int, settings: dict[str, Any]):
+        self.folder, self.environment, self.seed, self.settings = Path(folder), environment, seed, settings
+
+    @classmethod
+    def create(cls, folder, environment: str, seed: int = 0, **settings) -> Experiment:
+        """A new experiment, or the one that is there, if it is the same.
+
+        Raises:
+            ValueError: if there is another one.
+        """
+        folder = Path(folder)
+        asked = json.loads(json.dumps({"environment": environment, "seed": seed, "settings": settings}))
+        if (folder / "experiment.json").exists():
+            found = cls.open(folder)
+            there = {"environment": found.environment, "seed": found.seed, **found.settings}
+            for name, value in {"environment": environment, "seed": seed, **asked["settings"]}.items():
+                if there.get(name) != value:
+                    raise ValueError(
+                        f"the experiment in {str(folder)!r} has {name}={there.get(name)!r}, but {value!r} came: give the "
+                        "same, or name another folder."
+                    )
+            return found
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / "experiment.json") as temporary:
+            temporary.write_text(json.dumps({"format": FORMAT, **asked}, indent=1) + "\n")
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder) -> Experiment:
+        """The experiment in a folder.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is damaged or of a newer version.
+        """
+        folder = Path(folder)
+        path = folder / "experiment.json"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"there is no experiment in {str(folder)!r}: mdn train world --env NAME --out {folder} --stage collect makes one."
+            )
+        try:
+            about = json.loads(path.read_text())
+            version, found = about["format"], cls(folder, about["environment"], about["seed"], about["settings"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{str(path)!r} is damaged: delete the folder and begin anew.") from error
+        if version > FORMAT:
+            raise ValueError(f"{str(path)!r} was written by a newer version of mdn: upgrade mdn to read it.")
+        return found
+
+    def check(self, environment: str, what: str = "these weights") -> None:
+        """Raises a ValueError if `what`, which belongs to `environment`, is of another one."""
+        if environment != self.environment:
+            raise ValueError(
+                f"{what} belong to the environment {environment!r}, but the experiment in {str(self.folder)!r} is of "
+                f"{self.environment!r}."
+            )
+
+    # ---- episodes ----------------------------------------------------------------------------------------------------
+
+    def chunk_path(self, chunk: int) -> Path:
+        """Where a chunk of episodes lies, or will lie."""
+        return self.folder / "episodes" / f"{chunk:05d}.npz"
+
+    def chunks(self) -> list[int]:
+        """The chunks that are there, in ascending order."""
+        return sorted(int(path.stem) for path in (self.folder / "episodes").glob("[0-9]*.npz"))
+
+    def split(self, chunks: list[int] | None = None) -> tuple[list[int], list[int]]:
+        """(chunks to learn from, chunks held out): of ten chunks the first is held out, and at least one.
+
+        Args:
+            chunks: Of which; without them of all that are there.
+
+        Raises:
+            ValueError: if there are fewer than two chunks.
+        """
+        chunks = self.chunks() if chunks is None else chunks
+        if len(chunks) < 2:
+            raise ValueError(
+                f"the stage needs episodes in at least two files, to learn from one and judge by the other, but "
+                f"{str(self.folder / 'episodes')!r} has {len(chunks)}: run --stage collect, with more --episodes."
+            )
+        held_out = chunks[::_EVERY]
+        return [chunk for chunk in chunks if chunk not in held_out], held_out
+
+    def write(self, chunk: int, episodes: list[Episode], policy: str) -> None:
+        """Writes a chunk, whole or not at all."""
+        path = self.chunk_path(chunk)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = {name: [getattr(one, name) for one in episodes] for name in ("observations", "actions", "rewards")}
+        arrays = {name: np.concatenate(column) for name, column in columns.items()}
+        arrays |= {name: np.array([getattr(one, name) for one in episodes]) for name in ("terminated", "truncated")}
+        arrays["lengths"] = np.array([len(one.rewards) for one in episodes])
+        states = [one.states for one in episodes if one.states is not None]
+        if len(states) == len(episodes):
+            arrays["states"] = np.concatenate(states)
+        about = {"environment": self.environment, "seed": self.seed, "chunk": chunk, "policy": policy}
+        write_arrays(path, arrays, about, compressed=True)
+
+    def read(self, chunk: int) -> list[Episode]:
+        """The episodes of a chunk.
+
+        Raises:
+            ValueError: if it is damaged, or of another environment.
+        """
+        arrays, about = self._checked(self.chunk_path(chunk), _AGAIN)
+        self.check(about["environment"], f"the episodes in {str(self.chunk_path(chunk))!r}")
+        return [
+            Episode(
+                arrays["observations"][after],
+                arrays["actions"][steps],
+                arrays["rewards"][steps],
+                bool(arrays["terminated"][i]),
+                bool(arrays["truncated"][i]),
+                arrays["states"][after] if "states" in arrays else None,
+            )
+            for i, steps, after in _places(arrays["lengths"])
+        ]
+
+    def rewards(self, chunk: int) -> list[np.ndarray]:
+        """The rewards of each episode of a chunk, without reading its observations."""
+        arrays, _ = self._checked(self.chunk_path(chunk), _AGAIN, without=("observations", "actions", "states"))
+        return np.split(arrays["rewards"], np.cumsum(arrays["lengths"])[:-1])
+
+    def stream(self, chunks: Iterable[int] | None = None) -> Iterator[list[Episode]]:
+        """Chunk by chunk, so that only one is in memory; all of them if none are named."""
+        for chunk in self.chunks() if chunks is None else chunks:
+            yield self.read(chunk)
+
+    # ---- what V made of them -----------------------------------------------------------------------------------------
+
+    def latents_path(self, chunk: int) -> Path:
+        """Where a chunk of latents lies, or will lie."""
+        return self.folder / "latents" / f"{chunk:05d}.npz"
+
+    def write_latents(self, chunk: int, found: list[tuple[np.ndarray, np.ndarray]], seen_by: str) -> None:
+        """Writes (mean, log variance) of each episode of a chunk; `seen_by` says which V, by a checksum of its weights."""
+        path = self.latents_path(chunk)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        forget_unfinished(path.parent)
+        arrays = {
+            name: np.concatenate([one[i] for one in found]).astype("float32")
+            for i, name in enumerate(("mean", "log_variance"))
+        }
+        write_arrays(path, arrays, {"environment": self.environment, "chunk": chunk, "seen_by": seen_by})
+
+    def has_latents(self, chunk: int, seen_by: str) -> bool:
+        """Whether the latents of a chunk are there, whole, and by this V."""
+        try:
+            _, about = read_arrays(self.latents_path(chunk))
+        except (FileNotFoundError, Damaged):
+            return False
+        return about["seen_by"] == seen_by
+
+    def latents(self, chunk: int) -> list[Latents]:
+        """The episodes of a chunk as V sees them.
+
+        Raises:
+            ValueError: if V has not seen them yet, or a file is damaged.
+        """
+        path = self.latents_path(chunk)
+        if not path.exists():
+            raise ValueError(
+                f"V has not seen the episodes of chunk {chunk} yet ({str(path)!r} is missing): run --stage see first."
+            )
+        arrays, about = self._checked(path, "run --stage see again")
+        self.check(about["environment"], f"the latents in {str(path)!r}")
+        kept = self._checked(self.chunk_path(chunk), _AGAIN, without=("observations",))[0]
+        return [
+            Latents(
+                arrays["mean"][after],
+                arrays["log_variance"][after],
+                kept["actions"][steps],
+                kept["rewards"][steps],
+                bool(kept["terminated"][i]),
+                bool(kept["truncated"][i]),
+                kept["states"][after] if "states" in kept else None,
+            )
+            for i, steps, after in _places(kept["lengths"])
+        ]
+
+    @staticmethod
+    def _checked(path: Path, remedy: str, without: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], dict]:
+        try:
+            return read_arrays(path, without)
+        except Damaged as error:
+            raise ValueError(f"the file {error}: delete it and {remedy}; only this file is made anew.") from error
+
+
+def _places(lengths: np.ndarray) -> Iterator[tuple[int, slice, slice]]:
+    """(number, place of its steps, place of its observations) of each episode; those have one more than steps."""
+    ends = np.cumsum(lengths)
+    for i, (length, end) in enumerate(zip(lengths.tolist(), ends.tolist(), strict=True)):
+        yield i, slice(end - length, end), slice(end - length + i, end + i + 1)
