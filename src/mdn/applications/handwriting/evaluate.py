@@ -1,0 +1,111 @@
+"""What a network that writes is worth: nats a point beside floors and wrong texts, and whether its window reads all letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import mdn
+from mdn.applications.handwriting.generate import Written, windows, write
+from mdn.applications.handwriting.model import Handwriter, spec_of
+from mdn.applications.handwriting.train import nats_a_point, prepared
+from mdn.data import Handwriting
+from mdn.sequences.baselines import memoryless
+
+_FARTHEST = 2  # places that a window may skip or go back
+
+
+def floor(
+    lines: Handwriting,
+    test: Handwriting,
+    points: float | None = None,
+    grid: float = 1.0,
+    components: int = 20,
+    seed: int = 0,
+) -> float:
+    """Nats a point of `test` by mixtures that know only whether the pen was lifted, learnt from `lines`; see `prepared`.
+
+    In the unit of the test lines: the log-Jacobian of each frame is included.
+    """
+    learn, _ = prepared(lines, points, grid, seed + 1)
+    judge, frames = prepared(test, points, grid, seed)
+    return nats_a_point(memoryless(spec_of(components), learn, judge, column=2, seed=seed), frames)
+
+
+def nll(
+    model: mdn.MDNRNN, lines: Handwriting, points: float | None = None, texts: Sequence[str] | None = None
+) -> float:
+    """Nats a point of resampled lines, in their own unit.
+
+    Args:
+        model: One that writes, or one that only predicts.
+        lines: With their texts and writers.
+        points: For each character, with a model that only predicts.
+        texts: What to tell the model instead of what the lines say.
+    """
+    writes = isinstance(model, Handwriter)
+    events, frames = prepared(lines, model.points if writes else points)
+    told = model.told(texts or lines.texts.tolist(), lines.writers.tolist()) if writes else {}
+    return nats_a_point(model.log_prob(events, **told), frames)
+
+
+def shuffled(text: str, rng: np.random.Generator) -> str:
+    """The letters of a text in another order, its words as long as before."""
+    places = [i for i, one in enumerate(text) if one != " "]
+    found = list(text)
+    for i, j in zip(places, rng.permutation(places), strict=True):
+        found[i] = text[j]
+    return "".join(found)
+
+
+# ---- the window ------------------------------------------------------------------------------------------------------
+
+
+def reading(weights: np.ndarray, text: str) -> dict[str, float]:
+    """How a window `(T, U)` went over a text.
+
+    Returns:
+        "reached", whether the last letter ever weighed most; "in order", Spearman's correlation of time and place; "all read",
+        whether the window, going from place to place, never left out two letters that stand together and never went back by
+        more than one: 0 or 1 each but the second.
+    """
+    text = text.rstrip()
+    place = np.argmax(weights[:, : len(text)], axis=1)
+    moves = np.diff(place, prepend=0)
+    order = float(spearmanr(np.arange(len(place)), place).statistic) if len(np.unique(place)) > 1 else 0.0
+    return {
+        "reached": float(place.max() == len(text) - 1),
+        "in order": order,
+        "all read": float(moves.max() <= _FARTHEST and moves.min() > -_FARTHEST),
+    }
+
+
+def readings(model: Handwriter, written: Written, style=None) -> dict[str, float]:
+    """Shares of lines whose window reached the last letter, went in order (Spearman 0.95 or more), and read all of the text."""
+    paths = windows(model, written.events, written.texts, style)
+    found = [reading(one, text) for one, text in zip(paths, written.texts, strict=True)]
+    return {
+        "last letter reached": float(np.mean([one["reached"] for one in found])),
+        "in order": float(np.mean([one["in order"] >= 0.95 for one in found])),
+        "nothing dropped or repeated": float(np.mean([one["all read"] for one in found])),
+        "ended by itself": float(np.mean(written.ended)),
+    }
+
+
+def figures(
+    model: Handwriter, test: Handwriting, count: int = 200, bias: float = 0.7, seed: int = 0
+) -> dict[str, float]:
+    """All that is said of a model that writes, of lines and texts that it has not seen."""
+    rng = np.random.default_rng(seed)
+    wrong = [shuffled(text, rng) for text in test.texts.tolist()]
+    none = Handwriting(tuple(test), test.words)
+    known = sorted(set(test.texts.tolist()))
+    texts = [known[i] for i in rng.permutation(len(known))[:count]]
+    return {
+        "nats a point": nll(model, test),
+        "nats a point, letters shuffled": nll(model, test, texts=wrong),
+        "nats a point, hand not told": nll(model, none),
+        **readings(model, write(model, texts, bias=bias, seed=seed)),
+    }

@@ -1,0 +1,174 @@
+"""Writing: texts become ink, all lines of a text side by side in one compiled loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from mdn.applications.handwriting import data
+from mdn.applications.handwriting.model import Handwriter
+from mdn.sequences.ragged import bucket_lengths, padded, shifted
+from mdn.sequences.rollout import compiled
+
+BIAS = 0.7  # where lines are easy to read and hands still differ
+_ROOM, _LEAST = 1.8, 60  # times the points of a text after which a line is broken off, and points beside
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Lines that a network wrote.
+
+    Attributes:
+        lines: Stroke-3 `(T, 3)` each; their unit is the median step of a pen.
+        texts: Of each.
+        ended: Which of them ended by themselves, `(N,)`, and were not broken off.
+        events: As the network drew them, `(T, 3)`, what came before a line not among them.
+    """
+
+    lines: list[np.ndarray]
+    texts: list[str]
+    ended: np.ndarray
+    events: list[np.ndarray]
+
+
+def write(
+    model: Handwriter,
+    texts: Sequence[str],
+    *,
+    bias: float = BIAS,
+    style=None,
+    after: tuple[np.ndarray, str] | None = None,
+    seed: int | None = None,
+) -> Written:
+    """Lines of ink for lines of text.
+
+    Args:
+        model: Trained.
+        texts: A line each; for a paragraph: `wrapped(text, width)`. An empty line stays one.
+        bias: 0 writes as the network believes that people do; above it is neater: at b the weights of the mixture are raised
+            to the power 1 + b and its scales are multiplied by exp(-b).
+        style: The name or number of one of `model.hands`, one for each line, or None: then each line is in a hand of its own.
+        after: (a line as stroke-3, its text): the network reads it first and goes on in its hand, whoever wrote it.
+        seed: An int for the same ink each time.
+
+    Raises:
+        ValueError: if a text is empty, too long or has characters that the model does not know; if there is no such style.
+    """
+    if not 0.0 <= bias < math.inf:
+        raise ValueError(f"`bias` must be a finite number, 0 or above, but {bias} came.")
+    texts = [str(text) for text in texts]
+    full = [i for i, text in enumerate(texts) if text.strip()]
+    if not full:
+        raise ValueError("there is nothing to write: the text is empty.")
+    before, prime = "", None
+    if after is not None:
+        line, said = after
+        before, prime = f"{said.strip()} ", _prime(line, said, model.points)
+    told = model.told([before + texts[i].strip() for i in full], _styles(model, style, len(texts), full))
+    longest = max(len(texts[i]) for i in full)
+    most = math.ceil(_ROOM * model.points * longest) + _LEAST
+    drawn = model.generate(
+        most,
+        len(full),
+        prime=prime,
+        **told,
+        **temperatures(bias),
+        stop=ended,
+        constrain=not_before_the_end,
+        seed=seed,
+    )
+    lines, events = [np.empty((0, 3))] * len(texts), [np.empty((0, 3), "float32")] * len(texts)
+    whole = np.ones(len(texts), bool)
+    for i, one in zip(full, drawn, strict=True):
+        lines[i], events[i], whole[i] = ink(one), one, len(one) < most
+    return Written(lines, texts, whole, events)
+
+
+def temperatures(bias: float) -> dict[str, float]:
+    """What a bias is to a mixture: `component_temperature` and `variance_temperature`."""
+    return {"component_temperature": 1.0 / (1.0 + bias), "variance_temperature": math.exp(-2.0 * bias)}
+
+
+def ink(events) -> np.ndarray:
+    """Stroke-3 of events that a network drew: the line begins where the pen first came down."""
+    line = np.array(events, "float64")
+    line[:1, :2] = 0.0
+    line[:, 2] = line[:, 2] > data.DOWN
+    line[-1:, 2] = 1.0
+    return line
+
+
+def ended(event, weights, context):
+    """Which lines are written, `(B,)`: the pen ended them, or the window has passed the last letter."""
+    return ops.logical_or(event[:, 2] == data.END, _place(weights) > _last(context))
+
+
+def not_before_the_end(event, place, weights, context):
+    """An end that comes before the window has reached the last letter only lifts the pen."""
+    early = ops.logical_and(event[:, 2] == data.END, _place(weights) < _last(context))
+    pen = ops.where(early, float(data.LIFT), event[:, 2])
+    return ops.concatenate([event[:, :2], pen[:, None]], axis=-1)
+
+
+def _place(weights):
+    return ops.argmax(weights, axis=-1)
+
+
+def _last(context):
+    return ops.cast(ops.sum(context, axis=(1, 2)), "int32") - 1
+
+
+def windows(model: Handwriter, events: Sequence[np.ndarray], texts: Sequence[str], style=None) -> list[np.ndarray]:
+    """What each character weighed at each point, `(T, U)` a line.
+
+    Args:
+        model: Trained.
+        events: Of lines `(T, 3)` each.
+        texts: Of the lines.
+        style: As in `write`.
+    """
+    texts = [str(text) for text in texts]
+    told = model.told(texts, _styles(model, style, len(texts), range(len(texts))))
+    conditions = model._conditions(told.get("condition"), told["context"], len(texts))
+    if "windows" not in model._rollouts:
+        model._rollouts["windows"] = compiled(model, model.windows)
+    found: list = [None] * len(texts)
+    lengths = bucket_lengths([len(one) for one in events], 4)
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length).tolist()
+        given = shifted(padded([events[i] for i in rows], length)), tuple(part[rows] for part in conditions)
+        weights = ops.convert_to_numpy(model._rollouts["windows"](*given))
+        for i, one in zip(rows, weights, strict=True):
+            found[i] = one[: len(events[i]), : len(texts[i])]
+    return found
+
+
+def _styles(model: Handwriter, style, count: int, chosen) -> list[str | None]:
+    """The name of a hand, or None, for each chosen line of `count`."""
+    styles = list(style) if isinstance(style, list | tuple) else [style] * count
+    if len(styles) != count:
+        raise ValueError(f"`style` must be one for all or one for each of {count} lines, but {len(styles)} came.")
+    return [_style(model, styles[i]) for i in chosen]
+
+
+def _style(model: Handwriter, style) -> str | None:
+    if style is None or style in model.hands:
+        return style
+    if isinstance(style, int | np.integer) and 0 <= style < len(model.hands):
+        return model.hands[style]
+    known = f"0 to {len(model.hands) - 1}, or {', '.join(model.hands)}" if model.hands else "none in this model"
+    raise ValueError(f"a style is a number or name of a hand ({known}), but {style!r} came.")
+
+
+def _prime(line, text: str, points: float) -> np.ndarray:
+    """Events of a line that is only the beginning."""
+    if not str(text).strip():
+        raise ValueError("what a line to go on from says must be known, but its text is empty.")
+    line = data.resampled(line, max(2, round(points * len(text.strip()))))
+    events = data.events(line, data.frame_of(line))
+    events[-1, 2] = data.LIFT
+    return events

@@ -1,0 +1,117 @@
+"""Handwriter: a network that writes a text, in one of the hands it has learnt or in any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+import mdn
+from mdn.applications.handwriting import data
+from mdn.applications.handwriting.text import Alphabet
+from mdn.distributions.spec import serializable
+from mdn.sequences import MDNRNN
+
+SHIPPED = Path(__file__).parent / "handwriting.keras"
+_UNKNOWN = 0.15  # share of lines that training shows without their hand, so that the network also writes without one
+
+
+def spec_of(components: int = 20) -> mdn.JointSpec:
+    """Of events: a mixture of correlated normals for the offset, and a pen that goes on, lifts or ends the line."""
+    return mdn.JointSpec(
+        offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=mdn.CategoricalSpec(data.END + 1)
+    )
+
+
+@serializable
+class Handwriter(MDNRNN):
+    """Graves' synthesis network: the first layer moves a soft window over the text, all layers read what it shows.
+
+    Args:
+        alphabet: The characters it knows.
+        hands: Names of the writers it tells apart; what it learns from others belongs to none.
+        units: Of each layer.
+        components: Of the mixture.
+        points: For each character of a text, to which lines are resampled.
+        **settings: Of `MDNRNN`.
+
+    Reference:
+        Graves (2013), Generating sequences with recurrent neural networks, section 5.
+    """
+
+    def __init__(
+        self,
+        alphabet: str,
+        hands: Sequence[str] = (),
+        units: Sequence[int] = (256, 256),
+        components: int = 20,
+        points: float = 16.0,
+        **settings,
+    ):
+        known, hands = Alphabet(alphabet), [str(name) for name in hands]
+        super().__init__(
+            spec_of(components),
+            units,
+            condition_size=len(hands),
+            context_size=known.size,
+            **{"name": "handwriter", "window_components": 5, **settings},
+        )
+        self.alphabet, self.hands, self.components, self.points = known, hands, components, float(points)
+        self.noise = keras.random.SeedGenerator(0)
+
+    def call(self, inputs, training=None):
+        """As MDNRNN; in training some lines come without their hand."""
+        if training and self.hands:
+            events, hand, text = inputs
+            known = keras.random.uniform((ops.shape(events)[0], 1), seed=self.noise) >= _UNKNOWN
+            inputs = events, ops.convert_to_tensor(hand) * ops.cast(known, self.compute_dtype), text
+        return super().call(inputs, training)
+
+    def adapt(self, sequences) -> Handwriter:
+        """As MDNRNN; and the window begins by moving as fast as a pen does on average."""
+        self.recurrent[0].start(1.0 / self.points)
+        return super().adapt(sequences)
+
+    def hands_of(self, names: Sequence[str | None]) -> np.ndarray | None:
+        """One-hot rows of hands, `(N, len(hands))`, zeros for one that is none of `hands`; None in a network without."""
+        if not self.hands:
+            return None
+        rows = np.zeros((len(names), len(self.hands)), "float32")
+        for row, name in zip(rows, names, strict=True):
+            if name in self.hands:
+                row[self.hands.index(name)] = 1.0
+        return rows
+
+    def told(self, texts: Sequence[str], names: Sequence[str | None] | None = None) -> dict:
+        """What comes with lines of these texts in these hands, as `fit`, `log_prob` and `generate` take it."""
+        hands = self.hands_of([None] * len(texts) if names is None else names)
+        return ({} if hands is None else {"condition": hands}) | {
+            # a place behind the last letter, so that the window can be seen to have passed it
+            "context": [np.pad(self.alphabet.encode(text), ((0, 1), (0, 0))) for text in texts]
+        }
+
+    def get_config(self):
+        """What `from_config` needs."""
+        base = super().get_config()
+        kept = ("units", "dropout", "skip", "window_components", "recurrent_dropout", "adapted", "name")
+        own = {"alphabet": self.alphabet.characters, "hands": self.hands}
+        return {name: base[name] for name in kept} | own | {"components": self.components, "points": self.points}
+
+
+def load(path=None) -> Handwriter:
+    """A trained network: that of a file of `mdn train handwriting`, or the one that comes with this package.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no network that writes.
+    """
+    path = Path(SHIPPED if path is None else path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}. `mdn train handwriting --out {path}` makes one.")
+    model = mdn.load(path)
+    if not isinstance(model, Handwriter):
+        raise ValueError(f"{str(path)!r} holds no network that writes. Files of `mdn train handwriting` do.")
+    return model

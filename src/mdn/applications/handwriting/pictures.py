@@ -1,0 +1,234 @@
+"""Pictures of handwriting: a line, pages of lines, both at rest or written before one's eyes; and what a window looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdn import plots
+from mdn.applications.handwriting.data import base_line
+from mdn.data import replacing, to_lines
+from mdn.data.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of
+
+SIZES = {"a3": (297.0, 420.0), "a4": (210.0, 297.0), "a5": (148.0, 210.0), "letter": (215.9, 279.4)}  # mm
+ADVANCE = 1.8  # x-heights that a letter takes in the median of real lines; a half of them lie between 1.5 and 2.2
+_X_HEIGHT, _BASE = 0.26, 0.68  # of the height of a line: how high an x is, and where it stands
+_PIXELS = 96 / 25.4  # a mm, in browsers
+_DOTS = 150  # an inch, in a PNG
+_MOST_LABELS = 80
+
+
+@dataclass(frozen=True)
+class Page:
+    """A sheet of paper and how it is written on, in mm.
+
+    Attributes:
+        width: Of the sheet.
+        height: Of the sheet; None for one that is as high as its lines.
+        margin: On all sides.
+        line_height: From one line to the next.
+        pen: Width of the ink.
+        ink: Its colour, as SVG has it.
+        paper: The colour below.
+    """
+
+    width: float = SIZES["a4"][0]
+    height: float | None = SIZES["a4"][1]
+    margin: float = 20.0
+    line_height: float = 11.0
+    pen: float = 0.45
+    ink: str = INK
+    paper: str = PAPER
+
+    def __post_init__(self):
+        for name in ("width", "line_height", "pen"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"`{name}` must be a positive number of mm, but {getattr(self, name)} came.")
+        if not 0 <= self.margin < self.width / 2:
+            raise ValueError(f"`margin` must leave room on {self.width:g} mm, but {self.margin:g} came.")
+        if self.height is not None and self.rows < 1:
+            raise ValueError(
+                f"no line of {self.line_height:g} mm fits between margins of {self.margin:g} mm on {self.height:g} mm."
+            )
+
+    @classmethod
+    def of(cls, size: str, **others) -> Page:
+        """A sheet of a size such as "a4".
+
+        Raises:
+            ValueError: if there is no such size.
+        """
+        if size not in SIZES:
+            raise ValueError(f"there is no paper {size!r}; there are {', '.join(SIZES)}.")
+        width, height = SIZES[size]
+        return cls(width, height, **others)
+
+    @property
+    def rows(self) -> int:
+        """How many lines fit on a sheet that has a height."""
+        return int(((self.height or 0.0) - 2 * self.margin) / self.line_height)
+
+    @property
+    def characters(self) -> int:
+        """About how many characters a line holds: the width to cut a text at."""
+        return max(1, int((self.width - 2 * self.margin) / (ADVANCE * _X_HEIGHT * self.line_height)))
+
+
+def laid_out(lines: Iterable, page: Page) -> list[list[np.ndarray]]:
+    """The strokes `(n, 2)` of each sheet, in mm from its upper left corner.
+
+    Lines are level, stand on base lines one below the other, and begin at the margin. All have one scale: letters of the
+    median line are as high as the line height asks for, or less, so that the widest line ends at the margin.
+
+    Args:
+        lines: Stroke-3 `(T, 3)` each, y downwards; a line without points leaves its place empty.
+        page: The sheet.
+    """
+    levelled = [_levelled(np.asarray(line, "float64")) for line in lines]
+    written = [one for one in levelled if one is not None]
+    if not written:
+        return [[]]
+    widest = max(float(np.ptp(np.concatenate(strokes)[:, 0])) for strokes, _ in written)
+    scale = _X_HEIGHT * page.line_height / float(np.median([height for _, height in written]))
+    if widest * scale > page.width - 2 * page.margin:
+        scale = (page.width - 2 * page.margin) / widest
+    rows = len(levelled) if page.height is None else page.rows
+    sheets: list[list[np.ndarray]] = [[] for _ in range(-(-len(levelled) // rows))]
+    for i, one in enumerate(levelled):
+        if one is not None:
+            left = min(float(stroke[:, 0].min()) for stroke in one[0])
+            corner = (page.margin - scale * left, page.margin + (i % rows + _BASE) * page.line_height)
+            sheets[i // rows] += [scale * stroke + corner for stroke in one[0]]
+    return sheets
+
+
+def _levelled(line: np.ndarray) -> tuple[list[np.ndarray], float] | None:
+    """(strokes whose base line is y = 0, the x-height); None for a line without points."""
+    if not len(line):
+        return None
+    strokes = to_lines(line)
+    slope, height, x_height = base_line(line)
+    turn = np.array([[1.0, slope], [-slope, 1.0]]) / np.hypot(1.0, slope)
+    x_height = x_height or float(np.max(np.ptp(np.concatenate(strokes), axis=0))) or 1.0
+    return [(stroke - (0.0, height)) @ turn.T for stroke in strokes], x_height
+
+
+def write_page(path, lines: Iterable, page: Page | None = None, seconds: float | None = None) -> list[Path]:
+    """Lines on paper, as .svg or .png; the files that were written, NAME.svg, NAME-2.svg, ..., one for each sheet.
+
+    Args:
+        path: Of the first file.
+        lines: Stroke-3 `(T, 3)` each, as `laid_out` takes them.
+        page: The paper; A4 without it.
+        seconds: The SVG is written before one's eyes, in the order of the strokes, a sheet in so many seconds.
+
+    Raises:
+        ValueError: if the name ends otherwise, or a PNG is to move.
+    """
+    page, lines = page or Page(), list(lines)
+    height = page.height or 2 * page.margin + len(lines) * page.line_height
+    path = Path(path)
+    paths = []
+    for number, strokes in enumerate(laid_out(lines, page), start=1):
+        paths.append(path if number == 1 else path.with_stem(f"{path.stem}-{number}"))
+        _write(paths[-1], strokes, (page.width, height), page, seconds)
+    return paths
+
+
+def write_line(path, line, page: Page | None = None, seconds: float | None = None) -> None:
+    """One line, as .svg or .png, as large as on a page, and the paper around it no larger than needed.
+
+    Args:
+        path: Of the file.
+        line: Stroke-3 `(T, 3)`, with one point at least.
+        page: What line height, pen and ink are taken from.
+        seconds: As in `write_page`.
+
+    Raises:
+        ValueError: as `write_page` does, and if there is no point.
+    """
+    page, levelled = page or Page(), _levelled(np.asarray(line, "float64"))
+    if levelled is None:
+        raise ValueError("a picture of a line needs at least one point.")
+    strokes, height = levelled
+    places = np.concatenate(strokes) * (scale := _X_HEIGHT * page.line_height / height)
+    border = 0.3 * page.line_height
+    corner = places.min(axis=0) - border
+    size = np.ptp(places, axis=0) + 2 * border
+    _write(Path(path), [scale * stroke - corner for stroke in strokes], tuple(size), page, seconds)
+
+
+def _write(path: Path, strokes: Sequence[np.ndarray], size, page: Page, seconds: float | None) -> None:
+    if ending_of(path) == ".png" and seconds is not None:
+        raise ValueError(f"only an .svg can be written before one's eyes, but {path.name!r} came.")
+    starts = np.cumsum([0, *map(len, strokes)])
+    lines = [Line(stroke, int(first), False) for stroke, first in zip(strokes, starts, strict=False)]
+    with replacing(path) as temporary:
+        if ending_of(path) == ".svg":
+            temporary.write_text(_svg(lines, size, page, seconds), encoding="utf-8")
+        else:
+            _png(temporary, lines, size, page)
+
+
+def _svg(lines: Sequence[Line], size, page: Page, seconds: float | None) -> str:
+    width, height = size
+    times = times_of(np.concatenate([line.places for line in lines])) if lines and seconds is not None else None
+    tails = ["/>" if times is None or seconds is None else animated(line, times, seconds, page.pen) for line in lines]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.2f} {height:.2f}" '
+            f'width="{width * _PIXELS:.0f}" height="{height * _PIXELS:.0f}">',
+            f'<rect width="{width:.2f}" height="{height:.2f}" fill="{page.paper}"/>',
+            group(page.ink, page.pen),
+            *(f'<path d="{path_text(line.places, ".2f")}"{tail}' for line, tail in zip(lines, tails, strict=True)),
+            "</g>\n</svg>\n",
+        ]
+    )
+
+
+def _png(path: Path, lines: Sequence[Line], size, page: Page) -> None:
+    from matplotlib.figure import Figure
+
+    width, height = size
+    figure = Figure(figsize=(width / 25.4, height / 25.4), facecolor=page.paper)
+    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), frame_on=False)
+    ax.set_axis_off()
+    draw_lines(ax, lines, page.pen * 72 / 25.4, page.ink)
+    figure.savefig(path, dpi=_DOTS, format="png")
+
+
+def window(weights, text: str, ax=None, *, cmap=plots.HEAT):
+    """What a soft window looked at: letters upwards, points of the pen to the right, the darker the more weight.
+
+    Args:
+        weights: Shape `(T, U)`, of each point the weight of each character; columns behind the end of the text are left out.
+        text: U characters, or fewer.
+        ax: Axes; by default the current ones of pyplot.
+        cmap: Colours, from none to most.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if there are fewer columns than characters.
+    """
+    weights = np.asarray(weights, "float64")
+    if weights.ndim != 2 or not len(weights) or not 0 < len(text) <= weights.shape[1]:
+        raise ValueError(
+            f"`weights` must have shape (T, U) with U at least the {len(text)} characters of the text, but are {weights.shape}."
+        )
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.gca()
+    ax.imshow(weights[:, : len(text)].T, origin="lower", aspect="auto", cmap=cmap, vmin=0.0, interpolation="nearest")
+    every = -(-len(text) // _MOST_LABELS)
+    labels = [one if one != " " else "␣" for one in text[::every]]
+    ax.set_yticks(np.arange(0, len(text), every), labels, parse_math=False, fontsize=8)
+    ax.set(xlabel="point of the pen", ylabel="")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(axis="y", length=0, colors=plots.INK)
+    return ax
