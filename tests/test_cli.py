@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mdn
@@ -66,6 +67,23 @@ def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
     ran = run(home, wave, "report", "w.mdn", "wave.csv", "--out", "page.html")
     assert ran.returncode == 0, ran.stderr
     assert "600 rows set aside" in ran.stdout and "PIT" in (wave / "page.html").read_text()
+
+
+def test_parquet_and_categories_go_through_fit_and_predict(home, tmp_path):
+    frame = pd.DataFrame({"size": np.arange(120.0) % 7, "shop": ["1", "2", "north"] * 40})
+    frame["price"] = frame["size"] + 5.0 * (frame["shop"] == "1") + 0.1 * np.arange(120)
+    frame.to_parquet(tmp_path / "shops.parquet")
+    ran = run(home, tmp_path, "fit", "shops.parquet", "--target", "price", "--epochs", "3", "--components", "1")
+    assert ran.returncode == 0, ran.stderr
+    # all of these shops look like numbers, and the last was never seen
+    (tmp_path / "new.tsv").write_text("shop\tsize\n1\t3\n2\t3\n3\t3\n")
+    ran = run(home, tmp_path, "predict", "model.mdn", "new.tsv", "--out", "q.parquet")
+    assert ran.returncode == 0, ran.stderr
+    values = read_table(tmp_path / "q.parquet").values
+    new = pd.DataFrame({"size": [3.0] * 3, "shop": ["1", "2", "3"]})
+    expected = mdn.load(tmp_path / "model.mdn").predict_quantile(new, [0.05, 0.5, 0.95])
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    assert len(np.unique(values[:, 1])) == 3
 
 
 BAD = {

@@ -54,6 +54,23 @@ def test_samples_are_draws_of_the_seed(ax):
     np.testing.assert_allclose(drawn, keras.ops.convert_to_numpy(LINE.sample(seed=3))[:, 0], rtol=1e-6)
 
 
+def test_ellipses_are_as_many_standard_deviations_from_the_mean(ax):
+    rng = np.random.default_rng(0)
+    factor = np.tril(rng.uniform(0.5, 2.0, (3, 2, 2, 2)))
+    loc, logits = rng.normal(size=(3, 2, 2)), np.log([[0.7, 0.3], [0.995, 0.005], [0.5, 0.5]])
+    mixture, at = mdn.Mixture(logits, mdn.MultivariateNormal(loc, factor)), rng.normal(size=(3, 2))
+    plots.ellipses(mixture, ax, at=at, sigmas=(1.0, 2.0))
+    assert len(ax.lines) == len(ax.patches) == 2 * 5, "a component of 0.5 % is left out"
+    drawn = [np.stack(line.get_data(), axis=-1) for line in ax.lines]
+    for number, (i, k) in enumerate([(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]):
+        inverse = np.linalg.inv(factor[i, k] @ factor[i, k].T)
+        for sigma in (1, 2):
+            offset = drawn[2 * number + sigma - 1] - loc[i, k] - at[i]
+            np.testing.assert_allclose(np.einsum("ni,ij,nj->n", offset, inverse, offset), sigma**2, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"ellipses\(\) needs a mixture with event_size=2"):
+        plots.ellipses(LINE, ax)
+
+
 def test_pit_and_reliability_show_what_is_held(ax):
     values = metrics.pit(LINE, LINE.sample(seed=0))
     assert values.shape == (N,)
@@ -100,3 +117,20 @@ def test_without_axes_the_current_ones_are_used():
 def test_shapes_that_do_not_fit_say_so(ax, call, message):
     with pytest.raises(ValueError, match=message):
         call(ax)
+
+
+def test_surprise_marks_what_was_least_likely():
+    log_prob = np.array([1.0, 0.5, -7.0, 2.0])
+    ax = plots.surprise(log_prob, most=1, at=[0.0, 0.1, 0.3, 0.4])
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), np.column_stack([[0.0, 0.1, 0.3, 0.4], -log_prob]))
+    np.testing.assert_allclose(ax.lines[1].get_xydata(), [[0.3, 7.0]])
+    with pytest.raises(ValueError, match="that of one sequence"):
+        plots.surprise([log_prob])
+
+
+def test_a_surprising_path_has_a_colour_for_each_step():
+    places = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
+    ax = plots.surprising_path(places, [0.0, -1.0, -5.0, -2.0])
+    np.testing.assert_allclose(ax.collections[0].get_array(), [1.0, 5.0, 2.0])
+    with pytest.raises(ValueError, match=r"must have shape \(3, 2\)"):
+        plots.surprising_path(places, [0.0, -1.0, -5.0])

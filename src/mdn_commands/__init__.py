@@ -1,0 +1,1 @@
+"""The commands of `mdn`, a module for each chapter; `mdn_cli` puts them together."""

@@ -1,0 +1,239 @@
+"""`mdn jam`, `mdn train jam`, `mdn generate jam`: the commands of RoboJam."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdn_commands.shared import (
+    ComponentTemperature,
+    VarianceTemperature,
+    check_folder,
+    epochs_bar,
+    messages,
+    stop,
+    write_provenance,
+)
+
+if TYPE_CHECKING:
+    from mdn.applications.jam.live import Live
+
+_Model = Annotated[Path | None, typer.Option(help="A file of `mdn train jam`; without it the one that comes with mdn.")]
+_Seed = Annotated[int | None, typer.Option(help="Same seed, same touches.")]
+
+
+def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
+    """Makes the commands known."""
+    train.command(name="jam")(train_jam)
+    generate.command(name="jam")(generate_jam)
+    app.command(name="jam")(jam)
+
+
+def train_jam(
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="TinyPerformanceArrays.npz, MicroJam .csv or logs of `mdn jam`; without any, the data set robojam.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("jam.keras"),
+    split: Annotated[
+        Path | None,
+        typer.Option(help="A .json that says which performances are train, valid and test.", show_default=False),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 45,
+    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+) -> None:
+    """Train on performances (yours, too), say how likely new ones are, and write model and figures."""
+    with messages():
+        check_folder(out)
+        import numpy as np
+        from rich.console import Console
+
+        import mdn
+        from mdn.applications.jam import data as jam_data
+        from mdn.applications.jam import train as jam_train
+        from mdn.data import find
+
+        if not data:
+            data = [find("robojam", "TinyPerformanceArrays.npz")]
+            beside = data[0].with_name("split.json")
+            split = beside if split is None and beside.is_file() else split
+        found = [one for path in data for one in jam_data.read_performances(path)]
+        console = Console()
+        if split is not None:
+            parts = {name: [found[i] for i in rows] for name, rows in jam_data.read_split(split, len(found)).items()}
+        else:
+            found = [one for one in found if len(one) > 1]
+            if len(found) < 10:
+                stop(
+                    "at least 10 performances of two touches or more are needed, to learn from some and judge by others, but "
+                    f"there are {len(found)}."
+                )
+            order = np.random.default_rng(seed).permutation(len(found))
+            tenth = max(1, len(found) // 10)
+            names = {"valid": order[:tenth], "test": order[tenth : 2 * tenth], "train": order[2 * tenth :]}
+            parts = {name: [found[i] for i in rows] for name, rows in names.items()}
+        console.print(
+            f"{len(parts['train'])} performances to learn from, {len(parts['valid'])} to choose the epoch by, "
+            f"{len(parts['test'])} to judge by."
+        )
+        start = time.perf_counter()
+        with epochs_bar(console, epochs) as told:
+            trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
+        seconds = time.perf_counter() - start
+        trained.save(out)
+        with console.status("measuring"):
+            figures = jam_train.figures(trained, parts["train"], parts["test"], seed)
+        provenance = {
+            "data": [path.name for path in data],
+            "performances": {name: len(part) for name, part in parts.items()},
+            "epochs": epochs,
+            "seed": seed,
+            "seconds of training": seconds,
+            "mdn": mdn.__version__,
+        }
+        write_provenance(console, out.with_suffix(".json"), provenance, figures)
+        console.print(f"Model: {out}\nNext: mdn generate jam --model {out} --out sheet.svg", soft_wrap=True)
+
+
+def generate_jam(
+    out: Annotated[Path, typer.Option(help="A sheet of pictures: .svg or .png; or .mid, of one.")] = Path("jam.svg"),
+    count: Annotated[int, typer.Option(min=1, help="How many performances.")] = 12,
+    call: Annotated[
+        Path | None, typer.Option(help="A file with a performance to answer: MicroJam .csv, a log or a .npz.")
+    ] = None,
+    which: Annotated[int, typer.Option(help="Of the performances in that file, from 0; -1 is the last.")] = -1,
+    beside: Annotated[
+        Path | None, typer.Option(help="A file of performances; as many of them, drawn by the seed, are shown first.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60.0, help="How long each.")] = 5.0,
+    model: _Model = None,
+    component_temperature: ComponentTemperature = 1.0,
+    variance_temperature: VarianceTemperature = 1.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same touches.")] = 0,
+) -> None:
+    """Make performances, or answers to one, as pictures or as MIDI."""
+    with messages():
+        check_folder(out)
+        import numpy as np
+
+        from mdn.applications.jam import Jam, midi, read_performances, write_sheet
+        from mdn.applications.jam.model import SHIPPED
+
+        if out.suffix not in (".svg", ".png", ".mid"):
+            stop(f"--out ends in .svg, .png or .mid, but {out.name!r} came.")
+        player = Jam.load(model or SHIPPED)
+        temperatures = {
+            "component_temperature": component_temperature,
+            "variance_temperature": variance_temperature,
+        }
+        seeds = range(seed, seed + (1 if out.suffix == ".mid" else count))
+        asked = None if call is None else _one_of(read_performances(call), which)
+        if asked is None:
+            made = [player.play(seconds, seed=each, **temperatures) for each in seeds]
+            labels = ["generated" if beside else ""] * len(made)
+        else:
+            made = [player.respond(asked, seconds, seed=each, **temperatures) for each in seeds]
+            labels = [f"answer {i + 1}" for i in range(len(made))]
+        if out.suffix == ".mid":
+            midi.write_midi(out, made[0])
+        else:
+            first = [] if asked is None else [asked]
+            names = ["the call"] * len(first)
+            if beside is not None:
+                real = read_performances(beside)
+                chosen = np.random.default_rng(seed).permutation(len(real))[:count]
+                first, names = [real[i] for i in chosen] + first, ["recorded"] * len(chosen) + names
+            write_sheet(out, first + made, names + labels)
+        typer.echo(f"{len(seeds)} performances of {seconds:g} s: {out}")
+
+
+def _one_of(performances, which: int):
+    if not -len(performances) <= which < len(performances):
+        stop(f"--which must be from {-len(performances)} to {len(performances) - 1}, but {which} came.")
+    return performances[which]
+
+
+def jam(
+    osc: Annotated[
+        bool, typer.Option("--osc", help="Play over OSC: /interface comes in, /prediction goes out.")
+    ] = False,
+    midi: Annotated[bool, typer.Option("--midi", help="Play over MIDI: notes come in and go out.")] = False,
+    host: Annotated[str, typer.Option(help="Where to hear OSC; 0.0.0.0 hears other machines, too.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to hear OSC.")] = 5000,
+    to: Annotated[str, typer.Option(help="HOST:PORT that gets OSC.")] = "127.0.0.1:5002",
+    midi_in: Annotated[
+        str | None, typer.Option(help='A MIDI port to hear, or a part of its name; without one a virtual port "mdn".')
+    ] = None,
+    midi_out: Annotated[str | None, typer.Option(help="A MIDI port to play to, in the same way.")] = None,
+    mode: Annotated[str, typer.Option(help="callresponse, polyphony, battle or useronly.")] = "callresponse",
+    silence: Annotated[float, typer.Option(min=0.05, help="Seconds after which the model answers.")] = 2.0,
+    log: Annotated[Path, typer.Option(help="Every touch is added to this file, which trains the next model.")] = Path(
+        "jam.log"
+    ),
+    model: _Model = None,
+    component_temperature: ComponentTemperature = 1.0,
+    variance_temperature: VarianceTemperature = 1.0,
+    seed: _Seed = None,
+) -> None:
+    """Play with a model, live; Ctrl-C ends it."""
+    with messages():
+        check_folder(log)
+        if osc == midi:
+            stop("say how to play: either mdn jam --osc or mdn jam --midi.")
+        answer = _address(to)
+        from mdn.applications.jam import Jam
+        from mdn.applications.jam.live import Log
+        from mdn.applications.jam.model import SHIPPED
+        from mdn.applications.jam.session import Session
+
+        def say(text):
+            typer.echo(text, err=True)
+
+        with ExitStack() as opened:
+            if midi:
+                from mdn.applications.jam.live_midi import open_ports
+
+                ear, mouth = (opened.enter_context(each) for each in open_ports(midi_in, midi_out))
+            written = Log(log, say)
+            opened.callback(written.close)
+            session = Session(
+                Jam.load(model or SHIPPED),
+                mode,
+                silence=silence,
+                component_temperature=component_temperature,
+                variance_temperature=variance_temperature,
+                on_event=written,
+                seed=seed,
+            )
+            live: Live
+            if midi:
+                from mdn.applications.jam.live_midi import MidiPlayer
+
+                live = MidiPlayer(session, ear, mouth, say)
+                say(f"hearing {ear.name!r}, playing to {mouth.name!r}; mode {mode}; Ctrl-C ends it")
+            else:
+                from mdn.applications.jam.osc import OscServer
+
+                live = OscServer(session, (host, port), answer, say)
+                say(f"hearing /interface at {host}:{live.port}, answering at {to}; mode {mode}; Ctrl-C ends it")
+            try:
+                live.run()
+            finally:
+                typer.echo(
+                    f"{live.touches} touches heard, {live.left_out} messages left out; half of the answers were ready within "
+                    f"{1e3 * live.latency(0.5):.2f} ms, 99 % within {1e3 * live.latency(0.99):.2f} ms; log: {log}"
+                )
+
+
+def _address(to: str) -> tuple[str, int]:
+    host, _, port = to.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        stop(f"--to must be HOST:PORT, such as 127.0.0.1:5002, but {to!r} came.")
+    return host, int(port)

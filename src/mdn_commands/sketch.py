@@ -1,0 +1,367 @@
+"""`mdn train kanji | sketch`, `mdn generate kanji | sketch`, `mdn complete`, `mdn interpolate`, `mdn latent`: drawings."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdn_commands.drawings import tell_of
+from mdn_commands.shared import (
+    ComponentTemperature,
+    VarianceTemperature,
+    check_folder,
+    epochs_bar,
+    messages,
+    stop,
+    write_provenance,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdn.applications.sketch import SketchRNN
+    from mdn.data import Drawings
+
+_SETS = {"kanji": "short_kanji.npz", "quickdraw": "quickdraw_9570_stroke3.npz"}
+_FEWEST = 30
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="A .npz or .ndjson, a folder of SVGs, kanji, quickdraw, kanjivg, or a class of QuickDraw's, such as cat."
+    ),
+]
+Model = Annotated[str, typer.Option(help="A file of `mdn train`, or kanji or quickdraw: the ones that come with mdn.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same drawings.")]
+Count = Annotated[int, typer.Option(min=1, help="How many.")]
+Class = Annotated[str | None, typer.Option("--class", help="Of which class, with a model that was told classes.")]
+Out = Annotated[Path, typer.Option(help="A sheet: .svg, .png; .ndjson or .npz for the drawings themselves.")]
+
+
+def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
+    """Makes the commands known."""
+    train.command(name="kanji")(train_kanji)
+    train.command(name="sketch")(train_sketch)
+    generate.command(name="kanji")(generate_kanji)
+    generate.command(name="sketch")(generate_sketch)
+    for command in (complete, interpolate, latent):
+        app.command()(command)
+
+
+def train_kanji(
+    data: Data = "kanji",
+    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("kanji.keras"),
+    epochs: Annotated[int, typer.Option(min=1, help="At most; 13 take ten minutes on two cores.")] = 40,
+    seed: Seed = 0,
+) -> None:
+    """Train a network that draws characters that never were, and say what it is worth."""
+    with messages():
+        _train(data, out, None, 0, 0.5, False, 256, 2, epochs, seed)
+
+
+def train_sketch(
+    data: Data = "quickdraw",
+    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("sketch.keras"),
+    split: Annotated[
+        Path | None,
+        typer.Option(help="A .json that says which drawings are train, valid and test.", show_default=False),
+    ] = None,
+    latent: Annotated[int, typer.Option(min=0, help="Numbers of the latent vector; 0 for a network without.")] = 64,
+    kl_weight: Annotated[
+        float, typer.Option(min=0.0, help="What the latent costs; less keeps more of a drawing.")
+    ] = 0.25,
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Tell the network of which class each drawing is.")
+    ] = False,
+    units: Annotated[int, typer.Option(min=4, help="Of each layer.")] = 256,
+    layers: Annotated[int, typer.Option(min=1, max=4, help="Of the drawing network.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 40,
+    seed: Seed = 0,
+) -> None:
+    """Train Sketch-RNN on drawings (yours, too), and say what it is worth."""
+    with messages():
+        _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, seed)
+
+
+def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, seed) -> None:
+    check_folder(out)
+    from rich.console import Console
+
+    import mdn
+    from mdn import training
+    from mdn.applications.sketch import save
+    from mdn.applications.sketch import train as sketch_train
+
+    training.keep_compiled_programs()
+    console = Console()
+    drawings = _parted(read(data, console, split), seed)
+    parts = {name: drawings.part(name) for name in ("train", "valid", "test")}
+    told = "" if latent == 0 else f", a latent of {latent} numbers at {kl_weight:g} a nat"
+    console.print(
+        f"{len(parts['train'])} drawings to learn from, {len(parts['valid'])} to choose the epoch by, "
+        f"{len(parts['test'])} to judge by{told}."
+    )
+    labels = None
+    if classes:
+        if "" in drawings.words or len(set(drawings.words)) < 2:
+            stop(f"--classes needs drawings of at least two named classes, but {data!r} has none.")
+        labels = list(parts["train"].words), list(parts["valid"].words)
+        unknown = sorted(set(labels[1]) - set(labels[0]))
+        if unknown:
+            stop(
+                f"{unknown[0]!r} is a class of the drawings set aside only: name fewer classes, or give another --split."
+            )
+    start = time.perf_counter()
+    with epochs_bar(console, epochs) as bar:
+        model = sketch_train.train(
+            list(parts["train"]),
+            list(parts["valid"]),
+            labels=labels,
+            epochs=epochs,
+            seed=seed,
+            callbacks=[bar, _samples(out, epochs)],
+            units=(units,) * layers,
+            latent_size=latent,
+            kl_weight=kl_weight,
+        )
+    seconds = time.perf_counter() - start
+    save(model, out)
+    with console.status("measuring"):
+        found = sketch_train.judge(model, parts["train"], parts["test"], seed)
+    provenance = {
+        "data": Path(data).name,
+        "drawings": {name: len(part) for name, part in parts.items()},
+        "latent": latent,
+        "KL weight": kl_weight if latent else None,
+        "epochs": epochs,
+        "seed": seed,
+        "seconds of training": seconds,
+        "mdn": mdn.__version__,
+    }
+    write_provenance(console, out.with_suffix(".json"), provenance, found)
+    console.print(f"Model: {out}\nNext: mdn generate sketch --model {out} --out sheet.svg", soft_wrap=True)
+
+
+def _samples(out: Path, epochs: int):
+    """A callback that draws a sheet beside the model now and then, so that one sees it learn."""
+    import keras
+
+    from mdn.applications.sketch import draw
+    from mdn.data.pictures import write_sheet
+
+    class Samples(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if (epoch + 1) % max(1, epochs // 8) == 0 and not self.model.classes:
+                write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
+
+    return Samples()
+
+
+def read(data: str, console=None, split: Path | None = None) -> Drawings:
+    """Drawings by the name of a file, of a data set or of a class of QuickDraw's, with the parts that are known."""
+    from mdn.data import find, read_drawings
+
+    path: str | Path = data
+    if data in _SETS and not Path(data).exists():
+        path = find(data, _SETS[data])
+        beside = path.with_name("split.json")
+        split = beside if split is None and beside.is_file() else split
+    elif data != "kanjivg" and not Path(data).exists() and not Path(data).suffix:
+        path = find("quickdraw", f"{data}.ndjson")
+    drawings = read_drawings(path)
+    tell_of(drawings.skipped)
+    return drawings if split is None else drawings.with_split(split)
+
+
+def _parted(drawings: Drawings, seed: int) -> Drawings:
+    """With a train, a valid and a test part: those it has, or tenths drawn by chance."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    if {"train", "valid", "test"} <= set(drawings.parts):
+        return drawings
+    if len(drawings) < _FEWEST:
+        stop(
+            f"at least {_FEWEST} drawings are needed, to learn from some and judge by others, but there are {len(drawings)}."
+        )
+    order = np.random.default_rng(seed).permutation(len(drawings))
+    tenth = max(1, len(order) // 10)
+    parts = np.full(len(order), "train", "<U5")
+    parts[order[:tenth]], parts[order[tenth : 2 * tenth]] = "valid", "test"
+    return replace(drawings, parts=parts)
+
+
+# ---- drawing ---------------------------------------------------------------------------------------------------------------
+
+
+def generate_kanji(
+    count: Count = 100,
+    out: Out = Path("kanji.svg"),
+    model: Model = "kanji",
+    component_temperature: ComponentTemperature = 0.8,
+    variance_temperature: VarianceTemperature = 0.7,
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Show beside each the nearest character learnt from.")
+    ] = False,
+    animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Draw characters that never were, and say which share ended by itself."""
+    generate_sketch(count, out, model, None, component_temperature, variance_temperature, copies, animate, seed)
+
+
+def generate_sketch(
+    count: Count = 30,
+    out: Out = Path("sketch.svg"),
+    model: Model = "quickdraw",
+    label: Class = None,
+    component_temperature: ComponentTemperature = 0.8,
+    variance_temperature: VarianceTemperature = 0.7,
+    copies: Annotated[bool, typer.Option("--copies", help="Show beside each the nearest drawing learnt from.")] = False,
+    animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Draw, unfiltered, and say which share ended by itself."""
+    with messages():
+        _check_sheet(out)
+        from mdn.applications.sketch import draw
+
+        network = _load(model)
+        drawings, ended = draw(
+            network, count, label=label, component_temperature=component_temperature,
+            variance_temperature=variance_temperature, seed=seed,
+        )  # fmt: skip
+        labels: list[str] = []
+        if copies:
+            drawings, labels = _beside_nearest(model, drawings)
+        _write(out, drawings, labels, animate=animate)
+        typer.echo(f"{count} drawings, {ended.mean():.1%} ended by themselves: {out}")
+
+
+def _beside_nearest(model: str, drawings):
+    """(each drawing and then the nearest one learnt from, labels)."""
+    if model not in _SETS:
+        stop("--copies looks among the drawings that kanji and quickdraw, which come with mdn, were learnt from.")
+    from mdn.data import nearest
+
+    known = list(read(model).part("train"))
+    distances, places = nearest(drawings, known)
+    paired = [one for made, place in zip(drawings, places, strict=True) for one in (made, known[place])]
+    return paired, [text for value in distances for text in ("made", f"nearest, {value:.2f} away")]
+
+
+def complete(
+    begun: Annotated[str, typer.Argument(help="A file of drawings, or kanji or quickdraw.", show_default=False)],
+    which: Annotated[int, typer.Option(help="Of the drawings in it (of the test part, if it has one), from 0.")] = 0,
+    share: Annotated[float, typer.Option(min=0.05, max=1.0, help="How much of it is taken as begun.")] = 0.5,
+    count: Count = 11,
+    out: Out = Path("completed.svg"),
+    model: Model = "kanji",
+    label: Class = None,
+    component_temperature: ComponentTemperature = 0.8,
+    variance_temperature: VarianceTemperature = 0.7,
+    animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Finish a drawing that was begun, in several ways; the drawing itself comes first, what was made is red."""
+    with messages():
+        _check_sheet(out)
+        from mdn.applications.sketch import complete as go_on
+
+        network, whole = _load(model), _drawing(begun, which)
+        first = whole[: max(1, round(share * len(whole)))]
+        drawings, ended = go_on(
+            network, first, count, label=label, component_temperature=component_temperature,
+            variance_temperature=variance_temperature, seed=seed,
+        )  # fmt: skip
+        _write(out, [whole, *drawings], [], given=[len(whole)] + [len(first)] * count, animate=animate)
+        typer.echo(f"{count} ways to go on after {len(first)} points, {ended.mean():.1%} ended by themselves: {out}")
+
+
+def interpolate(
+    first: Annotated[str, typer.Argument(help="FILE:PLACE of a drawing, such as quickdraw:3.", show_default=False)],
+    last: Annotated[str, typer.Argument(help="Another.", show_default=False)],
+    count: Annotated[int, typer.Option(min=2, help="Drawings on the way, both ends included.")] = 10,
+    out: Out = Path("way.svg"),
+    model: Model = "quickdraw",
+    label: Class = None,
+    component_temperature: ComponentTemperature = 0.3,
+    variance_temperature: VarianceTemperature = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Draw the way from one drawing to another, through the latent vectors between."""
+    with messages():
+        _check_sheet(out)
+        from mdn.applications.sketch import interpolate as way
+
+        network, start, end = _load(model), _drawing(*_placed(first)), _drawing(*_placed(last))
+        drawings = way(
+            network, start, end, count, label=label, component_temperature=component_temperature,
+            variance_temperature=variance_temperature, seed=seed,
+        )  # fmt: skip
+        _write(out, [start, *drawings, end], ["from", *[""] * count, "to"], columns=count + 2)
+        typer.echo(f"{count} drawings on the way: {out}")
+
+
+def latent(
+    data: Annotated[str, typer.Argument(help="Drawings to lay out, as for `mdn train sketch --data`.")] = "quickdraw",
+    count: Count = 400,
+    out: Annotated[Path, typer.Option(help="A picture: .png or .svg.")] = Path("latent.png"),
+    model: Model = "quickdraw",
+    seed: Seed = 0,
+) -> None:
+    """Lay drawings out by their latent vectors: those that the network takes to be alike lie side by side."""
+    with messages():
+        _check_sheet(out)
+        from mdn.applications.sketch import latent_map
+
+        network, drawings = _load(model), read(data)
+        drawings = drawings.part("test") if "test" in drawings.parts else drawings
+        latent_map(out, network, list(drawings), count, seed)
+        typer.echo(f"a map of {min(count, len(drawings))} drawings: {out}")
+
+
+def _placed(text: str) -> tuple[str, int]:
+    name, _, place = text.rpartition(":")
+    if name and place.isdigit():
+        return name, int(place)
+    return text, 0
+
+
+def _drawing(name: str, which: int) -> np.ndarray:
+    drawings = read(name)
+    drawings = drawings.part("test") if "test" in drawings.parts else drawings
+    if not -len(drawings) <= which < len(drawings):
+        stop(f"{name!r} has {len(drawings)} drawings to choose from, counted from 0, but {which} came.")
+    return drawings[which]
+
+
+def _load(model: str) -> SketchRNN:
+    from mdn import training
+    from mdn.applications.sketch import load
+
+    training.keep_compiled_programs()
+    return load(model)
+
+
+def _check_sheet(out: Path) -> None:
+    check_folder(out)
+    if out.suffix not in (".svg", ".png", ".ndjson", ".npz"):
+        stop(f"--out ends in .svg, .png, .ndjson or .npz, but {out.name!r} came.")
+
+
+def _write(out: Path, drawings, labels, *, given=(), columns=None, animate=False) -> None:
+    from mdn.data import write_drawings
+    from mdn.data.pictures import write_animation, write_sheet
+
+    if out.suffix in (".ndjson", ".npz"):
+        whole = [one for one in drawings if len(one) > 1]
+        if len(whole) < len(drawings):
+            typer.secho(f"mdn: {len(drawings) - len(whole)} drawings of fewer than two points are left out.", err=True)
+        write_drawings(out, whole)
+        return
+    (write_animation if animate else write_sheet)(out, drawings, labels, columns, given)

@@ -1,0 +1,228 @@
+"""`mdn fit`, `mdn predict`, `mdn report`: tables."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdn_commands.shared import Seed, check_folder, messages, share, stop
+
+if TYPE_CHECKING:
+    from mdn.data import Table
+    from mdn.tabular import Scores
+
+_FEWEST_ROWS = 10
+_LOGGED = {"loss": "loss", "val_loss": "held-out NLL"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Makes the commands known."""
+    for command in (fit, predict, report):
+        app.command()(command)
+
+
+def fit(
+    data: Annotated[Path, typer.Argument(help="CSV, TSV, white-space text or Parquet.", show_default=False)],
+    target: Annotated[str, typer.Option(help="The column to predict.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where the model goes; a page of pictures goes beside it.")] = Path(
+        "model.mdn"
+    ),
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    components: Annotated[int, typer.Option(min=0, help="Of the mixture; 0 tries several.")] = 0,
+    ensemble: Annotated[int, typer.Option(min=1, help="Networks that answer together; 5 are better than 1.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
+    test_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Rows set aside for the figures.")] = 0.2,
+    seed: Seed = 0,
+) -> None:
+    """Train on a table, and say how good the predicted distributions are on rows set aside."""
+    with messages():
+        check_folder(out)
+        page = out.with_suffix(".html")
+        if page == out:
+            stop(f"--out must not end in .html, since the page of pictures goes there, but {str(out)!r} does.")
+        from rich.console import Console
+
+        from mdn import training
+
+        training.keep_compiled_programs()
+        console = Console()
+        table = _read(data, console)
+        y = table.column(target)
+        x = table.drop(target, *(ignore or []))
+        if not x.columns:
+            stop(f"{str(data)!r} has no column beside {target!r} to predict it from.")
+        from mdn import MDNRegressor
+
+        regressor = MDNRegressor(
+            num_components=components or "auto",
+            ensemble_size=ensemble,
+            epochs=epochs,
+            missing="median",
+            random_state=seed,
+        )
+        _fit(console, regressor, x, y, target, out, page, test_share, seed)
+
+
+def _fit(console, regressor, x, y, target, out, page, test_share, seed) -> None:
+    import numpy as np
+
+    from mdn import tabular
+
+    known = np.flatnonzero(np.isfinite(y))
+    if len(known) < len(y):
+        console.print(f"{len(y) - len(known)} rows without a target are left out.")
+    x, y = x.take(known), y[known]
+    _check_target(y, target)
+    train, test = tabular.split_rows(len(y), test_share, seed)
+    console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
+    with _progress(console, regressor.epochs) as told:
+        regressor.fit(x.take(train), y[train], callbacks=[told])
+    regressor.target_names_ = [target]
+    if regressor.history_.interrupted:
+        console.print(f"Stopped; the best weights so far, of epoch {regressor.history_.best_epoch}, are kept.")
+    step = regressor.target_grid_[0]
+    if step:
+        console.print(
+            f"{target} lies on a grid of {step:g}: it was spread over its cells, and the NLL is that of the spread."
+        )
+    with console.status("saving and scoring"):
+        regressor.save(out)
+        scores = regressor.report(x.take(test), y[test], page)
+    _print_scores(console, scores, target, len(test))
+    console.print(f"Model: {out}\nPage: {page}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)
+
+
+def _check_target(y, target: str) -> None:
+    if len(y) < _FEWEST_ROWS:
+        stop(f"at least {_FEWEST_ROWS} rows with a target are needed, but there are {len(y)}.")
+    if y.min() == y.max():
+        stop(f"the target {target!r} is {y[0]:g} in every row: there is nothing to predict.")
+
+
+@contextmanager
+def _progress(console, epochs: int):
+    """A bar on the screen, as a Keras callback; each network that is trained begins it anew."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("training", total=epochs, note="compiling")
+
+        class Told:
+            def on_epoch_end(self, epoch, logs):
+                if epoch == 0:
+                    progress.reset(task, total=epochs, note="")
+                values = ", ".join(f"{_LOGGED[name]} {value:.4f}" for name, value in logs.items() if name in _LOGGED)
+                progress.update(task, completed=epoch + 1, note=values)
+
+        yield Told()
+
+
+def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{rows} rows set aside")
+    table.add_column("NLL in nats; lower is better, and below 0 is possible")
+    table.add_column("", justify="right")
+    table.add_row("this model", f"{scores.nll:.4f}")
+    table.add_row("one mixture, no features", f"{scores.mixture_nll:.4f}")
+    table.add_row("one Gaussian, no features", f"{scores.gaussian_nll:.4f}")
+    console.print(table)
+    console.print(f"CRPS {scores.crps[0]:.4g}, in the unit of {target}: a mean absolute error, for distributions.")
+    held = [f"the {nominal} % interval holds {scores.coverage(nominal / 100):.1%}" for nominal in (50, 90)]
+    console.print(f"Of the targets set aside {held[0]}, {held[1]}.")
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A file of `mdn fit`.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="A table with the same feature columns.", show_default=False)],
+    quantiles: Annotated[str, typer.Option(help="Probabilities, with commas between.")] = ".05,.5,.95",
+    out: Annotated[Path, typer.Option(help="Where they go: .csv, .tsv or .parquet.")] = Path("predictions.csv"),
+) -> None:
+    """Write quantiles of the predicted distributions, one row for each row of a table of any length."""
+    with messages():
+        check_folder(out)
+        probabilities = _probabilities(quantiles)
+        from rich.console import Console
+
+        from mdn import training
+        from mdn.data import read_chunks, writing_table
+
+        training.keep_compiled_programs()
+        console = Console()
+        regressor = _regressor(model)
+        columns, rows = regressor.columns_, 0
+        names = [f"{regressor.target_names_[0]}_{q:g}" for q in probabilities]
+        with share(console, "predicting") as on_share, writing_table(out, names) as write:
+            for x in read_chunks(new, text=columns.text_names, on_share=on_share):
+                if not rows:
+                    _say_note(x)
+                write(regressor.predict_quantile(x.select(columns.table_names), probabilities))
+                rows += len(x)
+        console.print(f"{rows} rows of quantiles of {regressor.target_names_[0]}: {out}", soft_wrap=True)
+
+
+def report(
+    model: Annotated[Path, typer.Argument(help="A file of `mdn fit`.", show_default=False)],
+    data: Annotated[
+        Path, typer.Argument(help="A table with features and target that it has not seen.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+) -> None:
+    """Say how good a model is on a table that it has not seen, on the screen and as a page of pictures."""
+    with messages():
+        check_folder(out)
+        import numpy as np
+        from rich.console import Console
+
+        from mdn import training
+
+        training.keep_compiled_programs()
+        console = Console()
+        regressor = _regressor(model)
+        table, target = _read(data, console, regressor.columns_.text_names), regressor.target_names_[0]
+        with console.status("scoring"):
+            y = table.column(target)
+            known = np.flatnonzero(np.isfinite(y))
+            if not len(known):
+                stop(f"{str(data)!r} has no row with a {target!r}: there is nothing to judge by.")
+            x = table.select(regressor.columns_.table_names).take(known)
+            scores = regressor.report(x, y[known], out)
+        _print_scores(console, scores, target, len(known))
+        console.print(f"Page: {out}", soft_wrap=True)
+
+
+def _regressor(path: Path):
+    import mdn
+
+    loaded = mdn.load(path)
+    if not isinstance(loaded, mdn.MDNRegressor) or not loaded.columns_.table_names:
+        stop(f"{str(path)!r} holds no model of a table. Files of `mdn fit` do; use mdn.load in Python for others.")
+    return loaded
+
+
+def _read(path: Path, console, text=()) -> Table:
+    from mdn.data import read_table
+
+    with share(console, "reading") as on_share:
+        table = read_table(path, text=text, on_share=on_share)
+    _say_note(table)
+    return table
+
+
+def _say_note(table: Table) -> None:
+    if table.note:
+        typer.secho(f"mdn: {table.note}", err=True)
+
+
+def _probabilities(text: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        stop(f"--quantiles must be numbers with commas between, such as .05,.5,.95, but {text!r} came.")
+    if not all(0.0 < value < 1.0 for value in values):
+        stop(f"--quantiles must lie between 0 and 1, such as .05,.5,.95, but {text!r} came.")
+    return values

@@ -1,0 +1,148 @@
+"""The later stages of `mdn train world`, remember and act, and `mdn generate world`: dreams beside real episodes."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdn_commands.shared import (
+    ComponentTemperature,
+    Seed,
+    VarianceTemperature,
+    check_folder,
+    messages,
+    stop,
+    write_provenance,
+)
+from mdn_commands.world_bars import steps_bar
+
+if TYPE_CHECKING:
+    from mdn.applications.world.storage import Experiment
+
+_TESTS = 100  # episodes
+
+
+class Where(StrEnum):
+    """Where a controller learns."""
+
+    real = "real"
+    dream = "dream"
+
+
+class Sees(StrEnum):
+    """What a controller sees: z of V and h of M, or z alone."""
+
+    zh = "zh"
+    z = "z"
+
+
+def remember(experiment: Experiment, console, options) -> None:
+    """M learns from what V saw, and says what it is worth."""
+    import mdn
+    from mdn.applications.world import act, environments, pictures
+    from mdn.applications.world.memory import memory_path
+
+    suits = environments.preset(experiment.environment)
+    epochs = options.epochs or suits.memory_epochs
+    with steps_bar(console, "remembering", lambda found: f"{found['nll']:.2f} nats a step") as told:
+        model, found = act.remember_stage(
+            experiment, epochs=epochs, units=suits.units, learning_rate=suits.memory_rate,
+            told=lambda done, figures: told(done, epochs, figures),
+        )  # fmt: skip
+    path = memory_path(experiment)
+    _, held_out = act.learnt(experiment)
+    picture = path.with_name("expected.png")
+    pictures.write_expected(picture, model, held_out)
+    console.print(
+        f"remember: {path}\nwhat M expects, and what comes: {picture}\nNats a step of held-out episodes:",
+        soft_wrap=True,
+    )
+    floors = {f"z, persistence, {name}": value for name, value in found["persistence"].items()}
+    provenance = {
+        "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs, "units": suits.units,
+        "learning rate": suits.memory_rate, "mdn": mdn.__version__,
+    }  # fmt: skip
+    names = {"latent": "z", "reward": "reward", "done": "end"}
+    scores = {names[name]: value for name, value in found["nll"].items() if name in names}
+    write_provenance(console, path.with_suffix(".json"), provenance, {**scores, **floors})
+
+
+def act(experiment: Experiment, console, options) -> None:
+    """C learns, in the real environment or in a dream, and plays."""
+    import mdn
+    from mdn.applications.world import WorldModel, act, environments, pictures
+    from mdn.applications.world.memory import memory_path
+
+    suits = environments.preset(experiment.environment)
+    generations = options.generations or suits.generations
+    settings = {
+        "where": options.where.value,
+        "sees": options.sees.value,
+        "units": options.layer,
+        "generations": generations,
+        "population": options.population or suits.population,
+        "episodes": suits.tries * (2 if options.where is Where.dream else 1),
+        "steps": options.steps or suits.steps,
+        "variance_temperature": options.variance_temperature,
+    }
+    with steps_bar(console, "acting", lambda found: f"mean return {found['mean']:.1f}") as told:
+        play, controller, parameters, figures = act.act_stage(
+            experiment, told=lambda done, found: told(done, generations, found), **settings
+        )
+    folder = act.act_folder(experiment, settings["where"], settings["sees"], options.variance_temperature)
+    pictures.write_returns(folder / "returns.png", {folder.name: figures})
+    episodes = options.tests or _TESTS
+    with console.status("playing"):
+        returns = play.returns(controller, parameters[None], episodes, [experiment.seed, act.TESTS])[0]
+    provenance = {"environment": experiment.environment, "seed": experiment.seed, **settings, "mdn": mdn.__version__}
+    beside = memory_path(experiment).with_suffix(".json")
+    if beside.exists():
+        provenance["M"] = json.loads(beside.read_text())
+    WorldModel.of(experiment, folder.name).save(folder)
+    console.print(f"act: V, M and C: {folder}\nC in {episodes} real episodes:", soft_wrap=True)
+    write_provenance(
+        console,
+        folder / "world.json",
+        provenance,
+        {
+            "mean return": float(returns.mean()),
+            "its standard deviation": float(returns.std()),
+            "worst": float(returns.min()),
+        },
+    )
+
+
+def generate_world(
+    out: Annotated[Path, typer.Option(help="A film, .gif.")] = Path("dream.gif"),
+    model: Annotated[
+        Path | None, typer.Option(help="A folder of `mdn train world`; without it the world that comes with mdn.")
+    ] = None,
+    controller: Annotated[str, typer.Option(help="Of the folder's controllers.")] = "real-zh",
+    steps: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    component_temperature: ComponentTemperature = 1.0,
+    variance_temperature: VarianceTemperature = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Show a real episode beside a dream in which the same controller acts."""
+    with messages():
+        check_folder(out)
+        if out.suffix != ".gif":
+            stop(f"--out ends in .gif, but {out.name!r} came.")
+        from mdn import training
+        from mdn.applications.world import WorldModel
+        from mdn.applications.world.pictures import write_film
+
+        training.keep_compiled_programs()
+        world = WorldModel.load(name=controller) if model is None else WorldModel.load(model, controller)
+        if len(world.vision.shape) != 3:
+            stop(f"{world.environment!r} has no frames to show.")
+        real = world.play(steps, seed)
+        dream = world.dream(
+            steps, seed, component_temperature=component_temperature, variance_temperature=variance_temperature
+        )
+        write_film(out, {"real": real.frames, "dream": dream.frames})
+        typer.echo(f"{len(real.rewards)} real steps, {len(dream.rewards)} dreamt ones: {out}")
