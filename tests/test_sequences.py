@@ -253,6 +253,22 @@ def test_what_windows_carry_is_gone_after_training(tmp_path):
     np.testing.assert_allclose(mdn.load(tmp_path / "m.keras").nll(data), model.nll(data), atol=1e-5)
 
 
+@pytest.mark.parametrize("window", [None, 8])
+def test_files_written_during_training_hold_the_model(tmp_path, window):
+    model, data, seen = small(), walks(), []
+    held = walks()[:2]
+
+    class Save(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.save(tmp_path / "m.keras")
+            mdn.models.save_plain(self.model, tmp_path / "plain.keras")
+            seen.append(self.model.nll(held))
+
+    model.fit(data, epochs=1, batch_size=4, window=window, callbacks=[Save()], verbose=0)
+    for name in ("m.keras", "plain.keras"):
+        np.testing.assert_allclose(mdn.load(tmp_path / name).nll(held), seen[0], rtol=1e-5)
+
+
 def test_ctrl_c_ends_training_with_the_best_weights():
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

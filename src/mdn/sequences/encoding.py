@@ -64,9 +64,9 @@ class EventEncoding(keras.layers.Layer):
         scalings, encoded = iter(self.scalings), []
         for part, column in self._columns(events):
             if isinstance(part, CategoricalSpec):
-                known = ops.cast(ops.logical_not(ops.isnan(column)), self.compute_dtype)
-                index = ops.cast(numerics.no_nan(column[..., 0], 0.0), "int32")
-                encoded.append(ops.one_hot(index, part.n, dtype=self.compute_dtype) * known)
+                # no one_hot: NaN is no class, and a class that there is not must not raise within a compiled step
+                same = ops.equal(column, ops.arange(part.n, dtype=self.compute_dtype))
+                encoded.append(ops.cast(same, self.compute_dtype))
             elif isinstance(part, BernoulliSpec):
                 encoded.append(numerics.no_nan(column, 0.0))
             else:

@@ -100,6 +100,23 @@ class Network(keras.Model):
             variable.assign(ops.stop_gradient(part))
         return params
 
+    # What only training carries is a variable, since Keras hands on nothing else from step to step, but no weight: files
+    # written while training goes on are those of a model at rest.
+
+    @property
+    def weights(self):
+        """All weights."""
+        return self._without_carried(super().weights)
+
+    def save_own_variables(self, store):
+        """As in Keras."""
+        for i, weight in enumerate(self._without_carried(self._trainable_variables + self._non_trainable_variables)):
+            store[f"{i}"] = weight
+
+    def _without_carried(self, variables) -> list:
+        carried = {id(variable) for variable in self._carried or ()}
+        return [variable for variable in variables if id(variable) not in carried]
+
     def compute_output_shape(self, input_shape):
         """(B, T, D) -> (B, T, params_size)."""
         events = input_shape[0] if isinstance(input_shape[0], list | tuple) else input_shape

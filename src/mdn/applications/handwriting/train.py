@@ -113,6 +113,7 @@ def rehearse(
         lines[order < _HELD],
         epochs=epochs,
         learning_rate=2e-3,
+        window=None,  # pieces are short
         seed=seed,
         callbacks=callbacks,
     )

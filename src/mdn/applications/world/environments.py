@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -204,7 +205,10 @@ def _prepared(env, name: str):
     shape = tuple(space.shape or ())
     box = isinstance(space, gymnasium.spaces.Box)
     if box and len(shape) == 3 and space.dtype == np.uint8:
-        crop = 84 if name.startswith("CarRacing") else shape[0]
+        crop = shape[0]
+        if name.startswith("CarRacing"):
+            crop = 84
+            _paint_what_shows(env.unwrapped)
         if shape[:2] in ((32, 32), (_SIDE, _SIDE)):
             return env
         small = gymnasium.spaces.Box(0, 255, (_SIDE, _SIDE, shape[2]), np.uint8)
@@ -227,6 +231,40 @@ def smaller(frame: np.ndarray) -> np.ndarray:
     picture = Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame)
     small = np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
     return small.reshape(_SIDE, _SIDE, frame.shape[2])
+
+
+def _paint_what_shows(racing) -> None:
+    """Lets CarRacing pass over what is far out of sight, before it turns and moves all 700 polygons of the grass and the track.
+
+    No frame changes by a byte.
+    """
+    from gymnasium.envs.box2d import car_racing as room
+
+    size, field = room.GRASS_DIM, room.PLAYFIELD
+    whole = [(field, field), (field, -field), (-field, -field), (-field, field)]
+    corners = [(size * x, size * y) for x in range(-20, 20, 2) for y in range(-20, 20, 2)]
+    grass = [[(x + size, y), (x, y), (x, y + size), (x + size, y + size)] for x, y in corners]
+    most = 2.0 * room.MAX_SHAPE_DIM  # no polygon is so wide
+    known: dict[str, Any] = {"track": None}
+
+    def render_road(zoom, translation, angle):
+        def paint(polygon, color, clip=True):
+            racing._draw_colored_polygon(racing.surf, polygon, color, zoom, translation, angle, clip)
+
+        if known["track"] is not racing.road_poly:
+            pieces = [[(p[0], p[1]) for p in polygon] for polygon, _ in racing.road_poly]
+            known.update(track=racing.road_poly, polygons=grass + pieces)
+            known["first"] = np.array([polygon[0] for polygon in known["polygons"]])
+        x, y = known["first"].T
+        across = (x * math.cos(angle) - y * math.sin(angle)) * zoom + translation[0]
+        along = (x * math.sin(angle) + y * math.cos(angle)) * zoom + translation[1]
+        near = (-most <= across) & (across <= room.WINDOW_W + most) & (-most <= along) & (along <= room.WINDOW_H + most)
+        paint(whole, racing.bg_color, clip=False)
+        for i in np.flatnonzero(near):
+            color = racing.grass_color if i < len(grass) else [int(c) for c in racing.road_poly[i - len(grass)][1]]
+            paint(known["polygons"][i], color)
+
+    racing._render_road = render_road
 
 
 def _made(build: Callable, name: str):
