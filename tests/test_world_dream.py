@@ -1,8 +1,11 @@
 """World models, second half: what M expects, dreams as environments, controllers, and the whole of it."""
 
 import json
+import os
 import shutil
+import signal
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,11 +15,11 @@ from mdn.applications.world import act, cartpole, controller, environments, judg
 from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.factorised import Factorised, FactorisedSpec
 from mdn.applications.world.storage import Experiment, Latents
-from mdn.applications.world.vision import Vision
+from mdn.applications.world.vision import Standardised, Vision
 from mdn.sequences.rollout import compiled
 
 pytestmark = pytest.mark.project
-pytest.importorskip("gymnasium")
+gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("cma")
 
 UNITS = 12
@@ -307,6 +310,99 @@ def test_episodes_in_one_program_earn_what_they_earn_step_by_step(world):
             total += reward
         assert found[0, row] == total
     env.close()
+
+
+class _Seesaw(gymnasium.Env):
+    """Its number moves as one acts; an episode ends where it leaves ±1, and at 20 steps; `lost` counts steps after the end."""
+
+    observation_space, action_space = gymnasium.spaces.Box(-9, 9, (2,)), gymnasium.spaces.Box(-1, 1, (1,))
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.steps = self.np_random.uniform(-0.5, 0.5), 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self.place += 0.2 * float(action[0])
+        self.steps += 1
+        if self.place > 0.9:
+            raise RuntimeError("fell off")
+        return self._seen(), 1.0 - abs(self.place), self.place < -0.9, self.steps >= 20, {}
+
+    def _seen(self):
+        return np.array([self.place, 1.0], "float32")
+
+
+class _AsItIs(keras.layers.Layer):
+    """A V for vectors that changes nothing."""
+
+    def encode_mean(self, seen):
+        return seen
+
+
+@pytest.fixture
+def seesaw(monkeypatch):
+    spec = gymnasium.envs.registration.EnvSpec("seesaw-v0", _Seesaw)
+    monkeypatch.setitem(gymnasium.registry, "seesaw-v0", spec)
+    return "seesaw-v0", controller.Controller(2, 1, "box")
+
+
+def test_controllers_side_by_side_earn_what_each_earns_alone(seesaw, monkeypatch):
+    name, c = seesaw
+    monkeypatch.setattr(play, "_AT_ONCE", 4)
+    candidates = np.array([[-1.0, 0.0, 0.0], [-2.0, -0.3, -0.2], [0.5, -1.5, 0.0]], "float32")
+    found = play.Play(name, _AsItIs()).returns(c, candidates, 3, seed=4)
+    starts = np.random.default_rng(4).integers(2**31, size=3)
+    env = environments.make(name)
+    for candidate, earned in zip(candidates, found, strict=True):
+        for start, value in zip(starts, earned, strict=True):
+            (seen, _), total, ended = env.reset(seed=int(start)), 0.0, False
+            while not ended:
+                action = np.tanh(seen @ candidate[:2] + candidate[2])
+                seen, reward, gone, late, _ = env.step(np.array([action], "float32"))
+                total, ended = total + reward, gone or late
+            np.testing.assert_allclose(value, total, rtol=1e-4)
+    assert len({round(float(value), 3) for value in found.ravel()}) > 6, "episodes end at different times"
+
+
+def test_an_environment_that_raises_while_controllers_are_tried_is_named(seesaw):
+    name, c = seesaw
+    message = r"'seesaw-v0' raised at step \d+ \(RuntimeError: fell off\). Generations that were complete are kept"
+    with pytest.raises(ValueError, match=message):
+        play.Play(name, _AsItIs()).returns(c, np.array([[0.0, 5.0, 5.0]]), 2, seed=0)
+
+
+def test_processes_share_the_episodes_and_one_that_is_killed_is_told_of(monkeypatch):
+    m = memory.Memory(3, 1, units=4, components=2, environment="Pendulum-v1")
+    vision = Standardised(np.zeros(3, "float32"), np.ones(3, "float32"), environment="Pendulum-v1")
+    c = controller.Controller(3, 1, "box", hidden_size=4, shift=np.zeros(4, "float32"), scale=np.ones(4, "float32"))
+    candidates = np.random.default_rng(0).normal(size=(4, c.size))
+    alone, two = (play.Play("Pendulum-v1", vision, m, 30, workers=workers) for workers in (1, 2))
+    expected = alone.returns(c, candidates, 2, seed=1)
+    for _ in range(2):
+        np.testing.assert_allclose(two.returns(c, candidates, 2, seed=1), expected, rtol=1e-4)
+    monkeypatch.setattr(play, "_share", lambda *given: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(ValueError, match=r"a process in which 'Pendulum-v1' ran was killed\. Generations that"):
+        two.returns(c, candidates, 2, seed=1)
+
+
+def test_an_episode_that_has_ended_stands_still_until_it_is_reset_with_a_seed():
+    from mdn.applications.world.once import Once
+
+    env = Once(_Seesaw())
+    env.reset(seed=0)
+    ended = False
+    while not ended:
+        last, _, gone, late, _ = env.step(np.array([-1.0]))
+        ended = gone or late
+    steps = env.unwrapped.steps
+    again, reward, *over = env.step(np.array([1.0]))
+    np.testing.assert_array_equal(again, last)
+    np.testing.assert_array_equal(env.reset()[0], last)
+    assert reward == 0.0 and over[:2] == [False, False] and env.unwrapped.steps == steps
+    env.reset(seed=1)
+    assert env.unwrapped.steps == 0 and env.step(np.array([0.0]))[1] > 0.0
 
 
 def test_a_world_model_is_written_read_and_refused_elsewhere(world, tmp_path):

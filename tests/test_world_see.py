@@ -242,6 +242,29 @@ def test_frames_of_carracing_lose_their_dashboard():
         np.testing.assert_allclose(part.mean(axis=(0, 1)), blocks[share].mean(axis=(0, 1)), atol=1.0)
 
 
+def test_frames_of_carracing_are_those_of_gymnasium_without_what_is_out_of_sight():
+    room = pytest.importorskip("gymnasium.envs.box2d.car_racing", reason="needs Box2D")
+    envs = [gymnasium.make("CarRacing-v3") for _ in range(2)]
+    environments._paint_what_shows(envs[0].unwrapped)
+    painted = []
+    for env in envs:
+        paint, count = env.unwrapped._draw_colored_polygon, [0]
+        env.unwrapped._draw_colored_polygon = lambda *given, paint=paint, count=count, **named: (
+            count.__setitem__(0, count[0] + 1),
+            paint(*given, **named),
+        )
+        painted.append(count)
+    for seed in range(2):  # another track, and the zoom of its first second
+        ours, theirs = (env.reset(seed=seed)[0] for env in envs)
+        for step in range(70):
+            np.testing.assert_array_equal(ours, theirs)
+            action = np.array([0.6 if step > 50 else 0.0, 0.8, 0.0], "float32")
+            ours, theirs = (env.step(action)[0] for env in envs)
+    assert room.PLAYFIELD and painted[0][0] < 0.8 * painted[1][0]
+    for env in envs:
+        env.close()
+
+
 # ---- collecting ------------------------------------------------------------------------------------------------------
 
 

@@ -91,11 +91,12 @@ def act(experiment: Experiment, console, options) -> None:
     }
     with steps_bar(console, "acting", lambda found: f"mean return {found['mean']:.1f}") as told:
         play, controller, parameters, figures = act.act_stage(
-            experiment, told=lambda done, found: told(done, generations, found), **settings
+            experiment, workers=options.workers, told=lambda done, found: told(done, generations, found), **settings
         )
     folder = act.act_folder(experiment, settings["where"], settings["sees"], options.variance_temperature)
     pictures.write_returns(folder / "returns.png", {folder.name: figures})
     episodes = options.tests or _TESTS
+    play.steps = max(suits.steps, settings["steps"])  # a search may be cut short, what judges it is whole
     with console.status("playing"):
         returns = play.returns(controller, parameters[None], episodes, [experiment.seed, act.TESTS])[0]
     provenance = {"environment": experiment.environment, "seed": experiment.seed, **settings, "mdn": mdn.__version__}

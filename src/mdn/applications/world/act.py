@@ -89,6 +89,7 @@ def act_stage(
     steps: int = 500,
     sigma: float = 0.1,
     variance_temperature: float = 1.0,
+    workers: int = 1,
     memory: Memory | None = None,
     name: str | None = None,
     told: Told | None = None,
@@ -104,6 +105,7 @@ def act_stage(
         episodes: Of each candidate in a generation; all candidates meet the same.
         steps: At most, an episode or dream.
         variance_temperature: Of the dream.
+        workers: See `Play`.
         memory: M, if it is another than the experiment's.
         name: Of its folder in `act`; by default it says where, what it sees and how warm the dream is.
         told: See `evolve`.
@@ -116,7 +118,7 @@ def act_stage(
     memory = load_memory(experiment) if memory is None else memory
     vision = load_vision(experiment)
     controller = controller_for(experiment, memory, sees, units)
-    play = Play(experiment.environment, vision, memory if sees == "zh" else None, steps)
+    play = Play(experiment.environment, vision, memory if sees == "zh" else None, steps, workers)
     if where == "real":
 
         def returns(candidates, generation):

@@ -75,7 +75,7 @@ PRESETS = {
         generations=25,
         tries=4,
     ),
-    "CarRacing-v3": Preset("drive", 60, 2, 1000, epochs=5),
+    "CarRacing-v3": Preset("drive", 160, 4, 1000, epochs=6, units=64, memory_epochs=30),
     "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
 }
 
@@ -110,24 +110,30 @@ def make(name: str, **settings):
     return env
 
 
-def make_many(name: str, count: int, **settings):
+def make_many(name: str, count: int, *, once: bool = False, **settings):
     """`count` environments in one `gymnasium.vector.VectorEnv`; PixelCartPole steps them with arrays.
 
     Args:
         name: As `make` takes it.
         count: How many.
+        once: Each stands still at the end of its episode, for nothing, until it is reset with a seed; else it begins another.
         **settings: Of `gymnasium.make_vec`.
     """
     gymnasium = _gymnasium()
     if name == PIXEL_CARTPOLE:
         return gymnasium.make_vec(name, num_envs=count, **settings)
     make(name).close()  # its sentences
+    wrappers = [lambda env: _prepared(env, name)]
+    if once:
+        from mdn.applications.world.once import Once
+
+        wrappers.append(Once)
     return _made(
         lambda: gymnasium.make_vec(
             name,
             num_envs=count,
             vectorization_mode="sync",
-            wrappers=[lambda env: _prepared(env, name)],
+            wrappers=wrappers,
             **settings,
         ),
         name,

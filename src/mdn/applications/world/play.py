@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import joblib
 import numpy as np
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mdn.applications.world import cartpole, environments
 from mdn.applications.world.controller import Controller
@@ -14,6 +18,7 @@ from mdn.sequences.rollout import compiled
 
 _STRIDE = 32  # steps in a compiled call, after which only episodes that go on are taken along
 _FEWEST = 8  # episodes of a compiled call
+_AT_ONCE = 16  # episodes that are stepped side by side, where an environment is no program
 
 
 class Play:
@@ -24,11 +29,21 @@ class Play:
         vision: V.
         memory: M; only controllers that see h need one.
         steps: At most, an episode.
+        workers: Processes that share the episodes of environments that are no programs.
     """
 
-    def __init__(self, environment: str, vision, memory: Memory | None = None, steps: int = cartpole.MOST_STEPS):
+    def __init__(
+        self,
+        environment: str,
+        vision,
+        memory: Memory | None = None,
+        steps: int = cartpole.MOST_STEPS,
+        workers: int = 1,
+    ):
         self.environment, self.vision, self.memory, self.steps = environment, vision, memory, steps
+        self.workers = workers
         self._programs: dict = {}
+        self._name = uuid.uuid4().hex  # by which other processes know it
 
     def returns(self, controller: Controller, parameters, episodes: int, seed: Sequence[int] | int) -> np.ndarray:
         """What controllers earn, `(N, episodes)`; each meets the same beginnings.
@@ -95,27 +110,70 @@ class Play:
 
     def _step_by_step(self, controller, parameters, episodes, seed):
         rows = len(parameters)
-        starts = np.random.default_rng(seed).integers(2**31, size=episodes)
-        many = environments.make_many(self.environment, rows)
-        actions = environments.actions_of(many)
+        starts = np.tile(np.random.default_rng(seed).integers(2**31, size=episodes), rows // episodes)
+        if self.workers == 1 or rows < 2 * self.workers:
+            return self.group_by_group(controller, parameters, starts)
+        shares = [np.arange(rows)[i :: self.workers] for i in range(self.workers)]
+        alone = Play(self.environment, self.vision, self.memory, self.steps)
+        sent = pickle.dumps(alone)
+        try:
+            found = joblib.Parallel(n_jobs=self.workers)(
+                joblib.delayed(_share)(self._name, sent, controller, parameters[share], starts[share])
+                for share in shares
+            )
+        except TerminatedWorkerError as error:
+            raise ValueError(
+                f"a process in which {self.environment!r} ran was killed. Generations that were complete are kept: run it again, "
+                "with fewer --workers if there is too little memory."
+            ) from error
+        total = np.zeros(rows)
+        for share, values in zip(shares, found, strict=True):
+            total[share] = values
+        return total
+
+    def group_by_group(self, controller, parameters, starts) -> np.ndarray:
+        """What controllers earn, `(R,)`, each in an episode of its own, some side by side at a time.
+
+        Args:
+            controller: What the parameters mean.
+            parameters: `(R, controller.size)`.
+            starts: Seeds of the environment, `(R,)`.
+        """
+        rows = len(parameters)
+        count = -(-rows // -(-rows // _AT_ONCE))  # of groups of one size: fewest are played twice
+        many = environments.make_many(self.environment, count, once=True)
+        total = np.zeros(rows)
+        try:
+            for first in range(0, rows, count):
+                taken = np.resize(np.arange(first, min(first + count, rows)), count)  # one size, compiled once
+                total[taken] = self._side_by_side(many, controller, parameters[taken], starts[taken])
+        finally:
+            many.close()
+        return total
+
+    def _side_by_side(self, many, controller, parameters, starts):
+        """What the controllers earn, `(rows,)`, in an episode each."""
         key = repr(controller.describe())
         if key not in self._programs:
             self._programs[key] = self._compiled(
                 lambda parameters, seen, memory: self._acted(controller, parameters, seen, memory)
             )
-        run = self._programs[key]
-        total, alive, memory = np.zeros(rows), np.ones(rows, bool), self._first_state(rows)
-        try:
-            seen, _ = many.reset(seed=[int(start) for start in np.tile(starts, rows // episodes)])
-            for _ in range(self.steps):
-                vectors, memory = run(parameters, seen, memory)
+        actions, run = environments.actions_of(many), self._programs[key]
+        total, alive, memory = np.zeros(len(starts)), np.ones(len(starts), bool), self._first_state(len(starts))
+        seen, _ = many.reset(seed=[int(start) for start in starts])
+        for step in range(self.steps):
+            vectors, memory = run(parameters, seen, memory)
+            try:
                 seen, reward, terminated, truncated, _ = many.step(actions.action(vectors))
-                total += np.where(alive, reward, 0.0)
-                alive &= ~(terminated | truncated)
-                if not alive.any():
-                    break
-        finally:
-            many.close()
+            except Exception as error:  # whatever an environment may raise
+                raise ValueError(
+                    f"the environment {self.environment!r} raised at step {step} ({type(error).__name__}: {error}). Generations "
+                    "that were complete are kept."
+                ) from error
+            total += np.where(alive, reward, 0.0)
+            alive &= ~(terminated | truncated)
+            if not alive.any():
+                break
         return total
 
     # ---- both ---------------------------------------------------------------------------------------------------------
@@ -133,6 +191,17 @@ class Play:
 
     def _compiled(self, function):
         return compiled(_Both(self.vision, self.memory), function)
+
+
+_plays: dict[str, Play] = {}  # of this process, which was sent them; the last one only
+
+
+def _share(name: str, sent: bytes, controller, parameters, starts) -> np.ndarray:
+    """Plays for another process; V and M are read once for all generations, and so are their programs compiled."""
+    if name not in _plays:
+        _plays.clear()
+        _plays[name] = pickle.loads(sent)
+    return _plays[name].group_by_group(controller, parameters, starts)
 
 
 class _Both:

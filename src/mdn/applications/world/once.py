@@ -1,0 +1,33 @@
+"""Once: an environment that plays one episode and then stands still; imported only where Gymnasium is there."""
+
+from __future__ import annotations
+
+import gymnasium
+
+
+class Once(gymnasium.Wrapper):
+    """An environment that costs nothing once its episode has ended, for episodes side by side that end at different times.
+
+    A vector of environments begins another episode where one has ended, which nobody asked for and which may be dear. Here a reset
+    without a seed, as a vector makes it, changes nothing, and steps give the last observation and no reward.
+    """
+
+    def __init__(self, env):
+        super().__init__(env)
+        self._ended, self._last = False, None
+
+    def reset(self, *, seed=None, options=None):
+        """With a seed, as the environment; without one, nothing where an episode has ended."""
+        if self._ended and seed is None:
+            return self._last, {}
+        self._ended = False
+        self._last, info = self.env.reset(seed=seed, options=options)
+        return self._last, info
+
+    def step(self, action):
+        """As the environment, until its episode has ended."""
+        if self._ended:
+            return self._last, 0.0, False, False, {}
+        self._last, reward, terminated, truncated, info = self.env.step(action)
+        self._ended = bool(terminated or truncated)
+        return self._last, reward, terminated, truncated, info
