@@ -57,6 +57,16 @@ def test_a_changed_line_is_still_its_text_in_so_many_points(lines):
     assert np.std(wide) > 0.05
 
 
+def test_a_bias_is_one_of_offsets_and_leaves_the_pen_alone(model):
+    params = np.random.default_rng(0).normal(size=(5, model.spec.params_size)).astype("float32")
+    plain = model.spec(params)
+    given = generate.temperatures(1.0)
+    biased = plain.with_temperature(given["component_temperature"], given["variance_temperature"])
+    np.testing.assert_array_equal(biased.parts["pen"].probs, plain.parts["pen"].probs)
+    before, after = (np.asarray(one.parts["offset"].weights) for one in (plain, biased))
+    np.testing.assert_allclose(after, before**2 / np.sum(before**2, axis=-1, keepdims=True), rtol=1e-4)
+
+
 def test_without_bias_it_is_plain_sampling_and_a_seed_gives_the_same_ink(model):
     plain = model.generate(
         150, 2, **model.told(TEXTS[:2]), stop=generate.ended, constrain=generate.not_before_the_end, seed=3

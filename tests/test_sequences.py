@@ -243,6 +243,20 @@ def test_windows_are_augmented_anew_each_epoch():
         windows.on_epoch_end()
 
 
+def test_windows_are_as_many_in_each_epoch_whatever_changes_their_sequences(recwarn):
+    longer = [0]
+
+    def changed(one, rng):
+        longer[0] += 1
+        return np.resize(one, (len(one) + 5 * (longer[0] % 7) - 9, one.shape[1]))
+
+    model, counts = small(), []
+    told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: counts.append(batch))
+    model.fit(walks(), epochs=4, batch_size=2, window=4, augment=changed, callbacks=[told], verbose=0)
+    assert len(counts) == 4 * (max(counts) + 1)
+    assert not [one for one in recwarn if "ran out of data" in str(one.message)]
+
+
 def test_what_windows_carry_is_gone_after_training(tmp_path):
     model, data = small(), walks()
     before = [v.path for v in model.variables]

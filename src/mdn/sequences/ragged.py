@@ -192,10 +192,11 @@ class Windows(keras.utils.PyDataset):
         self._recorded, self._conditions, self._size, self._window = sequences, conditions, batch_size, window
         self._given, self._augment = given, augment
         self._rng = np.random.default_rng(seed)
+        self._count = 0  # of batches
         self.on_epoch_end()
 
     def __len__(self):
-        return len(self._plan)
+        return self._count
 
     def __getitem__(self, index):
         length, size = self._window, self._sequences[0].shape[-1]
@@ -224,6 +225,7 @@ class Windows(keras.utils.PyDataset):
         for row in sorted(order, key=lambda row: -len(self._sequences[row])):
             pieces = [(row, first) for first in range(0, len(self._sequences[row]), self._window)]
             min(streams, key=len).extend(pieces)
-        longest = max(map(len, streams))
-        # a stream that has ended begins anew: no step is wasted
-        self._plan = [[stream[i % len(stream)] if stream else None for stream in streams] for i in range(longest)]
+        # a stream that has ended begins anew: no step is wasted; Keras wants as many batches in each epoch as in the first,
+        # whatever `augment` does to lengths
+        self._count = self._count or max(map(len, streams))
+        self._plan = [[stream[i % len(stream)] if stream else None for stream in streams] for i in range(self._count)]

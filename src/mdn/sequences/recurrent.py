@@ -98,7 +98,7 @@ class Recurrent(keras.layers.Layer):
         plain = self.cell != "layer_norm_lstm"
         if backend.NAME == "torch" and plain and keep is None:
             return self._on_torch(x, state)
-        projected = ops.matmul(ops.swapaxes(x, 0, 1), self.kernel)
+        projected = _product(ops.swapaxes(x, 0, 1), self.kernel)
         if backend.NAME == "jax" and self.cell == "lstm":
             kernel, bias = ops.convert_to_tensor(self.recurrent_kernel), ops.convert_to_tensor(self.bias)
             keep = ops.ones_like(state[0]) if keep is None else keep
@@ -179,6 +179,11 @@ class Recurrent(keras.layers.Layer):
         }
 
 
+def _product(x, kernel):
+    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of two matrices: XLA copies and transposes for gradients of any other."""
+    return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
+
+
 @functools.cache
 def _lstm():
     """The LSTM's loop on JAX with its gradient written out.
@@ -224,20 +229,21 @@ def _lstm():
         kernel, keep, h, c, hs, cs, active = kept
         d_hs, d_last_h, d_last_c = slopes
         before, transposed = jnp.concatenate([c[None], cs[:-1]]), kernel.T
+        i, f, g, o = jnp.split(active, 4, axis=-1)
+        bent = jnp.tanh(cs)
+        # all that does not wait for the next step is done for all steps at once
+        within = [keep * g * i * (1.0 - i), before * f * (1.0 - f), keep * i * (1.0 - g * g), bent * o * (1.0 - o)]
+        given = d_hs, jnp.concatenate(within, axis=-1), o * (1.0 - bent * bent), f
 
         def one(carry, x):
             d_h, d_c = carry
-            d_out, active, c, before = x
-            i, f, g, o = jnp.split(active, 4, axis=-1)
-            bent = jnp.tanh(c)
+            d_out, within, bend, f = x
             d_h = d_h + d_out
-            d_c = d_c + d_h * o * (1.0 - bent * bent)
-            d_new = d_c * keep
-            slopes = [d_new * g * i * (1.0 - i), d_c * before * f * (1.0 - f), d_new * i * (1.0 - g * g)]
-            d_z = jnp.concatenate([*slopes, d_h * bent * o * (1.0 - o)], axis=-1)
+            d_c = d_c + d_h * bend
+            d_z = jnp.concatenate([d_c, d_c, d_c, d_h], axis=-1) * within
             return (d_z @ transposed, d_c * f), d_z
 
-        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, active, cs, before), reverse=True)
+        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), given, reverse=True)
         previous = jnp.concatenate([h[None], hs[:-1]])
         flat = d_z.reshape(-1, d_z.shape[-1])
         d_kernel = previous.reshape(-1, h.shape[-1]).T @ flat

@@ -50,7 +50,7 @@ def write(
         model: Trained.
         texts: A line each; for a paragraph: `wrapped(text, width)`. An empty line stays one.
         bias: 0 writes as the network believes that people do; above it is neater: at b the weights of the mixture are raised
-            to the power 1 + b and its scales are multiplied by exp(-b).
+            to the power 1 + b and its scales are multiplied by exp(-b). When the pen lifts is left to chance as it is.
         style: The name or number of one of `model.hands`, one for each line, or None: then each line is in a hand of its own.
         after: (a line as stroke-3, its text): the network reads it first and goes on in its hand, whoever wrote it.
         seed: An int for the same ink each time.

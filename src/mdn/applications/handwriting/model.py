@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from keras import ops
 import mdn
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.text import Alphabet
+from mdn.distributions import Categorical
 from mdn.distributions.spec import serializable
 from mdn.sequences import MDNRNN
 
@@ -19,10 +22,31 @@ SHIPPED = Path(__file__).parent / "handwriting.keras"
 _UNKNOWN = 0.15  # share of lines that training shows without their hand, so that the network also writes without one
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Pen(Categorical):
+    """What the pen does; no temperature changes it.
+
+    A lift that may come at any of three points has a probability below one half at each. Sharpened, it comes at none: letters
+    run together, and dots and bars are lost. Graves' bias, too, is one of the offsets alone.
+    """
+
+    logits: Any
+
+    def _with_temperature(self, component, variance):
+        return self
+
+
+@serializable
+class PenSpec(mdn.CategoricalSpec):
+    """Parameters of `Pen`: `[logits n]`."""
+
+    _family = Pen
+
+
 def spec_of(components: int = 20) -> mdn.JointSpec:
     """Of events: a mixture of correlated normals for the offset, and a pen that goes on, lifts or ends the line."""
     return mdn.JointSpec(
-        offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=mdn.CategoricalSpec(data.END + 1)
+        offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=PenSpec(data.END + 1)
     )
 
 
