@@ -73,8 +73,13 @@ def train_world(
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="At most, an episode that is collected or searched in.", show_default=False)] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Above 1, episodes are collected, and controllers tried, in parallel processes.")] = 1,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most, an episode that is collected or searched in.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Above 1, episodes are collected, and controllers tried, in parallel processes.")
+    ] = 1,
     latent: Annotated[
         int | None, typer.Option(min=1, help="Numbers that V keeps of a frame.", show_default=False)
     ] = None,

@@ -180,7 +180,7 @@ class Recurrent(keras.layers.Layer):
 
 
 def _product(x, kernel):
-    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of two matrices: XLA copies and transposes for gradients of any other."""
+    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of matrices: for gradients of any other XLA copies and transposes."""
     return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
 
 

@@ -45,9 +45,7 @@ class PenSpec(mdn.CategoricalSpec):
 
 def spec_of(components: int = 20) -> mdn.JointSpec:
     """Of events: a mixture of correlated normals for the offset, and a pen that goes on, lifts or ends the line."""
-    return mdn.JointSpec(
-        offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=PenSpec(data.END + 1)
-    )
+    return mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=PenSpec(data.END + 1))
 
 
 @serializable

@@ -8,8 +8,8 @@ import gymnasium
 class Once(gymnasium.Wrapper):
     """An environment that costs nothing once its episode has ended, for episodes side by side that end at different times.
 
-    A vector of environments begins another episode where one has ended, which nobody asked for and which may be dear. Here a reset
-    without a seed, as a vector makes it, changes nothing, and steps give the last observation and no reward.
+    A vector of environments begins another episode where one has ended, which nobody asked for and which may be dear. Here a
+    reset without a seed, as a vector makes it, changes nothing, and steps give the last observation and no reward.
     """
 
     def __init__(self, env):
