@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from mdn.data import Handwriting
 from mdn.data.hershey import hershey_lines
 
 WINDOW = 160  # steps of a line before weights are changed: a line has some 600, so they change four times as often
+_FRESH: dict[str, Any] = {"learning_rate": 2e-3, "window": None}  # of a network that knows nothing yet
 FEWEST = 25  # lines by which a hand can be learnt
 _LEAN, _STRETCH = 0.1, 0.1  # standard deviations of how lines are changed
 _PIECE, _HELD = (9, 15), 64  # characters of the lines to rehearse with; how many of these choose the epoch
@@ -83,7 +85,8 @@ def train(
     model.adapt(prepared(lines, points)[0])
     if rehearsals:
         rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks)
-    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks)
+    settings: dict[str, Any] = {} if rehearsals else _FRESH
+    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, **settings)
 
 
 def rehearse(
@@ -112,10 +115,9 @@ def rehearse(
         lines[order >= _HELD],
         lines[order < _HELD],
         epochs=epochs,
-        learning_rate=2e-3,
-        window=None,  # pieces are short
         seed=seed,
         callbacks=callbacks,
+        **_FRESH,
     )
 
 
@@ -132,7 +134,7 @@ def train_predictor(
     """A model that knows no texts and goes on with any line; arguments as for `train`, of `MDNRNN`."""
     keras.utils.set_random_seed(seed)
     model = mdn.MDNRNN(spec_of(), **{"units": (256, 256), **architecture})
-    return learn(model, lines, held_out, epochs=epochs, points=points, seed=seed, callbacks=callbacks)
+    return learn(model, lines, held_out, epochs=epochs, points=points, seed=seed, callbacks=callbacks, **_FRESH)
 
 
 def go_on(
@@ -141,7 +143,7 @@ def go_on(
     held_out: Handwriting,
     *,
     epochs: int = 20,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 5e-4,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Handwriter:
@@ -158,7 +160,7 @@ def learn(
     epochs: int,
     points: float = 16.0,
     batch_size: int = 32,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 5e-4,
     window: int | None = WINDOW,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
