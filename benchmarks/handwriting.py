@@ -23,6 +23,7 @@ from mdn import training
 from mdn.applications import handwriting
 from mdn.applications.handwriting import Alphabet, evaluate, usable
 from mdn.applications.handwriting import train as lessons
+from mdn.applications.handwriting.generate import ANY
 
 BIASES = (0.0, 0.5, 0.7, 1.0)
 
@@ -57,8 +58,9 @@ def main() -> None:
     parser.add_argument("--model", default=None)
     parser.add_argument("--recogniser", default="recogniser.keras")
     parser.add_argument("--predictor", type=Path, default=Path("predictor.keras"))
-    parser.add_argument("--predictor-epochs", type=int, default=12)
+    parser.add_argument("--predictor-epochs", type=int, default=12, help="0: leave it out")
     parser.add_argument("--only-predictor", action="store_true")
+    parser.add_argument("--hands", type=float, help="only this: mistakes of each hand, at this bias")
     parser.add_argument("--seed", type=int, default=0)
     settings = parser.parse_args()
     training.keep_compiled_programs()
@@ -67,16 +69,29 @@ def main() -> None:
     known = usable(lines[(lines.parts == "train") & (lines.sources == "lex")])
     known = known.divided(seed=0, valid=0.05)
     points = 16.0
-    predictor = predictor_of(settings.predictor, known, settings.predictor_epochs, points)
+    predictor = None
+    if settings.predictor_epochs:
+        predictor = predictor_of(settings.predictor, known, settings.predictor_epochs, points)
     if settings.only_predictor:
         return
     model = handwriting.load(settings.model)
     assert model.points == points
     rng = np.random.default_rng(settings.seed)
+    reader = keras.saving.load_model(settings.recogniser, compile=False)
+    learnt = usable(lines[lines.parts == "train"])
+    alphabet = Alphabet.of(learnt.texts.tolist())
+    if settings.hands:  # to choose the hand in which it writes by default; test lines are not looked at
+        held = known.part("valid").texts.tolist()[:40]
+        for hand in (*model.hands, ANY):
+            made = handwriting.write(model, held, bias=settings.hands, style=hand, seed=settings.seed)
+            wrong = judge.error(judge.read(reader, made.lines, alphabet), held)
+            print(f"  hand {hand}, texts of the valid part, bias {settings.hands:g}: {wrong:.3f} mistakes a character")
+        return
 
     print(f"nats a point of {len(test)} test lines, resampled to {points:g} points a character, in their own unit")
     print(f"  memoryless, given the pen   {evaluate.floor(known.part('train'), test, points):8.3f}")
-    print(f"  predictor                   {evaluate.nll(predictor, test, points):8.3f}")
+    if predictor is not None:
+        print(f"  predictor                   {evaluate.nll(predictor, test, points):8.3f}")
     wrong = [evaluate.shuffled(text, rng) for text in test.texts.tolist()]
     none = mdn.data.Handwriting(tuple(test), test.words)
     print(f"  given the text              {evaluate.nll(model, test):8.3f}")
@@ -84,23 +99,20 @@ def main() -> None:
     print(f"  given its letters shuffled  {evaluate.nll(model, test, texts=wrong):8.3f}")
 
     texts = held_out_texts(test, 200, settings.seed)
-    written = {bias: handwriting.write(model, texts, bias=bias, seed=settings.seed) for bias in BIASES}
-    print("the window over 200 held-out texts, shares of lines")
-    for bias, made in written.items():
-        shares = ", ".join(f"{name} {share:.3f}" for name, share in evaluate.readings(model, made).items())
-        print(f"  bias {bias:g}: {shares}")
-
-    reader = keras.saving.load_model(settings.recogniser, compile=False)
-    learnt = usable(lines[lines.parts == "train"])
-    alphabet = Alphabet.of(learnt.texts.tolist())
     print("a recogniser's mistakes a character")
     print(f"  real test lines             {judge.error(judge.read(reader, test, alphabet), test.texts.tolist()):.3f}")
-    for bias, made in written.items():
-        found = judge.read(reader, made.lines, alphabet)
-        other = [evaluate.shuffled(text, rng) for text in texts]
-        print(
-            f"  samples, bias {bias:g}: {judge.error(found, texts):.3f}, against shuffled {judge.error(found, other):.3f}"
-        )
+    print("200 held-out texts: the recogniser's mistakes, and the window, shares of lines")
+    for style in (None, ANY) if model.default_hand else (ANY,):
+        for bias in BIASES:
+            made = handwriting.write(model, texts, bias=bias, style=style, seed=settings.seed)
+            found = judge.read(reader, made.lines, alphabet)
+            other = [evaluate.shuffled(text, rng) for text in texts]
+            shares = ", ".join(f"{name} {share:.3f}" for name, share in evaluate.readings(model, made, style).items())
+            print(
+                f"  hand {style or model.default_hand}, bias {bias:g}: {judge.error(found, texts):.3f}, against shuffled "
+                f"{judge.error(found, other):.3f}; {shares}",
+                flush=True,
+            )
 
     line = "Forty characters of text, on just a line"
     assert len(line) == 40

@@ -67,6 +67,21 @@ def test_a_bias_is_one_of_offsets_and_leaves_the_pen_alone(model):
     np.testing.assert_allclose(after, before**2 / np.sum(before**2, axis=-1, keepdims=True), rtol=1e-4)
 
 
+def test_without_a_style_it_writes_in_the_default_hand_or_in_any(model, tmp_path):
+    def ink(style=None):
+        return handwriting.write(model, ["ab"], style=style, seed=0).lines[0]
+
+    np.testing.assert_array_equal(ink(), ink("any"))
+    model.default_hand = "two"
+    try:
+        np.testing.assert_array_equal(ink(), ink("two"))
+        assert not np.array_equal(ink("any"), ink("two"))
+        mdn.models.save_plain(model, tmp_path / "m.keras")
+        assert handwriting.load(tmp_path / "m.keras").default_hand == "two"
+    finally:
+        model.default_hand = None
+
+
 def test_without_bias_it_is_plain_sampling_and_a_seed_gives_the_same_ink(model):
     plain = model.generate(
         150, 2, **model.told(TEXTS[:2]), stop=generate.ended, constrain=generate.not_before_the_end, seed=3
@@ -126,7 +141,7 @@ BAD = {
     "unknown": ({"texts": ["xyz"]}, "the alphabet has no 'x'"),
     "an emoji": ({"texts": ["a\N{GRINNING FACE}"]}, "GRINNING FACE"),
     "right to left": ({"texts": ["\u05d0"]}, "left to right only"),
-    "a style": ({"texts": ["a"], "style": "three"}, r"\(0 to 1, or one, two\), but 'three' came"),
+    "a style": ({"texts": ["a"], "style": "three"}, r"\(0 to 1, or one, two\) or 'any', but 'three' came"),
     "a number": ({"texts": ["a"], "style": 2}, "but 2 came"),
     "styles": ({"texts": ["a"], "style": ["one", "two"]}, "each of 1 lines, but 2 came"),
     "bias": ({"texts": ["a"], "bias": -1.0}, "`bias` must be a finite number, 0 or above, but -1.0 came"),

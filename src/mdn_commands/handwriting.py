@@ -144,7 +144,7 @@ def write(
     style: Annotated[
         str,
         typer.Option(
-            help="Number or name of a hand, `list` to see them; without it each line is in some hand.",
+            help="Number or name of a hand, `list` to see them, `any`: another in each line; without it the model's own.",
             show_default=False,
         ),
     ] = "",
@@ -177,7 +177,8 @@ def write(
         training.keep_compiled_programs()
         network = handwriting.load(model or None)
         if style == "list":
-            typer.echo("\n".join(f"{i:3d}  {name}" for i, name in enumerate(network.hands)))
+            own = {network.default_hand: "  without --style"}
+            typer.echo("\n".join(f"{i:3d}  {name}{own.get(name, '')}" for i, name in enumerate(network.hands)))
             return
         if file is not None:
             text = file.read_text(encoding="utf-8")

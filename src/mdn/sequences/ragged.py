@@ -220,11 +220,22 @@ class Windows(keras.utils.PyDataset):
         self._sequences = self._recorded
         if self._augment is not None:
             self._sequences = [np.asarray(self._augment(one, self._rng), "float32") for one in self._recorded]
-        streams: list[list] = [[] for _ in range(self._size)]
+        dealt: list[list[int]] = [[] for _ in range(self._size)]
+        steps = np.zeros(self._size)
         order = self._rng.permutation(len(self._sequences))
         for row in sorted(order, key=lambda row: -len(self._sequences[row])):
-            pieces = [(row, first) for first in range(0, len(self._sequences[row]), self._window)]
-            min(streams, key=len).extend(pieces)
+            shortest = int(np.argmin(steps))
+            dealt[shortest].append(row)
+            steps[shortest] += math.ceil(len(self._sequences[row]) / self._window)
+        # dealt by length, learnt in any order: else each epoch would end with nothing but short sequences
+        streams = [
+            [
+                (row, first)
+                for row in self._rng.permutation(rows)
+                for first in range(0, len(self._sequences[row]), self._window)
+            ]
+            for rows in dealt
+        ]
         # a stream that has ended begins anew: no step is wasted; Keras wants as many batches in each epoch as in the first,
         # whatever `augment` does to lengths
         self._count = self._count or max(map(len, streams))

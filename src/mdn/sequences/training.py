@@ -9,10 +9,10 @@ import numpy as np
 
 
 def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A cosine from `learning_rate` to a tenth of it, after a short rise: the first steps of an LSTM are wild."""
+    """A cosine from `learning_rate` to a hundredth of it, after a short rise: the first steps of an LSTM are wild."""
     rise = max(1, min(200, steps // 20))
     return keras.optimizers.schedules.CosineDecay(
-        learning_rate / 10.0, max(1, steps - rise), alpha=0.1, warmup_target=learning_rate, warmup_steps=rise
+        learning_rate / 10.0, max(1, steps - rise), alpha=0.01, warmup_target=learning_rate, warmup_steps=rise
     )
 
 

@@ -14,6 +14,7 @@ from mdn.applications.handwriting.model import Handwriter
 from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.rollout import compiled
 
+ANY = "any"  # style: each line in a hand of its own
 BIAS = 0.7  # where lines are easy to read and hands still differ
 _ROOM, _LEAST = 1.8, 60  # times the points of a text after which a line is broken off, and points beside
 
@@ -51,7 +52,8 @@ def write(
         texts: A line each; for a paragraph: `wrapped(text, width)`. An empty line stays one.
         bias: 0 writes as the network believes that people do; above it is neater: at b the weights of the mixture are raised
             to the power 1 + b and its scales are multiplied by exp(-b). When the pen lifts is left to chance as it is.
-        style: The name or number of one of `model.hands`, one for each line, or None: then each line is in a hand of its own.
+        style: The name or number of one of `model.hands`, or one for each line; "any": each line is in a hand of its own; None:
+            in `model.default_hand`, but in that of `after` where there is one.
         after: (a line as stroke-3, its text): the network reads it first and goes on in its hand, whoever wrote it.
         seed: An int for the same ink each time.
 
@@ -68,6 +70,7 @@ def write(
     if after is not None:
         line, said = after
         before, prime = f"{said.strip()} ", _prime(line, said, model.points)
+        style = ANY if style is None else style
     told = model.told([before + texts[i].strip() for i in full], _styles(model, style, len(texts), full))
     longest = max(len(texts[i]) for i in full)
     most = math.ceil(_ROOM * model.points * longest) + _LEAST
@@ -156,12 +159,16 @@ def _styles(model: Handwriter, style, count: int, chosen) -> list[str | None]:
 
 
 def _style(model: Handwriter, style) -> str | None:
-    if style is None or style in model.hands:
+    if style is None:
+        return model.default_hand
+    if style == ANY:
+        return None
+    if style in model.hands:
         return style
     if isinstance(style, int | np.integer) and 0 <= style < len(model.hands):
         return model.hands[style]
     known = f"0 to {len(model.hands) - 1}, or {', '.join(model.hands)}" if model.hands else "none in this model"
-    raise ValueError(f"a style is a number or name of a hand ({known}), but {style!r} came.")
+    raise ValueError(f"a style is a number or name of a hand ({known}) or {ANY!r}, but {style!r} came.")
 
 
 def _prime(line, text: str, points: float) -> np.ndarray:

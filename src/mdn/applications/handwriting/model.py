@@ -58,6 +58,7 @@ class Handwriter(MDNRNN):
         units: Of each layer.
         components: Of the mixture.
         points: For each character of a text, to which lines are resampled.
+        default_hand: In which it writes when no other is asked for; None: in any.
         **settings: Of `MDNRNN`.
 
     Reference:
@@ -71,6 +72,7 @@ class Handwriter(MDNRNN):
         units: Sequence[int] = (256, 256),
         components: int = 20,
         points: float = 16.0,
+        default_hand: str | None = None,
         **settings,
     ):
         known, hands = Alphabet(alphabet), [str(name) for name in hands]
@@ -82,6 +84,7 @@ class Handwriter(MDNRNN):
             **{"name": "handwriter", "window_components": 5, **settings},
         )
         self.alphabet, self.hands, self.components, self.points = known, hands, components, float(points)
+        self.default_hand = default_hand
         self.noise = keras.random.SeedGenerator(0)
 
     def call(self, inputs, training=None):
@@ -120,7 +123,15 @@ class Handwriter(MDNRNN):
         base = super().get_config()
         kept = ("units", "dropout", "skip", "window_components", "recurrent_dropout", "adapted", "name")
         own = {"alphabet": self.alphabet.characters, "hands": self.hands}
-        return {name: base[name] for name in kept} | own | {"components": self.components, "points": self.points}
+        return (
+            {name: base[name] for name in kept}
+            | own
+            | {
+                "components": self.components,
+                "points": self.points,
+                "default_hand": self.default_hand,
+            }
+        )
 
 
 def load(path=None) -> Handwriter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,8 +14,6 @@ from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting
 from mdn.data.hershey import hershey_lines
 
-WINDOW = 160  # steps of a line before weights are changed: a line has some 600, so they change four times as often
-_FRESH: dict[str, Any] = {"learning_rate": 2e-3, "window": None}  # of a network that knows nothing yet
 FEWEST = 25  # lines by which a hand can be learnt
 _LEAN, _STRETCH = 0.1, 0.1  # standard deviations of how lines are changed
 _PIECE, _HELD = (9, 15), 64  # characters of the lines to rehearse with; how many of these choose the epoch
@@ -85,8 +82,7 @@ def train(
     model.adapt(prepared(lines, points)[0])
     if rehearsals:
         rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks)
-    settings: dict[str, Any] = {} if rehearsals else _FRESH
-    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, **settings)
+    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks)
 
 
 def rehearse(
@@ -117,7 +113,6 @@ def rehearse(
         epochs=epochs,
         seed=seed,
         callbacks=callbacks,
-        **_FRESH,
     )
 
 
@@ -134,7 +129,7 @@ def train_predictor(
     """A model that knows no texts and goes on with any line; arguments as for `train`, of `MDNRNN`."""
     keras.utils.set_random_seed(seed)
     model = mdn.MDNRNN(spec_of(), **{"units": (256, 256), **architecture})
-    return learn(model, lines, held_out, epochs=epochs, points=points, seed=seed, callbacks=callbacks, **_FRESH)
+    return learn(model, lines, held_out, epochs=epochs, points=points, seed=seed, callbacks=callbacks)
 
 
 def go_on(
@@ -143,12 +138,13 @@ def go_on(
     held_out: Handwriting,
     *,
     epochs: int = 20,
-    learning_rate: float = 5e-4,
+    learning_rate: float = 1e-3,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Handwriter:
     """Teaches a trained model another hand, by a few hundred lines: it becomes the one in which it writes without a style."""
     keras.utils.set_random_seed(seed)
+    model.default_hand = None
     return learn(model, lines, held_out, epochs=epochs, learning_rate=learning_rate, seed=seed, callbacks=callbacks)
 
 
@@ -160,8 +156,7 @@ def learn(
     epochs: int,
     points: float = 16.0,
     batch_size: int = 32,
-    learning_rate: float = 5e-4,
-    window: int | None = WINDOW,
+    learning_rate: float = 2e-3,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ):
@@ -185,7 +180,6 @@ def learn(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        window=window,
         augment=lambda row, rng: varied(*origins[row.tobytes()], points, rng),
         callbacks=callbacks,
         seed=seed,

@@ -75,7 +75,7 @@ PRESETS = {
         generations=25,
         tries=4,
     ),
-    "CarRacing-v3": Preset("drive", 160, 4, 1000, epochs=6, units=64, memory_epochs=30),
+    "CarRacing-v3": Preset("drive", 160, 4, 1000, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30),
     "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
 }
 
