@@ -432,7 +432,7 @@ def test_the_world_that_comes_with_mdn_balances_and_ends_its_dreams():
     shipped = model.WorldModel.load()
     assert shipped.returns(episodes=16, seed=1, steps=160).mean() > 100.0  # random actions: 20
     assert shipped.dream(steps=30, seed=1).frames.shape[1:] == (cartpole.SIDE, cartpole.SIDE, 1)
-    told = json.loads((model.SHIPPED / "world.json").read_text())
+    told = json.loads((model.SHIPPED["cartpole"] / "world.json").read_text())
     assert told["environment"] == shipped.environment and told["figures"]["mean return"] > 400.0
 
 
@@ -453,6 +453,6 @@ def test_a_vector_task_goes_through_all_stages_by_command(tmp_path):
         found = run("--stage", stage, *given)
         assert found.exit_code == 0, found.output
     told = json.loads((tmp_path / "w" / "act" / "real-zh" / "world.json").read_text())
-    assert told["generations"] == 2 and -12 * 17.0 < told["figures"]["mean return"] < 0.0
+    assert told["generations"] == 2 and -200 * 17.0 < told["figures"]["mean return"] < 0.0
     more = run("--stage", "collect", "--episodes", "60", "--steps", "12", "--policy", "current")
     assert "60 episodes" in more.output and "current" in more.output

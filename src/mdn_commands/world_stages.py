@@ -120,7 +120,10 @@ def act(experiment: Experiment, console, options) -> None:
 def generate_world(
     out: Annotated[Path, typer.Option(help="A film, .gif.")] = Path("dream.gif"),
     model: Annotated[
-        Path | None, typer.Option(help="A folder of `mdn train world`; without it the world that comes with mdn.")
+        Path | None,
+        typer.Option(
+            help="A folder of `mdn train world`, or racing, which comes with mdn, as does the one without it."
+        ),
     ] = None,
     controller: Annotated[str, typer.Option(help="Of the folder's controllers.")] = "real-zh",
     steps: Annotated[int, typer.Option(min=1, help="At most.")] = 200,

@@ -20,7 +20,7 @@ from mdn.applications.world.vision import Standardised, Vision, load_vision
 from mdn.models import save_plain
 from mdn.sequences.rollout import compiled
 
-SHIPPED = Path(__file__).parent / "cartpole"
+SHIPPED = {name: Path(__file__).parent / name for name in ("cartpole", "racing")}
 _STARTS = ("start_mean", "start_deviation")
 
 
@@ -85,13 +85,19 @@ class WorldModel:
         return cls(experiment.environment, vision, memory, controller, parameters, starts_of(known))
 
     @classmethod
-    def load(cls, folder=SHIPPED, name: str = "real-zh") -> WorldModel:
-        """From a folder of `save` or of `mdn train world`; without one the weights that come with this package.
+    def load(cls, folder="cartpole", name: str = "real-zh") -> WorldModel:
+        """From a folder of `save` or of `mdn train world`.
+
+        Args:
+            folder: Or one of those that come with this package: "cartpole" (PixelCartPole) or "racing" (CarRacing-v3).
+            name: Of its controllers, in a folder of `mdn train world`.
 
         Raises:
             FileNotFoundError: if there is neither.
         """
         folder = Path(folder)
+        if not folder.exists():
+            folder = SHIPPED.get(str(folder), folder)
         if (folder / "experiment.json").exists():
             return cls.of(Experiment.open(folder), name)
         if not (folder / "controller.npz").exists():
