@@ -2,7 +2,7 @@
 
 It learns from real lines only, and sees their ink alone: lines are resampled by their height, not by their text.
 
-python benchmarks/recogniser.py --out recogniser.keras [--epochs 40] [--seed 0]
+python benchmarks/recogniser.py --out recogniser.keras [--epochs 40] [--seed 0] [--start recogniser.keras --rate 1.5e-3]
 """
 
 import argparse
@@ -136,6 +136,8 @@ def main() -> None:
     parser.add_argument("--out", default="recogniser.keras")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", help="a recogniser to go on from")
+    parser.add_argument("--rate", type=float, default=RATE, help="of learning, at first")
     settings = parser.parse_args()
     training.keep_compiled_programs()
     keras.utils.set_random_seed(settings.seed)
@@ -146,8 +148,8 @@ def main() -> None:
     alphabet = Alphabet.of(known.texts.tolist())
     batches = Lines(train, train.texts.tolist(), alphabet, seed=settings.seed)
     print(f"{len(train)} lines to learn from, {len(valid)} to choose the epoch by", flush=True)
-    model = network(alphabet.size)
-    rate = keras.optimizers.schedules.CosineDecay(RATE, len(batches) * settings.epochs, alpha=0.01)
+    model = keras.saving.load_model(settings.start, compile=False) if settings.start else network(alphabet.size)
+    rate = keras.optimizers.schedules.CosineDecay(settings.rate, len(batches) * settings.epochs, alpha=0.01)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=5.0), loss=ctc)
     best, start = 1.0, time.perf_counter()
     for epoch in range(settings.epochs):

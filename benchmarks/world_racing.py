@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--tests", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of parts, from 0; for two processes side by side")
     parser.add_argument("--pictures", type=Path, help="a folder for them")
     given = parser.parse_args()
     training.keep_compiled_programs()
@@ -76,12 +77,19 @@ def main() -> None:
     parts["the policy that collected"] = lambda: acted(
         experiment, environments.preset(experiment.environment).policy, 20
     )
-    found = json.loads(path.read_text()) if path.exists() else {}
-    for name, part in parts.items():
+
+    def known():
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    for number, (name, part) in enumerate(parts.items()):
+        found = known()
+        if given.only and number not in given.only:
+            continue
         if name not in found:
             wall, cpu = time.perf_counter(), time.process_time()
-            found[name] = part()
-            found[name] |= {"seconds": time.perf_counter() - wall, "seconds of CPU": time.process_time() - cpu}
+            figures = part()
+            figures |= {"seconds": time.perf_counter() - wall, "seconds of CPU": time.process_time() - cpu}
+            found = known() | {name: figures}
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(found, indent=1) + "\n")
         returns = np.array(found[name]["returns"])
@@ -92,7 +100,7 @@ def main() -> None:
             flush=True,
         )
     if given.pictures:
-        curves = {name: found[name]["generations"] for name in SEARCHES}
+        curves = {name: known()[name]["generations"] for name in SEARCHES}
         pictures.write_returns(given.pictures / "world-racing-returns.png", curves)
 
 
