@@ -53,6 +53,22 @@ def predictor_of(path: Path, lines, epochs: int, points: float) -> mdn.MDNRNN:
     return mdn.load(path)
 
 
+def draw(model, folder: Path, seed: int) -> None:
+    """Four hands at three biases, and what the window looked at."""
+    text, hands = "The answer is a mixture", ("robie1", "rounc1", "phamd1", "rounp1")
+    lines = [
+        line
+        for bias in (0.0, 0.5, 1.0)
+        for line in handwriting.write(model, [text] * len(hands), bias=bias, style=list(hands), seed=seed).lines
+    ]
+    handwriting.write_page(folder / "handwriting.png", lines, handwriting.Page(width=150, height=None, margin=8))
+    said = "Where is it reading?"
+    made = handwriting.write(model, [said], bias=0.7, seed=seed)
+    (weights,) = handwriting.windows(model, made.events, [said])
+    figure = handwriting.pictures.window(weights, said).figure
+    figure.savefig(folder / "handwriting-window.png", dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=None)
@@ -61,9 +77,13 @@ def main() -> None:
     parser.add_argument("--predictor-epochs", type=int, default=12, help="0: leave it out")
     parser.add_argument("--only-predictor", action="store_true")
     parser.add_argument("--hands", type=float, help="only this: mistakes of each hand, at this bias")
+    parser.add_argument("--pictures", type=Path, help="only this: pictures of what it writes, into this folder")
     parser.add_argument("--seed", type=int, default=0)
     settings = parser.parse_args()
     training.keep_compiled_programs()
+    if settings.pictures:
+        draw(handwriting.load(settings.model), settings.pictures, settings.seed)
+        return
     lines = judge.lines_of_unipen()
     test = lines[lines.parts == "test"]
     known = usable(lines[(lines.parts == "train") & (lines.sources == "lex")])
