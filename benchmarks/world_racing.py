@@ -23,7 +23,6 @@ from scipy import stats
 
 from mdn import training
 from mdn.applications.world import act, environments, pictures, remember
-from mdn.applications.world.collect import POLICIES
 from mdn.applications.world.storage import Experiment
 from mdn.data import replacing
 
@@ -46,20 +45,6 @@ def searched(experiment, given, sees: str, random: bool) -> dict:
     return {"returns": returns.tolist(), "generations": figures, "parameters": controller.size}
 
 
-def acted(experiment, policy: str, tests: int) -> dict:
-    env = environments.make(experiment.environment)
-    actions, returns = environments.actions_of(env), []
-    for start in np.random.default_rng(TEST_SEED).integers(2**31, size=tests):
-        seen, total, ended, step = env.reset(seed=int(start))[0], 0.0, False, 0
-        choose = POLICIES[policy](actions, np.random.default_rng(int(start)))
-        while not ended and step < WHOLE:
-            seen, reward, gone, late, _ = env.step(choose(seen))
-            total, ended, step = total + reward, gone or late, step + 1
-        returns.append(total)
-    env.close()
-    return {"returns": returns}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("racing"))
@@ -74,9 +59,6 @@ def main() -> None:
     training.keep_compiled_programs()
     experiment, path = Experiment.open(given.out), given.out / "racing.json"
     parts = {name: lambda asked=asked: searched(experiment, given, *asked) for name, asked in SEARCHES.items()}
-    parts["the policy that collected"] = lambda: acted(
-        experiment, environments.preset(experiment.environment).policy, 20
-    )
 
     def known():
         return json.loads(path.read_text()) if path.exists() else {}
@@ -99,6 +81,8 @@ def main() -> None:
             f"{returns.min():.0f}); {found[name]['seconds']:.0f} s, {found[name]['seconds of CPU']:.0f} s of CPU",
             flush=True,
         )
+        last = np.mean([one["mean"] for one in found[name]["generations"][-4:]])
+        print(f"  {last:.1f} in {given.steps} steps, candidates of the last four generations", flush=True)
     if given.pictures:
         curves = {name: known()[name]["generations"] for name in SEARCHES}
         pictures.write_returns(given.pictures / "world-racing-returns.png", curves)

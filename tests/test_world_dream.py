@@ -382,6 +382,10 @@ def test_processes_share_the_episodes_and_one_that_is_killed_is_told_of(monkeypa
     expected = alone.returns(c, candidates, 2, seed=1)
     for _ in range(2):
         np.testing.assert_allclose(two.returns(c, candidates, 2, seed=1), expected, rtol=1e-4)
+    alone.steps = two.steps = 40
+    longer = alone.returns(c, candidates, 2, seed=1)
+    np.testing.assert_allclose(two.returns(c, candidates, 2, seed=1), longer, rtol=1e-4)
+    assert np.all(longer < expected)
     monkeypatch.setattr(play, "_share", lambda *given: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(ValueError, match=r"a process in which 'Pendulum-v1' ran was killed\. Generations that"):
         two.returns(c, candidates, 2, seed=1)

@@ -85,17 +85,18 @@ class WorldModel:
         return cls(experiment.environment, vision, memory, controller, parameters, starts_of(known))
 
     @classmethod
-    def load(cls, folder="cartpole", name: str = "real-zh") -> WorldModel:
+    def load(cls, folder=None, name: str = "real-zh") -> WorldModel:
         """From a folder of `save` or of `mdn train world`.
 
         Args:
-            folder: Or one of those that come with this package: "cartpole" (PixelCartPole) or "racing" (CarRacing-v3).
+            folder: Where there is none of that name, one of those that come with this package: "cartpole" (PixelCartPole; also
+                without a folder) or "racing" (CarRacing-v3).
             name: Of its controllers, in a folder of `mdn train world`.
 
         Raises:
             FileNotFoundError: if there is neither.
         """
-        folder = Path(folder)
+        folder = SHIPPED["cartpole"] if folder is None else Path(folder)
         if not folder.exists():
             folder = SHIPPED.get(str(folder), folder)
         if (folder / "experiment.json").exists():

@@ -118,7 +118,7 @@ class Play:
         sent = pickle.dumps(alone)
         try:
             found = joblib.Parallel(n_jobs=self.workers)(
-                joblib.delayed(_share)(self._name, sent, controller, parameters[share], starts[share])
+                joblib.delayed(_share)(self._name, sent, self.steps, controller, parameters[share], starts[share])
                 for share in shares
             )
         except TerminatedWorkerError as error:
@@ -196,11 +196,12 @@ class Play:
 _plays: dict[str, Play] = {}  # of this process, which was sent them; the last one only
 
 
-def _share(name: str, sent: bytes, controller, parameters, starts) -> np.ndarray:
+def _share(name: str, sent: bytes, steps: int, controller, parameters, starts) -> np.ndarray:
     """Plays for another process; V and M are read once for all generations, and so are their programs compiled."""
     if name not in _plays:
         _plays.clear()
         _plays[name] = pickle.loads(sent)
+    _plays[name].steps = steps  # a search is cut short, what judges it is not
     return _plays[name].group_by_group(controller, parameters, starts)
 
 
