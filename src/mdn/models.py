@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -109,6 +110,29 @@ def load(path):
         return keras.saving.load_model(path)
     room, name = _READERS[description["kind"]]
     return getattr(import_module(room), name).load(path)
+
+
+def load_as(path, fits: Callable[[object], bool], what: str, command: str, shipped: Iterable[str] = ()):
+    """The model in a file, if it is of the kind that is wanted.
+
+    Args:
+        path: Of the `.keras` file.
+        fits: Says whether a model is of that kind.
+        what: Names the kind, as in "network that writes".
+        command: Makes such files, as in "mdn train handwriting".
+        shipped: Names under which some come with this package.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds something else.
+    """
+    if not Path(path).is_file():
+        known = f" {' and '.join(shipped)} come with mdn." if shipped else ""
+        raise FileNotFoundError(f"there is no file {str(path)!r}. `{command} --out {path}` makes one.{known}")
+    model = load(path)
+    if not fits(model):
+        raise ValueError(f"{str(path)!r} holds no {what}. Files of `{command}` do.")
+    return model
 
 
 def save_plain(model: keras.Model, path) -> None:

@@ -91,8 +91,6 @@ def generate_ecg(
 
         if out.suffix not in (".svg", ".png", ".npz"):
             stop(f"--out ends in .svg, .png or .npz, but {out.name!r} came.")
-        if model is not None and not model.is_file():
-            stop(f"there is no file {str(model)!r}. `mdn train ecg --out {model}` makes one.")
         trained = ecg.load() if model is None else ecg.load(model)
         strips, begun = {}, None
         if after is not None:

@@ -15,7 +15,6 @@ from mdn_commands.shared import (
     check_folder,
     epochs_bar,
     messages,
-    stop,
     write_provenance,
 )
 
@@ -78,8 +77,6 @@ def generate_robot(
         from mdn.applications.robot.model import load
         from mdn.applications.robot.pictures import write_picture
 
-        if not model.is_file():
-            stop(f"there is no file {str(model)!r}. `mdn train robot --out {model}` makes one.")
         trained = load(model)
         made = rollouts(
             trained,

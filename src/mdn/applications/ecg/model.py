@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mdn
 from mdn.applications.ecg import data
+from mdn.models import load_as
 from mdn.sequences import MDNRNN
 
 SHIPPED = Path(__file__).parent / "ecg.keras"
@@ -20,7 +21,8 @@ def network(units: Sequence[int] = (208,), components: int = 8, dropout: float =
 
 def load(path=SHIPPED) -> MDNRNN:
     """From a file of `mdn train ecg`; without a path the network that comes with this package."""
-    model = mdn.load(path)
-    if not isinstance(model, MDNRNN) or model.spec.target_size != data.FRAME or model.positions != [data.FRAME - 1]:
-        raise ValueError(f"{str(path)!r} holds no model of an ECG. Files of `mdn train ecg` do.")
-    return model
+    return load_as(path, _fits, "model of an ECG", "mdn train ecg")
+
+
+def _fits(model) -> bool:
+    return isinstance(model, MDNRNN) and model.spec.target_size == data.FRAME and model.positions == [data.FRAME - 1]

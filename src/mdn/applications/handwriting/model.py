@@ -16,6 +16,7 @@ from mdn.applications.handwriting import data
 from mdn.applications.handwriting.text import Alphabet
 from mdn.distributions import Categorical
 from mdn.distributions.spec import serializable
+from mdn.models import load_as
 from mdn.sequences import MDNRNN
 
 SHIPPED = Path(__file__).parent / "handwriting.keras"
@@ -138,13 +139,11 @@ def load(path=None) -> Handwriter:
     """A trained network: that of a file of `mdn train handwriting`, or the one that comes with this package.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it holds no network that writes.
+        As `mdn.models.load_as`.
     """
-    path = Path(SHIPPED if path is None else path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}. `mdn train handwriting --out {path}` makes one.")
-    model = mdn.load(path)
-    if not isinstance(model, Handwriter):
-        raise ValueError(f"{str(path)!r} holds no network that writes. Files of `mdn train handwriting` do.")
-    return model
+    return load_as(
+        SHIPPED if path is None else path,
+        lambda model: isinstance(model, Handwriter),
+        "network that writes",
+        "mdn train handwriting",
+    )

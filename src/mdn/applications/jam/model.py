@@ -9,7 +9,7 @@ from keras import ops
 
 import mdn
 from mdn.applications.jam import data
-from mdn.models import save_plain
+from mdn.models import load_as, save_plain
 from mdn.sequences import MDNRNN
 
 SHIPPED = Path(__file__).parent / "jam.keras"
@@ -34,6 +34,10 @@ def inside(event, place):
     return ops.concatenate([move, ops.clip(event[:, 2:], _LOG_SHORTEST, _LOG_LONGEST)], axis=-1)
 
 
+def _fits(model) -> bool:
+    return isinstance(model, MDNRNN) and model.spec.target_size == 3 and model.positions == [0, 1]
+
+
 class Jam:
     """Performances from a trained network; touches `(T, 3)` in and out, as in `mdn.applications.jam.data`.
 
@@ -47,10 +51,7 @@ class Jam:
     @classmethod
     def load(cls, path=SHIPPED) -> Jam:
         """From a file of `mdn train jam`; without a path the weights that come with this package."""
-        model = mdn.load(path)
-        if not isinstance(model, MDNRNN) or model.spec.target_size != 3 or model.positions != [0, 1]:
-            raise ValueError(f"{str(path)!r} holds no model of touches. Files of `mdn train jam` do.")
-        return cls(model)
+        return cls(load_as(path, _fits, "model of touches", "mdn train jam"))
 
     def respond(self, call, seconds: float = data.LONGEST, **settings) -> np.ndarray:
         """An answer to a performance `call`: touches that begin after its last one.

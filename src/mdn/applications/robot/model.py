@@ -11,6 +11,7 @@ from keras import ops
 import mdn
 from mdn.applications.robot import data
 from mdn.losses import DistributionLoss
+from mdn.models import load_as
 from mdn.sequences import MDNRNN
 from mdn.sequences.ragged import shifted
 
@@ -72,10 +73,11 @@ def next_moves(model: MDNRNN, path) -> mdn.Mixture:
 
 def load(path) -> MDNRNN:
     """From a file of `mdn train robot`."""
-    model = mdn.load(path)
-    if not isinstance(model, MDNRNN) or model.spec.target_size != 2 or model.positions != [0, 1]:
-        raise ValueError(f"{str(path)!r} holds no model of a hand's moves. Files of `mdn train robot` do.")
-    return model
+    return load_as(path, _fits, "model of a hand's moves", "mdn train robot")
+
+
+def _fits(model) -> bool:
+    return isinstance(model, MDNRNN) and model.spec.target_size == 2 and model.positions == [0, 1]
 
 
 def parameters(model: keras.Model) -> int:

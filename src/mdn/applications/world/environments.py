@@ -29,6 +29,7 @@ class Preset:
         latent_size: Of z.
         filters: Of the convolutions of V, each of which halves the frame.
         noise: The standard deviation of a pixel about V's reconstruction, of the range 0 to 1.
+        kl_floor: Nats a number of z, below which V's divergence costs nothing more.
         epochs: Of V.
         rate: Of V's learning, at the start.
         batch_size: Frames a step of V's.
@@ -47,6 +48,7 @@ class Preset:
     latent_size: int = 32
     filters: tuple[int, ...] = (32, 64, 128, 256)
     noise: float = 0.7071
+    kl_floor: float = 0.5
     epochs: int = 10
     rate: float = 1e-3
     batch_size: int = 32
@@ -64,11 +66,12 @@ PRESETS = {
         600,
         30,
         cartpole.MOST_STEPS,
-        16,
-        (8, 16, 32),
-        0.1,
-        4,
-        2e-3,
+        latent_size=16,
+        filters=(8, 16, 32),
+        noise=0.05,
+        kl_floor=1.0,
+        epochs=8,
+        rate=2e-3,
         units=64,
         memory_epochs=90,
         memory_rate=1e-2,
