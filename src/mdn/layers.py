@@ -116,8 +116,11 @@ class MDN(keras.layers.Layer):
 
     def call(self, inputs):
         """Shape `(*batch, features)` to `(*batch, params_size)`."""
-        raw = [numerics.bound_gradient(head(inputs)) for head in self.heads]
-        return ops.concatenate(self.spec.constrain(raw, *self.target_scaling.values()), axis=-1)
+        # all points as rows of one matrix: for the gradients of any other product XLA copies and transposes
+        rows = ops.reshape(inputs, (-1, inputs.shape[-1])) if len(inputs.shape) > 2 else inputs
+        raw = [numerics.bound_gradient(head(rows)) for head in self.heads]
+        params = ops.concatenate(self.spec.constrain(raw, *self.target_scaling.values()), axis=-1)
+        return params if rows is inputs else ops.reshape(params, (*ops.shape(inputs)[:-1], self.spec.params_size))
 
     def compute_output_shape(self, input_shape):
         """(*batch, features) -> (*batch, params_size)."""
