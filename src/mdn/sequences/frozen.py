@@ -38,9 +38,7 @@ class Frozen:
         room = _aligned(rows, size)
         self.memory = room[:, :size].reshape(rows, *shape)
         self._given: list = list(self.memory)
-        self._views: dict[int, np.ndarray] | None = (
-            None  # of states, by address; None where they are not ours to look at
-        )
+        self._views: dict[int, np.ndarray] | None = None  # of states by address, where they may be looked at
         self._device = None
         if backend.NAME != "jax":
             self._program = compiled(model, function)
@@ -48,10 +46,8 @@ class Frozen:
         import jax
 
         weights = [ops.convert_to_numpy(v.value) for v in model.variables]
-        # a product of a vector is done before a second thread has woken up: with one, a step takes two thirds of the time
-        alone = {"xla_cpu_multi_thread_eigen": False} if backend.on_cpu() else None
 
-        @functools.partial(jax.jit, compiler_options=alone)
+        @functools.partial(jax.jit, compiler_options=_alone())
         def program(state, given):
             with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
                 return function(state, given)
@@ -94,6 +90,21 @@ def _aligned(rows: int, size: int) -> np.ndarray:
     room = np.zeros(rows * width + _ALIGNED, "float32")
     first = -room.ctypes.data % (4 * _ALIGNED) // 4
     return room[first : first + rows * width].reshape(rows, width)
+
+
+@functools.cache
+def _alone() -> dict[str, Any] | None:
+    """What tells XLA to keep products on a CPU in one thread, where it knows that: a second one wakes up when they are done."""
+    if not backend.on_cpu():
+        return None
+    import jax
+
+    options = {"xla_cpu_multi_thread_eigen": False}
+    try:
+        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
+    except (RuntimeError, ValueError):  # a later XLA may not
+        return None
+    return options
 
 
 @functools.cache
