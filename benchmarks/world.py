@@ -84,7 +84,7 @@ class Seed:
         return collect(self.experiment, PRESET.episodes, PRESET.policy, chunk=PRESET.chunk, steps=PRESET.steps)
 
     def see(self):
-        settings = {name: getattr(PRESET, name) for name in ("epochs", "latent_size", "filters", "noise", "kl_floor")}
+        settings = {name: getattr(PRESET, name) for name in ("epochs", "latent_size", "filters", "noise")}
         _, figures = see(self.experiment, learning_rate=PRESET.rate, **settings)
         return dict(figures[-1])
 

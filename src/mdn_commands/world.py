@@ -175,7 +175,7 @@ def _see(experiment: Experiment, console, options: Options) -> None:
     ) as told:
         model, figures = see.see(
             experiment, epochs=epochs, latent_size=options.latent or suits.latent_size, filters=suits.filters,
-            noise=suits.noise, kl_floor=suits.kl_floor, learning_rate=suits.rate, batch_size=suits.batch_size,
+            noise=suits.noise, learning_rate=suits.rate, batch_size=suits.batch_size,
             told=lambda done, found: told(done, epochs, found),
         )  # fmt: skip
     path = vision_path(experiment)

@@ -29,7 +29,6 @@ class Preset:
         latent_size: Of z.
         filters: Of the convolutions of V, each of which halves the frame.
         noise: The standard deviation of a pixel about V's reconstruction, of the range 0 to 1.
-        kl_floor: Nats a number of z, below which V's divergence costs nothing more.
         epochs: Of V.
         rate: Of V's learning, at the start.
         batch_size: Frames a step of V's.
@@ -48,7 +47,6 @@ class Preset:
     latent_size: int = 32
     filters: tuple[int, ...] = (32, 64, 128, 256)
     noise: float = 0.7071
-    kl_floor: float = 0.5
     epochs: int = 10
     rate: float = 1e-3
     batch_size: int = 32

@@ -25,7 +25,6 @@ def see(
     latent_size: int = 32,
     filters: Sequence[int] = (32, 64, 128, 256),
     noise: float = 0.7071,
-    kl_floor: float = 0.5,
     batch_size: int = _BATCH,
     learning_rate: float = _RATE,
     told: Callable[[int, dict[str, float]], None] | None = None,
@@ -39,7 +38,7 @@ def see(
         epochs: In all; the learning rate falls to nothing over them, as a cosine.
         latent_size: Of z.
         filters: Of the convolutions.
-        noise, kl_floor: See `Vision`.
+        noise: See `Vision`.
         batch_size: Frames a step.
         learning_rate: At the start.
         told: Told how many epochs are done and the figures of the last.
@@ -61,14 +60,12 @@ def see(
         model = _standardised(experiment, learnt)
     else:
         keras.utils.set_random_seed(experiment.seed)
-        model = Vision(
-            first.shape[1:], latent_size, filters, noise=noise, kl_floor=kl_floor, environment=experiment.environment
-        )
+        model = Vision(first.shape[1:], latent_size, filters, noise=noise, environment=experiment.environment)
         model.begin(first)
         settings = {
             "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs, "latent_size": latent_size,
-            "filters": list(filters), "noise": noise, "kl_floor": kl_floor, "batch_size": batch_size,
-            "learning_rate": learning_rate, "chunks": chunks,
+            "filters": list(filters), "noise": noise, "batch_size": batch_size, "learning_rate": learning_rate,
+            "chunks": chunks,
         }  # fmt: skip
         frames = sum(len(one.actions) + 1 for part in experiment.stream(learnt) for one in part)
         steps = max(1, frames // batch_size)
