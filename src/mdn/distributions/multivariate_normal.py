@@ -13,6 +13,8 @@ from mdn.distributions.arguments import broadcast_shapes, check_finite, check_po
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.normal_scores import NormalScores
 
+_SMALL = 4  # coordinates up to which a triangle is solved by writing it out: a library's call for each costs ten times as much
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MultivariateNormal(NormalScores, Distribution):
@@ -269,6 +271,13 @@ def row_norms(matrix):
 
 def _whiten(difference, factor):
     """L⁻¹ d. Rows are divided by their diagonal first, so that only what must overflow does."""
+    size = factor.shape[-1]
+    if size <= _SMALL:
+        z: list = []
+        for i in range(size):
+            known = sum(factor[..., i, j] / factor[..., i, i] * z[j] for j in range(i))
+            z.append(difference[..., i] / factor[..., i, i] - known)
+        return ops.stack(z, axis=-1)
     diagonal = ops.diagonal(factor, axis1=-2, axis2=-1)
     unit = factor / ops.expand_dims(diagonal, -1)
     right = ops.expand_dims(difference / diagonal, -1)
