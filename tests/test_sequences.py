@@ -10,6 +10,7 @@ from keras import ops
 import mdn
 from mdn.sequences import as_sequences, ragged
 from mdn.sequences.recurrent import Recurrent
+from mdn.sequences.sampler import Guided
 
 RNG = np.random.default_rng(0)
 OFFSETS = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
@@ -490,6 +491,70 @@ def test_with_a_text_a_stream_draws_what_a_rollout_draws_and_training_learns():
     made = model.generate(6, 2, context=TEXTS[:2], seed=3)
     stream = model.stream(2, context=TEXTS[:2], seed=3)
     np.testing.assert_allclose(np.stack([stream.step() for _ in range(6)], axis=1), made, atol=1e-5)
+
+
+def test_guidance_draws_from_a_power_of_the_odds():
+    """Against p^(1+g) / q^g in closed form: of three classes, and of two normals, where it is a normal."""
+    rng, rows, guidance = np.random.default_rng(0), 6000, 0.7
+
+    def drawn(spec, told, untold, temperature=1.0):
+        sampler = Guided(spec, candidates=300)
+        params = np.concatenate([np.tile(one, (rows, 1)) for one in (told, untold)]).astype("float32")
+        noise = rng.random((rows, sampler.uniforms)), rng.standard_normal((rows, sampler.normals))
+        uniforms, normals = (part.astype("float32") for part in noise)
+        return numpy(sampler(params, uniforms, normals, 1.0, temperature, guidance))
+
+    told, untold = np.array([1.0, 0.0, -1.0]), np.array([1.0, -1.0, 0.5])
+    wanted = np.exp((1 + guidance) * told - guidance * untold)
+    counts = np.bincount(drawn(mdn.CategoricalSpec(3), told, untold)[:, 0].astype(int), minlength=3)
+    np.testing.assert_allclose(counts / rows, wanted / wanted.sum(), atol=0.02)
+
+    spec, told, untold = mdn.NormalSpec(1), np.array([0.6, 0.2]), np.array([0.0, 0.9])
+    (m, s), (n, t) = (
+        [float(numpy(part).squeeze()) for part in (one.mean(), one.variance() ** 0.5)]
+        for one in (spec(told), spec(untold))
+    )
+    precision = (1 + guidance) / s**2 - guidance / t**2
+    found = drawn(spec, told, untold)
+    np.testing.assert_allclose(found.std(), precision**-0.5, rtol=0.03)
+    np.testing.assert_allclose(
+        found.mean(), ((1 + guidance) * m / s**2 - guidance * n / t**2) / precision, atol=4 * s / rows**0.5
+    )
+    # a temperature is one of what is drawn, not of the odds
+    np.testing.assert_allclose(drawn(spec, told, untold, 0.01).std(), (precision + 99 / s**2) ** -0.5, rtol=0.03)
+
+
+def test_guided_streams_draw_what_guided_rollouts_draw_and_go_on_from_a_state(tmp_path):
+    model = attending()
+    told = {"context": TEXTS[:2], "guidance": 1.5}
+    made = model.generate(8, 2, **told, seed=3)
+    assert not np.allclose(made, model.generate(8, 2, context=TEXTS[:2], seed=3))
+    stream = model.stream(2, **told, seed=3)
+    np.testing.assert_allclose(np.stack([stream.step() for _ in range(8)], axis=1), made, atol=1e-5)
+    stream.save(tmp_path / "state.npz")
+    after = stream.step()
+    other = model.stream(2, **told, seed=3)
+    other.feed(made[:, :1])  # so that its noise is where that of the first was after as many steps
+    for _ in range(7):
+        other.step()
+    other.restore(tmp_path / "state.npz")
+    assert other.state.shape == (2, 2 + 2 * sum(model.state_widths)) and after.shape == other.step().shape
+    # what was read before counts for both of its networks: a prime is what was fed
+    primed = model.generate(1, 1, walks(1)[0], context=TEXTS[0], guidance=1.5, seed=5)[0]
+    fed = model.stream(1, context=TEXTS[0], guidance=1.5, seed=5)
+    fed.feed(walks(1)[0][:-1])
+    np.testing.assert_allclose(fed.step(walks(1)[0][-1]), primed[0], atol=1e-5)
+
+
+def test_without_guidance_nothing_changes_and_it_needs_a_context():
+    model = attending()
+    plain = model.generate(5, 2, context=TEXTS[:2], seed=1)
+    np.testing.assert_array_equal(model.generate(5, 2, context=TEXTS[:2], guidance=0.0, seed=1), plain)
+    with pytest.raises(ValueError, match="`guidance` is by a context, but this model was made with context_size=0"):
+        small().generate(5, guidance=1.0)
+    for bad in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="`guidance` must be a finite number, 0 or above"):
+            model.stream(context=TEXTS[0], guidance=bad)
 
 
 def test_layer_normalisation_is_that_of_keras_and_steps_are_those_of_the_whole():

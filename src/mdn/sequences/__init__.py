@@ -3,5 +3,6 @@
 from mdn.sequences.model import MDNRNN
 from mdn.sequences.ragged import as_sequences
 from mdn.sequences.stream import Stream
+from mdn.sequences.training import adam, muon
 
-__all__ = ["MDNRNN", "Stream", "as_sequences"]
+__all__ = ["MDNRNN", "Stream", "adam", "as_sequences", "muon"]

@@ -16,7 +16,7 @@ from mdn.sequences.network import Network
 from mdn.sequences.ragged import Batches, Windows, as_sequences, bucket_lengths, check_given, padded, shifted
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
-from mdn.sequences.training import BestWeights, schedule
+from mdn.sequences.training import BestWeights, adam, schedule
 
 _ROWS_AT_ONCE = 32_768  # steps of a prediction
 
@@ -82,6 +82,7 @@ class MDNRNN(Network):
         buckets: int = 4,
         augment=None,
         learning_rate: float = 3e-3,
+        optimizer=adam,
         patience: int | None = None,
         seed: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -89,8 +90,8 @@ class MDNRNN(Network):
     ) -> keras.callbacks.History:
         """Learns from whole sequences; ends with the weights that were best on `validation_data`, if there are any.
 
-        A model that you did not compile is compiled with Adam, a rate that falls along a cosine, and gradients clipped to a
-        norm of 1, each time anew; one that was not adapted is adapted first. Ctrl-C ends training and keeps the best weights.
+        A model that you did not compile is compiled with `optimizer` and a rate that falls along a cosine, each time anew; one
+        that was not adapted is adapted first. Ctrl-C ends training and keeps the best weights.
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`.
@@ -105,7 +106,8 @@ class MDNRNN(Network):
                 (truncated backpropagation): for recordings too long to be learned whole.
             buckets: How many lengths batches may have; each is compiled once.
             augment: A function `(sequence, generator) -> sequence` that changes sequences anew each epoch.
-            learning_rate: At the start; not used where the model is compiled already.
+            learning_rate: At the start; not used where the model is compiled already, nor is `optimizer`.
+            optimizer: A function of the rate: `mdn.sequences.adam`, or `muon`, or your own.
             patience: Epochs without a better validation NLL before it stops.
             seed: Of the order.
             callbacks: As in Keras; logs hold "val_nll", mean nats a step.
@@ -132,7 +134,7 @@ class MDNRNN(Network):
             )
         if not self.compiled or self._compiled_by_fit:
             self.compile(
-                optimizer=keras.optimizers.Adam(schedule(learning_rate, len(batches) * epochs), global_clipnorm=1.0),
+                optimizer=optimizer(schedule(learning_rate, len(batches) * epochs)),
                 loss=NegativeLogLikelihood(self.spec),
             )
             self._compiled_by_fit = True
@@ -254,6 +256,7 @@ class MDNRNN(Network):
         context=None,
         component_temperature: float = 1.0,
         variance_temperature: float = 1.0,
+        guidance: float = 0.0,
         stop=None,
         constrain=None,
         seed: int | None = None,
@@ -269,6 +272,9 @@ class MDNRNN(Network):
             context: A list of `batch_size` arrays `(U, S)`, or one for all.
             component_temperature: Above 1 the weights of the mixture are more alike, below 1 the likeliest win.
             variance_temperature: What variances are multiplied by: 0.1 is neat, 1 is honest.
+            guidance: How much more than in training the context counts: at g about p(event | context)^(1 + g) / p(event)^g is
+                drawn from; 0: p(event | context) itself. For a model that was trained with some contexts all zeros: that is how
+                it is asked for p(event). A step then takes about twice as long.
             stop: A function of events `(B, D)`, in keras.ops, that says `(B,)` which are the last of their sequence.
             constrain: A function `(event, place) -> event` of tensors, in keras.ops: clamps, say. `place` is where the
                 offsets of `positions` had led before the event; None in a model without. In a model with a context this
@@ -281,26 +287,40 @@ class MDNRNN(Network):
         """
         if int(steps) < 1:
             raise ValueError(f"`steps` must be at least 1, but {steps} came.")
-        check_temperatures(component_temperature, variance_temperature)
-        return self._rollout(stop, constrain)(
+        temperatures = component_temperature, variance_temperature
+        hooks = stop, constrain, self._is_guided(guidance)
+        check_temperatures(*temperatures)
+        if hooks not in self._rollouts:
+            self._rollouts[hooks] = Rollout(self, *hooks)
+        return self._rollouts[hooks](
             self._primes(prime, batch_size),
             int(steps),
             self._broadcast(condition, context, batch_size),
-            component_temperature,
-            variance_temperature,
+            (*temperatures, guidance),
             seed,
         )
 
-    def stream(self, batch_size: int = 1, *, condition=None, context=None, constrain=None, seed: int | None = None):
+    def stream(
+        self,
+        batch_size: int = 1,
+        *,
+        condition=None,
+        context=None,
+        guidance: float = 0.0,
+        constrain=None,
+        seed: int | None = None,
+    ):
         """One event in, one out: a `Stream` with the weights as they are now, safe to use while training goes on."""
         from mdn.sequences.stream import Stream
 
-        return Stream(self, batch_size, self._broadcast(condition, context, batch_size), constrain, seed)
+        given = self._broadcast(condition, context, batch_size)
+        return Stream(self, batch_size, given, guidance if self._is_guided(guidance) else None, constrain, seed)
 
-    def _rollout(self, stop, constrain) -> Rollout:
-        if (stop, constrain) not in self._rollouts:
-            self._rollouts[stop, constrain] = Rollout(self, stop, constrain)
-        return self._rollouts[stop, constrain]
+    def _is_guided(self, guidance: float) -> bool:
+        check_temperatures(1.0, 1.0, guidance)
+        if guidance > 0.0 and not self.context_size:
+            raise ValueError("`guidance` is by a context, but this model was made with context_size=0.")
+        return guidance > 0.0
 
     def _primes(self, prime, batch_size: int) -> list[np.ndarray]:
         if prime is None:

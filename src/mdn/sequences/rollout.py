@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend
-from mdn.sequences.sampler import Noise, Sampler
+from mdn.sequences.sampler import Guided, Noise, Sampler
 
 _THINNED_FROM, _THINNED = (
     128,
@@ -25,15 +25,18 @@ class Rollout:
         model: An MDNRNN.
         stop: See `MDNRNN.generate`.
         constrain: See `MDNRNN.generate`.
+        guided: Whether events are drawn with guidance; then a state is that of the network with its context and, beside it, that
+            of the network without one, both of which take the same events.
     """
 
-    def __init__(self, model, stop=None, constrain=None):
+    def __init__(self, model, stop=None, constrain=None, guided: bool = False):
         self._model = weakref.proxy(model)
-        self.sampler = Sampler(model.spec)
-        self._stop, self._constrain = stop, constrain
+        self.sampler = Guided(model.spec) if guided else Sampler(model.spec)
+        self.state_widths = model.state_widths * (1 + guided)
+        self._stop, self._constrain, self._guided = stop, constrain, guided
         self._run = compiled(model, self._loop)
 
-    def __call__(self, primes, steps, condition, component_temperature, variance_temperature, seed):
+    def __call__(self, primes, steps, condition, temperatures, seed):
         rows, size = len(primes), self._model.spec.target_size
         lengths = np.array([len(one) for one in primes], "int32")
         most = int(lengths.max()) + steps
@@ -46,7 +49,7 @@ class Rollout:
             np.concatenate([part, np.full((room - most, *part.shape[1:]), 0.5, "float32")])
             for part in Noise(seed, rows, self.sampler).steps(most)
         )
-        temperatures = np.array([component_temperature, variance_temperature], "float32")
+        temperatures = np.array(temperatures, "float32")
         filled = np.empty((most, rows, size), "float32")
         begin, event, ended, state, going = 0, None, np.full(rows, most, "int32"), None, np.arange(rows)
         while len(going):
@@ -71,18 +74,39 @@ class Rollout:
             return np.stack(new)
         return [one[: max(0, int(end) - int(length))] for one, end, length in zip(new, ended, lengths, strict=True)]
 
+    def first_state(self, rows: int, condition=()) -> list:
+        """The state before the first event: arrays `(rows, width)` for the widths of `state_widths`."""
+        return self._model.first_state(rows, condition) * (1 + self._guided)
+
     def step(self, event, state, uniforms, normals, temperatures, condition):
-        """(the next event, the state then) after `event` (B, D)."""
-        params, state = self._model.step(event, state, condition)
+        """(the next event, the state then) after `event` (B, D).
+
+        `temperatures` are those of components and of variances, and behind them guidance, where it is guided.
+        """
+        if not self._guided:
+            params, state = self._model.step(event, state, condition)
+            return self.drawn(params, state, uniforms, normals, temperatures, condition), state
+        half = len(state) // 2
+        both = [ops.concatenate(pair) for pair in zip(state[:half], state[half:], strict=True)]
+        *beside, context = (ops.convert_to_tensor(part) for part in condition)
+        conditions = (
+            *(ops.concatenate([part, part]) for part in beside),
+            ops.concatenate([context, ops.zeros_like(context)]),
+        )
+        params, both = self._model.step(ops.concatenate([event, event]), both, conditions)
+        state = [part for side in zip(*(ops.split(part, 2) for part in both), strict=True) for part in side]
         return self.drawn(params, state, uniforms, normals, temperatures, condition), state
 
     def drawn(self, params, state, uniforms, normals, temperatures, condition=()):
         """The event (B, D) that the noise picks from packed parameters; `state` is that after the event before it."""
-        drawn = self.sampler(params, uniforms, normals, temperatures[0], temperatures[1])
+        drawn = self.sampler(params, uniforms, normals, *(temperatures[i] for i in range(2 + self._guided)))
         if self._constrain is None:
             return drawn
         place = state[0] if self._model.positions else None
-        return self._constrain(drawn, place, *self._model.shown(state, condition))
+        return self._constrain(drawn, place, *self._shown(state, condition))
+
+    def _shown(self, state, condition) -> tuple:
+        return self._model.shown(state[: len(self._model.state_widths)], condition)
 
     def _loop(self, begin, event, state, most, fewest, prime, lengths, uniforms, normals, temperatures, condition):
         """A loop over steps from `begin` on, primes taken as they are, while more than `fewest` sequences go on.
@@ -103,14 +127,14 @@ class Rollout:
             event = ops.where(primed[:, None], prime[ops.minimum(t, last)], drawn)
             events = ops.slice_update(events, (t, 0, 0), event[None])
             if self._stop is not None:
-                shown = self._model.shown(state, condition)
+                shown = self._shown(state, condition)
                 ends = ops.logical_and(ops.logical_and(self._stop(event, *shown), ops.logical_not(primed)), t < ended)
                 ended = ops.where(ends, t + 1, ended)
             return (t + 1, events, event, ended, *state)
 
         events = ops.zeros((uniforms.shape[0], rows, size), "float32")
         event = ops.full((rows, size), float("nan"), dtype="float32") if event is None else event
-        state = self._model.first_state(rows, condition) if state is None else state
+        state = self.first_state(rows, condition) if state is None else state
         ended = ops.zeros((rows,), "int32") + most
         begin = ops.cast(ops.convert_to_tensor(begin), "int32")
         begin, events, event, ended, *state = ops.while_loop(going, body, (begin, events, event, ended, *state))

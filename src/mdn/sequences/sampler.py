@@ -9,7 +9,10 @@ from keras import ops
 
 from mdn import numerics
 from mdn.distributions import JointSpec, Spec
+from mdn.distributions.discrete import draw_index
 from mdn.random import Stream
+
+_SURE = 1e4  # log odds beyond which all are alike
 
 
 class Sampler:
@@ -49,11 +52,58 @@ class Sampler:
         return self.spec.join(drawn) if isinstance(self.spec, JointSpec) else drawn
 
 
-def check_temperatures(component, variance) -> None:
-    """Raises a ValueError if one of the temperatures is negative or not finite."""
-    if not (0.0 <= component < math.inf and 0.0 <= variance < math.inf):
-        name, value = ("variance", variance) if 0.0 <= component < math.inf else ("component", component)
-        raise ValueError(f"`{name}_temperature` must be a finite number, 0 or above, but {value} came.")
+class Guided(Sampler):
+    r"""Draws what a context makes likelier than it is anyway.
+
+    Of several events :math:`y_i` drawn from :math:`p(y \mid \mathrm{context})`, at its temperatures, one is taken, with a chance
+    in proportion to :math:`(p(y_i \mid \mathrm{context}) / p(y_i))^g`, at none: about a draw from
+    :math:`p(y \mid \mathrm{context})^{1+g} / p(y)^g`, which is no mixture, so that it can't be drawn from as it is.
+
+    Args:
+        spec: Of the parameters.
+        candidates: How many are drawn.
+
+    Reference:
+        Ho & Salimans (2022), Classifier-free diffusion guidance; the choice is importance resampling, Rubin (1988).
+    """
+
+    def __init__(self, spec: Spec, candidates: int = 8):
+        super().__init__(spec)
+        self.candidates, self._each = candidates, (self.uniforms, self.normals)
+        self.uniforms, self.normals = candidates * self.uniforms + 1, candidates * self.normals
+
+    def __call__(self, params, uniforms, normals, component_temperature=1.0, variance_temperature=1.0, guidance=1.0):
+        """One event a row, as `Sampler`.
+
+        Args:
+            params: Packed, shape `(2 B, params_size)`: given the context, and then, for the same rows, without it.
+            uniforms, normals: For all candidates, and one more uniform to choose by.
+            component_temperature, variance_temperature: As for `Sampler`.
+            guidance: g.
+        """
+        told, untold = (self.spec(part) for part in ops.split(params, 2, axis=0))
+        given = (
+            ops.transpose(ops.reshape(part, (ops.shape(part)[0], self.candidates, count)), (1, 0, 2))
+            for part, count in zip((uniforms[:, :-1], normals), self._each, strict=True)
+        )
+        drawn = told._with_temperature(component_temperature, variance_temperature)._sample(
+            (self.candidates,), _Given(*given)
+        )
+        events = self.spec.join(drawn) if isinstance(self.spec, JointSpec) else drawn
+        odds = numerics.no_nan(told.log_prob(events) - untold.log_prob(events), 0.0)
+        odds = guidance * ops.clip(
+            odds, -_SURE, _SURE
+        )  # where one of them can't be, it is the one or the other for sure
+        chosen = draw_index(ops.softmax(ops.transpose(odds)), (), _Given(uniforms[:, -1:], normals))
+        return ops.take_along_axis(events, chosen[None, :, None], axis=0)[0]
+
+
+def check_temperatures(component, variance, guidance=0.0) -> None:
+    """Raises a ValueError if one of them is negative or not finite."""
+    named = {"component_temperature": component, "variance_temperature": variance, "guidance": guidance}
+    for name, value in named.items():
+        if not 0.0 <= value < math.inf:
+            raise ValueError(f"`{name}` must be a finite number, 0 or above, but {value} came.")
 
 
 class Noise:
@@ -80,24 +130,25 @@ class Noise:
 
 
 class _Given(Stream):
-    """What a distribution takes for a stream of random numbers: rows of them, from left to right."""
+    """What a distribution takes for a stream of random numbers: arrays `(..., count)` of them, from left to right."""
 
     def __init__(self, uniforms, normals):
         self._uniforms, self._normals = uniforms, normals
         self._used = [0, 0]
 
     def uniform(self, shape):
-        """The next uniforms, of shape `(B, ...)`."""
+        """The next uniforms, of shape `(..., k)`."""
         return self._take(0, self._uniforms, shape)
 
     def normal(self, shape):
-        """The next normals, of shape `(B, ...)`."""
+        """The next normals, of shape `(..., k)`."""
         return self._take(1, self._normals, shape)
 
     def _take(self, kind, numbers, shape):
-        count, first = int(np.prod(shape[1:])), self._used[kind]
+        rows = len(numbers.shape) - 1
+        count, first = int(np.prod(shape[rows:])), self._used[kind]
         self._used[kind] += count
-        return ops.reshape(numbers[:, first : first + count], (-1, *shape[1:]))
+        return ops.reshape(numbers[..., first : first + count], (*ops.shape(numbers)[:-1], *shape[rows:]))
 
 
 class _Counted(Stream):

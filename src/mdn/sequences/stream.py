@@ -25,21 +25,30 @@ class Stream:
     Args:
         model: An MDNRNN.
         batch_size: B, how many streams side by side.
-        condition: Shape `(B, C)`, or None.
+        condition: What comes with the streams and holds for all steps, a tuple of arrays.
+        guidance: See `MDNRNN.generate`; None: none.
         constrain: See `MDNRNN.generate`.
         seed: An int, or None.
     """
 
-    def __init__(self, model, batch_size: int = 1, condition=None, constrain=None, seed: int | None = None):
+    def __init__(
+        self,
+        model,
+        batch_size: int = 1,
+        condition=(),
+        guidance: float | None = None,
+        constrain=None,
+        seed: int | None = None,
+    ):
         self.batch_size = batch_size
         self._model = type(model).from_config(model.get_config())
         for own, theirs in zip(self._model.variables, model.variables, strict=True):
             own.assign(theirs.value)
         self._size, self._lock = model.spec.target_size, threading.Lock()
-        self._rollout = Rollout(self._model, None, constrain)
-        self._condition, self._seed = condition, seed
-        self._edges = np.cumsum([self._size, *model.state_widths]).tolist()
-        given = (batch_size, self._size + self._rollout.sampler.uniforms + self._rollout.sampler.normals + 3)
+        self._rollout = Rollout(self._model, None, constrain, guidance is not None)
+        self._condition, self._guidance, self._seed = condition, guidance or 0.0, seed
+        self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
+        given = (batch_size, self._size + self._rollout.sampler.uniforms + self._rollout.sampler.normals + 4)
         self._step = Frozen(self._model, self._advance, given, _AHEAD)
         self._given = self._step.memory
         self.reset()
@@ -48,7 +57,7 @@ class Stream:
         """Back to before the first event; noise goes on, or begins anew with a seed."""
         with self._lock:
             nothing = np.full((self.batch_size, self._size), np.nan, "float32")
-            first = self._model.first_state(self.batch_size, self._condition)
+            first = self._rollout.first_state(self.batch_size, self._condition)
             self._state = np.concatenate([nothing, *map(ops.convert_to_numpy, first)], axis=-1)
             self._state, self._fresh = self._step.place(self._state), True
             if self._seed is not None or not hasattr(self, "_noise"):
@@ -57,8 +66,8 @@ class Stream:
 
     def _draw(self) -> None:
         """Noise for steps to come, and beside it what else a step is given: see `_advance`."""
-        self._given[..., self._size : -3] = np.concatenate(self._noise.steps(_AHEAD), axis=-1)
-        self._given[..., : self._size], self._given[..., -3], self._given[..., -2:] = 0.0, 0.0, 1.0
+        self._given[..., self._size : -4] = np.concatenate(self._noise.steps(_AHEAD), axis=-1)
+        self._given[..., : self._size], self._given[..., -4:] = 0.0, (0.0, 1.0, 1.0, self._guidance)
         self._next = 0
 
     def step(self, event=None, *, component_temperature: float = 1.0, variance_temperature: float = 1.0) -> np.ndarray:
@@ -89,11 +98,11 @@ class Stream:
             self._draw()
         given = self._given[self._next]
         if event is None:
-            given[:, -3] = 1.0
+            given[:, -4] = 1.0
         else:
             given[:, : self._size] = event
         if temperatures is not None:
-            given[:, -2:] = temperatures
+            given[:, -3:-1] = temperatures
         self._state = self._step(self._state, self._next)
         self._next, self._fresh = self._next + 1, False
         return self._step.read(self._state)[:, : self._size].copy()
@@ -159,12 +168,12 @@ class Stream:
     def _advance(self, state, given):
         """The state (B, D + units) after a step.
 
-        `given` holds the event, uniforms, normals, whether the last event goes on instead, and the two temperatures.
+        `given` holds the event, uniforms, normals, whether the last event goes on instead, the two temperatures and guidance.
         One array beside the state: each argument of a compiled call costs a microsecond or more.
         """
         noise = self._size + self._rollout.sampler.uniforms
-        event, uniforms, normals = given[:, : self._size], given[:, self._size : noise], given[:, noise:-3]
+        event, uniforms, normals = given[:, : self._size], given[:, self._size : noise], given[:, noise:-4]
         last, *cells = ops.split(state, self._edges[:-1], axis=-1)
-        event = ops.where(given[:, -3:-2] > 0.0, last, event)
-        event, cells = self._rollout.step(event, cells, uniforms, normals, given[0, -2:], self._condition)
+        event = ops.where(given[:, -4:-3] > 0.0, last, event)
+        event, cells = self._rollout.step(event, cells, uniforms, normals, given[0, -3:], self._condition)
         return ops.concatenate([ops.cast(event, "float32"), *cells], axis=-1)

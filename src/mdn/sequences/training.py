@@ -16,6 +16,27 @@ def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.Lea
     )
 
 
+def adam(rate) -> keras.optimizers.Optimizer:
+    """Adam, gradients clipped to a norm of 1: what is right for most networks."""
+    return keras.optimizers.Adam(rate, global_clipnorm=1.0)
+
+
+def muon(rate) -> keras.optimizers.Optimizer:
+    """Muon for the matrices of the layers, Adam at half the rate for biases and what is read off: fewer steps, each dearer.
+
+    Reference:
+        Liu et al. (2025), Muon is scalable for LLM training.
+    """
+    return keras.optimizers.Muon(
+        rate,
+        weight_decay=None,
+        adam_weight_decay=None,
+        adam_lr_ratio=0.5,
+        exclude_layers=["head", "mover"],
+        global_clipnorm=1.0,
+    )
+
+
 class BestWeights(keras.callbacks.Callback):
     """Scores held-out sequences after each epoch and remembers the best weights.
 
