@@ -98,7 +98,7 @@ def test_a_stream_writes_what_the_compiled_loop_writes(model):
     text, settings = TEXTS[1], generate.temperatures(0.5)
     made = handwriting.write(model, [text], bias=0.5, style="one", seed=2).events[0]
     told = model.told([text], ["one"])
-    stream = model.stream(1, **told, constrain=generate.not_before_the_end, seed=2)
+    stream = model.stream(1, **told, guidance=0.5, constrain=generate.not_before_the_end, seed=2)
     np.testing.assert_allclose([stream.step(**settings) for _ in range(len(made))], made, atol=1e-5)
 
 
@@ -133,6 +133,25 @@ def test_a_real_line_before_it_is_read_and_not_written_again(model, lines):
     stream.feed(prime[:-1])
     other = stream.step(prime[-1], **generate.temperatures(generate.BIAS))
     assert other.shape == (3,)
+
+
+def test_guidance_goes_with_the_bias_unless_it_is_given(model):
+    def ink(**settings):
+        return handwriting.write(model, ["cab"], seed=0, **settings).events[0]
+
+    np.testing.assert_array_equal(ink(bias=1.0), ink(bias=1.0, guidance=1.0))
+    np.testing.assert_array_equal(ink(bias=0.0), ink(bias=0.0, guidance=0.0))
+    assert not np.array_equal(ink(bias=1.0)[:20], ink(bias=1.0, guidance=0.0)[:20])
+
+
+def test_training_shows_some_lines_without_their_hand_and_some_without_their_text(model):
+    keras.utils.set_random_seed(0)
+    parts = np.ones((4000, 2), "float32"), np.ones((4000, 3, 2), "float32")
+    for part, share in zip(parts, (0.15, 0.1), strict=True):
+        hidden = keras.ops.convert_to_numpy(model._hidden(part, share))
+        whole = hidden.reshape(len(hidden), -1)
+        assert np.all(whole == whole[:, :1]) and set(np.unique(whole)) == {0.0, 1.0}
+        np.testing.assert_allclose(1 - whole.mean(), share, atol=0.03)
 
 
 BAD = {

@@ -41,6 +41,7 @@ def write(
     texts: Sequence[str],
     *,
     bias: float = BIAS,
+    guidance: float | None = None,
     style=None,
     after: tuple[np.ndarray, str] | None = None,
     seed: int | None = None,
@@ -52,6 +53,8 @@ def write(
         texts: A line each; for a paragraph: `wrapped(text, width)`. An empty line stays one.
         bias: 0 writes as the network believes that people do; above it is neater: at b the weights of the mixture are raised
             to the power 1 + b and its scales are multiplied by exp(-b). When the pen lifts is left to chance as it is.
+        guidance: How much more the letters count than in training, see `MDNRNN.generate`: above 0 they are easier to tell, far
+            above 1 they are drawn stiffly. None: as much as `bias`.
         style: The name or number of one of `model.hands`, or one for each line; "any": each line is in a hand of its own; None:
             in `model.default_hand`, but in that of `after` where there is one.
         after: (a line as stroke-3, its text): the network reads it first and goes on in its hand, whoever wrote it.
@@ -62,6 +65,7 @@ def write(
     """
     if not 0.0 <= bias < math.inf:
         raise ValueError(f"`bias` must be a finite number, 0 or above, but {bias} came.")
+    guidance = bias if guidance is None else guidance
     texts = [str(text) for text in texts]
     full = [i for i, text in enumerate(texts) if text.strip()]
     if not full:
@@ -80,6 +84,7 @@ def write(
         prime=prime,
         **told,
         **temperatures(bias),
+        guidance=guidance,
         stop=ended,
         constrain=not_before_the_end,
         seed=seed,

@@ -21,6 +21,7 @@ from mdn.sequences import MDNRNN
 
 SHIPPED = Path(__file__).parent / "handwriting.keras"
 _UNKNOWN = 0.15  # share of lines that training shows without their hand, so that the network also writes without one
+_UNREAD = 0.1  # and without their text: what is likely whatever is said is what guidance steers away from
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,12 +90,18 @@ class Handwriter(MDNRNN):
         self.noise = keras.random.SeedGenerator(0)
 
     def call(self, inputs, training=None):
-        """As MDNRNN; in training some lines come without their hand."""
-        if training and self.hands:
-            events, hand, text = inputs
-            known = keras.random.uniform((ops.shape(events)[0], 1), seed=self.noise) >= _UNKNOWN
-            inputs = events, ops.convert_to_tensor(hand) * ops.cast(known, self.compute_dtype), text
+        """As MDNRNN; in training some lines come without their hand, and some without their text."""
+        if training:
+            events, *hand, text = inputs
+            hidden = zip((*hand, text), (_UNKNOWN, _UNREAD)[-len(hand) - 1 :], strict=True)
+            inputs = events, *(self._hidden(part, share) for part, share in hidden)
         return super().call(inputs, training)
+
+    def _hidden(self, part, share: float):
+        """`part` of what comes with lines, zeros for about `share` of them."""
+        part = ops.convert_to_tensor(part)
+        shown = keras.random.uniform((ops.shape(part)[0], *[1] * (len(part.shape) - 1)), seed=self.noise) >= share
+        return part * ops.cast(shown, part.dtype)
 
     def adapt(self, sequences) -> Handwriter:
         """As MDNRNN; and the window begins by moving as fast as a pen does on average."""

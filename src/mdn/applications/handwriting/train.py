@@ -13,6 +13,7 @@ from mdn.applications.handwriting.model import Handwriter, spec_of
 from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting
 from mdn.data.hershey import hershey_lines
+from mdn.sequences import muon
 
 FEWEST = 25  # lines by which a hand can be learnt
 _LEAN, _STRETCH = 0.1, 0.1  # standard deviations of how lines are changed
@@ -180,6 +181,7 @@ def learn(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        optimizer=muon,
         augment=lambda row, rng: varied(*origins[row.tobytes()], points, rng),
         callbacks=callbacks,
         seed=seed,
