@@ -25,7 +25,7 @@ from mdn.applications.handwriting import Alphabet, evaluate, usable
 from mdn.applications.handwriting import train as lessons
 from mdn.applications.handwriting.generate import ANY
 
-BIASES = (0.0, 0.5, 0.7, 1.0)
+NEAT = ((0.0, 0.0), (0.5, 0.5), (0.7, 0.7), (1.0, 1.0), (1.0, 0.0))  # bias and guidance, which is as much unless it is said
 
 
 def held_out_texts(lines, count: int, seed: int) -> list[str]:
@@ -117,19 +117,20 @@ def main() -> None:
     print(f"  given the text              {evaluate.nll(model, test):8.3f}")
     print(f"  given the text, not whose   {evaluate.nll(model, none):8.3f}")
     print(f"  given its letters shuffled  {evaluate.nll(model, test, texts=wrong):8.3f}")
+    print(f"  given no text               {evaluate.nll(model, test, texts=[''] * len(test)):8.3f}")
 
     texts = held_out_texts(test, 200, settings.seed)
     print("a recogniser's mistakes a character")
     print(f"  real test lines             {judge.error(judge.read(reader, test, alphabet), test.texts.tolist()):.3f}")
     print("200 held-out texts: the recogniser's mistakes, and the window, shares of lines")
     for style in (None, ANY) if model.default_hand else (ANY,):
-        for bias in BIASES:
-            made = handwriting.write(model, texts, bias=bias, style=style, seed=settings.seed)
+        for bias, guidance in NEAT:
+            made = handwriting.write(model, texts, bias=bias, guidance=guidance, style=style, seed=settings.seed)
             found = judge.read(reader, made.lines, alphabet)
             other = [evaluate.shuffled(text, rng) for text in texts]
             shares = ", ".join(f"{name} {share:.3f}" for name, share in evaluate.readings(model, made, style).items())
             print(
-                f"  hand {style or model.default_hand}, bias {bias:g}: {judge.error(found, texts):.3f}, against shuffled "
+                f"  hand {style or model.default_hand}, bias {bias:g}, guidance {guidance:g}: {judge.error(found, texts):.3f}, against shuffled "
                 f"{judge.error(found, other):.3f}; {shares}",
                 flush=True,
             )

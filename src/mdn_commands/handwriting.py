@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FEWEST = 30  # lines
 _SOURCE = "lex"  # of UNIPEN: whose lines are whole and finely recorded, by 13 writers
-_GO_ON_EPOCHS, _EPOCHS, _REHEARSALS = 20, 18, 6
+_GO_ON_EPOCHS, _EPOCHS, _REHEARSALS = 12, 18, 6
 
 Model = Annotated[str, typer.Option(help="A file of `mdn train handwriting`; without it the one that comes with mdn.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same ink.")]
@@ -45,7 +45,7 @@ def train_handwriting(
             "--from", help="Go on from a model: handwriting, which comes with mdn, or a file.", show_default=False
         ),
     ] = "",
-    epochs: Annotated[int, typer.Option(min=0, help="At most; 0: 18, or 20 with --from.", show_default=False)] = 0,
+    epochs: Annotated[int, typer.Option(min=0, help="At most; 0: 18, or 12 with --from.", show_default=False)] = 0,
     lines: Annotated[int, typer.Option(min=_FEWEST, help="How many lines of hershey are made.")] = 3000,
     seed: Seed = 0,
 ) -> None:

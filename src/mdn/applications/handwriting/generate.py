@@ -15,6 +15,7 @@ from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.rollout import compiled
 
 ANY = "any"  # style: each line in a hand of its own
+_LEFT = 0.35  # of a window's weight that may still lie on the text when it has passed
 BIAS = 0.7  # where lines are easy to read and hands still differ
 _ROOM, _LEAST = 1.8, 60  # times the points of a text after which a line is broken off, and points beside
 
@@ -111,8 +112,10 @@ def ink(events) -> np.ndarray:
 
 
 def ended(event, weights, context):
-    """Which lines are written, `(B,)`: the pen ended them, or the window has passed the last letter."""
-    return ops.logical_or(event[:, 2] == data.END, _place(weights) > _last(context))
+    """Which lines are written, `(B,)`: the pen ended them, or the window has passed the last letter, with all of its parts."""
+    unread = ops.sum(weights * ops.sum(context, axis=-1), axis=-1)
+    passed = ops.logical_and(_place(weights) > _last(context), unread < _LEFT)
+    return ops.logical_or(event[:, 2] == data.END, passed)
 
 
 def not_before_the_end(event, place, weights, context):
