@@ -130,8 +130,8 @@ def main() -> None:
             other = [evaluate.shuffled(text, rng) for text in texts]
             shares = ", ".join(f"{name} {share:.3f}" for name, share in evaluate.readings(model, made, style).items())
             print(
-                f"  hand {style or model.default_hand}, bias {bias:g}, guidance {guidance:g}: {judge.error(found, texts):.3f}, against shuffled "
-                f"{judge.error(found, other):.3f}; {shares}",
+                f"  hand {style or model.default_hand}, bias {bias:g}, guidance {guidance:g}: {judge.error(found, texts):.3f}, "
+                f"against shuffled {judge.error(found, other):.3f}; {shares}",
                 flush=True,
             )
 
