@@ -25,13 +25,8 @@ from mdn.applications.handwriting import Alphabet, evaluate, usable
 from mdn.applications.handwriting import train as lessons
 from mdn.applications.handwriting.generate import ANY
 
-NEAT = (
-    (0.0, 0.0),
-    (0.5, 0.5),
-    (0.7, 0.7),
-    (1.0, 1.0),
-    (1.0, 0.0),
-)  # bias and guidance, which is as much unless it is said
+# bias and guidance, which is as much unless it is said
+NEAT = ((0.0, 0.0), (0.5, 0.5), (0.7, 0.7), (1.0, 1.0), (1.0, 0.0))
 
 
 def held_out_texts(lines, count: int, seed: int) -> list[str]:

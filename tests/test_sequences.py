@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 import mdn
-from mdn.sequences import as_sequences, ragged
+from mdn.sequences import as_sequences, muon, ragged
 from mdn.sequences.recurrent import Recurrent
 from mdn.sequences.sampler import Guided
 
@@ -555,6 +555,17 @@ def test_without_guidance_nothing_changes_and_it_needs_a_context():
     for bad in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="`guidance` must be a finite number, 0 or above"):
             model.stream(context=TEXTS[0], guidance=bad)
+
+
+def test_muon_learns_and_leaves_what_is_read_off_to_adam():
+    model, sequences = attending(), walks(6)
+    history = model.fit(
+        sequences, (sequences, TEXTS), context=TEXTS, epochs=4, learning_rate=0.02, optimizer=muon, verbose=0
+    )
+    assert history.history["val_nll"][-1] < history.history["val_nll"][0]
+    kept = [bool(model.optimizer._should_use_adamw(v)) for v in model.trainable_variables]
+    by_hand = [len(v.shape) != 2 or "head" in v.path or "mover" in v.path for v in model.trainable_variables]
+    assert kept == by_hand and not all(kept)
 
 
 def test_layer_normalisation_is_that_of_keras_and_steps_are_those_of_the_whole():
