@@ -22,7 +22,9 @@ def adam(rate) -> keras.optimizers.Optimizer:
 
 
 def muon(rate) -> keras.optimizers.Optimizer:
-    """Muon for the matrices of the layers, Adam at half the rate for biases and what is read off: fewer steps, each dearer.
+    """Muon for the matrices of the layers, Adam at half the rate for biases and what is read off.
+
+    For a network that is on its way: it then takes far fewer steps than by `adam`, each a tenth dearer. At first it is slower.
 
     Reference:
         Liu et al. (2025), Muon is scalable for LLM training.
