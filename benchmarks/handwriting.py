@@ -118,7 +118,7 @@ def main() -> None:
     print(f"  given the text              {evaluate.nll(model, test):8.3f}")
     print(f"  given the text, not whose   {evaluate.nll(model, none):8.3f}")
     print(f"  given its letters shuffled  {evaluate.nll(model, test, texts=wrong):8.3f}")
-    print(f"  given no text               {evaluate.nll(model, test, texts=[''] * len(test)):8.3f}")
+    print(f"  given no text               {evaluate.nll(model, test, texts=[None] * len(test)):8.3f}")
 
     texts = held_out_texts(test, 200, settings.seed)
     print("a recogniser's mistakes a character")

@@ -84,7 +84,7 @@ def test_without_a_style_it_writes_in_the_default_hand_or_in_any(model, tmp_path
 
 def test_without_bias_it_is_plain_sampling_and_a_seed_gives_the_same_ink(model):
     plain = model.generate(
-        150, 2, **model.told(TEXTS[:2]), stop=generate.ended, constrain=generate.not_before_the_end, seed=3
+        150, 2, **model.told(TEXTS[:2]), stop=generate.ended, constrain=generate.with_the_text, seed=3
     )
     made = handwriting.write(model, TEXTS[:2], bias=0.0, seed=3)
     for one, other in zip(made.events, plain, strict=True):
@@ -98,19 +98,22 @@ def test_a_stream_writes_what_the_compiled_loop_writes(model):
     text, settings = TEXTS[1], generate.temperatures(0.5)
     made = handwriting.write(model, [text], bias=0.5, style="one", seed=2).events[0]
     told = model.told([text], ["one"])
-    stream = model.stream(1, **told, guidance=0.5, constrain=generate.not_before_the_end, seed=2)
+    stream = model.stream(1, **told, guidance=0.5, constrain=generate.with_the_text, seed=2)
     np.testing.assert_allclose([stream.step(**settings) for _ in range(len(made))], made, atol=1e-5)
 
 
 def test_a_line_ends_with_its_text_and_never_before_the_last_letter():
-    context = np.zeros((4, 5, 2), "float32")
+    context = np.zeros((6, 5, 2), "float32")
     context[:, :3, 0] = 1.0  # three letters
-    weights = np.eye(5, dtype="float32")[[1, 2, 3, 2]]
-    events = np.array([[1.0, 2, data.END], [1, 2, data.END], [1, 2, data.DOWN], [1, 2, data.LIFT]], "float32")
-    kept = keras.ops.convert_to_numpy(generate.not_before_the_end(events, None, weights, context))
-    assert kept[:, 2].tolist() == [data.LIFT, data.END, data.DOWN, data.LIFT]
+    weights = np.eye(5, dtype="float32")[[1, 2, 3, 2, 3, 3]]
+    weights[4:, 2] = [0.2, 0.4]  # what is left on the last letter
+    pens = [data.END, data.END, data.DOWN, data.LIFT, data.LIFT, data.LIFT]
+    events = np.column_stack([np.ones(6), np.full(6, 2.0), pens]).astype("float32")
+    kept = keras.ops.convert_to_numpy(generate.with_the_text(events, None, weights, context))
+    assert kept[:, 2].tolist() == [data.LIFT, data.END, data.DOWN, data.LIFT, data.END, data.LIFT]
     np.testing.assert_array_equal(kept[:, :2], events[:, :2])
-    assert keras.ops.convert_to_numpy(generate.ended(kept, weights, context)).tolist() == [False, True, True, False]
+    ends = keras.ops.convert_to_numpy(generate.ended(kept, weights, context)).tolist()
+    assert ends == [False, True, True, False, True, False]
 
 
 def test_lines_of_a_paragraph_and_hands_of_each(model):
@@ -129,7 +132,7 @@ def test_a_real_line_before_it_is_read_and_not_written_again(model, lines):
     prime = generate._prime(lines[1], TEXTS[1], model.points)
     assert prime[-1, 2] == data.LIFT
     told = model.told([f"{TEXTS[1]} cab"])
-    stream = model.stream(1, **told, constrain=generate.not_before_the_end, seed=1)
+    stream = model.stream(1, **told, constrain=generate.with_the_text, seed=1)
     stream.feed(prime[:-1])
     other = stream.step(prime[-1], **generate.temperatures(generate.BIAS))
     assert other.shape == (3,)

@@ -35,7 +35,7 @@ def floor(
 
 
 def nll(
-    model: mdn.MDNRNN, lines: Handwriting, points: float | None = None, texts: Sequence[str] | None = None
+    model: mdn.MDNRNN, lines: Handwriting, points: float | None = None, texts: Sequence[str | None] | None = None
 ) -> float:
     """Nats a point of resampled lines, in their own unit.
 
@@ -43,7 +43,7 @@ def nll(
         model: One that writes, or one that only predicts.
         lines: With their texts and writers.
         points: For each character, with a model that only predicts.
-        texts: What to tell the model instead of what the lines say.
+        texts: What to tell the model instead of what the lines say; None in it: nothing.
     """
     writes = isinstance(model, Handwriter)
     events, frames = prepared(lines, model.points if writes else points)

@@ -15,7 +15,10 @@ from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.rollout import compiled
 
 ANY = "any"  # style: each line in a hand of its own
-_LEFT = 0.35  # of a window's weight that may still lie on the text when it has passed
+_LEFT, _GONE = (
+    0.35,
+    0.05,
+)  # of a window's weight on the text, when a line ends with the next lift, and when it ends at once
 BIAS = 0.7  # where lines are easy to read and hands still differ
 _ROOM, _LEAST = 1.8, 60  # times the points of a text after which a line is broken off, and points beside
 
@@ -87,7 +90,7 @@ def write(
         **temperatures(bias),
         guidance=guidance,
         stop=ended,
-        constrain=not_before_the_end,
+        constrain=with_the_text,
         seed=seed,
     )
     lines, events = [np.empty((0, 3))] * len(texts), [np.empty((0, 3), "float32")] * len(texts)
@@ -112,17 +115,23 @@ def ink(events) -> np.ndarray:
 
 
 def ended(event, weights, context):
-    """Which lines are written, `(B,)`: the pen ended them, or the window has passed the last letter, with all of its parts."""
-    unread = ops.sum(weights * ops.sum(context, axis=-1), axis=-1)
-    passed = ops.logical_and(_place(weights) > _last(context), unread < _LEFT)
-    return ops.logical_or(event[:, 2] == data.END, passed)
+    """Which lines are written, `(B,)`: the pen ended them, or nothing of the window is left on the text."""
+    return ops.logical_or(event[:, 2] == data.END, _passed(weights, context, _GONE))
 
 
-def not_before_the_end(event, place, weights, context):
-    """An end that comes before the window has reached the last letter only lifts the pen."""
-    early = ops.logical_and(event[:, 2] == data.END, _place(weights) < _last(context))
-    pen = ops.where(early, float(data.LIFT), event[:, 2])
+def with_the_text(event, place, weights, context):
+    """A line ends with its text: an end before the last letter only lifts the pen, and a lift behind it is an end."""
+    pen = event[:, 2]
+    early = ops.logical_and(pen == data.END, _place(weights) < _last(context))
+    late = ops.logical_and(pen == data.LIFT, _passed(weights, context, _LEFT))
+    pen = ops.where(early, float(data.LIFT), ops.where(late, float(data.END), pen))
     return ops.concatenate([event[:, :2], pen[:, None]], axis=-1)
+
+
+def _passed(weights, context, share: float):
+    """Whether the window shows most of what is behind the last letter, and of the text less than `share`, `(B,)`."""
+    shown = ops.sum(weights * ops.sum(context, axis=-1), axis=-1)
+    return ops.logical_and(_place(weights) > _last(context), shown < share)
 
 
 def _place(weights):

@@ -118,13 +118,13 @@ class Handwriter(MDNRNN):
                 row[self.hands.index(name)] = 1.0
         return rows
 
-    def told(self, texts: Sequence[str], names: Sequence[str | None] | None = None) -> dict:
-        """What comes with lines of these texts in these hands, as `fit`, `log_prob` and `generate` take it."""
+    def told(self, texts: Sequence[str | None], names: Sequence[str | None] | None = None) -> dict:
+        """What comes with lines of these texts in these hands, as `fit`, `log_prob` and `generate` take it; None is not told."""
         hands = self.hands_of([None] * len(texts) if names is None else names)
-        return ({} if hands is None else {"condition": hands}) | {
-            # a place behind the last letter, so that the window can be seen to have passed it
-            "context": [np.pad(self.alphabet.encode(text), ((0, 1), (0, 0))) for text in texts]
-        }
+        # a place behind the last letter, so that the window can be seen to have passed it
+        behind = np.zeros((1, self.alphabet.size), "float32")
+        read = [behind if text is None else np.concatenate([self.alphabet.encode(text), behind]) for text in texts]
+        return ({} if hands is None else {"condition": hands}) | {"context": read}
 
     def get_config(self):
         """What `from_config` needs."""
