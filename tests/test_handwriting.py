@@ -138,6 +138,12 @@ def test_a_real_line_before_it_is_read_and_not_written_again(model, lines):
     assert other.shape == (3,)
 
 
+def test_a_text_that_is_not_told_shows_nothing(model, lines):
+    (nothing, text) = model.told([None, "ab"])["context"]
+    assert nothing.shape == (1, model.alphabet.size) and not nothing.any() and text.any()
+    assert np.isfinite(evaluate.nll(model, lines[:2], texts=[None, None]))
+
+
 def test_guidance_goes_with_the_bias_unless_it_is_given(model):
     def ink(**settings):
         return handwriting.write(model, ["cab"], seed=0, **settings).events[0]

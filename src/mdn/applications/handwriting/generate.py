@@ -15,10 +15,8 @@ from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.rollout import compiled
 
 ANY = "any"  # style: each line in a hand of its own
-_LEFT, _GONE = (
-    0.35,
-    0.05,
-)  # of a window's weight on the text, when a line ends with the next lift, and when it ends at once
+# of a window's weight on the text: when a line ends with the next lift, and when it ends at once
+_LEFT, _GONE = 0.35, 0.05
 BIAS = 0.7  # where lines are easy to read and hands still differ
 _ROOM, _LEAST = 1.8, 60  # times the points of a text after which a line is broken off, and points beside
 
