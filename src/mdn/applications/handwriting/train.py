@@ -86,7 +86,9 @@ def train(
     model.adapt(prepared(lines, points)[0])
     if rehearsals:
         rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks)
-    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks)
+    # compiled: it has rehearsed, which it has not where fonts lack too many of the texts
+    beginner = {} if model.compiled else _FROM_NOTHING
+    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, **beginner)
 
 
 def rehearse(
