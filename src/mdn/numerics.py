@@ -21,6 +21,7 @@ MISSING = 1e38  # a mark that survives a copy by matrix product, where NaN would
 _Z_BOUND = 1e18  # z**2 is still finite in float32
 _LAYER_RIDGE = 1e-6  # in layer normalisation: a layer whose units are all alike stays finite
 _TINY = 1e-37  # about the smallest normal float32; XLA and TensorFlow flush what is below
+_SURE = 1e4  # log odds beyond which all are alike
 
 
 def float_dtype() -> str:
@@ -117,6 +118,11 @@ def log1mexp(x):
     near = x > -math.log(2.0)
     from_expm1 = safe_log(-ops.expm1(ops.where(near, x, -1.0)))
     return ops.where(near, from_expm1, ops.log1p(-ops.exp(ops.where(near, -1.0, x))))
+
+
+def log_odds(log_p, log_q):
+    """log p - log q, held where all odds are alike: 0 where neither can be, the one or the other for sure where one can't."""
+    return ops.clip(no_nan(log_p - log_q, 0.0), -_SURE, _SURE)
 
 
 def logaddexp(a, b):

@@ -313,8 +313,8 @@ class MDNRNN(Network):
         """One event in, one out: a `Stream` with the weights as they are now, safe to use while training goes on."""
         from mdn.sequences.stream import Stream
 
-        given = self._broadcast(condition, context, batch_size)
-        return Stream(self, batch_size, given, guidance if self._is_guided(guidance) else None, constrain, seed)
+        self._is_guided(guidance)  # which refuses what can't be
+        return Stream(self, batch_size, self._broadcast(condition, context, batch_size), guidance, constrain, seed)
 
     def _is_guided(self, guidance: float) -> bool:
         check_temperatures(1.0, 1.0, guidance)

@@ -12,8 +12,6 @@ from mdn.distributions import JointSpec, Spec
 from mdn.distributions.discrete import draw_index
 from mdn.random import Stream
 
-_SURE = 1e4  # log odds beyond which all are alike
-
 
 class Sampler:
     """Draws from packed parameters with noise as an input.
@@ -46,9 +44,9 @@ class Sampler:
         distribution = self.spec(params)._with_temperature(component_temperature, variance_temperature)
         return self.draw(distribution, uniforms, normals)
 
-    def draw(self, distribution, uniforms, normals):
-        """One event a row, `(B, spec.target_size)`, of a distribution of this spec whose temperatures are as they should be."""
-        drawn = distribution._sample((), _Given(uniforms, normals))
+    def draw(self, distribution, uniforms, normals, sample_shape=()):
+        """Events `(*sample_shape, B, spec.target_size)` of a distribution of this spec, at the temperatures that it has."""
+        drawn = distribution._sample(sample_shape, _Given(uniforms, normals))
         return self.spec.join(drawn) if isinstance(self.spec, JointSpec) else drawn
 
 
@@ -82,18 +80,13 @@ class Guided(Sampler):
             guidance: g.
         """
         told, untold = (self.spec(part) for part in ops.split(params, 2, axis=0))
-        given = (
+        each_uniforms, each_normals = (
             ops.transpose(ops.reshape(part, (ops.shape(part)[0], self.candidates, count)), (1, 0, 2))
             for part, count in zip((uniforms[:, :-1], normals), self._each, strict=True)
         )
-        drawn = told._with_temperature(component_temperature, variance_temperature)._sample(
-            (self.candidates,), _Given(*given)
-        )
-        events = self.spec.join(drawn) if isinstance(self.spec, JointSpec) else drawn
-        odds = numerics.no_nan(told.log_prob(events) - untold.log_prob(events), 0.0)
-        odds = guidance * ops.clip(
-            odds, -_SURE, _SURE
-        )  # where one of them can't be, it is the one or the other for sure
+        tempered = told._with_temperature(component_temperature, variance_temperature)
+        events = self.draw(tempered, each_uniforms, each_normals, (self.candidates,))
+        odds = guidance * numerics.log_odds(told.log_prob(events), untold.log_prob(events))
         chosen = draw_index(ops.softmax(ops.transpose(odds)), (), _Given(uniforms[:, -1:], normals))
         return ops.take_along_axis(events, chosen[None, :, None], axis=0)[0]
 

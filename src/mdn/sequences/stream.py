@@ -26,7 +26,7 @@ class Stream:
         model: An MDNRNN.
         batch_size: B, how many streams side by side.
         condition: What comes with the streams and holds for all steps, a tuple of arrays.
-        guidance: See `MDNRNN.generate`; None: none.
+        guidance: See `MDNRNN.generate`.
         constrain: See `MDNRNN.generate`.
         seed: An int, or None.
     """
@@ -36,7 +36,7 @@ class Stream:
         model,
         batch_size: int = 1,
         condition=(),
-        guidance: float | None = None,
+        guidance: float = 0.0,
         constrain=None,
         seed: int | None = None,
     ):
@@ -45,8 +45,8 @@ class Stream:
         for own, theirs in zip(self._model.variables, model.variables, strict=True):
             own.assign(theirs.value)
         self._size, self._lock = model.spec.target_size, threading.Lock()
-        self._rollout = Rollout(self._model, None, constrain, guidance is not None)
-        self._condition, self._guidance, self._seed = condition, guidance or 0.0, seed
+        self._rollout = Rollout(self._model, None, constrain, guidance > 0.0)
+        self._condition, self._guidance, self._seed = condition, guidance, seed
         self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
         given = (batch_size, self._size + self._rollout.sampler.uniforms + self._rollout.sampler.normals + 4)
         self._step = Frozen(self._model, self._advance, given, _AHEAD)
