@@ -135,6 +135,38 @@ def test_rows_that_do_not_match_say_so():
         training.fit(network(), X[:0], Y[:0], mdn.NegativeLogLikelihood(SPEC))
 
 
+def test_memory_is_kept_unless_the_environment_says_otherwise():
+    import subprocess
+    import sys
+
+    code = """if True:
+        import ctypes, os, resource, sys
+        from mdn import training
+
+        if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+            sys.exit(3)
+        if "keep" in sys.argv:
+            training.keep_memory()
+        for _ in range(3):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            bytearray(100_000_000)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+
+    def faults(*arguments, **environment):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, *arguments], env=os.environ | environment, capture_output=True, text=True
+        )
+        if ran.returncode == 3:
+            pytest.skip("another libc")
+        assert ran.returncode == 0, ran.stderr
+        return int(ran.stdout)
+
+    assert faults("keep") < 100
+    assert faults() > 10_000
+    assert faults("keep", MALLOC_ARENA_MAX="2") > 10_000
+
+
 @pytest.mark.jax
 def test_compiled_programs_are_kept_unless_the_user_says_otherwise(tmp_path):
     import subprocess

@@ -14,6 +14,7 @@ from mdn_commands.shared import (
     VarianceTemperature,
     check_folder,
     epochs_bar,
+    here_to_train,
     messages,
     stop,
     write_provenance,
@@ -47,6 +48,7 @@ def train_ecg(
         from mdn.applications.ecg import evaluate
         from mdn.models import save_plain
 
+        here_to_train()
         parts, console = ecg.split(_read(data)), Console()
         told_of = {part: list(records) for part, records in parts.items()}
         console.print(", ".join(f"{part}: {' '.join(names)}" for part, names in told_of.items()))

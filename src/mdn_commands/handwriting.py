@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import check_folder, epochs_bar, messages, stop, write_provenance
+from mdn_commands.shared import check_folder, epochs_bar, here_to_train, messages, stop, write_provenance
 
 if TYPE_CHECKING:
     from mdn.data import Handwriting
@@ -55,12 +55,11 @@ def train_handwriting(
         from rich.console import Console
 
         import mdn
-        from mdn import training
         from mdn.applications import handwriting
         from mdn.applications.handwriting import train as lessons
         from mdn.models import save_plain
 
-        training.keep_compiled_programs()
+        here_to_train()
         console = Console()
         model = handwriting.load(go_on if go_on != "handwriting" else None) if go_on else None
         parts = _parted(_read(data, lines, seed, model), seed)

@@ -14,6 +14,7 @@ from mdn_commands.shared import (
     VarianceTemperature,
     check_folder,
     epochs_bar,
+    here_to_train,
     messages,
     stop,
     write_provenance,
@@ -60,6 +61,7 @@ def train_jam(
         from mdn.applications.jam import train as jam_train
         from mdn.data import find
 
+        here_to_train()
         if not data:
             data = [find("robojam", "TinyPerformanceArrays.npz")]
             beside = data[0].with_name("split.json")

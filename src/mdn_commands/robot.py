@@ -14,6 +14,7 @@ from mdn_commands.shared import (
     VarianceTemperature,
     check_folder,
     epochs_bar,
+    here_to_train,
     messages,
     write_provenance,
 )
@@ -45,6 +46,7 @@ def train_robot(
         from mdn.applications.robot import train as learn
         from mdn.models import save_plain
 
+        here_to_train()
         demonstrations, console, start = _read(data, letters), Console(), time.perf_counter()
         with epochs_bar(console, epochs) as told:
             trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told])

@@ -26,6 +26,14 @@ def stop(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def here_to_train() -> None:
+    """A command that trains has the process to itself: programs are kept on disk, and memory from step to step."""
+    from mdn import training
+
+    training.keep_compiled_programs()
+    training.keep_memory()
+
+
 @contextmanager
 def messages() -> Iterator[None]:
     """Bad input ends in one sentence and exit code 2, Ctrl-C in exit code 130."""

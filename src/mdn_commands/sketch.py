@@ -14,6 +14,7 @@ from mdn_commands.shared import (
     VarianceTemperature,
     check_folder,
     epochs_bar,
+    here_to_train,
     messages,
     stop,
     write_provenance,
@@ -91,11 +92,10 @@ def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, 
     from rich.console import Console
 
     import mdn
-    from mdn import training
     from mdn.applications.sketch import save
     from mdn.applications.sketch import train as sketch_train
 
-    training.keep_compiled_programs()
+    here_to_train()
     console = Console()
     drawings = _parted(read(data, console, split), seed)
     parts = {name: drawings.part(name) for name in ("train", "valid", "test")}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdn_commands import world_stages
-from mdn_commands.shared import Seed, VarianceTemperature, messages, stop
+from mdn_commands.shared import Seed, VarianceTemperature, here_to_train, messages, stop
 from mdn_commands.world_bars import steps_bar
 from mdn_commands.world_stages import Sees, Where
 
@@ -101,11 +101,10 @@ def train_world(
     with messages():
         from rich.console import Console
 
-        from mdn import training
         from mdn.applications.world import environments
         from mdn.applications.world.storage import Experiment
 
-        training.keep_compiled_programs()
+        here_to_train()
         console = Console()
         there = (out / "experiment.json").exists()
         if env is None:

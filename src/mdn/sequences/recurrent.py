@@ -98,12 +98,13 @@ class Recurrent(keras.layers.Layer):
         plain = self.cell != "layer_norm_lstm"
         if backend.NAME == "torch" and plain and keep is None:
             return self._on_torch(x, state)
-        projected = _product(ops.swapaxes(x, 0, 1), self.kernel)
+        x = ops.swapaxes(x, 0, 1)
         if backend.NAME == "jax" and self.cell == "lstm":
-            kernel, bias = ops.convert_to_tensor(self.recurrent_kernel), ops.convert_to_tensor(self.bias)
+            weights = [ops.convert_to_tensor(part) for part in (self.kernel, self.recurrent_kernel, self.bias)]
             keep = ops.ones_like(state[0]) if keep is None else keep
-            outputs, *state = _lstm()(projected, kernel, bias, keep, *state)
+            outputs, *state = _lstm()(x, *weights, keep, *state)
         else:
+            projected = _product(x, self.kernel)
             projected = projected + self.bias if plain else projected
 
             def scanned(state, projected):
@@ -184,71 +185,78 @@ def _product(x, kernel):
     return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
 
 
+def gradient_of_kernel(seen, slopes):
+    """On JAX: the gradient `(F, H)` of a kernel that met `(T, B, F)` and had `(T, B, H)` come back.
+
+    The barrier makes XLA transpose first and then multiply. Left to itself it does both at once, by another library, which has
+    half the rate on one core.
+    """
+    import jax
+
+    turned = jax.lax.optimization_barrier(seen.reshape(-1, seen.shape[-1]).T)
+    return turned @ slopes.reshape(-1, slopes.shape[-1])
+
+
 @functools.cache
 def _lstm():
-    """The LSTM's loop on JAX with its gradient written out.
+    """The LSTM over all steps on JAX, with its gradient written out.
 
     What autodiff does differently: it adds to the gradient of the kernel at each step, a (H, 4H) matrix read and written T
-    times. Here the steps keep the gradients of the gates, and one product over all steps gives that of the kernel.
+    times. Here the steps keep the gradients of the gates, and one product over all steps gives those of kernels and bias.
     """
     import jax
     from jax import numpy as jnp
 
-    # sigmoid(z) = (tanh(z / 2) + 1) / 2, so that one tanh serves all gates: XLA's is much faster than its exp
-    def gates(z):
-        units = z.shape[-1] // 4
-        half = jnp.concatenate([jnp.full(2 * units, 0.5), jnp.ones(units), jnp.full(units, 0.5)]).astype(z.dtype)
-        rest = 1.0 - half
-        return jnp.tanh(z * half) * half + jnp.where(half < 1.0, rest, 0.0)
+    def sigmoid(z):
+        return 0.5 * jnp.tanh(0.5 * z) + 0.5  # XLA's tanh is much faster than its exp
 
-    def step(carry, x, kernel, bias, keep):
+    def step(carry, projected, recurrent, bias, keep):
         h, c = carry
-        active = gates(x + h @ kernel + bias)
-        i, f, g, o = jnp.split(active, 4, axis=-1)
+        i, f, g, o = jnp.split(projected + h @ recurrent + bias, 4, axis=-1)
+        gates = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
+        i, f, g, o = gates
         c = f * c + i * g * keep
-        return (o * jnp.tanh(c), c), active
+        return (o * jnp.tanh(c), c), gates
 
     @jax.custom_vjp
-    def run(projected, kernel, bias, keep, h, c):
-        def one(carry, x):
-            carry, _ = step(carry, x, kernel, bias, keep)
+    def run(x, kernel, recurrent, bias, keep, h, c):
+        def one(carry, projected):
+            carry, _ = step(carry, projected, recurrent, bias, keep)
             return carry, carry[0]
 
-        (last_h, last_c), hs = jax.lax.scan(one, (h, c), projected)
+        (last_h, last_c), hs = jax.lax.scan(one, (h, c), _product(x, kernel))
         return hs, last_h, last_c
 
-    def forward(projected, kernel, bias, keep, h, c):
-        def one(carry, x):
-            carry, active = step(carry, x, kernel, bias, keep)
-            return carry, (*carry, active)
+    def forward(x, kernel, recurrent, bias, keep, h, c):
+        def one(carry, projected):
+            carry, gates = step(carry, projected, recurrent, bias, keep)
+            return carry, (*carry, gates)
 
-        (last_h, last_c), (hs, cs, active) = jax.lax.scan(one, (h, c), projected)
-        return (hs, last_h, last_c), (kernel, keep, h, c, hs, cs, active)
+        (last_h, last_c), (hs, cs, gates) = jax.lax.scan(one, (h, c), _product(x, kernel))
+        return (hs, last_h, last_c), (x, kernel, recurrent, keep, h, c, hs, cs, gates)
 
     def backward(kept, slopes):
-        kernel, keep, h, c, hs, cs, active = kept
+        x, kernel, recurrent, keep, h, c, hs, cs, gates = kept
         d_hs, d_last_h, d_last_c = slopes
-        before, transposed = jnp.concatenate([c[None], cs[:-1]]), kernel.T
-        i, f, g, o = jnp.split(active, 4, axis=-1)
-        bent = jnp.tanh(cs)
-        # all that does not wait for the next step is done for all steps at once
-        within = [keep * g * i * (1.0 - i), before * f * (1.0 - f), keep * i * (1.0 - g * g), bent * o * (1.0 - o)]
-        given = d_hs, jnp.concatenate(within, axis=-1), o * (1.0 - bent * bent), f
+        previous, before = (jnp.concatenate([first[None], part[:-1]]) for first, part in ((h, hs), (c, cs)))
+        transposed = recurrent.T
 
-        def one(carry, x):
+        def one(carry, given):
             d_h, d_c = carry
-            d_out, within, bend, f = x
+            d_out, before, c, (i, f, g, o) = given
+            bent = jnp.tanh(c)
             d_h = d_h + d_out
-            d_c = d_c + d_h * bend
-            d_z = jnp.concatenate([d_c, d_c, d_c, d_h], axis=-1) * within
+            d_c = d_c + d_h * o * (1.0 - bent * bent)
+            d_z = [d_c * (keep * g * i * (1.0 - i)), d_c * (before * f * (1.0 - f)), d_c * (keep * i * (1.0 - g * g))]
+            d_z = jnp.concatenate([*d_z, d_h * (bent * o * (1.0 - o))], axis=-1)
             return (d_z @ transposed, d_c * f), d_z
 
-        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), given, reverse=True)
-        previous = jnp.concatenate([h[None], hs[:-1]])
-        flat = d_z.reshape(-1, d_z.shape[-1])
-        d_kernel = previous.reshape(-1, h.shape[-1]).T @ flat
-        d_bias = (jnp.ones((1, len(flat)), flat.dtype) @ flat)[0]  # a sum over rows is slower than a product
-        return d_z, d_kernel, d_bias, jnp.zeros_like(keep), d_h, d_c  # `keep` is a constant of dropout
+        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, before, cs, gates), reverse=True)
+        # the bias is a kernel that meets ones
+        seen = jnp.concatenate([x, previous, jnp.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
+        d_kernel, d_recurrent, d_bias = jnp.split(gradient_of_kernel(seen, d_z), [x.shape[-1], seen.shape[-1] - 1])
+        no_slope = jnp.zeros_like(keep)  # a constant of dropout
+        return _product(d_z, kernel.T), d_kernel, d_recurrent, d_bias[0], no_slope, d_h, d_c
 
     run.defvjp(forward, backward)
     return run

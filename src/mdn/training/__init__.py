@@ -1,6 +1,6 @@
 """One way to train: compiled epochs, a decaying rate, the best weights kept, and Ctrl-C loses nothing."""
 
-from mdn.training.compiled_loop import keep_compiled_programs
 from mdn.training.fit import History, fit
+from mdn.training.process import keep_compiled_programs, keep_memory
 
-__all__ = ["History", "fit", "keep_compiled_programs"]
+__all__ = ["History", "fit", "keep_compiled_programs", "keep_memory"]

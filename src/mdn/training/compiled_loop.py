@@ -7,16 +7,14 @@ another fit of about the same number of rows compiles nothing, and on disk betwe
 from __future__ import annotations
 
 import math
-import os
 import time
 import weakref
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mdn import backend
 from mdn.training.optimizer import make_optimizer
+from mdn.training.process import keep_compiled_programs
 
 _MOST_EPOCHS_A_CALL = 256
 _SECONDS_A_CALL = 0.2  # so long a progress bar stands still, and Ctrl-C waits
@@ -215,28 +213,3 @@ def _with_room(rows):
         jnp.asarray(np.concatenate([part, np.full((room - count, *part.shape[1:]), fill, part.dtype)]))
         for part, fill in zip(rows, fills, strict=True)
     )
-
-
-def keep_compiled_programs() -> None:
-    """Lets JAX keep compiled programs in the user's cache, unless the user has said otherwise; nothing on other backends.
-
-    `fit` does so itself; call it before a model is built to have its initialization kept too.
-    The folder is `mdn/jax` below XDG_CACHE_HOME (or ~/.cache); set JAX_ENABLE_COMPILATION_CACHE=0 to do without.
-    """
-    if backend.NAME != "jax":
-        return
-    import jax
-
-    if jax.config.jax_compilation_cache_dir is not None or os.environ.get("JAX_ENABLE_COMPILATION_CACHE") in (
-        "0",
-        "false",
-    ):
-        return
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdn" / "jax"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return  # no home to write to: every run compiles anew
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
