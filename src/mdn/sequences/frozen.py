@@ -21,24 +21,23 @@ class Frozen:
     """`function(state, given)`, which gives the next state, with the weights of `model` as they are now.
 
     A small model's step takes some ten microseconds on a CPU, less than handing arrays to JAX and back: there `given` is
-    memory that JAX sees as arrays of its own, written in place, and the new state is read where it lies.
+    memory that JAX sees as an array of its own, and each new state is written over the one before it, so that it can be read
+    where it lies.
 
     Args:
         model: Whose weights are constants of the program: as arguments they would cost as much as their arithmetic.
-        function: Of a state `(B, S)` and a row of `memory`.
-        shape: Of a row.
-        rows: How many there are.
+        function: Of a state `(B, S)` and of `given`.
+        shape: Of `given`.
 
     Attributes:
-        memory: `(rows, *shape)` float32, for the caller to write.
+        given: Float32, for the caller to write before each step.
+        view: Of the state there is now, whichever that is, `(B, S)`; None where states lie now here and now there.
     """
 
-    def __init__(self, model, function, shape: tuple[int, ...], rows: int):
-        size = math.prod(shape)
-        room = _aligned(rows, size)
-        self.memory = room[:, :size].reshape(rows, *shape)
-        self._given: list = list(self.memory)
-        self._views: dict[int, np.ndarray] | None = None  # of states by address, where they may be looked at
+    def __init__(self, model, function, shape: tuple[int, ...]):
+        self.given = self._given = _aligned(math.prod(shape)).reshape(shape)
+        self.view: np.ndarray | None = None
+        self._in_place: bool | None = None  # whether there is: seen at the first state
         self._device = None
         if backend.NAME != "jax":
             self._program = compiled(model, function)
@@ -46,50 +45,66 @@ class Frozen:
         import jax
 
         weights = [ops.convert_to_numpy(v.value) for v in model.variables]
+        self._device = _inline_device()  # where a program runs follows from where its state is
+        donated = {} if self._device is None else {"donate_argnums": 0}
 
-        @functools.partial(jax.jit, compiler_options=_alone())
+        @functools.partial(jax.jit, compiler_options=_alone(), **donated)
         def program(state, given):
             with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
                 return function(state, given)
 
-        self._program, self._device = program, _inline_device()  # where a program runs follows from where its state is
+        self._program = program
         if self._device is None:
             return
-        seen = [jax.device_put(row, self._device, may_alias=True) for row in self.memory]
-        # a step is over when its call is, so that no row is overwritten, and no state looked at, too early
-        if all(own.unsafe_buffer_pointer() == row.ctypes.data for own, row in zip(seen, self.memory, strict=True)):
-            self._given, self._views = seen, {}
+        seen = jax.device_put(self.given, self._device, may_alias=True)
+        # a step is over when its call is, so that nothing is overwritten, and no state looked at, too early
+        if seen.unsafe_buffer_pointer() == self.given.ctypes.data:
+            self._given = seen
 
     def place(self, state: np.ndarray):
-        """A state to begin from, where the program wants it."""
+        """A state to begin from, where the program wants it; what was placed before is no longer read."""
         if backend.NAME != "jax":
             return state
         import jax
 
-        return jax.device_put(state, self._device)
+        if self._device is None:
+            return jax.device_put(state)
 
-    def __call__(self, state, row: int):
-        """The state after `state`, given what `memory[row]` holds."""
-        return self._program(state, self._given[row])
+        def copied():  # of XLA's own making: it writes over nothing else
+            return jax.numpy.array(jax.device_put(state, self._device), copy=True)
+
+        if self._in_place is None:
+            trial = copied()
+            place = trial.unsafe_buffer_pointer()
+            self._in_place = self._program(trial, self._given).unsafe_buffer_pointer() == place
+        placed = copied()
+        self.view = _seen(placed) if self._in_place else None
+        return placed
+
+    def __call__(self, state):
+        """The state after `state`, which is no longer there."""
+        return self._program(state, self._given)
 
     def read(self, state) -> np.ndarray:
         """A state's numbers, to be copied before the next step."""
-        if self._views is None:
-            return np.asarray(state) if backend.NAME == "jax" else ops.convert_to_numpy(state)
-        place = state.unsafe_buffer_pointer()
-        view = self._views.get(place)
-        if view is None:
-            numbers = (ctypes.c_float * math.prod(state.shape)).from_address(place)
-            view = self._views[place] = np.frombuffer(numbers, "float32").reshape(state.shape)
-        return view
+        if self.view is not None:
+            return self.view
+        if backend.NAME != "jax" or self._device is None:
+            return ops.convert_to_numpy(state)
+        return _seen(state)
 
 
-def _aligned(rows: int, size: int) -> np.ndarray:
-    """Zeros, float32, `(rows, size or a little more)`, whose rows begin where JAX's own arrays do."""
-    width = _ALIGNED * math.ceil(size / _ALIGNED)
-    room = np.zeros(rows * width + _ALIGNED, "float32")
+def _seen(array) -> np.ndarray:
+    """A JAX array's own memory. `np.asarray` gives it too, but keeps it from being written over, and asks five microseconds."""
+    numbers = (ctypes.c_float * math.prod(array.shape)).from_address(array.unsafe_buffer_pointer())
+    return np.frombuffer(numbers, "float32").reshape(array.shape)
+
+
+def _aligned(size: int) -> np.ndarray:
+    """Zeros, float32, that begin where JAX's own arrays do."""
+    room = np.zeros(size + _ALIGNED, "float32")
     first = -room.ctypes.data % (4 * _ALIGNED) // 4
-    return room[first : first + rows * width].reshape(rows, width)
+    return room[first : first + size]
 
 
 @functools.cache

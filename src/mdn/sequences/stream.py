@@ -13,7 +13,8 @@ from mdn.sequences.frozen import Frozen
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import Noise, check_temperatures
 
-_AHEAD = 64  # steps whose noise is drawn at once
+_AHEAD = 256  # steps whose noise is drawn at once
+_FLOAT = np.dtype("float32")
 
 
 class Stream:
@@ -46,11 +47,17 @@ class Stream:
             own.assign(theirs.value)
         self._size, self._lock = model.spec.target_size, threading.Lock()
         self._rollout = Rollout(self._model, None, constrain, guidance > 0.0)
-        self._condition, self._guidance, self._seed = condition, guidance, seed
+        self._condition, self._seed = condition, seed
         self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
         given = (batch_size, self._size + self._rollout.sampler.uniforms + self._rollout.sampler.normals + 4)
-        self._step = Frozen(self._model, self._advance, given, _AHEAD)
-        self._given = self._step.memory
+        self._step = Frozen(self._model, self._advance, given)
+        # A step takes some thirty microseconds, of which a dozen views of arrays would be a third: they are made here.
+        self._first = 0 if batch_size == 1 else slice(None)
+        self._event = self._step.given[self._first, : self._size]
+        self._shape = self._event.shape
+        self._drawing, self._settings = self._step.given[:, self._size : -4], self._step.given[:, -4:]
+        self._set = False, 1.0, 1.0
+        self._settings[...] = *self._set, guidance
         self.reset()
 
     def reset(self) -> None:
@@ -58,17 +65,20 @@ class Stream:
         with self._lock:
             nothing = np.full((self.batch_size, self._size), np.nan, "float32")
             first = self._rollout.first_state(self.batch_size, self._condition)
-            self._state = np.concatenate([nothing, *map(ops.convert_to_numpy, first)], axis=-1)
-            self._state, self._fresh = self._step.place(self._state), True
+            self._place(np.concatenate([nothing, *map(ops.convert_to_numpy, first)], axis=-1))
             if self._seed is not None or not hasattr(self, "_noise"):
                 self._noise = Noise(self._seed, self.batch_size, self._rollout.sampler)
             self._draw()
 
+    def _place(self, state: np.ndarray) -> None:
+        self._state = self._step.place(state)
+        self._fresh = bool(np.isnan(state[:, : self._size]).all())
+        view = self._step.view
+        self._drawn = None if view is None else view[self._first, : self._size]
+
     def _draw(self) -> None:
-        """Noise for steps to come, and beside it what else a step is given: see `_advance`."""
-        self._given[..., self._size : -4] = np.concatenate(self._noise.steps(_AHEAD), axis=-1)
-        self._given[..., : self._size], self._given[..., -4:] = 0.0, (0.0, 1.0, 1.0, self._guidance)
-        self._next = 0
+        """Noise for steps to come."""
+        self._ahead, self._next = np.concatenate(self._noise.steps(_AHEAD), axis=-1), 0
 
     def step(self, event=None, *, component_temperature: float = 1.0, variance_temperature: float = 1.0) -> np.ndarray:
         """The event that comes after `event`.
@@ -80,32 +90,30 @@ class Stream:
         Returns:
             Shape `(B, D)`, or `(D,)` if B is 1.
         """
-        tempered = component_temperature != 1.0 or variance_temperature != 1.0
-        if tempered:
+        settings = event is None, component_temperature, variance_temperature
+        if settings[1:] != (1.0, 1.0):
             check_temperatures(component_temperature, variance_temperature)
         with self._lock:
             if event is not None:
                 event = self._checked(event)
                 if self._fresh:  # a network has learnt to begin with nothing before the first event
-                    self._take(None)
-            given = component_temperature, variance_temperature
-            drawn = self._take(event, given if tempered else None)
-        return drawn[0] if self.batch_size == 1 else drawn
+                    self._take(None, (True, 1.0, 1.0))
+            return self._take(event, settings)
 
-    def _take(self, event, temperatures=None) -> np.ndarray:
-        """The event drawn after `event`, or after the last one; the state is then that after it."""
+    def _take(self, event, settings) -> np.ndarray:
+        """The event drawn after `event`, or after the last one; the state is then that after it. `settings`: see `_advance`."""
         if self._next == _AHEAD:
             self._draw()
-        given = self._given[self._next]
-        if event is None:
-            given[:, -4] = 1.0
-        else:
-            given[:, : self._size] = event
-        if temperatures is not None:
-            given[:, -3:-1] = temperatures
-        self._state = self._step(self._state, self._next)
+        self._drawing[...] = self._ahead[self._next]
+        if event is not None:
+            self._event[...] = event
+        if settings != self._set:
+            self._settings[:, :3] = self._set = settings
+        self._state = self._step(self._state)
         self._next, self._fresh = self._next + 1, False
-        return self._step.read(self._state)[:, : self._size].copy()
+        if self._drawn is not None:
+            return self._drawn.copy()
+        return self._step.read(self._state)[self._first, : self._size].copy()
 
     def feed(self, events) -> None:
         """Takes events `(T, D)` or `(B, T, D)` as having happened, one after the other."""
@@ -118,11 +126,11 @@ class Stream:
             self.step(events[..., t, :])
 
     def _checked(self, event) -> np.ndarray:
-        event = np.asarray(event, "float32")
-        fits = event.shape == (self._size,) or event.shape == (self.batch_size, self._size)
-        flat = event.ravel()
-        # a third of the time that NumPy's own takes for a few numbers; squares may be too large where numbers are not
-        if not fits or not (math.isfinite(flat.dot(flat)) or np.isfinite(flat).all()):
+        event = np.asarray(event, _FLOAT)
+        if event.shape != self._shape and event.shape in ((self._size,), (self.batch_size, self._size)):
+            event = np.broadcast_to(event, (self.batch_size, self._size))[self._first]
+        # for a few numbers a quarter of the time that NumPy's own takes
+        if event.shape != self._shape or not all(map(math.isfinite, event.ravel().tolist())):
             raise ValueError(
                 f"`event` must be {self._size} finite numbers, or have shape ({self.batch_size}, {self._size}), but "
                 f"{event.tolist()} came."
@@ -134,7 +142,8 @@ class Stream:
     @property
     def state(self) -> np.ndarray:
         """The last event and all cells, one array `(B, D + units of all cells)`; may be assigned."""
-        return np.array(self._step.read(self._state))
+        with self._lock:
+            return np.array(self._step.read(self._state))
 
     @state.setter
     def state(self, value) -> None:
@@ -142,8 +151,7 @@ class Stream:
         if value.shape != tuple(self._state.shape):
             raise ValueError(f"a state of this stream has shape {tuple(self._state.shape)}, but {value.shape} came.")
         with self._lock:
-            self._state = self._step.place(np.array(value))
-            self._fresh = bool(np.isnan(value[:, : self._size]).all())
+            self._place(np.array(value))
 
     def save(self, path) -> None:
         """Writes the state to a .npz file, without pickle."""
