@@ -1,6 +1,6 @@
 """Sequences beside peers, in one run: training steps, streaming steps, rollouts.
 
-    python benchmarks/sequences.py [--rounds 7] [--only training streaming rollouts]
+    python benchmarks/sequences.py [--rounds 7] [--only training streaming rollouts] [--keep-memory]
 
 Needs `pip install torch keras-mdn-layer==1.0.0` and `pip install 'mdn[export]'` (what is missing is left out, and that is said).
 Rounds of ours and the peers take turns, so that whatever else the machine does meets all of them; medians.
@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 import mdn
+from mdn import training as mdn_training
 
 DIMENSIONS, COMPONENTS = 8, 5
 CASES = {"2×64, length 30, batch 64": (64, 30, 64, 40), "2×256, length 30, batch 100": (256, 30, 100, 8)}
@@ -259,7 +260,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), help="some parts only")
+    parser.add_argument("--keep-memory", action="store_true", help="as `mdn train` does, for all in this process")
     given = parser.parse_args()
+    if given.keep_memory:
+        mdn_training.keep_memory()
     for name in given.only:
         parts[name](given.rounds)
 
