@@ -46,9 +46,9 @@ class Frozen:
 
         weights = [ops.convert_to_numpy(v.value) for v in model.variables]
         self._device = _inline_device()  # where a program runs follows from where its state is
-        donated = {} if self._device is None else {"donate_argnums": 0}
+        over = () if self._device is None else 0  # what the new state may be written over: the old one
 
-        @functools.partial(jax.jit, compiler_options=_alone(), **donated)
+        @functools.partial(jax.jit, compiler_options=_alone(), donate_argnums=over)
         def program(state, given):
             with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
                 return function(state, given)
@@ -89,13 +89,13 @@ class Frozen:
         """A state's numbers, to be copied before the next step."""
         if self.view is not None:
             return self.view
-        if backend.NAME != "jax" or self._device is None:
+        if self._device is None:
             return ops.convert_to_numpy(state)
         return _seen(state)
 
 
 def _seen(array) -> np.ndarray:
-    """A JAX array's own memory. `np.asarray` gives it too, but keeps it from being written over, and asks five microseconds."""
+    """A JAX array's own memory. `np.asarray` gives it too, but keeps it from being written over."""
     numbers = (ctypes.c_float * math.prod(array.shape)).from_address(array.unsafe_buffer_pointer())
     return np.frombuffer(numbers, "float32").reshape(array.shape)
 

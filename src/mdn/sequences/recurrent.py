@@ -185,6 +185,13 @@ def _product(x, kernel):
     return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
 
 
+def before_each(first, states):
+    """On JAX: the state before each step, from that before the first `(B, H)` and those after each `(T, B, H)`."""
+    from jax import numpy as jnp
+
+    return jnp.concatenate([first[None], states[:-1]])
+
+
 def gradient_of_kernel(seen, slopes):
     """On JAX: the gradient `(F, H)` of a kernel that met `(T, B, F)` and had `(T, B, H)` come back.
 
@@ -238,7 +245,6 @@ def _lstm():
     def backward(kept, slopes):
         x, kernel, recurrent, keep, h, c, hs, cs, gates = kept
         d_hs, d_last_h, d_last_c = slopes
-        previous, before = (jnp.concatenate([first[None], part[:-1]]) for first, part in ((h, hs), (c, cs)))
         transposed = recurrent.T
 
         def one(carry, given):
@@ -251,9 +257,9 @@ def _lstm():
             d_z = jnp.concatenate([*d_z, d_h * (bent * o * (1.0 - o))], axis=-1)
             return (d_z @ transposed, d_c * f), d_z
 
-        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, before, cs, gates), reverse=True)
+        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, before_each(c, cs), cs, gates), reverse=True)
         # the bias is a kernel that meets ones
-        seen = jnp.concatenate([x, previous, jnp.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
+        seen = jnp.concatenate([x, before_each(h, hs), jnp.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
         d_kernel, d_recurrent, d_bias = jnp.split(gradient_of_kernel(seen, d_z), [x.shape[-1], seen.shape[-1] - 1])
         no_slope = jnp.zeros_like(keep)  # a constant of dropout
         return _product(d_z, kernel.T), d_kernel, d_recurrent, d_bias[0], no_slope, d_h, d_c

@@ -51,7 +51,7 @@ class Stream:
         self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
         given = (batch_size, self._size + self._rollout.sampler.uniforms + self._rollout.sampler.normals + 4)
         self._step = Frozen(self._model, self._advance, given)
-        # A step takes some thirty microseconds, of which a dozen views of arrays would be a third: they are made here.
+        # views, made once: making them at each step would be a good part of its time
         self._first = 0 if batch_size == 1 else slice(None)
         self._event = self._step.given[self._first, : self._size]
         self._shape = self._event.shape

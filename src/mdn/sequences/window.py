@@ -11,7 +11,7 @@ from keras import ops
 
 from mdn import backend
 from mdn.distributions.spec import serializable
-from mdn.sequences.recurrent import Recurrent, gradient_of_kernel
+from mdn.sequences.recurrent import Recurrent, before_each, gradient_of_kernel
 
 _STEP = 0.05  # how far each part of the window moves a step, before it has learnt: a letter takes about twenty points
 _BEGIN, _WIDEST = 1.0, 0.3  # precision of each part at first, and the least: one letter and its neighbours
@@ -191,8 +191,8 @@ def _unrolled_on_jax():
         back, weights, first, states, context = kept
         d_projected, (d_moves, d_shown), d_first = back(slopes)
         h, _, kappa, shown = states
-        before = [jnp.concatenate([start[None], part[:-1]]) for start, part in ((first[0], h), (first[3], shown))]
-        d_recurrent = gradient_of_kernel(jnp.concatenate(before, axis=-1), d_projected)
+        seen = jnp.concatenate([before_each(first[0], h), before_each(first[3], shown)], axis=-1)
+        d_recurrent = gradient_of_kernel(seen, d_projected)
         d_mover, d_bias = gradient_of_kernel(h, d_moves), jnp.sum(d_moves, axis=(0, 1))
         alpha, beta, _ = _moves(h, weights)
         d_context = jnp.einsum("tbu,tbs->bus", weights_of(alpha, beta, kappa, context), d_shown)
