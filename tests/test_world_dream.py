@@ -16,7 +16,7 @@ from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.factorised import Factorised, FactorisedSpec
 from mdn.applications.world.storage import Experiment, Latents
 from mdn.applications.world.vision import Standardised, Vision
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 
 pytestmark = pytest.mark.project
 gymnasium = pytest.importorskip("gymnasium")

@@ -10,7 +10,7 @@ from keras import ops
 from mdn.exporting.files import describe
 from mdn.exporting.player import player
 from mdn.exporting.step import Call, RecurrentStep, call_of
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 from mdn.sequences.sampler import Noise, Sampler
 
 _NEAR = 1e-5
@@ -80,7 +80,8 @@ def _noise(call: Call, steps: int, seed) -> dict[str, np.ndarray]:
     rows = [shape[0] for name, shape in call.inputs.items() if name in ("uniforms", "normals")]
     if not rows:
         return {}
-    drawn = dict(zip(("uniforms", "normals"), Noise(seed, rows[0], Sampler(call.spec)).steps(steps), strict=True))
+    sampler = Sampler(call.spec)
+    drawn = dict(zip(("uniforms", "normals"), sampler.parted(Noise(seed, rows[0], sampler).steps(steps)), strict=True))
     return {name: numbers for name, numbers in drawn.items() if name in call.inputs}
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from mdn import backend
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import alone, compiled, inline_device
 
 _ALIGNED = 16  # numbers in 64 bytes, at multiples of which JAX's arrays begin
 
@@ -45,10 +44,10 @@ class Frozen:
         import jax
 
         weights = [ops.convert_to_numpy(v.value) for v in model.variables]
-        self._device = _inline_device()  # where a program runs follows from where its state is
+        self._device = inline_device()  # where a program runs follows from where its state is
         over = () if self._device is None else 0  # what the new state may be written over: the old one
 
-        @functools.partial(jax.jit, compiler_options=_alone(), donate_argnums=over)
+        @functools.partial(jax.jit, compiler_options=alone(), donate_argnums=over)
         def program(state, given):
             with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
                 return function(state, given)
@@ -105,36 +104,3 @@ def _aligned(size: int) -> np.ndarray:
     room = np.zeros(size + _ALIGNED, "float32")
     first = -room.ctypes.data % (4 * _ALIGNED) // 4
     return room[first : first + size]
-
-
-@functools.cache
-def _alone() -> dict[str, Any] | None:
-    """What tells XLA to keep products on a CPU in one thread, where it knows that: a second one wakes up when they are done."""
-    if not backend.on_cpu():
-        return None
-    import jax
-
-    options = {"xla_cpu_multi_thread_eigen": False}
-    try:
-        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
-    except (RuntimeError, ValueError):  # a later XLA may not
-        return None
-    return options
-
-
-@functools.cache
-def _inline_device():
-    """A JAX CPU device that computes in the thread that calls; None, the usual device, where it cannot be had.
-
-    JAX's own CPU client hands every program of 1,000 or more operations to another thread. That thread's waking up, and
-    the caller's after it, take several times as long as a step of a small model.
-    """
-    if not backend.on_cpu():
-        return None
-    try:
-        from jaxlib import xla_client
-
-        client: Any = xla_client.make_cpu_client(asynchronous=False)
-        return client.devices()[0]
-    except (ImportError, AttributeError, TypeError):  # not a part of JAX that is promised to stay
-        return None

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 import weakref
 
-import keras
 import numpy as np
 from keras import ops
 
-from mdn import backend
+from mdn.sequences.program import compiled, read
 from mdn.sequences.sampler import Guided, Noise, Sampler
 
-_THINNED_FROM, _THINNED = (
-    128,
-    4,
-)  # sequences in a loop, and which part of them may be left before it goes on with these alone
+# Sequences in a loop, and which part of them may be left before it goes on with these alone
+_THINNED_FROM, _THINNED = 128, 4
 
 
 class Rollout:
@@ -34,7 +31,7 @@ class Rollout:
         self.sampler = Guided(model.spec) if guided else Sampler(model.spec)
         self.state_widths = model.state_widths * (1 + guided)
         self._stop, self._constrain, self._guided = stop, constrain, guided
-        self._run = compiled(model, self._loop)
+        self._run = compiled(model, self._loop, inline=True)
 
     def __call__(self, primes, steps, condition, temperatures, seed):
         rows, size = len(primes), self._model.spec.target_size
@@ -45,30 +42,26 @@ class Rollout:
         prime = np.full((2 ** math.ceil(math.log2(max(int(lengths.max()), 1))), rows, size), np.nan, "float32")
         for row, one in enumerate(primes):
             prime[: len(one), row] = one
-        uniforms, normals = (
-            np.concatenate([part, np.full((room - most, *part.shape[1:]), 0.5, "float32")])
-            for part in Noise(seed, rows, self.sampler).steps(most)
-        )
+        noise = Noise(seed, rows, self.sampler).steps(most, room)
         temperatures = np.array(temperatures, "float32")
         filled = np.empty((most, rows, size), "float32")
         begin, event, ended, state, going = 0, None, np.full(rows, most, "int32"), None, np.arange(rows)
         while len(going):
             # where sequences end by themselves, most are short: once few are left, only these go on
             fewest = 0 if self._stop is None or len(going) < _THINNED_FROM else len(going) // _THINNED
-            given = prime[:, going], lengths[going], uniforms[:, going], normals[:, going]
+            given = prime[:, going], lengths[going], noise[:, going]
             beside = tuple(part[going] for part in condition or ())
-            begin_at = np.int32(begin)
-            begin, events, event, ends, state = self._run(
-                begin_at, event, state, most, fewest, *given, temperatures, beside
-            )
-            begin, events, ends = int(begin), ops.convert_to_numpy(events), ops.convert_to_numpy(ends)
-            filled[begin_at:begin, going], ended[going] = events[begin_at:begin], ends
-            left = np.flatnonzero(ends > begin)
-            if begin >= most or not len(left):
+            limits = np.array([begin, most, fewest], "int32")
+            events, event, reached, state = self._run(limits, event, state, *given, temperatures, beside)
+            events, reached = read(events), read(reached)
+            since, begin, ends = begin, int(reached[0]), reached[1:]
+            filled[since:begin, going], ended[going] = events[since:begin], ends
+            left = np.flatnonzero(ends > begin) if begin < most else ()
+            if not len(left):
                 break
             left = np.resize(left, fewest)  # one twice writes the same events twice
-            going, event = going[left], ops.convert_to_numpy(event)[left]
-            state = tuple(ops.convert_to_numpy(part)[left] for part in state)
+            going, event = going[left], read(event)[left]
+            state = tuple(read(part)[left] for part in state)
         new = [filled[length : length + steps, row] for row, length in enumerate(lengths)]
         if self._stop is None:
             return np.stack(new)
@@ -108,12 +101,15 @@ class Rollout:
     def _shown(self, state, condition) -> tuple:
         return self._model.shown(state[: len(self._model.state_widths)], condition)
 
-    def _loop(self, begin, event, state, most, fewest, prime, lengths, uniforms, normals, temperatures, condition):
-        """A loop over steps from `begin` on, primes taken as they are, while more than `fewest` sequences go on.
+    def _loop(self, limits, event, state, prime, lengths, noise, temperatures, condition):
+        """A loop over steps, primes taken as they are.
 
-        Returns (the step it came to, events `(steps, B, D)`, the last event, where each sequence ends, the state).
+        `limits`: the step it begins at, the one it ends at, and how few sequences may go on before it ends as well.
+        Returns (events `(steps, B, D)`, the last event, the step it came to and where each sequence ends, the state); without
+        `stop` nobody goes on from the last event and the state, and there are none.
         """
         last, rows, size = prime.shape[0] - 1, prime.shape[1], prime.shape[2]
+        begin, most, fewest = (limits[i] for i in range(3))
 
         def going(t, events, previous, ended, *state):
             more = t < most
@@ -122,7 +118,8 @@ class Rollout:
             return ops.logical_and(more, ops.sum(ops.cast(t < ended, "int32")) > fewest)
 
         def body(t, events, previous, ended, *state):
-            drawn, state = self.step(previous, list(state), uniforms[t], normals[t], temperatures, condition)
+            uniforms, normals = self.sampler.parted(noise[t])
+            drawn, state = self.step(previous, list(state), uniforms, normals, temperatures, condition)
             primed = t < lengths
             event = ops.where(primed[:, None], prime[ops.minimum(t, last)], drawn)
             events = ops.slice_update(events, (t, 0, 0), event[None])
@@ -132,46 +129,10 @@ class Rollout:
                 ended = ops.where(ends, t + 1, ended)
             return (t + 1, events, event, ended, *state)
 
-        events = ops.zeros((uniforms.shape[0], rows, size), "float32")
+        events = ops.zeros((noise.shape[0], rows, size), "float32")
         event = ops.full((rows, size), float("nan"), dtype="float32") if event is None else event
         state = self.first_state(rows, condition) if state is None else state
         ended = ops.zeros((rows,), "int32") + most
-        begin = ops.cast(ops.convert_to_tensor(begin), "int32")
         begin, events, event, ended, *state = ops.while_loop(going, body, (begin, events, event, ended, *state))
-        return begin, events, event, ended, tuple(state)
-
-
-def compiled(model, function):
-    """`function` of arrays and of `model`'s weights as they are at each call, as one program where the backend has such.
-
-    `model` must outlive it.
-    """
-    variables = model.variables
-    if backend.NAME == "jax":
-        import jax
-
-        @jax.jit
-        def run(weights, *arguments):
-            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-                return function(*arguments)
-
-        # past Keras' property, which asks for scopes that nobody is in here, and takes a tenth of a short rollout to do it
-        return lambda *arguments: run([v._value for v in variables], *arguments)
-    if backend.NAME == "torch":
-        import torch
-
-        def infer(*arguments):
-            with torch.inference_mode():
-                return function(*(_tensor(each) for each in arguments))
-
-        return infer
-    import tensorflow
-
-    graph = tensorflow.function(function)
-    return lambda *arguments: graph(*(_tensor(each) for each in arguments))
-
-
-def _tensor(value):
-    if value is None or isinstance(value, tuple):
-        return value and tuple(map(_tensor, value))
-    return ops.convert_to_tensor(value)
+        reached = ops.concatenate([begin[None], ended])
+        return (events, None, reached, None) if self._stop is None else (events, event, reached, tuple(state))

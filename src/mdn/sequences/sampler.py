@@ -44,6 +44,10 @@ class Sampler:
         distribution = self.spec(params)._with_temperature(component_temperature, variance_temperature)
         return self.draw(distribution, uniforms, normals)
 
+    def parted(self, noise):
+        """Uniforms `(..., B, U)` and normals `(..., B, N)`, from what `Noise.steps` gives."""
+        return noise[..., : self.uniforms], noise[..., self.uniforms :]
+
     def draw(self, distribution, uniforms, normals, sample_shape=()):
         """Events `(*sample_shape, B, spec.target_size)` of a distribution of this spec, at the temperatures that it has."""
         drawn = distribution._sample(sample_shape, _Given(uniforms, normals))
@@ -111,15 +115,21 @@ class Noise:
     """
 
     def __init__(self, seed, rows: int, sampler: Sampler):
-        first, second = np.random.SeedSequence(seed).spawn(2)
-        self._uniform, self._normal = np.random.default_rng(first), np.random.default_rng(second)
-        self._shapes = (rows, sampler.uniforms), (rows, sampler.normals)
+        entropy = np.random.SeedSequence().entropy if seed is None else seed
+        # what SeedSequence.spawn and default_rng make, in a third of their time
+        self._uniform, self._normal = (
+            np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy, spawn_key=(i,)))) for i in range(2)
+        )
+        self._rows, self._uniforms, self._normals = rows, sampler.uniforms, sampler.normals
 
-    def steps(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Uniforms `(count, B, U)` and normals `(count, B, N)` for the next steps, float32."""
+    def steps(self, count: int, room: int = 0) -> np.ndarray:
+        """Noise `(count, B, U + N)` for the next steps, float32, uniforms first; a half in each step more, up to `room`."""
+        noise = np.full((max(count, room), self._rows, self._uniforms + self._normals), 0.5, "float32")
+        uniforms = self._uniform.random((count, self._rows, self._uniforms)).astype("float32")
         tiny = float(numerics.epsilon()) * 2.0**-8
-        uniforms = np.clip(self._uniform.random((count, *self._shapes[0])).astype("float32"), tiny, 1.0 - 2.0**-24)
-        return uniforms, self._normal.standard_normal((count, *self._shapes[1])).astype("float32")
+        noise[:count, :, : self._uniforms] = np.minimum(np.maximum(uniforms, tiny), 1.0 - 2.0**-24)
+        noise[:count, :, self._uniforms :] = self._normal.standard_normal((count, self._rows, self._normals))
+        return noise
 
 
 class _Given(Stream):

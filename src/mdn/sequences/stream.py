@@ -78,7 +78,7 @@ class Stream:
 
     def _draw(self) -> None:
         """Noise for steps to come."""
-        self._ahead, self._next = np.concatenate(self._noise.steps(_AHEAD), axis=-1), 0
+        self._ahead, self._next = self._noise.steps(_AHEAD), 0
 
     def step(self, event=None, *, component_temperature: float = 1.0, variance_temperature: float = 1.0) -> np.ndarray:
         """The event that comes after `event`.
@@ -179,8 +179,7 @@ class Stream:
         `given` holds the event, uniforms, normals, whether the last event goes on instead, the two temperatures and guidance.
         One array beside the state: each argument of a compiled call costs a microsecond or more.
         """
-        noise = self._size + self._rollout.sampler.uniforms
-        event, uniforms, normals = given[:, : self._size], given[:, self._size : noise], given[:, noise:-4]
+        event, (uniforms, normals) = given[:, : self._size], self._rollout.sampler.parted(given[:, self._size : -4])
         last, *cells = ops.split(state, self._edges[:-1], axis=-1)
         event = ops.where(given[:, -4:-3] > 0.0, last, event)
         event, cells = self._rollout.step(event, cells, uniforms, normals, given[0, -3:], self._condition)

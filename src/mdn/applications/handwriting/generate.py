@@ -11,8 +11,8 @@ from keras import ops
 
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.model import Handwriter
+from mdn.sequences.program import compiled
 from mdn.sequences.ragged import bucket_lengths, padded, shifted
-from mdn.sequences.rollout import compiled
 
 ANY = "any"  # style: each line in a hand of its own
 # of a window's weight on the text: when a line ends with the next lift, and when it ends at once

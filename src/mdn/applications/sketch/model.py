@@ -167,7 +167,7 @@ class SketchRNN(MDNRNN):
         return found[0], found[1]
 
     def _reading(self):
-        from mdn.sequences.rollout import compiled
+        from mdn.sequences.program import compiled
 
         if "reading" not in self._rollouts:
             self._rollouts["reading"] = compiled(self, self._read)

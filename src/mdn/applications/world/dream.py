@@ -10,7 +10,7 @@ import numpy as np
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import Memory, require_jax
 from mdn.distributions import Joint
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 from mdn.sequences.sampler import Sampler, check_temperatures
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mdn.applications.world.memory import Memory
 from mdn.applications.world.remember import cut
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 
 _STEPS_AT_ONCE = 16_384
 

@@ -18,7 +18,7 @@ from mdn.applications.world.play import Play
 from mdn.applications.world.storage import Experiment
 from mdn.applications.world.vision import Standardised, Vision, load_vision
 from mdn.models import save_plain
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cartpole", "racing")}
 _STARTS = ("start_mean", "start_deviation")

@@ -14,7 +14,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from mdn.applications.world import cartpole, environments
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import Memory, require_jax
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 
 _STRIDE = 32  # steps in a compiled call, after which only episodes that go on are taken along
 _FEWEST = 8  # episodes of a compiled call

@@ -14,7 +14,7 @@ from keras import ops
 from mdn.applications.world.checkpoints import Training, epoch_rng, put, take
 from mdn.applications.world.memory import Memory, require_jax, rewards_of
 from mdn.losses import NegativeLogLikelihood
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 from mdn.sequences.training import schedule
 
 _STEPS_AT_ONCE = 16_384  # of a prediction

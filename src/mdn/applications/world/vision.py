@@ -14,7 +14,7 @@ import mdn
 from mdn.applications.world.convolutions import Double, Halve
 from mdn.applications.world.storage import Experiment
 from mdn.distributions.spec import serializable
-from mdn.sequences.rollout import compiled
+from mdn.sequences.program import compiled
 
 _ROWS = 256  # seen at once
 _FIRST_LOG_VARIANCE = -3.0
