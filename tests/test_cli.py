@@ -15,6 +15,8 @@ import mdn
 from mdn.data import read_table
 from pages import ENTRY
 
+pytestmark = pytest.mark.project
+
 SRC = Path(mdn.__file__).resolve().parent.parent
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from mdn.data import TableError, read_chunks, read_table, write_table, writing_table
 
+pytestmark = pytest.mark.project
+
 
 def table_of(folder, text, name="t.csv"):
     path = folder / name

@@ -154,6 +154,7 @@ def test_the_report_is_one_page_that_names_what_matters(fitted, tmp_path):
     assert not any(outside in text for outside in ('src="http', "<link", "<script"))
 
 
+@pytest.mark.project
 def test_the_same_seed_gives_the_same_answers_and_another_gives_others():
     x, y, _ = wave(0, 200)
     one, two, other = (quick(epochs=3, random_state=seed).fit(x[:, None], y).predict(x[:9, None]) for seed in (1, 1, 2))
@@ -176,6 +177,7 @@ def test_missing_targets_are_missing_and_missing_features_are_refused_or_the_med
     np.testing.assert_allclose(whole.log_prob(x[:50], y[:50]), 0.0, atol=1e-6)
 
 
+@pytest.mark.project
 def test_two_targets_with_full_covariance_know_their_correlation():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (600, 1))
@@ -192,6 +194,7 @@ def test_two_targets_with_full_covariance_know_their_correlation():
     assert reg.evaluate(x, y).coverage(0.9) > 0.8
 
 
+@pytest.mark.project
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 def test_text_is_a_category_and_an_unseen_one_is_other(library):
     rng = np.random.default_rng(0)
@@ -229,6 +232,7 @@ def test_an_ensemble_is_one_exact_mixture_and_says_where_its_members_differ():
     assert split["epistemic"][1] > 10 * split["epistemic"][0]
 
 
+@pytest.mark.project
 def test_restarts_keep_the_best_start():
     x, y, _ = wave(0, 300)
     one = quick(epochs=10).fit(x[:, None], y)
@@ -292,6 +296,7 @@ def test_a_bad_parameter_is_named(case):
         quick(**settings).fit(np.zeros((20, 1)), np.arange(20.0))
 
 
+@pytest.mark.project
 def test_too_few_rows_for_the_components_are_said_and_used():
     with pytest.warns(UserWarning, match="20 rows are too few for 50 components: 5 are used"):
         reg = quick(num_components=50, epochs=2).fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)

@@ -135,6 +135,7 @@ def test_rows_that_do_not_match_say_so():
         training.fit(network(), X[:0], Y[:0], mdn.NegativeLogLikelihood(SPEC))
 
 
+@pytest.mark.project
 def test_memory_is_kept_unless_the_environment_says_otherwise():
     import subprocess
     import sys

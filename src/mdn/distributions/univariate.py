@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from mdn import numerics, special
+from mdn import backend, numerics, special
 
 _NEWTON_STEPS = 200  # only a bound: bracketing halves the interval at least every second step
 _LARGEST_LOG = 40.0  # of 1 / density; differences of logs stay below 1e18, and their product within float32
@@ -134,9 +134,12 @@ def shortest_interval(dist, coverage):
         )  # then the width grows to the right
         return ops.where(growing, low, middle), ops.where(growing, middle, high), i + 1
 
-    low, high, _ = ops.while_loop(
-        lambda low, high, i: i < _HDI_HALVINGS, halve, (low, high, ops.convert_to_tensor(0, "int32"))
-    )
+    @backend.graph
+    def halved(low, high):
+        start = low, high, ops.convert_to_tensor(0, "int32")
+        return ops.while_loop(lambda low, high, i: i < _HDI_HALVINGS, halve, start)[:2]
+
+    low, high = halved(low, high)
     return ends(ops.stop_gradient(0.5 * (low + high)))
 
 
