@@ -84,6 +84,11 @@ def log_softmax(logits):
     return shifted - ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
 
 
+def odds(logits):
+    """Weights as they are to the largest of them, which is 1."""
+    return ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+
+
 def logsumexp(x, axis=-1):
     """log Σ exp(x), -inf (not NaN) where every term is -inf, with a gradient that is 0 there."""
     highest = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))

@@ -173,16 +173,18 @@ class Bernoulli(_Discrete):
         return self.logits / numerics.floor(numerics.as_tensor(temperature), 1e-30)
 
 
-def draw_index(probs, sample_shape, stream):
-    """Indices drawn with `probs` (*batch, K) by inverting the cumulated weights at one uniform: (*sample_shape, *batch).
+def draw_index(weights, sample_shape, stream):
+    """Indices drawn with chances as `weights` (*batch, K), by inverting the cumulated ones at one uniform.
+
+    Shape `(*sample_shape, *batch)`. The weights need not add up to 1.
 
     Never out of range, and never a component of weight 0, even where rounding leaves the sum off 1.
     """
-    cumulated = ops.cumsum(probs, axis=-1)
+    cumulated = ops.cumsum(weights, axis=-1)
     total = cumulated[..., -1:]
-    u = stream.uniform((*sample_shape, *ops.shape(probs)[:-1]))
-    index = ops.sum(ops.cast(ops.expand_dims(u, -1) * total >= cumulated, "int32"), axis=-1)
-    return ops.minimum(index, ops.sum(ops.cast(cumulated < total, "int32"), axis=-1))
+    u = stream.uniform((*sample_shape, *ops.shape(weights)[:-1]))
+    passed = ops.logical_and(ops.expand_dims(u, -1) * total >= cumulated, cumulated < total)
+    return ops.sum(ops.cast(passed, "int32"), axis=-1)
 
 
 class _DiscreteSpec(ComponentSpec):

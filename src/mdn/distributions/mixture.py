@@ -184,7 +184,7 @@ class Mixture(Distribution):
     # ---- draws ----------------------------------------------------------------------------------------------------
 
     def _sample(self, sample_shape, stream):
-        index = draw_index(self.weights, sample_shape, stream)
+        index = draw_index(numerics.odds(self.logits), sample_shape, stream)
         result, first = None, 0
         for group in self._groups:
             count = group.batch_shape[-1]

@@ -17,7 +17,7 @@ _ALIGNED = 16  # numbers in 64 bytes, at multiples of which JAX's arrays begin
 
 
 class Frozen:
-    """`function(state, given)`, which gives the next state, with the weights of `model` as they are now.
+    """`function(given, state)`, which gives the next state, with the weights of `model` as they are now.
 
     A small model's step takes some ten microseconds on a CPU, less than handing arrays to JAX and back: there `given` is
     memory that JAX sees as an array of its own, and each new state is written over the one before it, so that it can be read
@@ -25,40 +25,39 @@ class Frozen:
 
     Args:
         model: Whose weights are constants of the program: as arguments they would cost as much as their arithmetic.
-        function: Of a state `(B, S)` and of `given`.
+        function: Of `given` and of a state `(B, S)`.
         shape: Of `given`.
 
     Attributes:
+        step: Of a state, which is no longer there then: gives the state after it.
         given: Float32, for the caller to write before each step.
         view: Of the state there is now, whichever that is, `(B, S)`; None where states lie now here and now there.
     """
 
     def __init__(self, model, function, shape: tuple[int, ...]):
-        self.given = self._given = _aligned(math.prod(shape)).reshape(shape)
+        self.given = given = _aligned(math.prod(shape)).reshape(shape)
         self.view: np.ndarray | None = None
         self._in_place: bool | None = None  # whether there is: seen at the first state
         self._device = None
         if backend.NAME != "jax":
-            self._program = compiled(model, function)
+            self.step = functools.partial(compiled(model, function), given)
             return
         import jax
 
         weights = [ops.convert_to_numpy(v.value) for v in model.variables]
         self._device = inline_device()  # where a program runs follows from where its state is
-        over = () if self._device is None else 0  # what the new state may be written over: the old one
+        over = () if self._device is None else 1  # what the new state may be written over: the old one
 
         @functools.partial(jax.jit, compiler_options=alone(), donate_argnums=over)
-        def program(state, given):
+        def program(given, state):
             with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
-                return function(state, given)
+                return function(given, state)
 
-        self._program = program
-        if self._device is None:
-            return
-        seen = jax.device_put(self.given, self._device, may_alias=True)
-        # a step is over when its call is, so that nothing is overwritten, and no state looked at, too early
-        if seen.unsafe_buffer_pointer() == self.given.ctypes.data:
-            self._given = seen
+        if self._device is not None:
+            seen = jax.device_put(given, self._device, may_alias=True)
+            # a step is over when its call is, so that nothing is overwritten, and no state looked at, too early
+            given = seen if seen.unsafe_buffer_pointer() == given.ctypes.data else given
+        self.step = functools.partial(program, given)
 
     def place(self, state: np.ndarray):
         """A state to begin from, where the program wants it; what was placed before is no longer read."""
@@ -75,14 +74,10 @@ class Frozen:
         if self._in_place is None:
             trial = copied()
             place = trial.unsafe_buffer_pointer()
-            self._in_place = self._program(trial, self._given).unsafe_buffer_pointer() == place
+            self._in_place = self.step(trial).unsafe_buffer_pointer() == place
         placed = copied()
         self.view = _seen(placed) if self._in_place else None
         return placed
-
-    def __call__(self, state):
-        """The state after `state`, which is no longer there."""
-        return self._program(state, self._given)
 
     def read(self, state) -> np.ndarray:
         """A state's numbers, to be copied before the next step."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import weakref
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -13,6 +13,11 @@ from mdn.sequences.sampler import Guided, Noise, Sampler
 
 # Sequences in a loop, and which part of them may be left before it goes on with these alone
 _THINNED_FROM, _THINNED = 128, 4
+
+
+def _power_of_two(count: int) -> int:
+    """The least that is no less."""
+    return 1 << max(count - 1, 0).bit_length()
 
 
 class Rollout:
@@ -36,21 +41,23 @@ class Rollout:
     def __call__(self, primes, steps, condition, temperatures, seed):
         rows, size = len(primes), self._model.spec.target_size
         lengths = np.array([len(one) for one in primes], "int32")
-        most = int(lengths.max()) + steps
-        room = 2 ** math.ceil(math.log2(max(most, 16)))
+        longest = max(lengths.tolist())
+        most = longest + steps
         # primes are read and new events written: an array that is both would be copied at each step
-        prime = np.full((2 ** math.ceil(math.log2(max(int(lengths.max()), 1))), rows, size), np.nan, "float32")
+        prime = np.full((_power_of_two(longest), rows, size), np.nan, "float32")
         for row, one in enumerate(primes):
             prime[: len(one), row] = one
-        noise = Noise(seed, rows, self.sampler).steps(most, room)
+        noise = Noise(seed, rows, self.sampler).steps(most, _power_of_two(max(most, 16)))
         temperatures = np.array(temperatures, "float32")
         filled = np.empty((most, rows, size), "float32")
-        begin, event, ended, state, going = 0, None, np.full(rows, most, "int32"), None, np.arange(rows)
-        while len(going):
-            # where sequences end by themselves, most are short: once few are left, only these go on
-            fewest = 0 if self._stop is None or len(going) < _THINNED_FROM else len(going) // _THINNED
+        begin, event, ended, state = 0, None, np.full(rows, most, "int32"), None
+        going: Any = slice(None)  # all rows, and later those that are left
+        while True:
             given = prime[:, going], lengths[going], noise[:, going]
             beside = tuple(part[going] for part in condition or ())
+            # where sequences end by themselves, most are short: once few are left, only these go on
+            now = len(given[1])
+            fewest = 0 if self._stop is None or now < _THINNED_FROM else now // _THINNED
             limits = np.array([begin, most, fewest], "int32")
             events, event, reached, state = self._run(limits, event, state, *given, temperatures, beside)
             events, reached = read(events), read(reached)
@@ -60,7 +67,7 @@ class Rollout:
             if not len(left):
                 break
             left = np.resize(left, fewest)  # one twice writes the same events twice
-            going, event = going[left], read(event)[left]
+            going, event = np.arange(rows)[going][left], read(event)[left]
             state = tuple(read(part)[left] for part in state)
         new = [filled[length : length + steps, row] for row, length in enumerate(lengths)]
         if self._stop is None:

@@ -49,15 +49,19 @@ class Stream:
         self._rollout = Rollout(self._model, None, constrain, guidance > 0.0)
         self._condition, self._seed = condition, seed
         self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
-        given = (batch_size, self._size + self._rollout.sampler.uniforms + self._rollout.sampler.normals + 4)
-        self._step = Frozen(self._model, self._advance, given)
+        # `given` of a step: first the event, the settings and how many steps of noise are used up, then noise for many steps
+        sampler = self._rollout.sampler
+        self._numbers = sampler.uniforms + sampler.normals
+        frozen = Frozen(self._model, self._advance, (1 + _AHEAD, batch_size, max(self._size + 5, self._numbers)))
+        self._frozen, self._step, given = frozen, frozen.step, frozen.given
         # views, made once: making them at each step would be a good part of its time
         self._first = 0 if batch_size == 1 else slice(None)
-        self._event = self._step.given[self._first, : self._size]
+        self._event = given[0, self._first, : self._size]
         self._shape = self._event.shape
-        self._drawing, self._settings = self._step.given[:, self._size : -4], self._step.given[:, -4:]
+        self._settings, self._used_up = given[0, :, self._size : -1], given[0, 0, -1:].reshape(())
+        self._ahead = given[1:, :, : self._numbers]
         self._set = False, 1.0, 1.0
-        self._settings[...] = *self._set, guidance
+        self._settings[:, :4] = *self._set, guidance
         self.reset()
 
     def reset(self) -> None:
@@ -71,14 +75,14 @@ class Stream:
             self._draw()
 
     def _place(self, state: np.ndarray) -> None:
-        self._state = self._step.place(state)
+        self._state = self._frozen.place(state)
         self._fresh = bool(np.isnan(state[:, : self._size]).all())
-        view = self._step.view
+        view = self._frozen.view
         self._drawn = None if view is None else view[self._first, : self._size]
 
     def _draw(self) -> None:
         """Noise for steps to come."""
-        self._ahead, self._next = self._noise.steps(_AHEAD), 0
+        self._ahead[...], self._next = self._noise.steps(_AHEAD), 0
 
     def step(self, event=None, *, component_temperature: float = 1.0, variance_temperature: float = 1.0) -> np.ndarray:
         """The event that comes after `event`.
@@ -91,29 +95,35 @@ class Stream:
             Shape `(B, D)`, or `(D,)` if B is 1.
         """
         settings = event is None, component_temperature, variance_temperature
-        if settings[1:] != (1.0, 1.0):
-            check_temperatures(component_temperature, variance_temperature)
         with self._lock:
+            if settings != self._set:
+                check_temperatures(component_temperature, variance_temperature)
             if event is not None:
                 event = self._checked(event)
                 if self._fresh:  # a network has learnt to begin with nothing before the first event
-                    self._take(None, (True, 1.0, 1.0))
-            return self._take(event, settings)
+                    self._set_to((True, 1.0, 1.0))
+                    self._go_on()
+                self._event[...] = event
+            if settings != self._set:
+                self._set_to(settings)
+            return self._go_on()
 
-    def _take(self, event, settings) -> np.ndarray:
-        """The event drawn after `event`, or after the last one; the state is then that after it. `settings`: see `_advance`."""
-        if self._next == _AHEAD:
+    def _set_to(self, settings) -> None:
+        """`settings`: whether the event that was given last goes on, instead of one from outside; two temperatures."""
+        self._settings[:, :3] = self._set = settings
+
+    def _go_on(self) -> np.ndarray:
+        """The event drawn after the last one, or after that in `given`."""
+        at = self._next
+        if at == _AHEAD:
             self._draw()
-        self._drawing[...] = self._ahead[self._next]
-        if event is not None:
-            self._event[...] = event
-        if settings != self._set:
-            self._settings[:, :3] = self._set = settings
+            at = 0
+        self._used_up[()] = at
         self._state = self._step(self._state)
-        self._next, self._fresh = self._next + 1, False
+        self._next, self._fresh = at + 1, False
         if self._drawn is not None:
             return self._drawn.copy()
-        return self._step.read(self._state)[self._first, : self._size].copy()
+        return self._frozen.read(self._state)[self._first, : self._size].copy()
 
     def feed(self, events) -> None:
         """Takes events `(T, D)` or `(B, T, D)` as having happened, one after the other."""
@@ -127,10 +137,12 @@ class Stream:
 
     def _checked(self, event) -> np.ndarray:
         event = np.asarray(event, _FLOAT)
+        # for a few numbers a quarter of the time that NumPy's own takes; in float64 no finite ones add up to infinity
+        if event.shape == self._shape and math.isfinite(sum(event.ravel().tolist())):
+            return event
         if event.shape != self._shape and event.shape in ((self._size,), (self.batch_size, self._size)):
             event = np.broadcast_to(event, (self.batch_size, self._size))[self._first]
-        # for a few numbers a quarter of the time that NumPy's own takes
-        if event.shape != self._shape or not all(map(math.isfinite, event.ravel().tolist())):
+        if event.shape != self._shape or not np.isfinite(event).all():
             raise ValueError(
                 f"`event` must be {self._size} finite numbers, or have shape ({self.batch_size}, {self._size}), but "
                 f"{event.tolist()} came."
@@ -143,7 +155,7 @@ class Stream:
     def state(self) -> np.ndarray:
         """The last event and all cells, one array `(B, D + units of all cells)`; may be assigned."""
         with self._lock:
-            return np.array(self._step.read(self._state))
+            return np.array(self._frozen.read(self._state))
 
     @state.setter
     def state(self, value) -> None:
@@ -173,14 +185,16 @@ class Stream:
             raise ValueError(f"{str(path)!r} holds no state of a stream: {error}") from None
         self.state = state
 
-    def _advance(self, state, given):
-        """The state (B, D + units) after a step.
+    def _advance(self, given, state):
+        """The state (B, D + units) after a step. `given`: all else, since each argument of a compiled call takes a microsecond.
 
-        `given` holds the event, uniforms, normals, whether the last event goes on instead, the two temperatures and guidance.
-        One array beside the state: each argument of a compiled call costs a microsecond or more.
+        Its first row holds the event, whether the last event goes on instead, the two temperatures and guidance, and, at its
+        end, which of the other rows holds the noise.
         """
-        event, (uniforms, normals) = given[:, : self._size], self._rollout.sampler.parted(given[:, self._size : -4])
+        event, settings = given[0, :, : self._size], given[0, 0, self._size : self._size + 4]
+        noise = given[1:, :, : self._numbers][ops.cast(given[0, 0, -1], "int32")]
         last, *cells = ops.split(state, self._edges[:-1], axis=-1)
-        event = ops.where(given[:, -4:-3] > 0.0, last, event)
-        event, cells = self._rollout.step(event, cells, uniforms, normals, given[0, -3:], self._condition)
+        event = ops.where(settings[0] > 0.0, last, event)
+        uniforms, normals = self._rollout.sampler.parted(noise)
+        event, cells = self._rollout.step(event, cells, uniforms, normals, settings[1:], self._condition)
         return ops.concatenate([ops.cast(event, "float32"), *cells], axis=-1)
