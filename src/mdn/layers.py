@@ -50,7 +50,6 @@ class MDN(keras.layers.Layer):
         # Attributes carry the heads' names, since weights in a file are keyed by them.
         for name, size in self.spec.heads:
             setattr(self, name, keras.layers.Dense(size, name=name, dtype=self.dtype_policy))
-        self._edges = np.cumsum([size for _, size in self.spec.heads])[:-1].tolist()
         self.target_scaling = TargetScaling(self.spec.scaling_size, name="target_scaling", dtype=self.dtype_policy)
         self._start: list[np.ndarray] | None = None
 
@@ -119,21 +118,9 @@ class MDN(keras.layers.Layer):
         """Shape `(*batch, features)` to `(*batch, params_size)`."""
         # all points as rows of one matrix: for the gradients of any other product XLA copies and transposes
         rows = ops.reshape(inputs, (-1, inputs.shape[-1])) if len(inputs.shape) > 2 else inputs
-        raw = ops.split(numerics.bound_gradient(self._raw(rows)), self._edges, axis=-1)
+        raw = [numerics.bound_gradient(head(rows)) for head in self.heads]
         params = ops.concatenate(self.spec.constrain(raw, *self.target_scaling.values()), axis=-1)
         return params if rows is inputs else ops.reshape(params, (*ops.shape(inputs)[:-1], self.spec.params_size))
-
-    def _raw(self, rows):
-        """What the heads give, side by side."""
-        heads = self.heads
-        if any(head.quantization_mode or head.lora_enabled for head in heads):
-            return ops.concatenate([head(rows) for head in heads], axis=-1)
-        # one product takes less time than one for each head, which in a step of a stream are half of all products
-        kernel, bias = (
-            ops.concatenate([ops.convert_to_tensor(getattr(head, name)) for head in heads], axis=-1)
-            for name in ("kernel", "bias")
-        )
-        return ops.matmul(rows, kernel) + bias
 
     def compute_output_shape(self, input_shape):
         """(*batch, features) -> (*batch, params_size)."""

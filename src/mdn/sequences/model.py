@@ -287,16 +287,16 @@ class MDNRNN(Network):
         """
         if int(steps) < 1:
             raise ValueError(f"`steps` must be at least 1, but {steps} came.")
-        temperatures = component_temperature, variance_temperature
-        hooks = stop, constrain, self._is_guided(guidance)
+        temperatures = component_temperature, variance_temperature, guidance
         check_temperatures(*temperatures)
+        hooks = stop, constrain, self._is_guided(guidance)
         if hooks not in self._rollouts:
             self._rollouts[hooks] = Rollout(self, *hooks)
         return self._rollouts[hooks](
             self._primes(prime, batch_size),
             int(steps),
             self._broadcast(condition, context, batch_size),
-            (*temperatures, guidance),
+            temperatures,
             seed,
         )
 
@@ -313,11 +313,11 @@ class MDNRNN(Network):
         """One event in, one out: a `Stream` with the weights as they are now, safe to use while training goes on."""
         from mdn.sequences.stream import Stream
 
+        check_temperatures(1.0, 1.0, guidance)
         self._is_guided(guidance)  # which refuses what can't be
         return Stream(self, batch_size, self._broadcast(condition, context, batch_size), guidance, constrain, seed)
 
     def _is_guided(self, guidance: float) -> bool:
-        check_temperatures(1.0, 1.0, guidance)
         if guidance > 0.0 and not self.context_size:
             raise ValueError("`guidance` is by a context, but this model was made with context_size=0.")
         return guidance > 0.0
