@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from mdn import backend
-from mdn.sequences.program import alone, compiled, inline_device
+from mdn.sequences.program import OneKernel, alone, compiled, inline_device
 
 _ALIGNED = 16  # numbers in 64 bytes, at multiples of which JAX's arrays begin
 
@@ -27,6 +28,7 @@ class Frozen:
         model: Whose weights are constants of the program: as arguments they would cost as much as their arithmetic.
         function: Of `given` and of a state `(B, S)`.
         shape: Of `given`.
+        one_row: See `compiled`.
 
     Attributes:
         step: Of a state, which is no longer there then: gives the state after it.
@@ -34,7 +36,7 @@ class Frozen:
         view: Of the state there is now, whichever that is, `(B, S)`; None where states lie now here and now there.
     """
 
-    def __init__(self, model, function, shape: tuple[int, ...]):
+    def __init__(self, model, function, shape: tuple[int, ...], one_row: bool = False):
         self.given = given = _aligned(math.prod(shape)).reshape(shape)
         self.view: np.ndarray | None = None
         self._in_place: bool | None = None  # whether there is: seen at the first state
@@ -48,16 +50,17 @@ class Frozen:
         self._device = inline_device()  # where a program runs follows from where its state is
         over = () if self._device is None else 1  # what the new state may be written over: the old one
 
-        @functools.partial(jax.jit, compiler_options=alone(), donate_argnums=over)
-        def program(given, state):
+        def stateless(given, state):
             with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
                 return function(given, state)
 
+        make = OneKernel if one_row and backend.on_cpu() else jax.jit
+        self._program: Any = make(stateless, compiler_options=alone(), donate_argnums=over)
         if self._device is not None:
             seen = jax.device_put(given, self._device, may_alias=True)
             # a step is over when its call is, so that nothing is overwritten, and no state looked at, too early
             given = seen if seen.unsafe_buffer_pointer() == given.ctypes.data else given
-        self.step = functools.partial(program, given)
+        self.step = functools.partial(self._program, given)
 
     def place(self, state: np.ndarray):
         """A state to begin from, where the program wants it; what was placed before is no longer read."""
@@ -75,6 +78,8 @@ class Frozen:
             trial = copied()
             place = trial.unsafe_buffer_pointer()
             self._in_place = self.step(trial).unsafe_buffer_pointer() == place
+            if isinstance(self._program, OneKernel):  # which knows now, and would only be in the way
+                self.step = functools.partial(self._program.run, *self.step.args)
         placed = copied()
         self.view = _seen(placed) if self._in_place else None
         return placed

@@ -12,20 +12,22 @@ from keras import ops
 from mdn import backend
 
 
-def compiled(model, function, inline: bool = False):
+def compiled(model, function, inline: bool = False, one_row: bool = False):
     """`function` of arrays and of `model`'s weights as they are at each call, as one program where the backend has such.
 
     `model` must outlive it. With `inline` it computes in the thread that calls, where that can be, and what it gives is of
-    another device than other arrays: to be read, or for this program again.
+    another device than other arrays: to be read, or for this program again. `one_row` says that all products are of one row,
+    see `OneKernel`.
     """
     variables = model.variables
     if backend.NAME == "jax":
         import jax
 
-        @jax.jit
-        def run(weights, *arguments):
+        def stateless(weights, *arguments):
             with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
                 return function(*arguments)
+
+        run = OneKernel(stateless) if one_row and backend.on_cpu() else jax.jit(stateless)
 
         # past Keras' property, which asks for scopes that nobody is in here, and takes a tenth of a short rollout to do it
         def now():
@@ -78,6 +80,46 @@ class _Placed:
             # those seen are held, so that no other array comes to have their name
             self._placed, self._seen, self._names = jax.device_put(weights, self._device), weights, names
         return self._run(self._placed, *arguments)
+
+
+class OneKernel:
+    """`jax.jit(function)` for a CPU, where XLA can as one kernel, in which nothing is handed from one to the next.
+
+    For a step of a small model with one row: else that takes about as long as its arithmetic. Products of more rows are slow
+    there, or calls of a library, which cannot be in a kernel.
+
+    Args:
+        function: Of arrays.
+        options: For `jax.jit`.
+
+    Attributes:
+        run: What to call, for who cannot wait for this class: after its first call.
+    """
+
+    def __init__(self, function, **options):
+        import jax
+
+        inner = jax.jit(function)
+        self._plain = jax.jit(function, **options)
+
+        def whole(*arguments):
+            from jax.experimental.xla_metadata import set_xla_metadata
+
+            # the names by which XLA's own pass for small loops asks for it
+            return set_xla_metadata(inner(*arguments), xla_cpu_small_call="true", inlineable="false")
+
+        self.run = jax.jit(whole, **options)
+
+    def __call__(self, *arguments):
+        if self.run is self._plain:
+            return self.run(*arguments)
+        try:
+            return self.run(*arguments)
+        except (
+            Exception
+        ):  # whoever's mistake it is: what no kernel holds, a JAX that knows no such names, or an argument
+            self.run = self._plain
+            return self.run(*arguments)
 
 
 @functools.cache

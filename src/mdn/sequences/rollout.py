@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -37,42 +36,56 @@ class Rollout:
         self.state_widths = model.state_widths * (1 + guided)
         self._stop, self._constrain, self._guided = stop, constrain, guided
         self._run = compiled(model, self._loop, inline=True)
+        self._run_one = compiled(model, self._loop, inline=True, one_row=True)
 
     def __call__(self, primes, steps, condition, temperatures, seed):
         rows, size = len(primes), self._model.spec.target_size
-        lengths = np.array([len(one) for one in primes], "int32")
-        longest = max(lengths.tolist())
-        most = longest + steps
-        # primes are read and new events written: an array that is both would be copied at each step
-        prime = np.full((_power_of_two(longest), rows, size), np.nan, "float32")
-        for row, one in enumerate(primes):
-            prime[: len(one), row] = one
+        lengths = [len(one) for one in primes]
+        longest = max(lengths)
+        most, prime = longest + steps, None
+        if longest:
+            # primes are read and new events written: an array that is both would be copied at each step
+            prime = np.full((_power_of_two(longest), rows, size), np.nan, "float32")
+            for row, one in enumerate(primes):
+                prime[: len(one), row] = one
         noise = Noise(seed, rows, self.sampler).steps(most, _power_of_two(max(most, 16)))
-        temperatures = np.array(temperatures, "float32")
-        filled = np.empty((most, rows, size), "float32")
+        beside = np.array(temperatures, "float32"), tuple(condition or ())
+        run = self._run_one if self.is_one_row(rows) else self._run
+        if self._stop is not None:
+            return self._until_ended(run, most, lengths, prime, noise, *beside)
+        counts = np.array([0, most, 0, *lengths], "int32")
+        events = read(run(counts, None, None, prime, noise, *beside)[0]).swapaxes(0, 1)
+        if min(lengths) == longest:
+            return events[:, longest:most].copy()
+        return np.stack([one[length : length + steps] for one, length in zip(events, lengths, strict=True)])
+
+    def _until_ended(self, run, most, lengths, prime, noise, temperatures, condition) -> list[np.ndarray]:
+        """The new events of each sequence up to its end, or up to step `most`."""
+        lengths, rows = np.array(lengths, "int32"), len(lengths)
+        filled = np.empty((rows, most, self._model.spec.target_size), "float32")
         begin, event, ended, state = 0, None, np.full(rows, most, "int32"), None
-        going: Any = slice(None)  # all rows, and later those that are left
+        going = np.arange(rows)  # all, and later those that are left
         while True:
-            given = prime[:, going], lengths[going], noise[:, going]
-            beside = tuple(part[going] for part in condition or ())
-            # where sequences end by themselves, most are short: once few are left, only these go on
-            now = len(given[1])
-            fewest = 0 if self._stop is None or now < _THINNED_FROM else now // _THINNED
-            limits = np.array([begin, most, fewest], "int32")
-            events, event, reached, state = self._run(limits, event, state, *given, temperatures, beside)
-            events, reached = read(events), read(reached)
+            # most sequences are short: once few are left, only these go on
+            fewest = 0 if len(going) < _THINNED_FROM else len(going) // _THINNED
+            counts = np.array([begin, most, fewest, *lengths[going]], "int32")
+            given = None if prime is None else prime[:, going], noise[:, going]
+            beside = temperatures, tuple(part[going] for part in condition)
+            events, event, reached, state = run(counts, event, state, *given, *beside)
+            events, reached = read(events).swapaxes(0, 1), read(reached)
             since, begin, ends = begin, int(reached[0]), reached[1:]
-            filled[since:begin, going], ended[going] = events[since:begin], ends
+            filled[going, since:begin], ended[going] = events[:, since:begin], ends
             left = np.flatnonzero(ends > begin) if begin < most else ()
             if not len(left):
                 break
             left = np.resize(left, fewest)  # one twice writes the same events twice
-            going, event = np.arange(rows)[going][left], read(event)[left]
+            going, event = going[left], read(event)[left]
             state = tuple(read(part)[left] for part in state)
-        new = [filled[length : length + steps, row] for row, length in enumerate(lengths)]
-        if self._stop is None:
-            return np.stack(new)
-        return [one[: max(0, int(end) - int(length))] for one, end, length in zip(new, ended, lengths, strict=True)]
+        return [one[length : max(length, end)] for one, length, end in zip(filled, lengths, ended, strict=True)]
+
+    def is_one_row(self, rows: int) -> bool:
+        """Whether the network sees one row at a time."""
+        return rows == 1 and not self._guided
 
     def first_state(self, rows: int, condition=()) -> list:
         """The state before the first event: arrays `(rows, width)` for the widths of `state_widths`."""
@@ -108,15 +121,16 @@ class Rollout:
     def _shown(self, state, condition) -> tuple:
         return self._model.shown(state[: len(self._model.state_widths)], condition)
 
-    def _loop(self, limits, event, state, prime, lengths, noise, temperatures, condition):
+    def _loop(self, counts, event, state, prime, noise, temperatures, condition):
         """A loop over steps, primes taken as they are.
 
-        `limits`: the step it begins at, the one it ends at, and how few sequences may go on before it ends as well.
+        `counts`: the step it begins at, the one it ends at, how few sequences may go on before it ends as well, and how many
+        events each prime has; `prime` is None if they have none.
         Returns (events `(steps, B, D)`, the last event, the step it came to and where each sequence ends, the state); without
         `stop` nobody goes on from the last event and the state, and there are none.
         """
-        last, rows, size = prime.shape[0] - 1, prime.shape[1], prime.shape[2]
-        begin, most, fewest = (limits[i] for i in range(3))
+        rows, size = noise.shape[1], self._model.spec.target_size
+        (begin, most, fewest), lengths = (counts[i] for i in range(3)), counts[3:]
 
         def going(t, events, previous, ended, *state):
             more = t < most
@@ -126,9 +140,10 @@ class Rollout:
 
         def body(t, events, previous, ended, *state):
             uniforms, normals = self.sampler.parted(noise[t])
-            drawn, state = self.step(previous, list(state), uniforms, normals, temperatures, condition)
+            event, state = self.step(previous, list(state), uniforms, normals, temperatures, condition)
             primed = t < lengths
-            event = ops.where(primed[:, None], prime[ops.minimum(t, last)], drawn)
+            if prime is not None:
+                event = ops.where(primed[:, None], prime[ops.minimum(t, prime.shape[0] - 1)], event)
             events = ops.slice_update(events, (t, 0, 0), event[None])
             if self._stop is not None:
                 shown = self._shown(state, condition)

@@ -52,7 +52,8 @@ class Stream:
         # `given` of a step: first the event, the settings and how many steps of noise are used up, then noise for many steps
         sampler = self._rollout.sampler
         self._numbers = sampler.uniforms + sampler.normals
-        frozen = Frozen(self._model, self._advance, (1 + _AHEAD, batch_size, max(self._size + 5, self._numbers)))
+        shape = 1 + _AHEAD, batch_size, max(self._size + 5, self._numbers)
+        frozen = Frozen(self._model, self._advance, shape, self._rollout.is_one_row(batch_size))
         self._frozen, self._step, given = frozen, frozen.step, frozen.given
         # views, made once: making them at each step would be a good part of its time
         self._first = 0 if batch_size == 1 else slice(None)

@@ -1,0 +1,62 @@
+"""Programs on JAX: a model's step as one kernel, where XLA can make one, and as it always is, where it cannot."""
+
+import jax
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from test_layer import SPECS, targets_of
+
+import mdn
+from mdn.sequences.program import OneKernel, alone, inline_device
+
+pytestmark = pytest.mark.jax
+
+
+def small(spec, **settings):
+    keras.utils.set_random_seed(0)
+    return mdn.MDNRNN(spec, units=(8, 6), **settings).adapt([targets_of(spec, 40).astype("float32")])
+
+
+def chosen(model):
+    """The program for one row of the rollout made last: whether it is one kernel."""
+    kernel = list(model._rollouts.values())[-1]._run_one._run
+    return kernel.run is not kernel._plain
+
+
+@pytest.mark.parametrize("name", ["full", "low rank", "student", "angles", "mixed", "joint"])
+def test_one_kernel_draws_what_many_draw(name, monkeypatch):
+    model = small(SPECS[name])
+    found = model.generate(20, prime=model.generate(3, seed=1), seed=2)
+    assert chosen(model)
+    assert "xla_cpu_small_call" in jax.jit(OneKernel(lambda x: x + 1.0).run).lower(1.0).as_text()
+    model._rollouts.clear()
+    monkeypatch.setattr(OneKernel, "__call__", lambda self, *arguments: self._plain(*arguments))
+    many = model.generate(20, prime=model.generate(3, seed=1), seed=2)
+    np.testing.assert_allclose(found, many, rtol=1e-5, atol=1e-5)
+
+
+def test_what_no_kernel_holds_is_run_all_the_same():
+    model = small(SPECS["plain normal"])
+
+    def beyond(event, place):
+        """Of NumPy, which XLA calls back."""
+        return jax.pure_callback(lambda x: np.clip(x, -0.1, 0.1), jax.ShapeDtypeStruct(event.shape, event.dtype), event)
+
+    found = model.generate(9, constrain=beyond, seed=0)
+    assert not chosen(model)
+    np.testing.assert_allclose(found, model.generate(9, constrain=lambda e, place: ops.clip(e, -0.1, 0.1), seed=0))
+    assert chosen(model)
+    stream = model.stream(constrain=beyond, seed=0)
+    np.testing.assert_allclose(np.stack([stream.step() for _ in range(9)]), found[0], atol=1e-6)
+
+
+def test_a_mistake_in_a_hook_is_said_as_it_is():
+    with pytest.raises(ZeroDivisionError):
+        small(SPECS["plain normal"]).generate(3, constrain=lambda event, place: event / (1 // 0))
+
+
+def test_programs_of_one_row_have_a_thread_to_themselves():
+    """Not promised by XLA; if this fails after an update, rollouts and streams are slower, and still right."""
+    assert inline_device() is not None
+    assert alone() is not None
