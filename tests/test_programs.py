@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from test_layer import SPECS, targets_of
 
 import mdn
 from mdn.sequences.program import OneKernel, alone, inline_device
+from test_layer import SPECS, targets_of
 
 pytestmark = pytest.mark.jax
 
