@@ -57,14 +57,17 @@ help:  ## Print these lines
 demo: .venv/runtime  ## Watch a network learn what least squares cannot (ARGS=--quick: in short)
 	$(BIN)/mdn demo --out demo.html $(ARGS)
 
-# A third of the tests' time is LLVM optimising programs that run once: `test` does without, `test-optimised` runs what
-# rounding and reordering could break as users run it.
-UNOPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
+# Most of the tests' time is XLA compiling programs that run once: `test` does without LLVM's optimisations and without
+# XLA's newer emitters, and keeps each program for all tests that compile it; `test-optimised` runs what rounding and
+# reordering could break as users run it.
+UNOPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)"
+KEPT := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/programs JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
+	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 ROUNDING := tests/test_extremes.py tests/test_contract_matrix.py -k "extremes or prob or cdf or survival"
 
 .PHONY: test
 test: .venv/development  ## Run all tests on JAX (JOBS=2 at a time; ARGS go to pytest)
-	$(UNOPTIMISED) KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	$(UNOPTIMISED) $(KEPT) KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: test-optimised
 test-optimised: .venv/development  ## Run the tests of densities and extremes on JAX as users run it

@@ -25,26 +25,26 @@ DIMENSIONS, COMPONENTS = 8, 5
 CASES = {"2×64, length 30, batch 64": (64, 30, 64, 40), "2×256, length 30, batch 100": (256, 30, 100, 8)}
 
 
-def data(length, batch):
+def data(length, sequences):
     rng = np.random.default_rng(0)
-    return rng.normal(size=(2, batch, length, DIMENSIONS)).astype("float32")
+    return rng.normal(size=(2, sequences, length, DIMENSIONS)).astype("float32")
 
 
-# ---- training steps: each gives a function that makes some steps -------------------------------------------------------
+# ---- training: each gives a function that makes an epoch of so many steps ----------------------------------------------
 
 
-def ours(units, length, batch):
-    x, y = data(length, batch)
+def ours(units, length, batch, steps):
+    x, y = data(length, batch * steps)
     spec = mdn.MixtureSpec(mdn.NormalSpec(DIMENSIONS), COMPONENTS)
-    model = mdn.MDNRNN(spec, units=(units, units), skip=False).adapt(y)
+    model = mdn.MDNRNN(spec, units=(units, units), skip=False).adapt(y[:batch])
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=mdn.NegativeLogLikelihood(spec))
-    return lambda steps: [model.train_on_batch(x, y) for _ in range(steps)]
+    return _epoch(model, x, y, batch)
 
 
-def keras_mdn_layer(units, length, batch):
+def keras_mdn_layer(units, length, batch, steps):
     import keras_mdn_layer as peer
 
-    x, y = data(length, batch)
+    x, y = data(length, batch * steps)
     model = keras.Sequential(
         [
             keras.Input((length, DIMENSIONS)),
@@ -55,19 +55,24 @@ def keras_mdn_layer(units, length, batch):
     )
     loss = peer.get_mixture_loss_func(DIMENSIONS, COMPONENTS)
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss)
-    return lambda steps: [model.train_on_batch(x, y) for _ in range(steps)]
+    return _epoch(model, x, y, batch)
 
 
-def torch_lstm(units, length, batch):
+def _epoch(model, x, y, batch):
+    # Keras' own fit for both: MDNRNN's would make batches of its own from sequences
+    return lambda: keras.Model.fit(model, x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
+
+
+def torch_lstm(units, length, batch, steps):
     import torch
     from torch import distributions as d
 
-    x, y = map(torch.as_tensor, data(length, batch))
+    x, y = map(torch.as_tensor, data(length, batch * steps))
     lstm = torch.nn.LSTM(DIMENSIONS, units, num_layers=2, batch_first=True)
     head = torch.nn.Linear(units, COMPONENTS * (2 * DIMENSIONS + 1))
     optimizer = torch.optim.Adam([*lstm.parameters(), *head.parameters()], 1e-3)
 
-    def step():
+    def step(x, y):
         loc, scale, logits = torch.split(
             head(lstm(x)[0]), [COMPONENTS * DIMENSIONS, COMPONENTS * DIMENSIONS, COMPONENTS], dim=-1
         )
@@ -81,37 +86,37 @@ def torch_lstm(units, length, batch):
         optimizer.step()
         return float(loss.detach())
 
-    return lambda steps: [step() for _ in range(steps)]
+    return lambda: [step(*part) for part in zip(x.split(batch), y.split(batch), strict=True)]
 
 
 def training(rounds: int) -> None:
-    print("Training steps, milliseconds")
+    print("Training steps in epochs, milliseconds each")
     for name, (units, length, batch, steps) in CASES.items():
         runs = {"mdn": ours, "keras-mdn-layer": keras_mdn_layer, "torch.nn.LSTM": torch_lstm}
         ready = {}
         for who, make in runs.items():
             try:
-                ready[who] = make(units, length, batch)
+                ready[who] = make(units, length, batch, steps)
             except ImportError as error:
                 print(f"  {who}: left out, {error}")
         for run in ready.values():
-            run(2)  # compiles
+            run()  # compiles
         times = {who: [] for who in ready}
         for _ in range(rounds):
             for who, run in ready.items():
                 start = time.perf_counter()
-                run(steps)
+                run()
                 times[who].append((time.perf_counter() - start) / steps * 1e3)
         median = {who: statistics.median(values) for who, values in times.items()}
         print(f"  {name}")
         for who, value in median.items():
             ratio = f"  mdn is {value / median['mdn']:.2f} times as fast" if who != "mdn" else ""
             print(f"    {who:16s} {value:8.2f}   ({min(times[who]):.2f} to {max(times[who]):.2f}){ratio}")
-        flops = (
-            3 * 2 * batch * length * 4 * units * (DIMENSIONS + units + 2 * units)
-        )  # forward, and twice that backward
+        # forward, and twice that backward
+        flops = 3 * 2 * batch * length * 4 * units * (DIMENSIONS + units + 2 * units)
         rate = _sgemm()
-        print(f"    share of the machine's SGEMM rate ({rate:.0f} GFLOP/s): {flops / median['mdn'] / 1e6 / rate:.0%}")
+        shares = ", ".join(f"{who} {flops / value / 1e6 / rate:.0%}" for who, value in median.items())
+        print(f"    shares of the machine's SGEMM rate ({rate:.0f} GFLOP/s), products only: {shares}")
 
 
 def _sgemm() -> float:

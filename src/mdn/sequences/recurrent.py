@@ -227,9 +227,16 @@ def _lstm():
 
     @jax.custom_vjp
     def run(x, kernel, recurrent, bias, keep, h, c):
+        units = h.shape[-1]
+        halves = jnp.repeat(jnp.array([0.5, 0.5, 1.0, 0.5], h.dtype), units)
+
         def one(carry, projected):
-            carry, _ = step(carry, projected, recurrent, bias, keep)
-            return carry, carry[0]
+            # as `step`, where nobody asks for gates: then XLA computes one tanh of all in less than half of the time
+            h, c = carry
+            i, f, g, o = jnp.split(jnp.tanh((projected + h @ recurrent + bias) * halves), 4, axis=-1)
+            c = (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g * keep
+            h = (0.5 * o + 0.5) * jnp.tanh(c)
+            return (h, c), h
 
         (last_h, last_c), hs = jax.lax.scan(one, (h, c), _product(x, kernel))
         return hs, last_h, last_c

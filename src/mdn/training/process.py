@@ -40,11 +40,11 @@ def keep_compiled_programs() -> None:
 def keep_memory() -> None:
     """Lets this process keep the memory that a training step frees, for the next step; does nothing but on Linux with glibc.
 
-    A step of a large network asks for tens of megabytes and frees them. The libc hands such memory back to the system at once,
-    and fetching it anew, page by page, is a sixth of the time. JAX takes its memory in whichever thread computes, and only that
-    of the main thread can be kept: on a CPU, programs then run in the thread that calls them. Both hold for the whole process,
-    which comes to hold more memory; the commands `mdn train` do so. Call it before the first array is made. What
-    the environment says goes first: `MALLOC_...`, `GLIBC_TUNABLES`, `JAX_CPU_ENABLE_ASYNC_DISPATCH`.
+    A step of a large network asks for tens of megabytes and frees them. The libc hands such memory back to the system at
+    once, and fetching it anew, page by page, is up to a quarter of the time. JAX takes its memory in whichever thread
+    computes, and only that of the main thread can be kept: on a CPU, programs then run in the thread that calls them. Both
+    hold for the whole process, which comes to hold more memory; the commands `mdn train` do so. Call it before the first
+    array is made. What the environment says goes first: `MALLOC_...`, `GLIBC_TUNABLES`, `JAX_CPU_ENABLE_ASYNC_DISPATCH`.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return
