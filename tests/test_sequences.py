@@ -113,7 +113,7 @@ def test_the_log_density_of_ragged_sequences_is_that_of_each_alone(name):
 
 
 def test_masked_and_bucketed_losses_are_the_mean_over_all_steps():
-    model, sequences = small(), walks(6)
+    model, sequences = small(), walks(8)
     batches = ragged.Batches(sequences, batch_size=2, buckets=2)
     assert len({batch.shape[1] for _, batch in (batches[i] for i in range(len(batches)))}) == 2
     loss = mdn.NegativeLogLikelihood(OFFSETS)
