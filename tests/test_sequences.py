@@ -192,6 +192,9 @@ def test_stop_and_constrain_are_asked_at_each_step():
     assert len({len(one) for one in ended}) > 1
     for one in ended:
         assert np.all(one[:-1, 0] <= 1.0) and (one[-1, 0] > 1.0 or len(one) == 60)
+    primes = [one[:length] for one, length in zip(walks(3, 9), (2, 9, 5), strict=True)]
+    endless = model.generate(7, 3, prime=primes, stop=lambda event: event[:, 0] > 1e9, seed=0)
+    np.testing.assert_array_equal(np.stack(endless), model.generate(7, 3, prime=primes, seed=0))
 
 
 def test_a_condition_matters_and_is_asked_for():

@@ -31,7 +31,7 @@ class Frozen:
         one_row: See `compiled`.
 
     Attributes:
-        step: Of a state, which is no longer there then: gives the state after it.
+        step: Of a state, which is no longer there then: gives the state after it. To be taken anew after `place`.
         given: Float32, for the caller to write before each step.
         view: Of the state there is now, whichever that is, `(B, S)`; None where states lie now here and now there.
     """
@@ -78,7 +78,7 @@ class Frozen:
             trial = copied()
             place = trial.unsafe_buffer_pointer()
             self._in_place = self.step(trial).unsafe_buffer_pointer() == place
-            if isinstance(self._program, OneKernel):  # which knows now, and would only be in the way
+            if isinstance(self._program, OneKernel):
                 self.step = functools.partial(self._program.run, *self.step.args)
         placed = copied()
         self.view = _seen(placed) if self._in_place else None

@@ -83,17 +83,18 @@ class _Placed:
 
 
 class OneKernel:
-    """`jax.jit(function)` for a CPU, where XLA can as one kernel, in which nothing is handed from one to the next.
+    """`jax.jit(function)` for a CPU, the whole function as one kernel where XLA can make one.
 
-    For a step of a small model with one row: else that takes about as long as its arithmetic. Products of more rows are slow
-    there, or calls of a library, which cannot be in a kernel.
+    XLA makes a kernel of every few operations, and going from one to the next takes it about as long as the arithmetic of a
+    small model's step. That is worth it for products of one row only: those of more are calls of a library, which no kernel
+    holds, or slow.
 
     Args:
         function: Of arrays.
         options: For `jax.jit`.
 
     Attributes:
-        run: What to call, for who cannot wait for this class: after its first call.
+        run: The jitted function. After a first call it may be called in place of this object, to save a microsecond.
     """
 
     def __init__(self, function, **options):
@@ -113,11 +114,11 @@ class OneKernel:
     def __call__(self, *arguments):
         if self.run is self._plain:
             return self.run(*arguments)
+        # Whatever is wrong, the plain function is asked: there may be something in it that no kernel holds, or JAX may know no
+        # such names; and a mistake of the caller's is best said by what he knows.
         try:
             return self.run(*arguments)
-        except (
-            Exception
-        ):  # whoever's mistake it is: what no kernel holds, a JAX that knows no such names, or an argument
+        except Exception:
             self.run = self._plain
             return self.run(*arguments)
 

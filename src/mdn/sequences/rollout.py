@@ -52,16 +52,17 @@ class Rollout:
         beside = np.array(temperatures, "float32"), tuple(condition or ())
         run = self._run_one if self.is_one_row(rows) else self._run
         if self._stop is not None:
-            return self._until_ended(run, most, lengths, prime, noise, *beside)
+            return self._until_ended(run, steps, lengths, prime, noise, *beside)
         counts = np.array([0, most, 0, *lengths], "int32")
         events = read(run(counts, None, None, prime, noise, *beside)[0]).swapaxes(0, 1)
         if min(lengths) == longest:
             return events[:, longest:most].copy()
         return np.stack([one[length : length + steps] for one, length in zip(events, lengths, strict=True)])
 
-    def _until_ended(self, run, most, lengths, prime, noise, temperatures, condition) -> list[np.ndarray]:
-        """The new events of each sequence up to its end, or up to step `most`."""
-        lengths, rows = np.array(lengths, "int32"), len(lengths)
+    def _until_ended(self, run, steps, lengths, prime, noise, temperatures, condition) -> list[np.ndarray]:
+        """The new events of each sequence up to its end, at most `steps`."""
+        rows, most = len(lengths), max(lengths) + steps
+        lengths = np.array(lengths, "int32")
         filled = np.empty((rows, most, self._model.spec.target_size), "float32")
         begin, event, ended, state = 0, None, np.full(rows, most, "int32"), None
         going = np.arange(rows)  # all, and later those that are left
@@ -81,7 +82,8 @@ class Rollout:
             left = np.resize(left, fewest)  # one twice writes the same events twice
             going, event = going[left], read(event)[left]
             state = tuple(read(part)[left] for part in state)
-        return [one[length : max(length, end)] for one, length, end in zip(filled, lengths, ended, strict=True)]
+        news = np.clip(ended - lengths, 0, steps)
+        return [one[length : length + new] for one, length, new in zip(filled, lengths, news, strict=True)]
 
     def is_one_row(self, rows: int) -> bool:
         """Whether the network sees one row at a time."""

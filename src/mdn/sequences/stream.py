@@ -54,7 +54,7 @@ class Stream:
         self._numbers = sampler.uniforms + sampler.normals
         shape = 1 + _AHEAD, batch_size, max(self._size + 5, self._numbers)
         frozen = Frozen(self._model, self._advance, shape, self._rollout.is_one_row(batch_size))
-        self._frozen, self._step, given = frozen, frozen.step, frozen.given
+        self._frozen, given = frozen, frozen.given
         # views, made once: making them at each step would be a good part of its time
         self._first = 0 if batch_size == 1 else slice(None)
         self._event = given[0, self._first, : self._size]
@@ -77,6 +77,7 @@ class Stream:
 
     def _place(self, state: np.ndarray) -> None:
         self._state = self._frozen.place(state)
+        self._step = self._frozen.step
         self._fresh = bool(np.isnan(state[:, : self._size]).all())
         view = self._frozen.view
         self._drawn = None if view is None else view[self._first, : self._size]
