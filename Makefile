@@ -61,7 +61,7 @@ demo: .venv/runtime  ## Watch a network learn what least squares cannot (ARGS=--
 # XLA's newer emitters, and keeps each program for all tests that compile it; `test-optimised` runs what rounding and
 # reordering could break as users run it.
 UNOPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)"
-KEPT := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/programs JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
+KEPT := JAX_COMPILATION_CACHE_DIR="$(CURDIR)/.pytest_cache/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 ROUNDING := tests/test_extremes.py tests/test_contract_matrix.py -k "extremes or prob or cdf or survival"
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from mdn import backend
-from mdn.sequences.program import OneKernel, alone, compiled, inline_device
+from mdn.sequences.program import OneKernel, alone, compiled, inline_device, jitted, stateless
 
 _ALIGNED = 16  # numbers in 64 bytes, at multiples of which JAX's arrays begin
 
@@ -50,12 +48,8 @@ class Frozen:
         self._device = inline_device()  # where a program runs follows from where its state is
         over = () if self._device is None else 1  # what the new state may be written over: the old one
 
-        def stateless(given, state):
-            with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
-                return function(given, state)
-
-        make = OneKernel if one_row and backend.on_cpu() else jax.jit
-        self._program: Any = make(stateless, compiler_options=alone(), donate_argnums=over)
+        constant = functools.partial(stateless(model, function), weights)
+        self._program = jitted(constant, one_row, compiler_options=alone(), donate_argnums=over)
         if self._device is not None:
             seen = jax.device_put(given, self._device, may_alias=True)
             # a step is over when its call is, so that nothing is overwritten, and no state looked at, too early

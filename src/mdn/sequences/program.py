@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -19,15 +20,8 @@ def compiled(model, function, inline: bool = False, one_row: bool = False):
     another device than other arrays: to be read, or for this program again. `one_row` says that all products are of one row,
     see `OneKernel`.
     """
-    variables = model.variables
     if backend.NAME == "jax":
-        import jax
-
-        def stateless(weights, *arguments):
-            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-                return function(*arguments)
-
-        run = OneKernel(stateless) if one_row and backend.on_cpu() else jax.jit(stateless)
+        run, variables = jitted(stateless(model, function), one_row), model.variables
 
         # past Keras' property, which asks for scopes that nobody is in here, and takes a tenth of a short rollout to do it
         def now():
@@ -49,6 +43,24 @@ def compiled(model, function, inline: bool = False, one_row: bool = False):
 
     graph = tensorflow.function(function)
     return lambda *arguments: graph(*(_tensor(each) for each in arguments))
+
+
+def stateless(model, function):
+    """`function` of weights, which take the place of `model`'s own, and of its own arguments."""
+    variables = model.variables
+
+    def run(weights, *arguments):
+        with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
+            return function(*arguments)
+
+    return run
+
+
+def jitted(function, one_row: bool, **options):
+    """On JAX: `jax.jit(function, **options)`, for products of one row on a CPU as one kernel."""
+    import jax
+
+    return (OneKernel if one_row and backend.on_cpu() else jax.jit)(function, **options)
 
 
 def _tensor(value):
@@ -112,15 +124,13 @@ class OneKernel:
         self.run = jax.jit(whole, **options)
 
     def __call__(self, *arguments):
-        if self.run is self._plain:
-            return self.run(*arguments)
         # Whatever is wrong, the plain function is asked: there may be something in it that no kernel holds, or JAX may know no
         # such names; and a mistake of the caller's is best said by what he knows.
-        try:
+        with contextlib.suppress(Exception):
             return self.run(*arguments)
-        except Exception:
-            self.run = self._plain
-            return self.run(*arguments)
+        found = self._plain(*arguments)
+        self.run = self._plain
+        return found
 
 
 @functools.cache

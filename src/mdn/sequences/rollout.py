@@ -55,7 +55,7 @@ class Rollout:
             return self._until_ended(run, steps, lengths, prime, noise, *beside)
         counts = np.array([0, most, 0, *lengths], "int32")
         events = read(run(counts, None, None, prime, noise, *beside)[0]).swapaxes(0, 1)
-        if min(lengths) == longest:
+        if min(lengths) == longest:  # np.stack takes as long as some steps
             return events[:, longest:most].copy()
         return np.stack([one[length : length + steps] for one, length in zip(events, lengths, strict=True)])
 
