@@ -1,7 +1,7 @@
 """Readers and writers of real files, and the registry of where data sets come from; NumPy in and out, never Keras."""
 
 from mdn.data.drawing_files import read_drawings, write_drawings
-from mdn.data.files import replacing
+from mdn.data.files import reading, replacing
 from mdn.data.handwriting import Handwriting, read_handwriting, write_handwriting
 from mdn.data.objects import read_object_arrays
 from mdn.data.registry import find, where
@@ -26,6 +26,7 @@ __all__ = [
     "read_handwriting",
     "read_object_arrays",
     "read_table",
+    "reading",
     "replacing",
     "resample",
     "shape_distances",

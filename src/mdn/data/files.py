@@ -1,4 +1,4 @@
-"""Files that are never half-written."""
+"""Files from outside, read with one kind of error, and files of ours, never half-written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,49 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def reading(path, what: str) -> Iterator[None]:
+    """Whatever goes wrong in the block becomes one sentence that names the file.
+
+    A file from outside can make its reader fail in any way: a parser's own exceptions, a number beyond the range of C, a
+    recursion too deep, no memory. A caller has to know two kinds only.
+
+    Args:
+        path: Of the file that the block reads.
+        what: What the file should be, with its article, such as "a table" or "an SVG drawing".
+
+    Raises:
+        OSError: if the file cannot be opened or read; of the same class as the original, such as FileNotFoundError.
+        ValueError: if its content is at fault. A ValueError whose message names the file already passes as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.errno:
+            raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
+        if str(path) in str(error) and not isinstance(error, UnicodeError):
+            raise
+        raise ValueError(f"{path} cannot be read as {what}: {_sentence(error)}") from None
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as {what}: {_sentence(error)} The file may be damaged.") from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "its parts are nested too deeply."
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is."
+    lines = str(error).strip().splitlines()
+    said = lines[0] if lines else ""
+    if isinstance(error, KeyError):
+        said = f"{said} is missing"
+    return (said or type(error).__name__).rstrip(".") + "."
 
 
 @contextmanager
