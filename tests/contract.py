@@ -515,13 +515,15 @@ def check_gradient(entry, method, y):
     value, gradients = value_and_gradients(ours, tiled)
     assert np.isfinite(value)
 
+    edges = entry.truth.edges() if method == "crps" else None  # a difference takes both sides by the same panels
+
     def exact(moved):
         distribution = truth(tree.with_leaves(moved))
         if method == "quantile":
             return ref.quantile(distribution, np.asarray(y, np.float64))
         x = y if method == "log_prob" else np.asarray(y, np.float64)[..., 0]
         if method == "crps":
-            return ref.crps(distribution, x)
+            return ref.crps(distribution, x, edges)
         return getattr(distribution, {"log_survival": "log_sf"}.get(method, method))(x)
 
     natural = _natural_steps(tree)

@@ -10,6 +10,8 @@ Shapes are those of the contract: `*batch` any axes, `K` components, `D` the eve
 
 from __future__ import annotations
 
+import collections
+import hashlib
 import itertools
 
 import numpy as np
@@ -146,13 +148,20 @@ class StudentTCoordinate:
     def log_sf(x, loc, scale, df):
         z, df = np.broadcast_arrays((x - loc) / scale, df)
         a, z2 = df / 2, z * z
-        # sf(|z|) = I(df / (df + z²); df/2, 1/2) / 2; in the far tail by the logarithm of its power series.
-        far = z2 > 2.0
-        v = df / (df + np.where(far, z2, 4.0))
-        log_far = a * np.log(v) - np.log(a) - special.betaln(a, 0.5) + np.log(special.hyp2f1(a, 0.5, a + 1, v))
-        w = np.where(far, 0.0, z2) / (df + np.where(far, 0.0, z2))
-        log_near = np.log1p(-special.betainc(0.5, a, w))
-        log_upper = np.where(far, log_far, log_near) - np.log(2.0)
+        # sf(|z|) = I(df / (df + z²); df/2, 1/2) / 2. Where I leaves float64, by the logarithm of its power series.
+        v = df / (df + z2)
+        far = special.betainc(a, 0.5, v)
+        near = 2.0 * z2 < df
+        inner = np.where(near, special.betainc(0.5, a, np.where(near, z2 / (df + z2), 0.0)), 0.0)
+        with np.errstate(divide="ignore"):
+            log_upper = np.where(near, np.log1p(-inner), np.log(far))
+        deep = far < 1e-250
+        if deep.any():
+            b, v = a[deep], v[deep]
+            log_upper[deep] = (
+                b * np.log(v) - np.log(b) - special.betaln(b, 0.5) + np.log(special.hyp2f1(b, 0.5, b + 1, v))
+            )
+        log_upper = log_upper - np.log(2.0)
         return np.where(z > 0, log_upper, np.log1p(-np.exp(np.minimum(log_upper, -0.5))))
 
     @staticmethod
@@ -427,6 +436,10 @@ class Independent(Truth):
     def marginal(self, dims):
         return Independent(self.kind, **{name: value[..., list(dims)] for name, value in self.fields.items()})
 
+    def component(self, k):
+        """One place of the last axis of the batch."""
+        return Independent(self.kind, **{name: value[..., k, :] for name, value in self.fields.items()})
+
     def sample(self, rng, count):
         return self.coordinate.sample(rng, (count, *self.batch_shape, self.event_size), **self.fields)
 
@@ -484,6 +497,10 @@ class Gaussian(Truth):
 
     def component_widths(self):
         return np.sqrt(np.diagonal(self._covariance, axis1=-2, axis2=-1))[..., None, :]
+
+    def component(self, k):
+        """One place of the last axis of the batch."""
+        return Gaussian(self.loc[..., k, :], self._covariance[..., k, :, :])
 
     def marginal(self, dims):
         dims = list(dims)
@@ -547,6 +564,27 @@ class Bernoulli(Truth):
         return (rng.random((count, *self.logits.shape)) < self.mean()).astype(float)
 
 
+_MEMORY: collections.OrderedDict = collections.OrderedDict()
+_MOST_REMEMBERED = 40
+
+
+def _remembered(single, method, x, digest):
+    """`single.method(x)`, kept for the next that asks the same; `digest` is that of `x`."""
+    if method == "sf" and single.circular:
+        return 1.0 - _remembered(single, "cdf", x, digest)
+    fields = (
+        single.fields if isinstance(single, Independent) else {"loc": single.loc, "covariance": single.covariance()}
+    )
+    key = (type(single), getattr(single, "kind", ""), method, x.shape, digest, *(v.tobytes() for v in fields.values()))
+    if key in _MEMORY:
+        _MEMORY.move_to_end(key)
+    else:
+        _MEMORY[key] = getattr(single, method)(x)
+        if len(_MEMORY) > _MOST_REMEMBERED:
+            _MEMORY.popitem(last=False)
+    return _MEMORY[key]
+
+
 class Mixture(Truth):
     """`components`: a list of truths with batch (*batch, K_i); `logits` (*batch, K) in the same order."""
 
@@ -596,7 +634,11 @@ class Mixture(Truth):
         return self._mix_log("log_sf", x)
 
     def _mix(self, method, x):
-        values = self._each(lambda c: getattr(c, method)(_f64(x)[..., None] + np.zeros(c.batch_shape)))
+        """Σ_k π_k f_k(x), one component at a time: differences by one parameter change one component, and reuse the others."""
+        x = _f64(x)
+        digest = hashlib.blake2b(x.tobytes()).digest()
+        singles = [c.component(k) for c in self.components for k in range(c.batch_shape[-1])]
+        values = np.stack([_remembered(single, method, x, digest) for single in singles], axis=-1)
         return (self.weights() * values).sum(-1)
 
     def cdf(self, x):
@@ -694,11 +736,55 @@ def _quantile_each(truth, q, tail=None):
     edges = np.broadcast_to(edges, (*q.shape, top + 1))
     low = np.take_along_axis(edges, np.clip(count - 1, 0, top)[..., None], -1)[..., 0]
     high = np.take_along_axis(edges, np.clip(count, 0, top)[..., None], -1)[..., 0]
-    for _ in range(48):
-        middle = 0.5 * (low + high)
-        under = np.where(q <= 0.5, truth.cdf(middle) < q, truth.sf(middle) > tail)
-        low, high = np.where(under, middle, low), np.where(under, high, middle)
-    return np.where(q <= 0, truth.support[0], np.where(tail <= 0, truth.support[1], 0.5 * (low + high)))
+    from_below = q <= 0.5
+
+    def excess(x, rows):
+        below = from_below[rows]
+        return np.where(below, truth.cdf(x) - q[rows], tail[rows] - truth.sf(x))
+
+    found = _root(excess, low, high)
+    return np.where(q <= 0, truth.support[0], np.where(tail <= 0, truth.support[1], found))
+
+
+def _root(excess, low, high):
+    """Roots of increasing functions between `low` and `high`, elementwise, to the last places of float64.
+
+    Bisection, quickened by inverse quadratic interpolation wherever that is safe.
+
+    Args:
+        excess: `excess(x, rows)` are the values at `x` (m, *batch), for the first axis' rows `rows` (m,).
+        low, high: Brackets, shape (n, *batch).
+    Reference:
+        Chandrupatla (1997), A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function.
+    """
+    result, rows = np.empty_like(low), np.arange(len(low))
+    old, new = high.astype(float), low.astype(float)
+    finest = 1e-15 * np.abs(old - new)
+    with np.errstate(all="ignore"):  # a bracket without inner points divides 0 by 0, and is bisected
+        at_old, at_new = excess(old, rows), excess(new, rows)
+        share = np.full_like(old, 0.5)
+        while rows.size:
+            x = new + share * (old - new)
+            at = excess(x, rows)
+            same = np.sign(at) == np.sign(at_new)
+            last, at_last = np.where(same, new, old), np.where(same, at_new, at_old)
+            old, at_old = np.where(same, old, new), np.where(same, at_old, at_new)
+            new, at_new = x, at
+            best = np.where(np.abs(at_new) < np.abs(at_old), new, old)
+            result[rows] = best
+            limit = (finest + 5e-16 * np.abs(best)) / np.abs(old - new)
+            done = (limit > 0.5) | (at_new == 0) | (at_old == 0) | ~np.isfinite(limit)
+            xi, phi = (new - old) / (last - old), (at_new - at_old) / (at_last - at_old)
+            safe = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
+            quick = at_new / (at_old - at_new) * at_last / (at_old - at_last) + (last - new) / (old - new) * at_new / (
+                at_last - at_new
+            ) * at_old / (at_last - at_old)
+            share = np.clip(np.where(safe & np.isfinite(quick), quick, 0.5), limit, 1 - limit)
+            go_on = ~done.reshape(len(rows), -1).all(-1)
+            rows, old, new, at_old, at_new, share, finest = (
+                part[go_on] for part in (rows, old, new, at_old, at_new, share, finest)
+            )
+    return result
 
 
 def hdi_width(truth, coverage):
@@ -723,13 +809,17 @@ def hdi_width(truth, coverage):
     return result
 
 
-def crps(truth, y):
-    """∫ (F(x) - 1{x >= y})² dx by composite Gauss-Legendre quadrature: y (*lead, *batch) -> (*lead, *batch)."""
+def crps(truth, y, edges=None):
+    """∫ (F(x) - 1{x >= y})² dx by composite Gauss-Legendre quadrature: y (*lead, *batch) -> (*lead, *batch).
+
+    `edges` are those of the truth, unless others are asked for: those of a neighbour, for a difference of two.
+    """
     y = _f64(y)
     batch = truth.batch_shape
     lead = y.shape[: y.ndim - len(batch)]
     points = np.moveaxis(np.broadcast_to(y, (*lead, *batch)).reshape(-1, *batch), 0, -1)
-    edges = np.sort(np.concatenate([truth.edges(), np.clip(points, *truth.support)], axis=-1), axis=-1)
+    edges = truth.edges() if edges is None else edges
+    edges = np.sort(np.concatenate([edges, np.clip(points, *truth.support)], axis=-1), axis=-1)
     x, weight = gauss_legendre(edges, 20)
     x = np.moveaxis(x, (-2, -1), (0, 1))
     weight = np.moveaxis(weight, (-2, -1), (0, 1))
