@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdn_commands import interrupt
 from mdn_commands.shared import (
     ComponentTemperature,
     VarianceTemperature,
@@ -17,7 +18,6 @@ from mdn_commands.shared import (
     here_to_train,
     messages,
     stop,
-    terminable,
     write_provenance,
 )
 
@@ -186,7 +186,7 @@ def jam(
     seed: _Seed = None,
 ) -> None:
     """Play with a model, live; Ctrl-C or SIGTERM ends it."""
-    with messages(), terminable():
+    with messages(), interrupt.asked_to_end() as check:
         check_folder(log)
         if osc == midi:
             stop("say how to play: either mdn jam --osc or mdn jam --midi.")
@@ -224,11 +224,12 @@ def jam(
             live: Live = made(session, ear, mouth, say)
             say(f"{places}; mode {mode}; Ctrl-C ends it")
             try:
-                live.run()
+                live.run(check)
             finally:
-                unanswered = f", {session.unanswered} touches without an answer" if session.unanswered else ""
+                unanswered = f", {session.unanswered} touches not answered" if session.unanswered else ""
                 typer.echo(
-                    f"{live.touches} touches heard, {live.left_out} messages left out{unanswered}; half of the answers were ready within "
+                    f"{live.touches} touches heard{unanswered}, {live.left_out} messages left out; "
+                    "half of the answers were ready within "
                     f"{1e3 * live.latency(0.5):.2f} ms, 99 % within {1e3 * live.latency(0.99):.2f} ms; log: {log}"
                 )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+
+from mdn_commands import interrupt
 
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
 ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
@@ -39,6 +39,7 @@ def here_to_train() -> None:
 @contextmanager
 def messages() -> Iterator[None]:
     """Bad input ends in one sentence and exit code 2, Ctrl-C in exit code 130."""
+    interrupt.within_a_command()
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
@@ -46,23 +47,6 @@ def messages() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.secho("mdn: stopped.", err=True)
         raise typer.Exit(130) from None
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does, whatever is open being closed and said, in exit code 143."""
-
-    def end(*_):
-        raise SystemExit(128 + signal.SIGTERM)
-
-    if threading.current_thread() is not threading.main_thread():  # nobody else can take signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

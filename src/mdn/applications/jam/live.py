@@ -96,10 +96,15 @@ class Live:
         kind, but, came = str(error).partition(", but ")
         self.leave_out(kind or type(error).__name__, but + came)
 
-    def run(self) -> None:
-        """Plays until `stop` or Ctrl-C, in this thread alone: nobody else holds what either needs."""
+    def run(self, check: Callable[[], object] = lambda: None) -> None:
+        """Plays until `stop` or Ctrl-C, in this thread alone: nobody else holds what hearing or playing needs.
+
+        Args:
+            check: Called between any two looks at what is due; what it raises ends the music.
+        """
         try:
             while not self._stopped.is_set():
+                check()
                 self._wait(_TICK)
                 self._tick(time.time())
         finally:

@@ -18,7 +18,9 @@ MODES = {
     "battle": "the model plays on and on, whatever the player does, and hears both",
     "useronly": "the model is silent; what is played is logged",
 }
-MOST_WAITING = 10_000  # answers of a polyphony that are yet to come: those to two thousand touches a second for five seconds
+MOST_WAITING = (
+    10_000  # answers of a polyphony that are yet to come: those to two thousand touches a second for five seconds
+)
 _MOST_AT_ONCE = 64
 
 
