@@ -43,7 +43,9 @@ def asked_to_end() -> Iterator[Callable[[], None]]:
         check()
 
     here = threading.current_thread() is threading.main_thread()  # in another no signal can be handled
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM) if here}
+    both = (signal.SIGINT, signal.SIGTERM) if here else ()
+    numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield check
     finally:
