@@ -178,9 +178,9 @@ class Forward(Call):
         shape, output_shape = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
         if shape is None:
             raise ValueError(
-                f"a model can be exported if Keras knows the shape of its input, but this {type(model).__name__} has none: make a "
-                "functional model of it, keras.Model(x, model(x)) with x = keras.Input(...). The memory of a world, which takes "
-                "several inputs, cannot be exported."
+                f"a model can be exported if Keras knows the shape of its input, but this {type(model).__name__} has none: make "
+                "a functional model of it, keras.Model(x, model(x)) with x = keras.Input(...). The memory of a world, which "
+                "takes several inputs, cannot be exported."
             )
         if not isinstance(shape, tuple) or None in shape[1:] or not isinstance(output_shape, tuple):
             raise ValueError(
