@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -199,6 +200,7 @@ def jam(
         def say(text):
             typer.echo(text, err=True)
 
+        made: Callable[..., Live]
         with ExitStack() as opened:
             if midi:
                 from mdn.applications.jam.live_midi import MidiPlayer, open_ports
@@ -221,7 +223,7 @@ def jam(
                 on_event=written,
                 seed=seed,
             )
-            live: Live = made(session, ear, mouth, say)
+            live = made(session, ear, mouth, say)
             say(f"{places}; mode {mode}; Ctrl-C ends it")
             try:
                 live.run(check)

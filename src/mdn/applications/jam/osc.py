@@ -134,7 +134,7 @@ def open_sockets(listen, answer) -> tuple[socket.socket, socket.socket]:
 
 
 def _socket(address, tie) -> socket.socket:
-    family, kind, protocol, _, place = socket.getaddrinfo(*address[:2], type=socket.SOCK_DGRAM)[0]
+    family, kind, protocol, _, place = socket.getaddrinfo(address[0], address[1], type=socket.SOCK_DGRAM)[0]
     made = socket.socket(family, kind, protocol)
     try:
         tie(made, place)
