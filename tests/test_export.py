@@ -11,6 +11,7 @@ from keras import ops
 
 import mdn
 from mdn import exporting
+from mdn.applications.world.memory import Memory
 from mdn.sequences.sampler import Noise, Sampler
 
 FORMATS = [".onnx", ".tflite"]
@@ -263,6 +264,11 @@ def in_half():
     return keras.Sequential([keras.Input((2,)), with_half, mdn.MDN(OFFSETS)])
 
 
+def two_inputs():
+    a, b = keras.Input((2,)), keras.Input((3,))
+    return keras.Model([a, b], mdn.MDN(OFFSETS)(keras.layers.Concatenate()([a, b])))
+
+
 BAD = {
     "no mdn": (lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), {}, "ends in 0"),
     "no model": (lambda: OFFSETS, {}, "must be an MDNRNN or a Keras model"),
@@ -276,6 +282,38 @@ BAD = {
         lambda: model_of("lstm"),
         {"context_length": 3},
         "`context_length` goes with a model that has a context",
+    ),
+    # fault 14f of issue 18: errors that were raw, and one that did not say what a length is
+    "a text, no length": (
+        lambda: model_of("a text under a window"),
+        {},
+        "it is the length of the longest text, which is fixed",
+    ),
+    "a length of nothing": (
+        lambda: model_of("a text under a window"),
+        {"context_length": 0},
+        "`context_length` must be an int of at least 1, but 0 came",
+    ),
+    "half a length": (
+        lambda: model_of("a text under a window"),
+        {"context_length": 2.5},
+        r"`context_length` must be an int of at least 1, but 2\.5 came",
+    ),
+    "a batch that is true": (
+        lambda: model_of("lstm"),
+        {"batch_size": True},
+        "`batch_size` must be an int of at least 1",
+    ),
+    "no function": (lambda: model_of("lstm"), {"constrain": 1}, "`constrain` must be a function"),
+    "a world's memory": (
+        lambda: Memory(4, 1),
+        {},
+        r"this Memory has none: make a functional model of it, .* The memory of a world, .* cannot be exported",
+    ),
+    "two inputs": (
+        two_inputs,
+        {},
+        r"one input of known shape and one output, but this one has \[\(None, 2\), \(None, 3\)\]",
     ),
     "an operation": (convolution, {}, "cannot be exported: conv_general_dilated"),
     "half precision": (in_half, {}, "only float32 networks can be exported, but this one computes in float16"),
@@ -291,6 +329,15 @@ def test_what_cannot_be_exported_is_named_and_what_was_there_stays(case, tmp_pat
     with pytest.raises((ValueError, TypeError), match=message):
         mdn.export(make(), path, **settings)
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.jax
+def test_a_model_whose_output_comes_in_a_dictionary_is_exported(tmp_path):
+    """Fault 14f of issue 18: NumPy said "entry not a 2- or 3- tuple"."""
+    x = keras.Input((2,))
+    model = keras.Model(x, {"y": mdn.MDN(OFFSETS)(x)})
+    mdn.export(model, tmp_path / "one.onnx")
+    assert max(exporting.compare(model, tmp_path / "one.onnx", 3).given.values()) < 1e-5
 
 
 @pytest.mark.jax

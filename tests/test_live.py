@@ -123,9 +123,10 @@ def test_ten_thousand_osc_messages_with_some_malformed_lose_nothing(jam, tmp_pat
     threading.Thread(target=ear.serve_forever, daemon=True).start()
     log = live.Log(tmp_path / "jam.log")
     session = Session(jam, "useronly", on_event=log, seed=0)
-    server = osc.OscServer(session, ("127.0.0.1", 0), ear.server_address, say=said.append)
+    sockets = osc.open_sockets(("127.0.0.1", 0), ear.server_address)
+    server = osc.OscServer(session, *sockets, say=said.append)
     with pytest.raises(OSError, match=r"cannot listen at 127\.0\.0\.1:.*Is it in use\? Take another --port"):
-        osc.OscServer(session, ("127.0.0.1", server.port), ear.server_address)
+        osc.open_sockets(("127.0.0.1", server.port), ear.server_address)
     running = threading.Thread(target=server.run)
     running.start()
     ran = subprocess.run(
@@ -138,6 +139,8 @@ def test_ten_thousand_osc_messages_with_some_malformed_lose_nothing(jam, tmp_pat
         threading.Event().wait(0.05)
     server.stop()
     running.join(timeout=10)
+    for one in sockets:
+        one.close()
     log.close()
     ear.shutdown()
     ear.server_close()

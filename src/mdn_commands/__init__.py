@@ -1,1 +1,1 @@
-"""The commands of `mdn`, a module for each chapter; `mdn_cli` puts them together."""
+"""The commands of `mdn`, a module for each chapter; `app` puts them together, and `mdn_cli` calls it."""

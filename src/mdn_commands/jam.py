@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdn_commands import interrupt
 from mdn_commands.shared import (
     ComponentTemperature,
     VarianceTemperature,
@@ -184,8 +186,8 @@ def jam(
     variance_temperature: VarianceTemperature = 1.0,
     seed: _Seed = None,
 ) -> None:
-    """Play with a model, live; Ctrl-C ends it."""
-    with messages():
+    """Play with a model, live; Ctrl-C or SIGTERM ends it."""
+    with messages(), interrupt.asked_to_end() as check:
         check_folder(log)
         if osc == midi:
             stop("say how to play: either mdn jam --osc or mdn jam --midi.")
@@ -198,11 +200,18 @@ def jam(
         def say(text):
             typer.echo(text, err=True)
 
+        made: Callable[..., Live]
         with ExitStack() as opened:
             if midi:
-                from mdn.applications.jam.live_midi import open_ports
+                from mdn.applications.jam.live_midi import MidiPlayer, open_ports
 
                 ear, mouth = (opened.enter_context(each) for each in open_ports(midi_in, midi_out))
+                made, places = MidiPlayer, f"hearing {ear.name!r}, playing to {mouth.name!r}"
+            else:
+                from mdn.applications.jam.osc import OscServer, open_sockets
+
+                ear, mouth = (opened.enter_context(each) for each in open_sockets((host, port), answer))
+                made, places = OscServer, f"hearing /interface at {host}:{ear.getsockname()[1]}, answering at {to}"
             written = Log(log, say)
             opened.callback(written.close)
             session = Session(
@@ -214,22 +223,15 @@ def jam(
                 on_event=written,
                 seed=seed,
             )
-            live: Live
-            if midi:
-                from mdn.applications.jam.live_midi import MidiPlayer
-
-                live = MidiPlayer(session, ear, mouth, say)
-                say(f"hearing {ear.name!r}, playing to {mouth.name!r}; mode {mode}; Ctrl-C ends it")
-            else:
-                from mdn.applications.jam.osc import OscServer
-
-                live = OscServer(session, (host, port), answer, say)
-                say(f"hearing /interface at {host}:{live.port}, answering at {to}; mode {mode}; Ctrl-C ends it")
+            live = made(session, ear, mouth, say)
+            say(f"{places}; mode {mode}; Ctrl-C ends it")
             try:
-                live.run()
+                live.run(check)
             finally:
+                unanswered = f", {session.unanswered} touches not answered" if session.unanswered else ""
                 typer.echo(
-                    f"{live.touches} touches heard, {live.left_out} messages left out; half of the answers were ready within "
+                    f"{live.touches} touches heard{unanswered}, {live.left_out} messages left out; "
+                    "half of the answers were ready within "
                     f"{1e3 * live.latency(0.5):.2f} ms, 99 % within {1e3 * live.latency(0.99):.2f} ms; log: {log}"
                 )
 

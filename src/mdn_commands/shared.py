@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from mdn_commands import interrupt
+
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
 ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
 VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 1 wilder.")]
@@ -37,6 +39,7 @@ def here_to_train() -> None:
 @contextmanager
 def messages() -> Iterator[None]:
     """Bad input ends in one sentence and exit code 2, Ctrl-C in exit code 130."""
+    interrupt.within_a_command()
     try:
         yield
     except (ValueError, OSError, ImportError) as error:

@@ -88,7 +88,8 @@ def read_handwriting(path, go_on: bool | None = None) -> Handwriting:
     - .json, .jsonl, .ndjson: what a web page on a tablet would write. Objects such as
       `{"text": "Hello", "writer": "me", "strokes": [[[10, 20], [11, 22]], [[30, 20], [31, 25]]]}`, one, a list of them, or
       one on each line. A stroke is a list of points x, y (downwards), and the time, which is not used. "writer", "source"
-      and "part" may be missing; without a source it is the name of the file.
+      and "part" may be missing; without a source it is the name of the file. Of files of a folder whose lines name the same
+      "session", as those of `mdn record` do, the one whose lines were "saved" last is read.
 
     Points are kept as they were recorded, those that stand still among them.
 
@@ -124,13 +125,37 @@ def _of_folder(folder: Path) -> Found:
     files = [one for one in files if not one.name.startswith(".")]
     if any(one.suffix.lower() == ".xml" for one in files):
         yield from read_iam_ondb(folder)
-    for path in files:
+    for path in _latest(files):
         if path.suffix.lower() == ".xml":
             continue
         try:
             yield from _reader(path)(path)
         except (ValueError, OSError) as error:
             yield "", ValueError(str(error)), "", "", "", ""
+
+
+def _latest(files: list[Path]) -> list[Path]:
+    """Without the earlier saves of a session of `mdn record`: each holds all of its lines, and would count again."""
+    latest: dict[str, tuple[float, Path]] = {}
+    known = {path: _session(path) for path in files if path.suffix.lower() == ".json"}
+    for path, (session, saved) in known.items():
+        if session and (session not in latest or saved > latest[session][0]):
+            latest[session] = saved, path
+    kept = {path for _, path in latest.values()}
+    return [path for path in files if path in kept or not known.get(path, ("", 0.0))[0]]
+
+
+def _session(path: Path) -> tuple[str, float]:
+    """(the session of `mdn record` that a file holds, when it was saved); no session in any other file."""
+    try:
+        found = _loaded(_content(path))
+    except (ValueError, OSError):  # told where its lines are read
+        return "", 0.0
+    first = found[0] if isinstance(found, list) and found else None
+    if not isinstance(first, dict) or not isinstance(first.get("session"), str):
+        return "", 0.0
+    saved = first.get("saved")
+    return first["session"], float(saved) if isinstance(saved, int | float) and abs(saved) < 1e300 else 0.0
 
 
 # ---- .npz ------------------------------------------------------------------------------------------------------------

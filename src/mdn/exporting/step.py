@@ -126,9 +126,11 @@ class RecurrentStep(Call):
         if (context_length is not None) != (model.context_size > 0):
             raise ValueError(
                 f"`context_length` goes with a model that has a context, but {context_length} came and the model has "
-                f"context_size={model.context_size}."
+                f"context_size={model.context_size}. For a model that reads a text it is the length of the longest text, which "
+                "is fixed in the file."
             )
         if context_length is not None:
+            _check_count("context_length", context_length)
             conditions["context"] = (batch_size, context_length, model.context_size)
         self._conditions = list(conditions)
         event, state = (batch_size, size), (batch_size, width)
@@ -166,18 +168,27 @@ class Forward(Call):
         sampler: Whether a sample is drawn.
 
     Raises:
-        ValueError: if the model does not end in one MDN layer, or has several inputs.
+        ValueError: if the model does not end in one MDN layer, or has several inputs, or none whose shape is known.
     """
 
     def __init__(self, model: keras.Model, batch_size: int = 1, sampler: bool = True):
         specs = list(specs_of(model).values())
         if len(specs) != 1:
             raise ValueError(f"a model can be exported if it ends in one MDN layer, but this one ends in {len(specs)}.")
-        shape = model.input_shape if model.built else None
-        if not isinstance(shape, tuple) or None in shape[1:]:
-            raise ValueError(f"a model can be exported if it has one input of known shape, but this one has {shape}.")
+        shape, output_shape = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
+        if shape is None:
+            raise ValueError(
+                f"a model can be exported if Keras knows the shape of its input, but this {type(model).__name__} has none: make "
+                "a functional model of it, keras.Model(x, model(x)) with x = keras.Input(...). The memory of a world, which "
+                "takes several inputs, cannot be exported."
+            )
+        if not isinstance(shape, tuple) or None in shape[1:] or not isinstance(output_shape, tuple):
+            raise ValueError(
+                f"a model can be exported if it has one input of known shape and one output, but this one has {shape} and "
+                f"{output_shape}."
+            )
         self._model = model
-        output = (batch_size, *model.output_shape[1:])
+        output = (batch_size, *output_shape[1:])
         self._rows = math.prod(output[:-1])
         super().__init__(specs[0], self._rows, sampler)
         self.inputs = {"x": (batch_size, *shape[1:]), **self._noise}
@@ -185,7 +196,7 @@ class Forward(Call):
         self.outputs = {**sample, "params": output}
 
     def __call__(self, inputs: dict) -> dict:
-        params = self._model(inputs["x"], training=False)
+        (params,) = keras.tree.flatten(self._model(inputs["x"], training=False))  # an output may come in a dictionary
         if self._sampler is None:
             return {"params": params}
         flat = ops.reshape(params, (self._rows, self.spec.params_size))
@@ -201,11 +212,12 @@ def call_of(model, batch_size: int, sampler: bool, constrain, context_length: in
     """What of `model` is exported.
 
     Raises:
-        TypeError: if it is no Keras model.
+        TypeError: if it is no Keras model, or `constrain` no function.
         ValueError: if it has no MDN layer, or `constrain` is given for a model that is no MDNRNN.
     """
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"`batch_size` must be an int of at least 1, but {batch_size!r} came.")
+    _check_count("batch_size", batch_size)
+    if constrain is not None and not callable(constrain):
+        raise TypeError(f"`constrain` must be a function, as in `MDNRNN.generate`, but {constrain!r} came.")
     if isinstance(model, MDNRNN):
         return RecurrentStep(model, batch_size, sampler, constrain, context_length)
     if not isinstance(model, keras.Model):
@@ -213,3 +225,8 @@ def call_of(model, batch_size: int, sampler: bool, constrain, context_length: in
     if constrain is not None or context_length is not None:
         raise ValueError("`constrain` and `context_length` have a meaning for an MDNRNN only.")
     return Forward(model, batch_size, sampler)
+
+
+def _check_count(name: str, count) -> None:
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"`{name}` must be an int of at least 1, but {count!r} came.")

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.applications.jam.session import Session
+from mdn.applications.jam.session import MOST_WAITING, Session
 
 _TICK = 0.002  # seconds between two looks at what is due
 _KEPT = 100_000  # latencies that are remembered
+_LONGEST_SAID = 200  # letters
 
 
 class Log:
     """Lines `timestamp,source,x,y`, as IMPSY writes them; `read_performances` and `mdn train jam` read them.
 
-    A disk that is full does not end the music: that is said once, and touches go on unwritten.
+    A disk that is full does not end the music: that is said once, and touches go on unwritten. A new file to which no touch
+    came is removed again by `close`.
 
     Args:
         path: Of the file; lines are added to what it holds.
@@ -28,6 +30,7 @@ class Log:
 
     def __init__(self, path, say: Callable[[str], None] = print):
         self.path, self._say, self._failed = Path(path), say, False
+        self._new = not self.path.exists()
         self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by close()
 
     def __call__(self, when: float, source: str, x: float, y: float) -> None:
@@ -38,6 +41,8 @@ class Log:
     def close(self) -> None:
         """Closes the file."""
         self._trying(self._file.close)
+        if self._new and self.path.is_file() and not self.path.stat().st_size:
+            self._trying(self.path.unlink)
 
     def _trying(self, write) -> None:
         try:
@@ -49,7 +54,7 @@ class Log:
 
 
 class Live:
-    """A session that is played until `stop`; a way to play says how touches come (`_open`, `_tick`) and go (`_play`).
+    """A session that is played until `stop`; a way to play says how touches come (`_wait`, `_tick`) and go (`_play`).
 
     Args:
         session: Who plays.
@@ -81,21 +86,26 @@ class Live:
         self.say_once(f"left out: {kind}", detail)
 
     def say_once(self, kind: str, detail: str = "") -> None:
-        """Says a sentence, unless one of its kind was said."""
+        """Says a sentence, unless one of its kind was said; what came from outside is said up to `_LONGEST_SAID`."""
         if kind not in self._said:
             self._said.add(kind)
-            self._say(f"{kind}{detail} (said once)")
+            self._say(f"{kind}{detail[:_LONGEST_SAID]} (said once)")
 
     def refused(self, error: BaseException) -> None:
         """Leaves out a message that `error` is about; what came, told behind a "but", is no kind of its own."""
         kind, but, came = str(error).partition(", but ")
         self.leave_out(kind or type(error).__name__, but + came)
 
-    def run(self) -> None:
-        """Plays until `stop` or Ctrl-C."""
-        self._open()
+    def run(self, check: Callable[[], object] = lambda: None) -> None:
+        """Plays until `stop` or Ctrl-C, in this thread alone: nobody else holds what hearing or playing needs.
+
+        Args:
+            check: Called between any two looks at what is due; what it raises ends the music.
+        """
         try:
-            while not self._stopped.wait(_TICK):
+            while not self._stopped.is_set():
+                check()
+                self._wait(_TICK)
                 self._tick(time.time())
         finally:
             self._close()
@@ -117,12 +127,15 @@ class Live:
 
     # ---- of a way to play --------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        """Before the first tick."""
+    def _wait(self, seconds: float) -> None:
+        """What is done between two ticks."""
+        self._stopped.wait(seconds)
 
     def _tick(self, now: float) -> None:
         for x, y in self.session.due(now):
             self._play(x, y, now)
+        if self.session.unanswered:
+            self.say_once(f"some touches get no answer, since {MOST_WAITING:,} answers are waiting already")
 
     def _play(self, x: float, y: float, now: float) -> None:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from mdn.applications.jam.midi import BEND, BRIGHTNESS, Voice, _mido, height, pl
 from mdn.applications.jam.session import MODES, Session
 
 COMPONENT_TEMPERATURE, VARIANCE_TEMPERATURE, MODE, RESET = 20, 21, 22, 23  # controllers that MIDI leaves free
+_AT_ONCE = 256  # messages that are heard, after which what is due is played, however many more came
 NAME = "mdn"  # of virtual ports
 _SILENCE = (120, 123)  # controllers: all sound off, all notes off
 _QUIET = ("clock", "start", "continue", "stop", "songpos", "song_select", "active_sensing", "quarter_frame")
@@ -40,11 +42,11 @@ class MidiPlayer(Live):
         self._moved, self._touched = False, 0.0
 
     def _tick(self, now: float) -> None:
-        for message in self._ear.iter_pending():
-            try:
-                self._hear(message, now)
-            except ValueError as error:
-                self.refused(error)
+        try:
+            for message in itertools.islice(self._ear.iter_pending(), _AT_ONCE):
+                self._try_to_hear(message, now)
+        except OSError as error:
+            self.say_once("MIDI cannot be heard", f": {error.strerror or error}")
         if self._moved and now - self._touched >= _MOVES:
             self._touch(now)
         super()._tick(now)
@@ -52,6 +54,12 @@ class MidiPlayer(Live):
             self._send(self._voice.end())
 
     # ---- the player's ------------------------------------------------------------------------------------------------
+
+    def _try_to_hear(self, message, now: float) -> None:
+        try:
+            self._hear(message, now)
+        except Exception as error:  # whatever this message did, the next one is heard
+            self.refused(error)
 
     def _hear(self, message, now: float) -> None:
         if message.type == "note_on" and message.velocity > 0:

@@ -18,7 +18,10 @@ MODES = {
     "battle": "the model plays on and on, whatever the player does, and hears both",
     "useronly": "the model is silent; what is played is logged",
 }
-_MOST_WAITING = 64
+MOST_WAITING = (
+    10_000  # answers of a polyphony that are yet to come: those to two thousand touches a second for five seconds
+)
+_MOST_AT_ONCE = 64
 
 
 class Session:
@@ -31,6 +34,9 @@ class Session:
         component_temperature, variance_temperature: As in `MDNRNN.generate`; may be set while it plays.
         on_event: Told of each touch: `(time, source, x, y)`, the source "interface" or "rnn".
         seed: An int for the same answers to the same touches.
+
+    Attributes:
+        unanswered: How many touches of a polyphony got no answer, since `MOST_WAITING` answers were waiting.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class Session:
         self.set_temperature("component_temperature", component_temperature)
         self.set_temperature("variance_temperature", variance_temperature)
         self._on_event = on_event or (lambda *event: None)
-        self.mode = mode
+        self.mode, self.unanswered = mode, 0
         self._lock = threading.Lock()
         self._stream = jam.model.stream(constrain=inside, seed=seed)
         self._stream.step()  # compiles, so that the first touch need not wait
@@ -70,6 +76,8 @@ class Session:
 
     def set_temperature(self, name: str, value: float) -> None:
         """Sets "component_temperature" or "variance_temperature", a number above 0 and at most 100."""
+        if name not in ("component_temperature", "variance_temperature"):
+            raise ValueError(f"`name` must be component_temperature or variance_temperature, but {name!r} came.")
         if not (isinstance(value, int | float) and np.isfinite(value) and 0.0 < value <= 100.0):
             raise ValueError(f"`{name}` must be a number above 0 and at most 100, but {value!r} came.")
         setattr(self, name, float(value))
@@ -103,9 +111,11 @@ class Session:
             self._take(place, now)
             if self._mode == "polyphony":
                 when, place = self._next
-                if len(self._waiting) < _MOST_WAITING:
+                if len(self._waiting) < MOST_WAITING:
                     self._count += 1
                     heapq.heappush(self._waiting, (when, self._count, place))
+                else:
+                    self.unanswered += 1
 
     def due(self, now: float) -> list[tuple[float, float]]:
         """The touches (x, y) that the model plays until `now`; to be asked often."""
@@ -133,7 +143,7 @@ class Session:
             begins or now - self._next[0] > data.LONGEST
         ):  # the answer begins now; or nobody asked for long: no catching up
             self._next = now, self._next[1]
-        while self._next[0] <= now and len(played) < _MOST_WAITING:
+        while self._next[0] <= now and len(played) < _MOST_AT_ONCE:
             when, place = self._next
             played.append(place)
             self._take(place, when)

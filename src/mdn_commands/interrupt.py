@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM, where a KeyboardInterrupt is not enough: while Python imports, and where it may be lost on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+def stop_at_once(*_) -> None:
+    """Says so and ends the process, in which nothing has begun that could be kept."""
+    os.write(2, b"mdn: stopped.\n")
+    os._exit(130)
+
+
+def before_a_command() -> None:
+    """From here on Ctrl-C ends the process at once."""
+    _replace(signal.default_int_handler, stop_at_once)
+
+
+def within_a_command() -> None:
+    """From here on Ctrl-C is a KeyboardInterrupt again, so that a command can keep what it has."""
+    _replace(stop_at_once, signal.default_int_handler)
+
+
+@contextmanager
+def asked_to_end() -> Iterator[Callable[[], None]]:
+    """Ctrl-C raises KeyboardInterrupt and SIGTERM SystemExit(143), so that all that is open is closed and said.
+
+    Python ignores what is raised while a callback of the garbage collector runs, and JAX has one: the function that is given
+    raises it again, for loops to call.
+    """
+    asked: list[int] = []
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt if asked[-1] == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
+
+    def handle(number, _):
+        asked.append(number)
+        check()
+
+    here = threading.current_thread() is threading.main_thread()  # in another no signal can be handled
+    both = (signal.SIGINT, signal.SIGTERM) if here else ()
+    numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _replace(handler, by) -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is handler
+    ):  # and not one of somebody who calls us, or none at all, as under nohup
+        signal.signal(signal.SIGINT, by)
