@@ -57,6 +57,7 @@ def train_handwriting(
         import mdn
         from mdn.applications import handwriting
         from mdn.applications.handwriting import train as lessons
+        from mdn.data.files import keeping
         from mdn.models import save_plain
 
         here_to_train()
@@ -76,7 +77,7 @@ def train_handwriting(
             else:
                 lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
         seconds = time.perf_counter() - start
-        save_plain(model, out)
+        keeping(out, lambda path: save_plain(model, path))
         with console.status("measuring"):
             found = handwriting.figures(model, test, seed=seed)
         provenance = {

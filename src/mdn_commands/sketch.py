@@ -94,6 +94,7 @@ def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, 
     import mdn
     from mdn.applications.sketch import save
     from mdn.applications.sketch import train as sketch_train
+    from mdn.data.files import keeping
 
     here_to_train()
     console = Console()
@@ -128,7 +129,7 @@ def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, 
             kl_weight=kl_weight,
         )
     seconds = time.perf_counter() - start
-    save(model, out)
+    keeping(out, lambda path: save(model, path))
     with console.status("measuring"):
         found = sketch_train.judge(model, parts["train"], parts["test"], seed)
     provenance = {

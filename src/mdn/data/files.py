@@ -116,10 +116,11 @@ def _is_left(path: Path, stem: str | None) -> bool:
             return False
         return _started(int(found["pid"])) not in (int(found["start"]), _UNKNOWN)
     found = _EARLIER.fullmatch(path.name)
-    if found is None or stem not in (None, found["stem"]):
-        return False
+    if found is None or stem is None:
+        return found is not None  # in a folder of ours, nobody runs an earlier version beside this one
     # such a name says neither on which machine the process ran nor when it began
-    return _started(int(found["pid"])) == _DEAD and time.time() - path.stat().st_mtime > _DAY
+    dead = found["stem"] == stem and _started(int(found["pid"])) == _DEAD
+    return dead and time.time() - path.stat().st_mtime > _DAY
 
 
 def _started(pid: int) -> int:

@@ -50,6 +50,12 @@ def number(least: float = -math.inf, most: float = math.inf, *, above: float = -
     return rule
 
 
+def figure(value, name: str):
+    """Any number, NaN and infinity among them: what a training found, say."""
+    _expect(isinstance(value, int | float) and not isinstance(value, bool), name, "a number", value)
+    return value
+
+
 def flag(value, name: str):
     """True or false; also 0 and 1."""
     _expect(isinstance(value, bool) or value in (0, 1), name, "true or false", value)
