@@ -217,22 +217,20 @@ def _find(one: dict, path: Path) -> None:
     Raises:
         ValueError: if the class is neither ours, nor a part of Keras, nor registered by the user.
     """
-    named, module = one["class_name"], one.get("module")
-    if named == "function":
-        named = one.get("config")
+    named = one.get("config") if one["class_name"] == "function" else one["class_name"]
     registered = one.get("registered_name") or named
-    if registered in _ROOMS and registered == one.get("registered_name"):
+    known = isinstance(named, str) and isinstance(registered, str)
+    if known and registered in _ROOMS:
         import_module(_ROOMS[registered])
-    known = all(isinstance(name, str) for name in (named, registered)) and (
-        keras.saving.get_registered_object(registered) is not None
-        or keras.saving.get_registered_object(named) is not None
-        or named in _PLAIN
-    )
-    if not known and not (isinstance(named, str) and _is_keras(module)):
+    if not known or not (named in _PLAIN or _is_keras(one.get("module")) or _is_registered(named, registered)):
         raise ValueError(
             f"{str(path)!r} was written by a newer version of mdn, or names a class that mdn does not know: {registered!r}. "
             "Upgrade mdn, or register the class with Keras first."
         )
+
+
+def _is_registered(*names: str) -> bool:
+    return any(keras.saving.get_registered_object(name) is not None for name in names)
 
 
 def _is_keras(module) -> bool:

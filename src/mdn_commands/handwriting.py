@@ -173,6 +173,7 @@ def write(
         from mdn import training
         from mdn.applications import handwriting
         from mdn.applications.handwriting.pictures import Page, write_line, write_page
+        from mdn.data import reading
 
         training.keep_compiled_programs()
         network = handwriting.load(model or None)
@@ -181,7 +182,8 @@ def write(
             typer.echo("\n".join(f"{i:3d}  {name}{own.get(name, '')}" for i, name in enumerate(network.hands)))
             return
         if file is not None:
-            text = file.read_text(encoding="utf-8")
+            with reading(file, "text"):
+                text = file.read_text(encoding="utf-8")
         if transliterate:
             text = "\n".join(network.alphabet.transliterate(line) for line in text.splitlines())
         paper = replace(Page.of(page) if page else Page(height=None), line_height=line_height)

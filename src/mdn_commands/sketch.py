@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -156,7 +157,8 @@ def _samples(out: Path, epochs: int):
     class Samples(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if (epoch + 1) % max(1, epochs // 8) == 0 and not self.model.classes:
-                write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
+                with suppress(OSError):  # a full disk costs a sheet, not the training
+                    write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
 
     return Samples()
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.files import forget_unfinished
-from mdn.data.schema import anything, array, listed, mapping, record, whole
+from mdn.data.schema import anything, array, figure, listed, mapping, record, whole
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
@@ -23,7 +23,7 @@ def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
     return np.random.default_rng([int(seed), int(epoch)])
 
 
-_ABOUT = record(done=whole(), figures=listed(mapping(anything)), settings=mapping(anything))
+_ABOUT = record(done=whole(), figures=listed(mapping(figure)), settings=mapping(anything))
 
 
 def _check(arrays: dict[str, np.ndarray], about: dict) -> None:

@@ -167,7 +167,7 @@ class Experiment:
         states = [one.states for one in episodes if one.states is not None]
         if len(states) == len(episodes):
             arrays["states"] = np.concatenate(states)
-        _check_episodes(arrays, {})
+        _check_episodes(arrays)
         about = {"environment": self.environment, "seed": self.seed, "chunk": chunk, "policy": policy}
         write_arrays(path, arrays, about, compressed=True)
 
@@ -260,7 +260,8 @@ class Experiment:
         ]
 
     def _episodes(self, chunk: int, without: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], dict]:
-        return self._checked(self.chunk_path(chunk), _EPISODES, _check_episodes, _AGAIN, without)
+        check = lambda arrays, _: _check_episodes(arrays, without)  # noqa: E731
+        return self._checked(self.chunk_path(chunk), _EPISODES, check, _AGAIN, without)
 
     @staticmethod
     def _checked(
@@ -275,31 +276,28 @@ class Experiment:
 # ---- what files may say ----------------------------------------------------------------------------------------------
 
 _EXPERIMENT = record(format=whole(), environment=text, seed=whole(most=2**63), settings=mapping(anything))
-_MAY_LACK = ("actions", "states")  # actions where only rewards are asked for
 _EPISODES = record(environment=text, others=True)
 _LATENTS = record(environment=text, seen_by=text, others=True)
 
 
-def _check_episodes(arrays: dict[str, np.ndarray], about: dict) -> None:
-    """Raises a ValueError if the arrays that are there are not episodes whose lengths agree, or hold what is not finite."""
+def _check_episodes(arrays: dict[str, np.ndarray], without: tuple[str, ...] = ()) -> None:
+    """Raises a ValueError if arrays are not episodes whose lengths agree, or hold what is not finite."""
     count = len(array(None, kinds="iu")(arrays["lengths"], "lengths"))
     lengths = arrays["lengths"]
     if not count or lengths.min() < 1 or lengths.max() > len(arrays["rewards"]):
         raise ValueError(f"`lengths` must be whole numbers from 1 to {len(arrays['rewards'])}, at least one.")
     steps = int(lengths.sum())
-    rules = {
+    rules: dict[str, Rule] = {
         "rewards": array(steps),
         "actions": array(steps, None),
         "terminated": array(count, kinds="b"),
         "truncated": array(count, kinds="b"),
+        "observations": lambda value, name: array(steps + count, *value.shape[1:], kinds="biuf")(value, name),
         "states": array(steps + count, None, kinds="fiu"),
     }
     for name, rule in rules.items():
-        if name in arrays or name not in _MAY_LACK:
+        if name not in without and (name in arrays or name != "states"):
             rule(arrays[name], name)
-    if "observations" in arrays:
-        any_size = [None] * (arrays["observations"].ndim - 1)
-        array(steps + count, *any_size, kinds="biuf")(arrays["observations"], "observations")
 
 
 def _check_latents(arrays: dict[str, np.ndarray], about: dict) -> None:
