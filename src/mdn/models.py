@@ -219,18 +219,16 @@ def _find(one: dict, path: Path) -> None:
     """
     named = one.get("config") if one["class_name"] == "function" else one["class_name"]
     registered = one.get("registered_name") or named
-    known = isinstance(named, str) and isinstance(registered, str)
-    if known and registered in _ROOMS:
+    if not isinstance(named, str) or not isinstance(registered, str):
+        raise ValueError(f"{str(path)!r} is damaged: it names a class by {registered!r}.")
+    if registered in _ROOMS:
         import_module(_ROOMS[registered])
-    if not known or not (named in _PLAIN or _is_keras(one.get("module")) or _is_registered(named, registered)):
+    found = [keras.saving.get_registered_object(name) for name in (registered, named)]
+    if found == [None, None] and named not in _PLAIN and not _is_keras(one.get("module")):
         raise ValueError(
             f"{str(path)!r} was written by a newer version of mdn, or names a class that mdn does not know: {registered!r}. "
             "Upgrade mdn, or register the class with Keras first."
         )
-
-
-def _is_registered(*names: str) -> bool:
-    return any(keras.saving.get_registered_object(name) is not None for name in names)
 
 
 def _is_keras(module) -> bool:
@@ -246,7 +244,7 @@ def _check_weights(archive: zipfile.ZipFile) -> int:
     check_unpacked(archive)
     if _WEIGHTS not in archive.namelist():
         raise ValueError(f"it has no {_WEIGHTS}.")
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     content, said = archive.read(_WEIGHTS), 0
 

@@ -104,7 +104,7 @@ _MOST_UNITS = 2**20  # of a layer, of a mixture's components, of targets
 _size, _figures = whole(1, _MOST_UNITS), listed(figure)
 _covariance: Rule = either(whole(1, _MOST_UNITS), one_of("diagonal", "isotropic", "full"))
 _loss = one_of("nll", "crps")
-_PARAMETERS: dict[str, Rule] = {
+_PARAMETERS: dict[str, Any] = {
     "num_components": either(_size, one_of("auto")), "hidden_sizes": listed(_size), "covariance": _covariance,
     "ensemble_size": _size, "loss": _loss, "activation": text, "epochs": whole(1), "batch_size": whole(1),
     "learning_rate": number(), "weight_decay": number(), "feature_noise": number(0.0), "target_noise": number(0.0),
@@ -173,7 +173,7 @@ def _baseline(targets: int) -> Rule:
 
 
 def _member(inputs: int, targets: int) -> Rule:
-    parts: dict[str, Rule] = {
+    parts: dict[str, Any] = {
         "width": whole(inputs, _MOST_UNITS), "hidden_sizes": listed(_size), "activation": _activation,
         "event_size": whole(targets, targets), "num_components": _size, "covariance": _covariance,
         "feature_noise": number(0.0), "loss": _loss,
