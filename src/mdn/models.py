@@ -268,7 +268,7 @@ def _check_numbers(one: dict, most: int) -> None:
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, dict):
-            waiting += value.items()
+            waiting += [] if "class_name" in value else value.items()  # what is named is looked at by itself
         elif isinstance(value, list):
             waiting += [(name, each) for each in value]
         elif isinstance(value, float):
