@@ -6,7 +6,6 @@ A small file must not fill the memory or take the evening. Where a limit is met,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 TEXT = 2**27
 """Bytes of text that are held at once: a whole file of XML or JSON, or one line of a file that is read by lines (128 MiB)."""
@@ -22,7 +21,7 @@ LABEL = 1000
 """Characters of a word, of the text of a line, or of a name. Labels stand in arrays as wide as the longest of them."""
 
 
-def whole(path) -> bytes:
+def read_whole(path) -> bytes:
     """The bytes of a file of text.
 
     Raises:
@@ -36,7 +35,7 @@ def whole(path) -> bytes:
     return content
 
 
-def lines(path) -> Iterator[str]:
+def read_lines(path) -> Iterator[str]:
     """The lines of a file in UTF-8, one after another; the file may be of any length.
 
     Raises:
@@ -46,7 +45,9 @@ def lines(path) -> Iterator[str]:
     with open(path, encoding="utf-8") as file:
         while line := file.readline(TEXT + 1):
             if len(line) > TEXT:
-                raise ValueError(f"{str(path)!r} has a line of more than {TEXT >> 20} MiB, the most that is read at once.")
+                raise ValueError(
+                    f"{str(path)!r} has a line of more than {TEXT >> 20} MiB, the most that is read at once."
+                )
             yield line
 
 

@@ -55,7 +55,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         for member in members:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{member.filename!r} is packed in a way that NumPy does not use")
-            with archive.open(member) as file:  # never more than the size that was checked, whatever the packed bytes become
+            with archive.open(
+                member
+            ) as file:  # never more than the size that was checked, whatever the packed bytes become
                 content = io.BytesIO(file.read(member.file_size))
             arrays[member.filename.removesuffix(".npy")] = _read(content, room(size))
     return arrays
@@ -69,7 +71,7 @@ def _read(file: io.BytesIO, most: int) -> np.ndarray:
     shape, fortran, dtype = read_header[version[0]](file)
     if dtype.kind in "biufSU" and dtype.names is None and dtype.subdtype is None:
         return _array(file.read(), shape, dtype, fortran).copy()
-    if dtype != object:
+    if dtype.kind != "O":
         raise ValueError(f"an array must be of numbers, of text or of arrays, but one of {str(dtype)[:60]} came")
     return _objects(file.read(), shape, most)
 
@@ -101,7 +103,9 @@ def _objects(pickled: bytes, shape: tuple[int, ...], most: int) -> np.ndarray:
     elements = [_element(item) for item in made.items]
     size = sum(one.nbytes for one in elements)
     if size > most:
-        raise ValueError(f"its elements are {size:,} bytes large, but may be {most:,}: 64 MiB, or 100 times the size of the file")
+        raise ValueError(
+            f"its elements are {size:,} bytes large, but may be {most:,}: 64 MiB, or 100 times the size of the file"
+        )
     found = np.empty(len(elements), object)
     for i, one in enumerate(elements):
         found[i] = one.copy()
