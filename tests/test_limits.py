@@ -180,6 +180,8 @@ def test_what_numpy_pickles_comes_back(protocol):
         (header("(True,)", "'<f8'") + bytes(8), "tuple of sizes"),
         (header("(1.5,)", "'<f8'") + bytes(8), "no file of arrays"),
         (header("(1,", "'<f8'") + bytes(8), "no file of arrays"),
+        (header("(1,)", "'<U2'") + b"a\0\0\0\xff\xff\xff\x00", "no characters"),
+        (header("(1,)", "'>U1'") + b"\x7f\0\0\0", "no characters"),
         (header("(1,)", "'<U536870911'") + bytes(8), "but 8 are there"),
         (header("(1,)", "'<f8'", version=3) + bytes(8), r"of version \(3, 0\)"),
         (b"", "no file of arrays"),

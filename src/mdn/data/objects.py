@@ -22,6 +22,7 @@ from mdn.data.limits import INSTRUCTIONS, check_unpacked, room
 
 _NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _OBJECTS = re.compile(r"[<>|=]?O[48]?")
+_LAST_CHARACTER = 0x10FFFF
 _PLAIN = (3, None, None, None, -1, -1)  # the state of a dtype of numbers, its order of bytes and its flags left out
 
 
@@ -70,7 +71,12 @@ def _read(file: io.BytesIO, most: int) -> np.ndarray:
         raise ValueError(f"its arrays are of version {version}")
     shape, fortran, dtype = read_header[version[0]](file)
     if dtype.kind in "biufSU" and dtype.names is None and dtype.subdtype is None:
-        return _array(file.read(), shape, dtype, fortran).copy()
+        found = _array(file.read(), shape, dtype, fortran).copy()
+        if dtype.kind == "U" and np.any(
+            found.reshape(-1).view(np.dtype("u4").newbyteorder(dtype.byteorder)) > _LAST_CHARACTER
+        ):
+            raise ValueError("an array of text holds numbers that are no characters")
+        return found
     if dtype.kind != "O":
         raise ValueError(f"an array must be of numbers, of text or of arrays, but one of {str(dtype)[:60]} came")
     return _objects(file.read(), shape, most)
