@@ -60,6 +60,7 @@ def train_jam(
         from mdn.applications.jam import data as jam_data
         from mdn.applications.jam import train as jam_train
         from mdn.data import find
+        from mdn.data.files import keeping
 
         here_to_train()
         if not data:
@@ -97,7 +98,7 @@ def train_jam(
         with epochs_bar(console, epochs) as told:
             trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
         seconds = time.perf_counter() - start
-        trained.save(out)
+        keeping(out, trained.save)
         with console.status("measuring"):
             figures = jam_train.figures(trained, parts["train"], parts["test"], seed)
         provenance = {
