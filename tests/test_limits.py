@@ -80,10 +80,10 @@ MADE = {
     "objects within objects": (array((1,), OBJECTS, [array((0,), OBJECTS, [])]), "arrays of numbers, or numbers"),
     "strings": (array((1,), dtype("S8", "|", None, None, None, 8, 1, 0), ADDRESSES), "names the type .*S8"),
     "dates": (array((1,), dtype("M8", "<", None, None, None, -1, -1, 0), ADDRESSES), "names the type .*M8"),
-    "a buffer that is too short": (array((3,), F8, ADDRESSES), r"shape \(3,\) and type <f8 needs 24 bytes, but 16 are there"),
-    "a size that wraps around": (array((2**62,), F8, ADDRESSES), r"needs 36893488147419103232 bytes, but 16"),
-    "sizes below 0": (array((-1, -2), F8, ADDRESSES), "must be a tuple of sizes"),
-    "a shape of fractions": (array((1.5e8, 3), F8, ADDRESSES), "must be a tuple of sizes"),
+    "a buffer that is too short": (array((3,), F8, ADDRESSES), r"shape is \(3,\), of <f8, but has 16 bytes"),
+    "a size that wraps around": (array((2**62,), F8, ADDRESSES), r"shape is \(4611686018427387904,\), of <f8, but has 16 bytes"),
+    "sizes below 0": (array((-1, -2), F8, ADDRESSES), r"shape is \(.*, of <f8, but has 16 bytes"),
+    "a shape of fractions": (array((1.5e8, 3), F8, ADDRESSES), r"shape is \(.*, of <f8, but has 16 bytes"),
     "a giant that is empty": (array((0, 2**62), F8, b""), "too big"),
     "an array that is called": (Made(np.ndarray, ((150_000_000, 3),)), "calls what is no part"),
     "an array from a list": (array((2,), F8, [1.0, 2.0]), "must be bytes"),
@@ -168,22 +168,22 @@ def test_what_numpy_pickles_comes_back(protocol):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header("(1,)", "[('a', '|O')]") + pickle.dumps([1], 2), "must be of numbers, of text or of arrays"),
-        (header("(1,)", "[('a', '<f8'), ('b', '<f8')]") + bytes(16), "must be of numbers, of text or of arrays"),
+        (header("(1,)", "[('a', '|O')]") + pickle.dumps([1], 2), "must hold numbers or text, but holds"),
+        (header("(1,)", "[('a', '<f8'), ('b', '<f8')]") + bytes(16), "must hold numbers or text, but holds"),
         (header("(1,)", "('<f8', (2,))") + bytes(16), "no file of arrays"),
-        (header("(1,)", "'<M8[s]'") + bytes(8), "must be of numbers, of text or of arrays"),
-        (header("(1,)", "'|V8'") + bytes(8), "must be of numbers, of text or of arrays"),
-        (header("(4611686018427387904,)", "'<f8'") + bytes(8), r"needs 36893488147419103232 bytes, but 8 are there"),
+        (header("(1,)", "'<M8[s]'") + bytes(8), "must hold numbers or text, but holds"),
+        (header("(1,)", "'|V8'") + bytes(8), "must hold numbers or text, but holds"),
+        (header("(4611686018427387904,)", "'<f8'") + bytes(8), "but has 8 bytes"),
         (header("(4611686018427387904,)") + pickle.dumps(np.array([None], object), 2), "no file of arrays"),
-        (header("(2147483648, 2147483648, 4)", "'<f4'"), "but 0 are there"),
-        (header("(-1,)", "'<f8'") + bytes(8), "tuple of sizes"),
-        (header("(True,)", "'<f8'") + bytes(8), "tuple of sizes"),
+        (header("(2147483648, 2147483648, 4)", "'<f4'"), "but has 0 bytes"),
+        (header("(-1,)", "'<f8'") + bytes(8), "but has 8 bytes"),
+        (header("(True,)", "'<f8'") + bytes(8), "but has 8 bytes"),
         (header("(1.5,)", "'<f8'") + bytes(8), "no file of arrays"),
         (header("(1,", "'<f8'") + bytes(8), "no file of arrays"),
         (header("(1,)", "'<U2'") + b"a\0\0\0\xff\xff\xff\x00", "no characters"),
         (header("(1,)", "'>U1'") + b"\x7f\0\0\0", "no characters"),
-        (header("(1,)", "'<U536870911'") + bytes(8), "but 8 are there"),
-        (header("(1,)", "'<f8'", version=3) + bytes(8), r"of version \(3, 0\)"),
+        (header("(1,)", "'<U536870911'") + bytes(8), "but has 8 bytes"),
+        (header("(1,)", "'<f8'", version=3) + bytes(8), r"unknown version \(3, 0\)"),
         (b"", "no file of arrays"),
     ],
 )
@@ -200,7 +200,9 @@ def test_an_npz_does_not_unpack_to_more_than_it_may(monkeypatch):
     monkeypatch.setattr(limits, "UNPACKED", 10**5)
     zeros = np.zeros((500_000, 3), "int8")
     np.savez_compressed("bomb.npz", points=zeros, offsets=[0, len(zeros)])
-    with pytest.raises(ValueError, match=r"'bomb\.npz'.* it unpacks to 1,500,\d+ bytes, but a packed file of"):
+    with pytest.raises(
+        ValueError, match=r"'bomb\.npz'.* it would unpack to 1,500,\d+ bytes, but .* are the most that is read"
+    ):
         read_drawings("bomb.npz")
     # one that says it is small: the size stands in the list at the end of the archive, 24 bytes after its mark
     lying = bytearray(Path("bomb.npz").read_bytes())
@@ -209,7 +211,7 @@ def test_an_npz_does_not_unpack_to_more_than_it_may(monkeypatch):
     Path("lying.npz").write_bytes(lying)
     with pytest.raises(ValueError, match=r"'lying\.npz' is no file of arrays"):
         read_drawings("lying.npz")
-    with pytest.raises(ValueError, match=r"'crafted\.npz'.*packed in a way that NumPy does not use"):
+    with pytest.raises(ValueError, match=r"'crafted\.npz'.*packed in a way that is not read"):
         read_object_arrays(npz(header("(1,)", "'<f8'") + bytes(8), compression=zipfile.ZIP_BZIP2))
 
 

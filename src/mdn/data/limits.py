@@ -54,12 +54,3 @@ def read_lines(path) -> Iterator[str]:
 def room(packed: int) -> int:
     """How many bytes a packed file of so many bytes may unpack to."""
     return max(UNPACKED, UNPACKED_TIMES * packed)
-
-
-def check_unpacked(size: int, packed: int) -> None:
-    """Raises a ValueError if a file of `packed` bytes would unpack to more than `room` allows."""
-    if size > room(packed):
-        raise ValueError(
-            f"it unpacks to {size:,} bytes, but a packed file of {packed:,} bytes may become {room(packed):,}: "
-            f"{UNPACKED >> 20} MiB, or {UNPACKED_TIMES} times its size."
-        )

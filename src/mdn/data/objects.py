@@ -6,23 +6,23 @@ nothing is imported or called by name, and NumPy sees no number of the file, suc
 
 from __future__ import annotations
 
-import io
 import math
 import pickletools
 import re
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mdn.data.archives import array_of, check_unpacked, read_array, read_member
 from mdn.data.files import reading, sentence
-from mdn.data.limits import INSTRUCTIONS, check_unpacked, room
+from mdn.data.limits import INSTRUCTIONS, room
 
 _NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _OBJECTS = re.compile(r"[<>|=]?O[48]?")
-_LAST_CHARACTER = 0x10FFFF
 _PLAIN = (3, None, None, None, -1, -1)  # the state of a dtype of numbers, its order of bytes and its flags left out
 
 
@@ -50,50 +50,13 @@ def read_object_arrays(path) -> dict[str, np.ndarray]:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     arrays, size = {}, path.stat().st_size
+    objects = partial(_objects, most=room(size))
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        check_unpacked(sum(member.file_size for member in members), size)
-        for member in members:
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"{member.filename!r} is packed in a way that NumPy does not use")
-            with archive.open(
-                member
-            ) as file:  # never more than the size that was checked, whatever the packed bytes become
-                content = io.BytesIO(file.read(member.file_size))
-            arrays[member.filename.removesuffix(".npy")] = _read(content, room(size))
+        check_unpacked(archive, room(size))
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            arrays[name] = read_array(name, read_member(archive, member), objects)
     return arrays
-
-
-def _read(file: io.BytesIO, most: int) -> np.ndarray:
-    version = np.lib.format.read_magic(file)
-    read_header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-    if version[0] not in read_header:
-        raise ValueError(f"its arrays are of version {version}")
-    shape, fortran, dtype = read_header[version[0]](file)
-    if dtype.kind in "biufSU" and dtype.names is None and dtype.subdtype is None:
-        found = _array(file.read(), shape, dtype, fortran).copy()
-        if dtype.kind == "U" and np.any(
-            found.reshape(-1).view(np.dtype("u4").newbyteorder(dtype.byteorder)) > _LAST_CHARACTER
-        ):
-            raise ValueError("an array of text holds numbers that are no characters")
-        return found
-    if dtype.kind != "O":
-        raise ValueError(f"an array must be of numbers, of text or of arrays, but one of {str(dtype)[:60]} came")
-    return _objects(file.read(), shape, most)
-
-
-def _array(content: bytes, shape: tuple[int, ...], dtype: np.dtype, fortran: bool) -> np.ndarray:
-    """The array that stands in bytes, which must be there in full."""
-    if not (isinstance(shape, tuple) and all(type(length) is int and length >= 0 for length in shape)):
-        raise ValueError("the shape of an array must be a tuple of sizes")
-    count = math.prod(shape)
-    if count * dtype.itemsize > len(content):
-        raise ValueError(
-            f"an array of shape {shape} and type {dtype.str} needs {count * dtype.itemsize} bytes, but {len(content)} are there"
-        )
-    if not count:
-        return np.zeros(shape, dtype)
-    return np.frombuffer(content, dtype, count).reshape(shape, order="F" if fortran else "C")
 
 
 # ---- pickles ---------------------------------------------------------------------------------------------------------
@@ -160,7 +123,7 @@ class _Array:
 
     def fill(self, shape, dtype: _Dtype, fortran, content, to_bytes: Callable[[Any], bytes]) -> None:
         if dtype.dtype is not None:
-            self.value = _array(to_bytes(content), shape, dtype.dtype, fortran is True)
+            self.value = array_of(to_bytes(content), shape, dtype.dtype, fortran is True)
         elif isinstance(content, list) and isinstance(shape, tuple):
             self.items = content
         else:

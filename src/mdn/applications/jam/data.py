@@ -65,6 +65,8 @@ def read_performances(path) -> Performances:
 def _arrays(path: Path) -> list[np.ndarray | None]:
     placed: list[np.ndarray | None] = []
     for name, array in read_object_arrays(path).items():
+        if array.dtype.kind not in "biufO":
+            raise ValueError(f"{str(path)!r}: {name!r} must hold touches, but holds {array.dtype}.")
         for one in _each(array):
             whose = f"{str(path)!r}: performance {len(placed)}: "
             if not np.size(one):
