@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from mdn.data import reading, replacing
-from mdn.data.archives import check_unpacked
+from mdn.data.archives import check_unpacked, read_member
 from mdn.data.schema import number, record, text, whole
 from mdn.distributions import Distribution, Spec
 from mdn.layers import MDN
@@ -186,7 +186,7 @@ def _load_model(path: Path) -> keras.Model:
     """The Keras model in a file, all of whose parts are known, and whose weights are as many as it says and finite."""
     with reading(path, "a model"):
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read(_CONFIG))
+            config = json.loads(read_member(archive, _CONFIG))
             size = _check_weights(archive)
         named = list(_named(config))
     for one in named:
@@ -246,7 +246,7 @@ def _check_weights(archive: zipfile.ZipFile) -> int:
         raise ValueError(f"it has no {_WEIGHTS}.")
     import h5py  # type: ignore[import-untyped]
 
-    content, said = archive.read(_WEIGHTS), 0
+    content, said = read_member(archive, _WEIGHTS), 0
 
     def count(_, found):
         nonlocal said
@@ -323,7 +323,7 @@ def read_description(path: Path) -> dict | None:
                 if _CONFIG not in archive.namelist():
                     raise ValueError(f"{str(path)!r} is not a .keras file: it has no config.json.")
                 return None
-            description = json.loads(archive.read(DESCRIPTION))
+            description = json.loads(read_member(archive, DESCRIPTION))
         description = record(format=whole(), kind=text, optional=("format",), others=True)(description, "")
     if description.get("format", 0) > _FORMAT or description["kind"] not in _READERS:
         raise ValueError(f"{str(path)!r} was saved by a newer version of mdn: upgrade mdn to load it.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 import time
 import traceback
 import warnings
@@ -66,7 +65,7 @@ def write(files: dict[str, bytes], folder: Path) -> None:
 
 
 def judged(reader: Reader, seed: int, folder: Path) -> Outcome:
-    """What becomes of a case, whose files are written into `folder`, an empty one, and deleted."""
+    """What becomes of a case, whose files are written into `folder`, an empty one, and stay there."""
     made = reader.made  # before the clock runs
     files, name = changed(reader, seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,8 +83,6 @@ def judged(reader: Reader, seed: int, folder: Path) -> Outcome:
         if isinstance(error, KeyboardInterrupt):
             raise
         outcome = _of(error, [str(folder), *(Path(one).name for one in files)])
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     seconds, megabytes = time.process_time() - start, (_peak() - memory) / 1024
     if seconds > SECONDS:
         return Outcome("slow", outcome.what, outcome.where, f"{seconds:.1f} s; {outcome.message}")

@@ -59,9 +59,11 @@ SHAPES = ("()", "(0,)", "(-1,)", "(1,)", "(3,)", "(2, 2)", "(2147483648,)", "(46
           "(1, 1, 1)", "(65536, 65536, 65536)", "(True,)", "(1.5,)", "'x'", "[3]", "(0, 4611686018427387904)")  # fmt: skip
 DTYPES = ("'|O'", "'<f8'", "'>f8'", "'<f2'", "'<i8'", "'|i1'", "'<U3'", "'<U100000000'", "'|S0'", "'|V8'", "'<M8[s]'", "'|b1'",
           "'<c16'", "[('a', '<f8')]", "[('a', '|O')]", "('<f8', (3,))", "'x'", "8", "None", "','")  # fmt: skip
-NAMES = (b"numpy\ndtype\n", b"numpy\nndarray\n", b"_codecs\nencode\n", b"builtins\neval\n", b"os\nsystem\n",
-         b"numpy\nload\n",
-         b"numpy._core.multiarray\nscalar\n", b"numpy._core.multiarray\n_reconstruct\n", b"numpy._core.numeric\n_frombuffer\n")  # fmt: skip
+NAMES = (
+    b"numpy\ndtype\n", b"numpy\nndarray\n", b"_codecs\nencode\n", b"builtins\neval\n", b"os\nsystem\n", b"numpy\nload\n",
+    b"numpy._core.multiarray\nscalar\n", b"numpy._core.multiarray\n_reconstruct\n",
+    b"numpy._core.numeric\n_frombuffer\n",
+)  # fmt: skip
 NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 

@@ -4,6 +4,8 @@ More of them: `python tests/fuzz/run.py --mutations 100000`.
 """
 
 import contextlib
+import faulthandler
+import shutil
 import signal
 from collections import defaultdict
 from itertools import count
@@ -20,16 +22,18 @@ FIRST, MUTATIONS = 0, 1000  # seeds
 
 @contextlib.contextmanager
 def ended(seconds):
-    """The block ends with `TooLong` after so many seconds of CPU."""
+    """The block ends with `TooLong` after so many seconds of CPU; where it is deaf, the process ends after ten times as many."""
 
     def stop(*_):
         raise TooLong
 
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
+    faulthandler.dump_traceback_later(10 * seconds, exit=True)
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
 
@@ -43,6 +47,7 @@ def test_a_thousand_changed_files_are_read_or_refused_by_name(name, tmp_path, mo
     for seed in range(FIRST, FIRST + MUTATIONS):
         with ended(SECONDS):
             outcome = judged(reader, seed, tmp_path / "case")
+        shutil.rmtree(tmp_path / "case", ignore_errors=True)
         if not outcome.good:
             wrong[outcome.kind, outcome.what, outcome.where].append((seed, outcome.message[:200]))
     lines = [f"{' '.join(key)}: {len(cases)} of {MUTATIONS}, such as seed {cases[0]}" for key, cases in wrong.items()]

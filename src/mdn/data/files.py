@@ -37,9 +37,12 @@ def reading(path, what: str) -> Iterator[None]:
     Raises:
         OSError: if the file cannot be opened or read; of the same class as the original, such as FileNotFoundError.
         ValueError: if its content is at fault. A ValueError whose message names the file already passes as it is.
+        ImportError: as it is: a package that is missing is no fault of the file.
     """
     try:
         yield
+    except ImportError:
+        raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.errno:
             raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
@@ -49,12 +52,13 @@ def reading(path, what: str) -> Iterator[None]:
     except ValueError as error:
         if str(path) in str(error) and not isinstance(error, UnicodeError):
             raise
-        raise ValueError(f"{path} cannot be read as {what}: {_sentence(error)}") from None
+        raise ValueError(f"{path} cannot be read as {what}: {sentence(error)}") from None
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as {what}: {_sentence(error)} The file may be damaged.") from None
+        raise ValueError(f"{path} cannot be read as {what}: {sentence(error)} The file may be damaged.") from None
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What an error says, as one sentence."""
     if isinstance(error, RecursionError):
         return "its parts are nested too deeply."
     if isinstance(error, MemoryError):

@@ -14,7 +14,7 @@ import numpy as np
 
 from mdn import models
 from mdn.data import reading, replacing
-from mdn.data.archives import plain_arrays
+from mdn.data.archives import plain_arrays, read_member
 from mdn.data.schema import (
     Rule,
     anything,
@@ -197,7 +197,7 @@ def _member(inputs: int, targets: int) -> Rule:
 
 def _members(path: Path, descriptions: list[dict]) -> list[Member]:
     with zipfile.ZipFile(path) as archive:
-        arrays = plain_arrays(io.BytesIO(archive.read(_WEIGHTS)))
+        arrays = plain_arrays(io.BytesIO(read_member(archive, _WEIGHTS)))
     known = {field.name for field in dataclasses.fields(History)}
     members = []
     for i, one in enumerate(descriptions):
