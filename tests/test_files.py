@@ -222,6 +222,26 @@ def test_the_shape_of_an_array_is_held_against_its_bytes(header, message, tmp_pa
         archives.plain_arrays(tmp_path / "a.npz")
 
 
+def test_a_member_that_is_longer_than_its_archive_says_is_refused(tmp_path):
+    """Fault 14 of issue 18: the sizes in the list of an archive are a claim."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", bytes(10**6))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(struct.pack("<I", 10**6), struct.pack("<I", 10)))
+    with (
+        zipfile.ZipFile(path) as archive,
+        pytest.raises((ValueError, zipfile.BadZipFile), match="is not 10 bytes long, as the archive says|CRC"),
+    ):
+        archives.read_member(archive, "a")
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path) as archive:
+        assert archives.read_member(archive, "a") == bytes(10**6)
+    path.write_bytes(whole.replace(zlib.crc32(bytes(10**6)).to_bytes(4, "little"), bytes(4)))
+    with zipfile.ZipFile(path) as archive, pytest.raises(zipfile.BadZipFile, match="CRC"):
+        archives.read_member(archive, "a")
+
+
 def test_plain_arrays_are_those_of_numpy(tmp_path):
     given = {
         "f": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "text": np.array("é{}"), "none": np.zeros((0, 3), "int8"),

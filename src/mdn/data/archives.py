@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import zipfile
@@ -31,8 +32,15 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> byte
     info = archive.getinfo(member) if isinstance(member, str) else member
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack all at once
         raise ValueError(f"its member {info.filename!r} is packed in a way that is not read.")
-    with archive.open(info) as file:
-        return file.read(info.file_size)  # without a size, zipfile unpacks all before it cuts
+    # One byte more is asked for: so what goes on behind the size that was said is seen, and never unpacked. (Without a size,
+    # zipfile unpacks all before it cuts; so does Keras, when it reads the same member.)
+    longer = copy.copy(info)
+    longer.file_size += 1
+    with archive.open(longer) as file:
+        content = file.read(info.file_size + 1)
+    if len(content) != info.file_size:
+        raise ValueError(f"its member {info.filename!r} is not {info.file_size:,} bytes long, as the archive says.")
+    return content
 
 
 def plain_arrays(source, without: Container[str] = ()) -> dict[str, np.ndarray]:
