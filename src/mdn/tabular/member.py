@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -184,23 +183,28 @@ def one_by_one(tasks: Sequence[tuple], on_epoch=None) -> list[Member]:
 
 
 def side_by_side(tasks: Sequence[tuple], n_jobs) -> list[Member]:
-    """As `one_by_one`, by joblib; after a first Ctrl-C the next that is done is waited for, after a second none."""
-    try:
-        run = Parallel(n_jobs, return_as="generator_unordered")
-    except ValueError:  # of a backend that gives all or nothing
-        run = Parallel(n_jobs)
+    """As `one_by_one`, by joblib; after a first Ctrl-C those that run are waited for, after a second none."""
     found: dict[int, Member] = {}
-    with training.ctrl_c_waits() as pressed, pressed.raising(2), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[^.]*of joblib.Parallel was not consumed", UserWarning)
+    with training.ctrl_c_waits() as pressed, pressed.raising(2):
+
+        def asked():
+            for place, task in enumerate(tasks):
+                if pressed or any(one.history.interrupted for one in found.values()):
+                    return
+                yield delayed(_placed)(place, task)
+
+        settings = {"n_jobs": n_jobs, "batch_size": 1, "pre_dispatch": "n_jobs"}
         try:
             pressed.begin()
-            for place, member in run(delayed(_placed)(place, task) for place, task in enumerate(tasks)):
+            try:
+                run = Parallel(return_as="generator_unordered", **settings)
+            except ValueError:  # of a backend that gives all or nothing
+                run = Parallel(**settings)
+            for place, member in run(asked()):
                 found[place] = member
-                if pressed or member.history.interrupted:
-                    break
         except KeyboardInterrupt:
             pass
-        except Exception:  # a worker that Ctrl-C ended, too
+        except Exception:  # Ctrl-C ends waiting workers, too
             if not pressed:
                 raise
     return [found[place] for place in sorted(found)]
