@@ -41,9 +41,8 @@ def default_handler():
 
 
 def test_it_raises_while_nothing_can_be_lost_and_waits_afterwards():
-    with training.ctrl_c_waits() as pressed:
-        with pytest.raises(KeyboardInterrupt):
-            press()
+    with training.ctrl_c_waits(), pytest.raises(KeyboardInterrupt):
+        press()
     with training.ctrl_c_waits() as pressed:
         pressed.begin()
         assert not pressed
@@ -114,7 +113,7 @@ class Loop:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("at, calls", [("start", 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize(("at", "calls"), [("start", 1), (1, 1), (2, 2)])
 def test_epochs_end_after_the_call_that_runs_and_are_kept(at, calls, times):
     loop = Loop(at, times)
     history = _run(loop, 100, None, None)
@@ -161,7 +160,7 @@ X, Y = np.random.default_rng(0).normal(size=(2, 60, 1))
 
 
 @pytest.mark.parametrize(
-    "components, moment, begun, kept, chosen",
+    ("components", "moment", "begun", "kept", "chosen"),
     [
         (1, ("within", 0), 1, 1, 1),
         (1, ("after", 1), 3, 2, 1),  # between two networks: the next finds out before its first epoch
@@ -196,6 +195,7 @@ def test_networks_that_train_side_by_side_are_kept_too(monkeypatch):
             while pressed.times < presses:  # until the main thread has heard of it
                 press()
                 time.sleep(0.01)
+            time.sleep(0.03)
         return made[place]
 
     monkeypatch.setattr(member, "fit_member", fit_member)
@@ -252,7 +252,7 @@ def fitted(network, strikes, **options):
 
 @pytest.mark.jax
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("at, epochs", [(1, 1), (2, 1), (5, 2)])
+@pytest.mark.parametrize(("at", "epochs"), [(1, 1), (2, 1), (5, 2)])
 def test_a_step_ends_before_a_sequence_training_does(network, at, epochs, times):
     before = network[0].get_weights()
     assert fitted(network, {at: times}) == (at, epochs)
@@ -314,10 +314,11 @@ def test_a_hand_that_has_only_rehearsed_is_kept(monkeypatch):
     monkeypatch.setattr(lessons, "learn", learn)
     monkeypatch.setattr(lessons, "rehearse", lambda model, texts, **_: learn(model, None, None))
     assert lessons.train(lines, lines).compiled
-    with pytest.raises(KeyboardInterrupt, match=NOTHING_YET), training.ctrl_c_waits() as pressed:
+    with training.ctrl_c_waits() as pressed:
         pressed.begin()
         press()
-        lessons.train(lines, lines, rehearsals=0)
+        with pytest.raises(KeyboardInterrupt, match=NOTHING_YET):
+            lessons.train(lines, lines, rehearsals=0)
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------
@@ -343,7 +344,7 @@ def command(tmp_path, at=None):
 
 
 @pytest.mark.parametrize(
-    "at, expected, said",
+    ("at", "expected", "said"),
     [
         (None, (0, True, True), ""),
         ("reading", (130, False, False), "mdn: stopped: nothing was learnt yet."),

@@ -73,8 +73,9 @@ def train_handwriting(
         with ending.learning(out):
             with epochs_bar(console, rehearsals + epochs) as bar:
                 if model is None:
-                    settings = {"rehearsals": rehearsals, "seed": seed, "callbacks": [bar]}
-                    model = lessons.train(learn, held_out, epochs=epochs, **settings)
+                    model = lessons.train(
+                        learn, held_out, epochs=epochs, rehearsals=rehearsals, seed=seed, callbacks=[bar]
+                    )
                 else:
                     lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
             seconds = time.perf_counter() - start
