@@ -1,4 +1,4 @@
-"""Ctrl-C at random moments of real commands: `python tests/interrupts.py --tries 40`, which takes an hour, so no test of the suite.
+"""Ctrl-C at random moments of real commands: `python tests/interrupts.py --tries 40`; too long for the suite.
 
 Each try starts `mdn fit`, `mdn train jam` or `mdn train handwriting` in a folder of its own, on small data, and sends SIGINT at
 a moment between its start and the end of an undisturbed run; every third try sends another a little later. It must end with

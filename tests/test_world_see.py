@@ -570,6 +570,14 @@ def test_stages_by_command(tmp_path):
     assert ran.exit_code == 2 and "belong to the environment 'CartPole-v1'" in ran.output.replace("\n", " ")
 
 
+def test_the_command_collects_as_many_as_were_asked_for_in_two_files_at_least(tmp_path):
+    """Fault 16 of issue 18: `--episodes 4` collected 30."""
+    arguments = ["--stage", "collect", "--env", "Pendulum-v1", "--episodes", "5", "--steps", "4"]
+    ran = CliRunner().invoke(mdn_cli.app, ["train", "world", "--out", str(tmp_path / "w"), *arguments])
+    assert ran.exit_code == 0 and "collect: 5 episodes, 20 steps" in ran.output, ran.output
+    assert len(storage.Experiment.open(tmp_path / "w").split()[0]) == 1, "a file to learn from beside one to judge by"
+
+
 def test_reconstructions_are_painted_below_frames(collected, seen, tmp_path):
     frames = see_pictures.some_frames(collected, 4)
     see_pictures.write_reconstructions(tmp_path / "f.png", seen[0], frames)
