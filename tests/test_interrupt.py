@@ -333,7 +333,7 @@ def command(tmp_path, at=None):
             with ending.learning(out):
                 with training.ctrl_c_waits() as pressed:
                     pressed.begin()
-                    press(at == "training")
+                    press({"training": 1, "training, twice": 2}.get(at, 0))
                 press(at == "saving")
                 out.write_text("weights")
             press(at == "measuring")
@@ -349,6 +349,7 @@ def command(tmp_path, at=None):
         (None, (0, True, True), ""),
         ("reading", (130, False, False), "mdn: stopped: nothing was learnt yet."),
         ("training", (130, True, True), "m.keras; Ctrl-C again does without what measures them."),
+        ("training, twice", (130, True, False), "mdn: stopped: the best weights so far are in"),
         ("saving", (130, True, True), "mdn: stopped: the best weights so far are in"),
         ("measuring", (130, True, False), "mdn: stopped: the model is in"),
     ],

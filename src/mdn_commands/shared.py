@@ -49,14 +49,16 @@ class Ending:
     def learning(self, out: Path) -> Iterator[None]:
         """Training, and writing what was learnt to `out`: Ctrl-C ends the training, and waits until that is written.
 
-        Whatever comes behind it is not waited for, and the exit code is 130 at last.
+        What comes behind it still runs, if Ctrl-C is not pressed again, and the exit code is 130 at last.
         """
         from mdn.training import ctrl_c_waits
 
         with ctrl_c_waits() as pressed:
             yield
             self.kept, self.pressed = f"the model is in {out}.", bool(pressed)
-        if self.pressed:
+        if pressed.times > 1:
+            raise KeyboardInterrupt(f"the best weights so far are in {out}.")
+        if pressed:
             say_stopped(f"the best weights so far are in {out}; Ctrl-C again does without what measures them.")
 
 
