@@ -86,7 +86,7 @@ def test_an_interruption_ends_it_with_weights_that_were_trained():
     assert score(model) < score(network())
 
 
-def test_the_first_ctrl_c_lets_the_epoch_end_and_a_second_one_does_not():
+def test_ctrl_c_lets_the_epoch_end_and_so_does_a_second_one():
     def press(times):
         return lambda epoch, _: [os.kill(os.getpid(), signal.SIGINT) for _ in range(times)] if epoch == 2 else None
 

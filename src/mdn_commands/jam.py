@@ -12,6 +12,7 @@ import typer
 
 from mdn_commands import interrupt
 from mdn_commands.shared import (
+    NOTHING_YET,
     ComponentTemperature,
     VarianceTemperature,
     check_folder,
@@ -53,7 +54,7 @@ def train_jam(
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
 ) -> None:
     """Train on performances (yours, too), say how likely new ones are, and write model and figures."""
-    with messages():
+    with messages(NOTHING_YET) as ending:
         check_folder(out)
         import numpy as np
         from rich.console import Console
@@ -97,10 +98,11 @@ def train_jam(
             f"{len(parts['test'])} to judge by."
         )
         start = time.perf_counter()
-        with epochs_bar(console, epochs) as told:
-            trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
-        seconds = time.perf_counter() - start
-        keeping(out, trained.save)
+        with ending.learning(out):
+            with epochs_bar(console, epochs) as told:
+                trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
+            seconds = time.perf_counter() - start
+            keeping(out, trained.save)
         with console.status("measuring"):
             figures = jam_train.figures(trained, parts["train"], parts["test"], seed)
         provenance = {
