@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import check_folder, epochs_bar, here_to_train, messages, stop, write_provenance
+from mdn_commands.shared import check_folder, conclude, epochs_bar, here_to_train, messages, stop
 
 if TYPE_CHECKING:
     from mdn.data import Handwriting
@@ -56,6 +56,7 @@ def train_handwriting(
 
         import mdn
         from mdn.applications import handwriting
+        from mdn.applications.handwriting import evaluate
         from mdn.applications.handwriting import train as lessons
         from mdn.models import save_plain
 
@@ -77,8 +78,6 @@ def train_handwriting(
                 lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
         seconds = time.perf_counter() - start
         save_plain(model, out)
-        with console.status("measuring"):
-            found = handwriting.figures(model, test, seed=seed)
         provenance = {
             "data": Path(data).name,
             "from": Path(go_on).name,
@@ -89,7 +88,13 @@ def train_handwriting(
             "seconds of training": seconds,
             "mdn": mdn.__version__,
         }
-        write_provenance(console, out.with_suffix(".json"), provenance, found)
+        conclude(
+            console,
+            out.with_suffix(".json"),
+            provenance,
+            lambda: handwriting.figures(model, test, seed=seed, learnt=learn),
+            evaluate.FLOORS,
+        )
         console.print(f'Model: {out}\nNext: mdn write "Hello" --model {out} --out hello.svg', soft_wrap=True)
 
 
