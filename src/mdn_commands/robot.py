@@ -20,7 +20,9 @@ from mdn_commands.shared import (
 )
 
 _Data = Annotated[Path | None, typer.Option(help="letters.npz; without it the one of `mdn data path letters`.")]
-_Letters = Annotated[str, typer.Option(help="Which letters, such as DHBK; longer names with commas between, such as Angle,Sine.")]
+_Letters = Annotated[
+    str, typer.Option(help="Which letters, such as DHBK; longer names with commas between, such as Angle,Sine.")
+]
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:

@@ -45,11 +45,13 @@ def train(
     keras.utils.set_random_seed(seed)
     pieces = [piece for one in performances for piece in np.array_split(one, -(-len(one) // _PIECE))]
     model = network(**architecture).adapt(spread(pieces, seed))
+    batch_size, window = batching([len(piece) for piece in pieces])
     model.fit(
         [piece.astype("float32") for piece in pieces],
         spread(held_out, seed + 1),
-        **batching([len(piece) for piece in pieces]),
         epochs=epochs,
+        batch_size=batch_size,
+        window=window,
         augment=lambda touches, rng: data.events(touches, rng),
         buckets=6,
         callbacks=callbacks,
@@ -59,7 +61,7 @@ def train(
     return Jam(model)
 
 
-def batching(lengths: Sequence[int]) -> dict[str, int | None]:
+def batching(lengths: Sequence[int]) -> tuple[int, int | None]:
     """The `batch_size` and `window` of `MDNRNN.fit`: as many steps for as many touches, however the recordings were cut.
 
     With so many recordings a step whatever their lengths, a few long ones would make a handful of steps an epoch, and nothing
@@ -74,10 +76,10 @@ def batching(lengths: Sequence[int]) -> dict[str, int | None]:
     mean = total / len(lengths)
     if mean <= _WHOLE:
         rows = touches / mean
-        return {"batch_size": max(1, round(rows) if rows < 12 else 8 * round(rows / 8)), "window": None}
+        return max(1, round(rows) if rows < 12 else 8 * round(rows / 8)), None
     # as many pieces after each other in each row, since a row that ends early begins anew
     after = max(1, round(len(lengths) * _WINDOW / touches))
-    return {"batch_size": -(-len(lengths) // after), "window": _WINDOW}
+    return -(-len(lengths) // after), _WINDOW
 
 
 def spread(performances, seed: int) -> list[np.ndarray]:

@@ -43,7 +43,7 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
         position, letter = found["position"], found["letter"]
     _check(path, position, letter)
     letter = letter.astype("U")
-    known = np.unique(letter)
+    known = np.unique(letter).tolist()
     letters = names_of(letters, known)
     unknown = [each for each in letters if each not in known]
     if unknown or not len(letters):
@@ -59,8 +59,13 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
 
 
 def names_of(letters: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The letters that are asked for: names of a list; or of a text, where commas part names, and without one each character is
-    a letter, unless the whole text is a name of `known`. A name is asked for once, however often it is said."""
+    """The letters that are asked for, each once.
+
+    Args:
+        letters: A list of names; or a text, in which commas part names. Without a comma the text is one name if `known` has it,
+            and else each of its characters is a letter.
+        known: The names that there are.
+    """
     if isinstance(letters, str):
         whole = "," in letters or letters in known
         letters = [name for name in map(str.strip, letters.split(",")) if name] if whole else list(letters)
