@@ -89,7 +89,8 @@ class Seed:
         return dict(figures[-1])
 
     def remember(self):
-        _, found = act.remember_stage(self.experiment, **MEMORY)
+        model, _ = act.remember_stage(self.experiment, **MEMORY)
+        found = act.remembered(self.experiment, model)
         return {"nll": found["nll"]["latent"], "parts": found["nll"], "persistence": found["persistence"]}
 
     def real(self, sees, random=False):

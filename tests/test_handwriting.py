@@ -250,6 +250,7 @@ def test_ones_own_lines_are_learnt_from_and_written_with(model, lines, tmp_path,
     write_handwriting(tmp_path / "mine.npz", lines_of([*texts, "queue"], "one"))
     write_handwriting(tmp_path / "few.npz", lines)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluate, "floor", lambda learnt, test, points, seed: 9.0 + len(learnt) / 1000.0)
     said = command(
         "train", "handwriting", "--data", "mine.npz", "--from", "first.keras", "--epochs", "1", "--out", "own.keras"
     )
@@ -260,6 +261,7 @@ def test_ones_own_lines_are_learnt_from_and_written_with(model, lines, tmp_path,
     assert paper["from"] == "first.keras" and paper["figures"]["nats a point"] == pytest.approx(
         float(said.split("nats a point ")[1].split()[0]), abs=6e-4
     )
+    assert paper["figures"]["nats a point, memoryless"] == 9.0 + paper["lines"]["train"] / 1000.0
     said = command(
         "write", "a bad cab", "--model", "own.keras", "--out", "a.svg", "--animate", "2", "--after", "mine.npz:1"
     )

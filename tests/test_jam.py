@@ -19,6 +19,7 @@ from mdn.applications.jam import Jam, data, midi, write_sheet
 from mdn.applications.jam import train as jam_train
 from mdn.applications.jam.model import inside, network
 from mdn.data import read_object_arrays
+from mdn.sequences.ragged import Batches, Windows
 
 pytestmark = pytest.mark.jax
 
@@ -189,6 +190,41 @@ def test_moves_over_an_edge_are_folded_back_and_leave_no_heap_there():
     np.testing.assert_allclose([found[:, 2].min(), found[:, 2].max()], np.log([0.001, 5.0]), rtol=1e-6)
     small = wild.astype("float32") * 1e-3
     np.testing.assert_allclose(inside(small, place.astype("float32") * 0.5 + 0.25)[:, :2], small[:, :2], atol=1e-6)
+
+
+@pytest.mark.parametrize("total", [8_000, 16_000, 200_000])
+def test_the_number_of_steps_does_not_hang_on_how_recordings_were_cut(total, monkeypatch):
+    """Fault 14d of issue 18: 50 long performances made a handful of steps an epoch, and as many touches in short ones dozens."""
+    asked = {}
+    monkeypatch.setattr(
+        mdn.MDNRNN, "fit", lambda self, pieces, held_out, **settings: asked.update(settings, pieces=pieces)
+    )
+    monkeypatch.setattr(mdn.MDNRNN, "adapt", lambda self, pieces: self)
+    touches = np.tile([0.5, 0.5, 0.1], (total, 1))
+    steps = {}
+    for count in (1, 7, 50, 100, 150, 400, 1000):
+        jam_train.train(np.array_split(touches, count), [touches[:5]], units=(2,))
+        sizes = {"batch_size": asked["batch_size"]}
+        if asked["window"]:
+            steps[count] = len(Windows(asked["pieces"], window=asked["window"], **sizes))
+        else:
+            steps[count] = len(Batches(asked["pieces"], buckets=asked["buckets"], **sizes))
+        assert (asked["window"] is None) == (total / count <= 200)
+    assert max(steps.values()) <= 1.25 * min(steps.values()) + 2, steps
+    assert min(steps.values()) >= 0.8 * min(total // 1000, 40), steps
+
+
+@pytest.mark.data
+def test_robojam_is_learnt_from_as_ever(data_folder):
+    """Fault 14d of issue 18: what the shipped figures were found with stays, whole performances, 32 a step."""
+    folder = data_folder / "robojam"
+    found = data.read_performances(folder / "TinyPerformanceArrays.npz")
+    pieces = [
+        piece
+        for i in data.read_split(folder / "split.json", len(found))["train"]
+        for piece in np.array_split(found[i], -(-len(found[i]) // 400))
+    ]
+    assert jam_train.batching(list(map(len, pieces))) == (32, None)
 
 
 def test_figures_are_those_of_the_protocol(jam):

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 import mdn
+from mdn.sequences import model as sequence_model
 from mdn.sequences import ragged
 
 SPEC = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
@@ -52,6 +53,29 @@ def test_a_prime_of_a_hundred_thousand_events_is_read_whole_in_bounded_time_and_
         params, state = model.unroll(before[:, first : first + 20_000], state)
     means = ops.convert_to_numpy(model.spec(params[:, -1]).components.loc)[0]
     assert np.min(np.abs(means - found).max(axis=-1)) < 1e-3  # without variance the next event is one of the means
+
+
+def test_densities_of_sequences_of_many_lengths_are_found_by_few_programs(monkeypatch):
+    """Fault 17 of issue 18: each length of batches had a program of its own for the densities, minutes of compiling in all."""
+    model, sizes, really = small(), [], sequence_model._log_prob_observed
+    params = np.asarray(ops.convert_to_numpy(model(np.full((1, 1, 2), np.nan, "float32"))))[0]
+
+    def counted(params, y, spec):
+        assert len(params) == len(y) and not np.isnan(y).all(axis=-1).any(), "what lies behind an end is no step"
+        sizes.append(len(y))
+        return really(params, y, spec=spec)
+
+    monkeypatch.setattr(sequence_model, "_log_prob_observed", counted)
+    monkeypatch.setattr(model, "predict_on_batch", lambda before: np.tile(params, (len(before), before.shape[1], 1)))
+    lengths = np.clip(np.exp(RNG.normal(3.0, 1.2, 400)), 1, 250).astype(int)
+    sequences = [RNG.normal(size=(length, 2)) for length in [*lengths, 250, 1]]
+    sequences[0][0, 0] = np.nan
+    found = model.log_prob(sequences)
+    assert len(set(ragged.bucket_lengths(list(map(len, sequences)), 8))) == 8 and len(set(sizes)) <= 2
+    assert list(map(len, found)) == list(map(len, sequences))
+    events = np.concatenate(sequences).astype("float32")
+    expected = ops.convert_to_numpy(model.spec(params).log_prob_observed(events))
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-5, atol=1e-5)
 
 
 ARGUMENTS = {

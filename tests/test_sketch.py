@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from mdn.applications import sketch
 from mdn.applications.sketch import SketchRNN, data, latent
 from mdn.applications.sketch import train as sketch_train
 from mdn.data import Drawings, read_drawings, write_drawings
+from mdn_commands import sketch as sketch_commands
 
 pytestmark = pytest.mark.jax
 RNG = np.random.default_rng(0)
@@ -272,6 +274,51 @@ def test_copies_are_found_and_likeness_is_measured():
     assert found["share"] >= 0.5 and found["threshold"] > 0.0
     assert sketch_train.likeness(known, known) == {"strokes": 0.0, "points": 0.0}
     assert sketch_train.likeness(known, [drawing(i, 2, 3) for i in range(5)])["strokes"] == 1.0
+
+
+def test_figures_take_what_the_network_draws_for_no_drawing_of_anyones(told, free, monkeypatch):
+    """Fault 14b of issue 18: the check that a drawing is in the unit of the data set fired on the model's own redrawing, and on
+    a drawing of the test part that is far smaller than the rest, after twelve minutes of training."""
+    drawn = [DRAWINGS[0] * [1e-3, 1e-3, 1.0], DRAWINGS[1] * [1e2, 1e2, 1.0], np.empty((0, 3)), DRAWINGS[3]]
+    test = [*DRAWINGS[:3], DRAWINGS[3] * [0.01, 0.01, 1.0]]
+    with pytest.raises(ValueError, match="the drawing is in another unit"):
+        told.encode(drawn[:1])
+    monkeypatch.setattr(sketch_train, "draw", lambda *_, **__: (drawn, np.zeros(4, bool)))
+    monkeypatch.setattr(sketch_train, "floor", lambda *_, **__: 1.0)
+    monkeypatch.setattr(SketchRNN, "elbo", lambda *_, **__: (0.5, 0.25))
+    monkeypatch.setattr(SketchRNN, "log_prob", lambda self, rows, *_: [np.zeros(len(row)) for row in rows])
+    found = sketch_train.judge(told, Drawings(DRAWINGS), Drawings(test))
+    assert found["bound on test NLL"] == 0.75 and 0.0 <= found["found again"] <= 1.0
+    found = sketch_train.judge(free, Drawings(DRAWINGS), Drawings(test))
+    assert found["ends by itself"] == 0.0 and not any("KS" in name for name in found), "none ended: none to compare"
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_networks_that_are_told_classes_stand_beside_their_floor(monkeypatch):
+    """Fault 14d of issue 18: there was no floor to lose to; with a latent, what was called the NLL was below its bound."""
+    monkeypatch.setattr(sketch_train, "floor", lambda *_, **__: 1.0)
+    asked = Drawings(DRAWINGS[:3], np.array(["dog", "cat", "dog"]))
+    model = SimpleNamespace(
+        classes=["cat", "dog"], latent_size=0, scale=20.0, grid=1.0,
+        nll=lambda rows, told: 10.0 * len(rows) + told[0][0], elbo=lambda rows, seed, told: (len(rows), 0.5 + told[1][0]),
+    )  # fmt: skip
+    assert sketch_train.judge(model, asked, asked) == {"test NLL": 31.0, "test NLL, memoryless": 1.0}
+    model.latent_size = 4
+    assert sketch_train.judge(model, asked, asked) == {"bound on test NLL": 3.5, "test NLL, memoryless": 1.0}
+
+
+def test_a_sheet_of_samples_that_cannot_be_drawn_does_not_end_training(free, tmp_path, monkeypatch, capsys):
+    """Fault 14b of issue 18: whatever is drawn beside the training must not end it."""
+
+    def refuse(*_, **__):
+        raise ValueError("no sheet.")
+
+    monkeypatch.setattr(sketch, "draw", refuse)
+    callback = sketch_commands._samples(tmp_path / "m.keras", 2)
+    callback.set_model(free)
+    callback.on_epoch_end(0)
+    callback.on_epoch_end(1)
+    assert capsys.readouterr().err.count("without sheets of samples: no sheet.") == 1
 
 
 def test_a_map_moves_all_points_as_little_as_possible():

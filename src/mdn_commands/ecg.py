@@ -14,11 +14,11 @@ from mdn_commands.shared import (
     Seed,
     VarianceTemperature,
     check_folder,
+    conclude,
     epochs_bar,
     here_to_train,
     messages,
     stop,
-    write_provenance,
 )
 
 _Data = Annotated[
@@ -63,10 +63,14 @@ def train_ecg(
                 "seconds of processor time": time.process_time() - busy,
             }
             keeping(out, lambda path: save_plain(trained, path))
-        with console.status("measuring"):
-            figures = evaluate.figures(trained, parts, seed)
         provenance = {"records": told_of, "epochs": epochs, "seed": seed, **seconds, "mdn": mdn.__version__}
-        write_provenance(console, out.with_suffix(".json"), provenance, figures)
+        conclude(
+            console,
+            out.with_suffix(".json"),
+            provenance,
+            lambda: evaluate.figures(trained, parts, seed),
+            evaluate.FLOORS,
+        )
         console.print(f"Model: {out}\nNext: mdn generate ecg --model {out} --out ecg.svg", soft_wrap=True)
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import NOTHING_YET, check_folder, epochs_bar, here_to_train, messages, stop, write_provenance
+from mdn_commands.shared import (
+    NOTHING_YET,
+    check_folder,
+    conclude,
+    epochs_bar,
+    here_to_train,
+    messages,
+    stop,
+)
 
 if TYPE_CHECKING:
     from mdn.data import Handwriting
@@ -56,6 +64,7 @@ def train_handwriting(
 
         import mdn
         from mdn.applications import handwriting
+        from mdn.applications.handwriting import evaluate
         from mdn.applications.handwriting import train as lessons
         from mdn.data.files import keeping
         from mdn.models import save_plain
@@ -81,8 +90,6 @@ def train_handwriting(
                     lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
             seconds = time.perf_counter() - start
             keeping(out, lambda path: save_plain(model, path))
-        with console.status("measuring"):
-            found = handwriting.figures(model, test, seed=seed)
         provenance = {
             "data": Path(data).name,
             "from": Path(go_on).name,
@@ -93,7 +100,13 @@ def train_handwriting(
             "seconds of training": seconds,
             "mdn": mdn.__version__,
         }
-        write_provenance(console, out.with_suffix(".json"), provenance, found)
+        conclude(
+            console,
+            out.with_suffix(".json"),
+            provenance,
+            lambda: handwriting.figures(model, test, seed=seed, learnt=learn),
+            evaluate.FLOORS,
+        )
         console.print(f'Model: {out}\nNext: mdn write "Hello" --model {out} --out hello.svg', soft_wrap=True)
 
 

@@ -16,11 +16,11 @@ from mdn_commands.shared import (
     ComponentTemperature,
     VarianceTemperature,
     check_folder,
+    conclude,
     epochs_bar,
     here_to_train,
     messages,
     stop,
-    write_provenance,
 )
 
 if TYPE_CHECKING:
@@ -103,8 +103,6 @@ def train_jam(
                 trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
             seconds = time.perf_counter() - start
             keeping(out, trained.save)
-        with console.status("measuring"):
-            figures = jam_train.figures(trained, parts["train"], parts["test"], seed)
         provenance = {
             "data": [path.name for path in data],
             "performances": {name: len(part) for name, part in parts.items()},
@@ -113,7 +111,13 @@ def train_jam(
             "seconds of training": seconds,
             "mdn": mdn.__version__,
         }
-        write_provenance(console, out.with_suffix(".json"), provenance, figures)
+        conclude(
+            console,
+            out.with_suffix(".json"),
+            provenance,
+            lambda: jam_train.figures(trained, parts["train"], parts["test"], seed),
+            jam_train.FLOORS,
+        )
         console.print(f"Model: {out}\nNext: mdn generate jam --model {out} --out sheet.svg", soft_wrap=True)
 
 

@@ -14,14 +14,16 @@ from mdn_commands.shared import (
     Seed,
     VarianceTemperature,
     check_folder,
+    conclude,
     epochs_bar,
     here_to_train,
     messages,
-    write_provenance,
 )
 
 _Data = Annotated[Path | None, typer.Option(help="letters.npz; without it the one of `mdn data path letters`.")]
-_Letters = Annotated[str, typer.Option(help="Which letters, without anything between.")]
+_Letters = Annotated[
+    str, typer.Option(help="Which letters, such as DHBK; longer names with commas between, such as Angle,Sine.")
+]
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -43,7 +45,7 @@ def train_robot(
         from rich.console import Console
 
         import mdn
-        from mdn.applications.robot import judge, model, rollouts
+        from mdn.applications.robot import FLOORS, worth
         from mdn.applications.robot import train as learn
         from mdn.data.files import keeping
         from mdn.models import save_plain
@@ -55,7 +57,6 @@ def train_robot(
                 trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told])
             seconds = time.perf_counter() - start
             keeping(out, lambda path: save_plain(trained, path))
-        made = rollouts(trained, seed=seed, variance_temperature=model.HEADS["mixture"].variance_temperature)
         provenance = {
             "letters": {letter: len(paths) for letter, paths in demonstrations.items()},
             "epochs": epochs,
@@ -63,7 +64,14 @@ def train_robot(
             "seconds of training": seconds,
             "mdn": mdn.__version__,
         }
-        write_provenance(console, out.with_suffix(".json"), provenance, judge(made, demonstrations))
+        conclude(
+            console,
+            out.with_suffix(".json"),
+            provenance,
+            lambda: worth(trained, demonstrations, seed=seed),
+            FLOORS,
+            higher_is_better=True,
+        )
         console.print(f"Model: {out}\nNext: mdn generate robot --model {out} --out robot.svg", soft_wrap=True)
 
 

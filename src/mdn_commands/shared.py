@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -117,14 +117,68 @@ def epochs_bar(console, epochs: int):
         yield Told()
 
 
-def write_provenance(console, path: Path, provenance: dict, figures: dict) -> None:
-    """Writes what a model was made of and what it is worth beside it, and prints the figures."""
+def warn(message: str) -> None:
+    """A sentence that must not be overlooked, to standard error; the command goes on."""
+    typer.secho(f"mdn: warning: {message}", err=True, fg=typer.colors.YELLOW, bold=True)
+
+
+def conclude(
+    console,
+    path: Path,
+    provenance: Mapping[str, object],
+    measure: Callable[[], Mapping[str, float]],
+    floors: Mapping[str, Sequence[str]],
+    higher_is_better: bool = False,
+) -> None:
+    """The end of every training: says what a model is worth that is on disk already, and writes it beside the model.
+
+    What the model was made of is written first. A measurement that fails is a warning: the model stays, and the exit code is 0.
+    A model that does not beat one of its floors is a warning, too. Warnings go to standard error and into the file.
+
+    Args:
+        console: Gets the figures.
+        path: Of the .json file beside the model.
+        provenance: What the model was made of.
+        measure: Gives the figures by name. Whatever takes time or may fail belongs in it, pictures of the model, too.
+        floors: For a figure of the model the names of those it must beat, of models that know far less; names without a figure
+            are left out.
+        higher_is_better: Whether a higher figure beats a lower one, as with returns; NLLs and errors beat higher ones.
+    """
+    _write_json(path, provenance)
+    figures: Mapping[str, float] = {}
+    warnings = []
+    try:
+        with console.status("measuring"):
+            figures = measure()
+    except Exception as error:  # whatever it is, hours of training lie behind it
+        kind = "" if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: "
+        warnings.append(f"the model is written and can be used, but it could not be measured: {kind}{error}")
+    warnings += _lost(figures, floors, higher_is_better)
+    _write_json(path, {**provenance, "figures": figures, **({"warnings": warnings} if warnings else {})})
+    width = max(map(len, figures), default=0)
+    for name, value in figures.items():
+        console.print(f"{name:{width}s} {value:9.3f}")
+    for warning in warnings:
+        warn(warning)
+
+
+def _lost(figures, floors, higher_is_better: bool) -> list[str]:
+    """A sentence for each floor that was not beaten; what is not a number beats nothing."""
+    side = "higher" if higher_is_better else "lower"
+    return [
+        f"this model does not beat a floor, so it has learnt too little to be of use: {name!r} is {figures[name]:.3f}, "
+        f"{floor!r} is {figures[floor]:.3f}, and {side} is better. Train it longer, or on more data."
+        for name, beaten in floors.items()
+        for floor in beaten
+        if name in figures and floor in figures
+        if not (figures[name] > figures[floor] if higher_is_better else figures[name] < figures[floor])
+    ]
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
     import json
 
     from mdn.data import replacing
 
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps({**provenance, "figures": figures}, indent=1) + "\n")
-    width = max(map(len, figures))
-    for name, value in figures.items():
-        console.print(f"{name:{width}s} {value:9.3f}")
+        temporary.write_text(json.dumps(content, indent=1) + "\n")

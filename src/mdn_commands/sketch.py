@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +14,12 @@ from mdn_commands.shared import (
     ComponentTemperature,
     VarianceTemperature,
     check_folder,
+    conclude,
     epochs_bar,
     here_to_train,
     messages,
     stop,
-    write_provenance,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -133,8 +133,6 @@ def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, 
             )
         seconds = time.perf_counter() - start
         keeping(out, lambda path: save(model, path))
-    with console.status("measuring"):
-        found = sketch_train.judge(model, parts["train"], parts["test"], seed)
     provenance = {
         "data": Path(data).name,
         "drawings": {name: len(part) for name, part in parts.items()},
@@ -145,22 +143,34 @@ def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, 
         "seconds of training": seconds,
         "mdn": mdn.__version__,
     }
-    write_provenance(console, out.with_suffix(".json"), provenance, found)
+    conclude(
+        console,
+        out.with_suffix(".json"),
+        provenance,
+        lambda: sketch_train.judge(model, parts["train"], parts["test"], seed),
+        sketch_train.FLOORS,
+    )
     console.print(f"Model: {out}\nNext: mdn generate sketch --model {out} --out sheet.svg", soft_wrap=True)
 
 
 def _samples(out: Path, epochs: int):
-    """A callback that draws a sheet beside the model now and then, so that one sees it learn."""
+    """A callback that draws a sheet beside the model now and then, so that one sees it learn; one that fails ends nothing."""
     import keras
 
     from mdn.applications.sketch import draw
     from mdn.data.pictures import write_sheet
 
     class Samples(keras.callbacks.Callback):
+        failed = False
+
         def on_epoch_end(self, epoch, logs=None):
-            if (epoch + 1) % max(1, epochs // 8) == 0 and not self.model.classes:
-                with suppress(OSError):  # a full disk costs a sheet, not the training
-                    write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
+            if self.failed or (epoch + 1) % max(1, epochs // 8) or self.model.classes:
+                return
+            try:
+                write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
+            except Exception as error:
+                self.failed = True
+                warn(f"training goes on, but without sheets of samples: {error}")
 
     return Samples()
 

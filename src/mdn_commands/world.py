@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdn_commands import world_stages
-from mdn_commands.shared import Seed, VarianceTemperature, check_folder, here_to_train, messages, stop
+from mdn_commands.shared import (
+    Seed,
+    VarianceTemperature,
+    check_folder,
+    conclude,
+    here_to_train,
+    messages,
+    stop,
+)
 from mdn_commands.world_bars import steps_bar
 from mdn_commands.world_stages import Sees, Where
 
@@ -167,6 +175,7 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
 
 
 def _see(experiment: Experiment, console, options: Options) -> None:
+    import mdn
     from mdn.applications.world import environments, see
     from mdn.applications.world.see_pictures import some_frames, write_reconstructions
     from mdn.applications.world.vision import Vision, vision_path
@@ -186,12 +195,20 @@ def _see(experiment: Experiment, console, options: Options) -> None:
         console.print(f"see: vectors of {model.latent_size} numbers, standardised: {path}", soft_wrap=True)
         return
     picture = path.with_name("frames.png")
-    write_reconstructions(picture, model, some_frames(experiment))
-    last = figures[-1]
-    of_mean = see.error_of_mean_frame(experiment)
     console.print(
-        f"see: held-out squared error {last['held-out squared error']:.2f} a frame (the mean frame: "
-        f"{of_mean:.2f}), {last['divergence']:.1f} nats a frame in {model.latent_size} numbers: {path}\n"
-        f"frames above, what V makes of them below: {picture}",
+        f"see: a frame in {model.latent_size} numbers: {path}\nframes above, what V makes of them below: {picture}\n"
+        "Of a frame:",
         soft_wrap=True,
     )
+    error, of_mean = "held-out squared error", "held-out squared error, the mean frame"
+
+    def measure():
+        write_reconstructions(picture, model, some_frames(experiment))
+        last = {name: figures[-1][name] for name in (error, "divergence")}
+        return {**last, of_mean: see.error_of_mean_frame(experiment)}
+
+    provenance = {
+        "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs,
+        "latent": model.latent_size, "mdn": mdn.__version__,
+    }  # fmt: skip
+    conclude(console, path.with_suffix(".json"), provenance, measure, {error: [of_mean]})

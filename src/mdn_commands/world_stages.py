@@ -14,9 +14,9 @@ from mdn_commands.shared import (
     Seed,
     VarianceTemperature,
     check_folder,
+    conclude,
     messages,
     stop,
-    write_provenance,
 )
 from mdn_commands.world_bars import steps_bar
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mdn.applications.world.storage import Experiment
 
 _TESTS = 100  # episodes
+_COLLECTED = "mean return, episodes collected"  # by who knew nothing, or by who acted before
 
 
 class Where(StrEnum):
@@ -49,26 +50,30 @@ def remember(experiment: Experiment, console, options) -> None:
     suits = environments.preset(experiment.environment)
     epochs = options.epochs or suits.memory_epochs
     with steps_bar(console, "remembering", lambda found: f"{found['nll']:.2f} nats a step") as told:
-        model, found = act.remember_stage(
+        model, _ = act.remember_stage(
             experiment, epochs=epochs, units=suits.units, learning_rate=suits.memory_rate,
             told=lambda done, figures: told(done, epochs, figures),
         )  # fmt: skip
     path = memory_path(experiment)
-    _, held_out = act.learnt(experiment)
     picture = path.with_name("expected.png")
-    pictures.write_expected(picture, model, held_out)
     console.print(
         f"remember: {path}\nwhat M expects, and what comes: {picture}\nNats a step of held-out episodes:",
         soft_wrap=True,
     )
-    floors = {f"z, persistence, {name}": value for name, value in found["persistence"].items()}
+
+    def measure():
+        found = act.remembered(experiment, model)
+        pictures.write_expected(picture, model, act.learnt(experiment)[1])
+        names = {"latent": "z", "reward": "reward", "done": "end"}
+        scores = {names[name]: value for name, value in found["nll"].items() if name in names}
+        return scores | {f"z, persistence, {name}": value for name, value in found["persistence"].items()}
+
     provenance = {
         "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs, "units": suits.units,
         "learning rate": suits.memory_rate, "mdn": mdn.__version__,
     }  # fmt: skip
-    names = {"latent": "z", "reward": "reward", "done": "end"}
-    scores = {names[name]: value for name, value in found["nll"].items() if name in names}
-    write_provenance(console, path.with_suffix(".json"), provenance, {**scores, **floors})
+    floors = {"z": [f"z, persistence, {name}" for name in ("normal", "factorised", "joint")]}
+    conclude(console, path.with_suffix(".json"), provenance, measure, floors)
 
 
 def act(experiment: Experiment, console, options) -> None:
@@ -96,11 +101,21 @@ def act(experiment: Experiment, console, options) -> None:
             experiment, workers=options.workers, told=lambda done, found: told(done, generations, found), **settings
         )
     folder = act.act_folder(experiment, settings["where"], settings["sees"], options.variance_temperature)
-    pictures.write_returns(folder / "returns.png", {folder.name: figures})
     episodes = options.tests or _TESTS
-    play.steps = max(suits.steps, settings["steps"])  # a search may be cut short, what judges it is whole
-    with console.status("playing"):
+
+    def measure():
+        pictures.write_returns(folder / "returns.png", {folder.name: figures})
+        play.steps = max(suits.steps, settings["steps"])  # a search may be cut short, what judges it is whole
         returns = play.returns(controller, parameters[None], episodes, [experiment.seed, act.TESTS])[0]
+        collected = [one.sum(dtype="float64") for chunk in experiment.chunks() for one in experiment.rewards(chunk)]
+        return {
+            "mean return": float(returns.mean()),
+            "its standard deviation": float(returns.std()),
+            "worst": float(returns.min()),
+            # episodes that were cut short earn less, or lose less
+            **({} if play.steps > settings["steps"] else {_COLLECTED: float(sum(collected) / len(collected))}),
+        }
+
     provenance = {"environment": experiment.environment, "seed": experiment.seed, **settings, "mdn": mdn.__version__}
     beside = memory_path(experiment).with_suffix(".json")
     if beside.exists():
@@ -108,16 +123,8 @@ def act(experiment: Experiment, console, options) -> None:
             provenance["M"] = mapping(anything)(json.loads(beside.read_text(encoding="utf-8")), "")
     WorldModel.of(experiment, folder.name).save(folder)
     console.print(f"act: V, M and C: {folder}\nC in {episodes} real episodes:", soft_wrap=True)
-    write_provenance(
-        console,
-        folder / "world.json",
-        provenance,
-        {
-            "mean return": float(returns.mean()),
-            "its standard deviation": float(returns.std()),
-            "worst": float(returns.min()),
-        },
-    )
+    floors = {"mean return": [_COLLECTED]}
+    conclude(console, folder / "world.json", provenance, measure, floors, higher_is_better=True)
 
 
 def generate_world(

@@ -153,7 +153,7 @@ def _latest(files: list[Path]) -> list[Path]:
 def _session(path: Path) -> tuple[str, float]:
     """(the session of `mdn record` that a file holds, when it was saved); no session in any other file."""
     try:
-        found = _loaded(_content(path))
+        found = _loaded(read_whole(path).decode("utf-8"))
     except (ValueError, OSError):  # told where its lines are read
         return "", 0.0
     first = found[0] if isinstance(found, list) and found else None

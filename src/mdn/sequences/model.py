@@ -20,6 +20,7 @@ from mdn.sequences.training import BestWeights, adam, schedule
 from mdn.training.interrupt import ctrl_c_waits
 
 _ROWS_AT_ONCE = 32_768  # steps of a prediction
+_SCORED_AT_ONCE = (256, 2048, 16_384)  # steps whose densities are found by one program: each size is compiled once
 
 
 @serializable
@@ -244,8 +245,11 @@ class MDNRNN(Network):
         return found
 
     def _scores(self, inputs, batch) -> np.ndarray:
-        params = self.predict_on_batch(inputs)
-        return np.asarray(ops.convert_to_numpy(_log_prob_observed(params, batch, spec=self.spec)), "float64")
+        params = np.asarray(self.predict_on_batch(inputs))
+        there = ~np.isnan(batch).all(axis=-1)  # what lies behind an end is no step
+        found = np.zeros(there.shape)
+        found[there] = _log_prob_of_steps(self.spec, params[there], batch[there])
+        return found
 
     def nll(self, sequences, condition=None, context=None, given: int = 0) -> float:
         """Mean nats a step over all steps of all sequences but the first `given` of each, in data units."""
@@ -347,6 +351,22 @@ class MDNRNN(Network):
         if context is not None and hasattr(context, "ndim") and context.ndim == 2:
             context = [context] * batch_size
         return self._conditions(condition, context, batch_size)
+
+
+def _log_prob_of_steps(spec, params, y) -> np.ndarray:
+    """Log densities `(N,)` of events `(N, D)`, found for a few numbers of steps at once only.
+
+    The program of a mixture of correlated normals takes seconds to compile, minutes on a busy machine; lengths of sequences, of
+    which there are many, must make no programs of their own.
+    """
+    size = next((size for size in _SCORED_AT_ONCE if size >= len(y)), _SCORED_AT_ONCE[-1])
+    found = np.empty(len(y))
+    for first in range(0, len(y), size):
+        last = min(first + size, len(y))
+        rows = np.resize(np.arange(first, last), size)
+        values = _log_prob_observed(params[rows], y[rows], spec=spec)
+        found[first:last] = ops.convert_to_numpy(values)[: last - first]
+    return found
 
 
 @backend.compiled(static=("spec",))

@@ -15,6 +15,8 @@ from mdn.sequences import MDNRNN
 
 ORDER = WINDOW * data.FRAME
 """Samples that the linear autoregression sees, as many as a gradient of the network reaches back; 2.5 s, two beats or more."""
+FLOORS = {"test NLL a sample": (f"of a linear autoregression of order {ORDER}", "of a mixture of the step")}
+"""The figures that a network's own must beat, see `figures`."""
 _EVERY = 8  # of the samples to learn from, so many make one row: neighbours say the same
 
 

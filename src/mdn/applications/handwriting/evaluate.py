@@ -14,6 +14,8 @@ from mdn.applications.handwriting.train import nats_a_point, prepared
 from mdn.data import Handwriting
 from mdn.sequences.baselines import memoryless
 
+FLOORS = {"nats a point": ("nats a point, letters shuffled", "nats a point, memoryless")}
+"""The figures that a model's own must beat, see `figures`."""
 _FARTHEST = 2  # places that a window may skip or go back
 
 
@@ -95,9 +97,23 @@ def readings(model: Handwriter, written: Written, style=None) -> dict[str, float
 
 
 def figures(
-    model: Handwriter, test: Handwriting, count: int = 200, bias: float = 0.7, seed: int = 0
+    model: Handwriter,
+    test: Handwriting,
+    count: int = 200,
+    bias: float = 0.7,
+    seed: int = 0,
+    learnt: Handwriting | None = None,
 ) -> dict[str, float]:
-    """All that is said of a model that writes, of lines and texts that it has not seen."""
+    """All that is said of a model that writes, of lines and texts that it has not seen.
+
+    Args:
+        model: Trained.
+        test: Lines that it has not seen.
+        count: How many lines it writes at most, to be read.
+        bias: Of these.
+        seed: Of what is drawn by chance.
+        learnt: The lines that it has learnt from: the floor that remembers nothing is learnt from them, too, and said beside.
+    """
     rng = np.random.default_rng(seed)
     wrong = [shuffled(text, rng) for text in test.texts.tolist()]
     none = Handwriting(tuple(test), test.words)
@@ -107,5 +123,6 @@ def figures(
         "nats a point": nll(model, test),
         "nats a point, letters shuffled": nll(model, test, texts=wrong),
         "nats a point, hand not told": nll(model, none),
+        **({} if learnt is None else {"nats a point, memoryless": floor(learnt, test, model.points, seed=seed)}),
         **readings(model, write(model, texts, bias=bias, seed=seed)),
     }

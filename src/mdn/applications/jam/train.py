@@ -16,7 +16,12 @@ from mdn.applications.jam.model import Jam, network
 
 _WORTH_HALVING = 20  # touches
 _EDGE = 0.005  # of the screen
+FLOORS = {"test NLL": ("test NLL, memoryless", "test NLL, order 2")}
+"""The figures that a model's own must beat, see `figures`."""
 _PIECE = 400  # touches: longer performances are cut, so that no batch waits for one of thousands
+_STEPS = 40  # an epoch, of fewer touches than RoboJam's 200,000, if a step then has the fewest touches or more
+_FEWEST, _MOST = 1000, 4800  # touches a step; RoboJam's 32 performances have the most
+_WHOLE, _WINDOW = 200, 100  # touches: pieces that are longer on average are learnt from in windows
 
 
 def train(
@@ -40,10 +45,13 @@ def train(
     keras.utils.set_random_seed(seed)
     pieces = [piece for one in performances for piece in np.array_split(one, -(-len(one) // _PIECE))]
     model = network(**architecture).adapt(spread(pieces, seed))
+    batch_size, window = batching([len(piece) for piece in pieces])
     model.fit(
         [piece.astype("float32") for piece in pieces],
         spread(held_out, seed + 1),
         epochs=epochs,
+        batch_size=batch_size,
+        window=window,
         augment=lambda touches, rng: data.events(touches, rng),
         buckets=6,
         callbacks=callbacks,
@@ -51,6 +59,27 @@ def train(
         verbose=0,
     )
     return Jam(model)
+
+
+def batching(lengths: Sequence[int]) -> tuple[int, int | None]:
+    """The `batch_size` and `window` of `MDNRNN.fit`: as many steps for as many touches, however the recordings were cut.
+
+    With so many recordings a step whatever their lengths, a few long ones would make a handful of steps an epoch, and nothing
+    would be learnt. So a step has so many touches: whole recordings, more of them where they are short; or windows of long
+    ones, the state carried on from one to the next.
+
+    Args:
+        lengths: Touches of each piece of a recording.
+    """
+    total = sum(lengths)
+    touches = min(max(total / _STEPS, _FEWEST), _MOST)  # a step
+    mean = total / len(lengths)
+    if mean <= _WHOLE:
+        rows = touches / mean
+        return max(1, round(rows) if rows < 12 else 8 * round(rows / 8)), None
+    # as many pieces after each other in each row, since a row that ends early begins anew
+    after = max(1, round(len(lengths) * _WINDOW / touches))
+    return -(-len(lengths) // after), _WINDOW
 
 
 def spread(performances, seed: int) -> list[np.ndarray]:

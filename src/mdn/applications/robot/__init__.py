@@ -2,6 +2,6 @@
 
 from mdn.applications.robot.data import read_letters
 from mdn.applications.robot.model import rollouts
-from mdn.applications.robot.train import judge, train
+from mdn.applications.robot.train import FLOORS, judge, train, worth
 
-__all__ = ["judge", "read_letters", "rollouts", "train"]
+__all__ = ["FLOORS", "judge", "read_letters", "rollouts", "train", "worth"]

@@ -1,7 +1,7 @@
 """Demonstrations: a hand that was led along letters, as paths in the plane.
 
-A path is an array `(steps + 1, 2)` of places, from its start at (0, 0); the unit is that of the file, in which letters are about
-15 high. The network sees moves `(steps, 2)`: how far the hand went from one place to the next.
+A path is an array `(steps + 1, 2)` of places, from its start at (0, 0); the unit is that of the file, whatever it is. The network
+sees moves `(steps, 2)`: how far the hand went from one place to the next.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from mdn.data import reading
 
 BRANCHING = ("D", "H", "B", "K")
 """Letters that begin alike, with a stem upwards, and then part: to the right (D, B), or back down the stem (H, K); nobody goes
@@ -23,23 +25,79 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
     """Demonstrations of some letters, each from its start on: `{letter: (count, STEPS + 1, 2)}`.
 
     Args:
-        path: Of letters.npz: `position` (count, 200, 2) and `letter` (count,).
-        letters: Which.
+        path: Of letters.npz, or of a file like it: `position` (count, points, 2), and `letter` (count,): what each path is, a
+            letter or a longer name.
+        letters: Which: a list of names, or one text, see `names_of`.
 
     Raises:
-        ValueError: if the file holds no such arrays, or a letter is not in it.
+        ValueError: if the file holds no such arrays, or a letter is not in it, or only once.
     """
-    with np.load(Path(path), allow_pickle=False) as found:
+    if Path(path).suffix == ".mat":
+        raise ValueError(
+            f"{str(path)!r} is a file of MATLAB's. Read it with scipy.io.loadmat, and write it as .npz: `position`, of shape "
+            "(count, points, 2), and `letter`, the name of each path: numpy.savez(path, position=..., letter=...)."
+        )
+    with reading(path, "demonstrations"), np.load(Path(path), allow_pickle=False) as found:
         if not {"position", "letter"} <= set(found.files):
             raise ValueError(f"{str(path)!r} must hold `position` and `letter`, but holds {', '.join(found.files)}.")
         position, letter = found["position"], found["letter"]
-    unknown = [each for each in letters if each not in letter]
+    _check(path, position, letter)
+    letter = letter.astype("U")
+    known = np.unique(letter).tolist()
+    letters = names_of(letters, known)
+    unknown = [each for each in letters if each not in known]
     if unknown or not len(letters):
         wanted = f"no letter {unknown[0]!r}" if unknown else "letters, but none was asked for"
-        raise ValueError(f"{str(path)!r} has {wanted}; it has {''.join(np.unique(letter))}.")
+        raise ValueError(f"{str(path)!r} has {wanted}; it has {_listed(known)}.")
+    alone = [each for each in letters if np.sum(letter == each) < 2]
+    if alone:
+        raise ValueError(f"{str(path)!r} has {alone[0]!r} only once, but a letter needs two demonstrations or more.")
+    position = position if position.dtype.kind == "f" else position.astype("float64")
     centred = position - position[:, :1]
     taken = np.rint(np.linspace(0, centred.shape[1] - 1, STEPS + 1)).astype(int)
     return {each: centred[letter == each][:, taken].astype("float64") for each in letters}
+
+
+def names_of(letters: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The letters that are asked for, each once.
+
+    Args:
+        letters: A list of names; or a text, in which commas part names. Without a comma the text is one name if `known` has it,
+            and else each of its characters is a letter.
+        known: The names that there are.
+    """
+    if isinstance(letters, str):
+        whole = "," in letters or letters in known
+        letters = [name for name in map(str.strip, letters.split(",")) if name] if whole else list(letters)
+    return list(dict.fromkeys(letters))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as they can be asked for, see `names_of`."""
+    return ("" if all(len(name) == 1 for name in names) else ", ").join(names)
+
+
+def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
+    """Raises a ValueError if these are no paths in the plane, each with its name."""
+    if position.ndim == 3 and position.shape[2] > 2:
+        raise ValueError(
+            f"{str(path)!r}: `position` has {position.shape[2]} coordinates, but this network draws in the plane: keep two of "
+            "them, such as position[..., :2]."
+        )
+    if position.ndim != 3 or position.shape[2] != 2 or position.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{str(path)!r}: `position` must be numbers of shape (count, points, 2), but {position.dtype} of shape "
+            f"{position.shape} came."
+        )
+    if position.shape[1] <= STEPS:
+        raise ValueError(f"{str(path)!r}: a path needs more than {STEPS} points, but these have {position.shape[1]}.")
+    if not np.isfinite(position).all():
+        bad = int(np.argmin(np.isfinite(position).all(axis=(1, 2))))
+        raise ValueError(f"{str(path)!r}: path {bad} holds a number that is not finite.")
+    if letter.shape != (len(position),):
+        raise ValueError(
+            f"{str(path)!r}: `letter` must name each of the {len(position)} paths, but its shape is {letter.shape}."
+        )
 
 
 def split(demonstrations: dict[str, np.ndarray], held_out: int = 3, seed: int = 0):

@@ -14,7 +14,7 @@ from mdn.page import figure
 from mdn.sequences import MDNRNN
 
 _COLORS = (plots.BLUE, plots.ORANGE, "#5f8f3e", "#b23a6b", "#7a5fb0", "#c2a21b") * 5
-_MARGIN, _INCHES, _IN_A_ROW = 1.5, 2.6, 6  # around the paths, in their unit; a picture's side; pictures, at most
+_MARGIN, _INCHES, _IN_A_ROW = 0.083, 2.6, 6  # around the paths, of their extent; a picture's side; pictures, at most
 
 
 def draw_paths(paths, ax, color=plots.BLUE, **line):
@@ -69,7 +69,9 @@ def write_picture(path, demonstrations=None, rollouts=None, model: MDNRNN | None
     shown = [*demonstrations.values(), *rollouts.values(), *(one[None] for one in thought_along.values())]
     places = np.concatenate([np.reshape(paths, (-1, 2)) for paths in shown])
     # one path that strays far must not make all others small
-    low, high = np.quantile(places, 0.002, axis=0) - _MARGIN, np.quantile(places, 0.998, axis=0) + _MARGIN
+    low, high = np.quantile(places, (0.002, 0.998), axis=0)
+    margin = _MARGIN * float(np.max(high - low)) or 1.0
+    low, high = low - margin, high + margin
     for ax in axes[len(titles) :]:
         ax.set_visible(False)
     for ax, title in zip(axes, titles, strict=False):

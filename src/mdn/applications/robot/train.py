@@ -13,7 +13,9 @@ from mdn.applications.robot.model import HEADS, network, rollouts
 from mdn.sequences import MDNRNN
 from mdn.sequences.training import schedule
 
-_STRAY = 0.2  # in the unit of the demonstrations
+FLOORS = {"stayed": ("stayed, memoryless",)}
+"""The figures that a model's own must beat, see `worth`; here higher is better."""
+_STRAY = 0.2 / 5.471  # of the size of a demonstration: 0.2 for the letters of `mdn data path letters`
 _PASSES = 10  # over the demonstrations, which are few, in what is called an epoch here
 _BATCH = 32
 _LEARNING_RATE = 1e-2
@@ -48,14 +50,34 @@ def train(
         optimizer=keras.optimizers.Adam(schedule(_LEARNING_RATE, steps), global_clipnorm=1.0),
         loss=HEADS[head].loss(model.spec),
     )
-    model.fit(moves, epochs=epochs, batch_size=_BATCH, augment=_jitter, callbacks=callbacks, seed=seed, verbose=0)
+    far = stray(demonstrations)
+    model.fit(
+        moves,
+        epochs=epochs,
+        batch_size=_BATCH,
+        augment=lambda one, rng: _jittered(one, far, rng),
+        callbacks=callbacks,
+        seed=seed,
+        verbose=0,
+    )
     return model
 
 
-def _jitter(moves, rng):
+def stray(demonstrations: dict[str, np.ndarray]) -> float:
+    """How far a hand strays in training, in the unit of the demonstrations, whatever it is.
+
+    It goes with the size of the demonstrations, the root mean square of how far a coordinate lies from the middle of its path.
+    Two digits of it: a demonstration more or less then changes no random number.
+    """
+    paths = np.concatenate(list(demonstrations.values()))
+    size = np.sqrt(np.mean(np.square(paths - paths.mean(axis=1, keepdims=True))))
+    return float(f"{_STRAY * size:.1e}")
+
+
+def _jittered(moves, far: float, rng: np.random.Generator):
     """A hand that strays a little and comes back, since in a rollout it will."""
     strayed = data.paths(moves)
-    strayed[1:] += rng.normal(0.0, _STRAY, strayed[1:].shape)
+    strayed[1:] += rng.normal(0.0, far, strayed[1:].shape)
     return data.moves(strayed)
 
 
@@ -74,6 +96,18 @@ def judge(paths, demonstrations: dict[str, np.ndarray]) -> dict[str, float]:
     letters = np.argmin(nearest, axis=1)[stayed]
     shares = {name: float(np.mean(letters == i)) if len(letters) else 0.0 for i, name in enumerate(demonstrations)}
     return {"stayed": float(np.mean(stayed)), **{f"share of {name}": share for name, share in shares.items()}}
+
+
+def worth(model: MDNRNN, demonstrations: dict[str, np.ndarray], count: int = 200, seed: int = 0) -> dict[str, float]:
+    """What `judge` says of `count` rollouts of a model that ends in a mixture, beside a hand that remembers nothing.
+
+    That hand goes, at each step, as a demonstration went at that step, each time another one.
+    """
+    made = rollouts(model, count, seed, variance_temperature=HEADS["mixture"].variance_temperature)
+    moves = data.moves(np.concatenate(list(demonstrations.values())))
+    chosen = np.random.default_rng(seed).integers(len(moves), size=(count, moves.shape[1]))
+    forgetful = data.paths(moves[chosen, np.arange(moves.shape[1])])
+    return {**judge(made, demonstrations), "stayed, memoryless": judge(forgetful, demonstrations)["stayed"]}
 
 
 def figures(

@@ -33,7 +33,9 @@ def learnt(experiment: Experiment) -> tuple[list[Latents], list[Latents]]:
     return found[0], found[1]
 
 
-def remember_stage(experiment: Experiment, told: Told | None = None, **settings) -> tuple[Memory, dict[str, Any]]:
+def remember_stage(
+    experiment: Experiment, told: Told | None = None, **settings
+) -> tuple[Memory, list[dict[str, float]]]:
     """Trains M, from the last checkpoint on if there is one, and writes it.
 
     Args:
@@ -42,17 +44,22 @@ def remember_stage(experiment: Experiment, told: Told | None = None, **settings)
         **settings: Of `remember.train`.
 
     Returns:
-        M, and what it is worth on the episodes held out: nats a step of M and of persistence, in the units of z.
+        M, and figures of its epochs.
     """
-    known, held_out = learnt(experiment)
+    known, _ = learnt(experiment)
     path = memory_path(experiment)
     settings = {"seed": experiment.seed, "environment": experiment.environment, **settings}
     model, figures = remember.train(known, path.parent, told=told, **settings)
     model.save_plain(path)
-    return model, {
+    return model, figures
+
+
+def remembered(experiment: Experiment, model: Memory) -> dict[str, dict[str, float]]:
+    """What M is worth on the episodes held out, in the units of z: nats a step of M, "nll", and of "persistence"."""
+    known, held_out = learnt(experiment)
+    return {
         "nll": remember.nll(model, held_out, seed=experiment.seed),
         "persistence": remember.persistence(known, held_out, seed=experiment.seed),
-        "epochs": figures,
     }
 
 
