@@ -265,6 +265,18 @@ def test_thousands_of_arcs_are_read_in_bounded_time():
     assert 2000 < len(drawing) < 2000 * 20
 
 
+def test_thousands_of_circles_are_read_in_bounded_time():
+    """Fault 3 of issue 18: found by the fuzzer."""
+    Path("a.svg").write_text("<svg>" + '<circle cx="5" cy="6" r="3" stroke="black"/>' * 2000 + "</svg>")
+    start = time.process_time()
+    first, *others = to_lines(read_drawings("a.svg")[0])
+    assert time.process_time() - start < 5 and len(others) == 1999  # 0.3 s on a quiet machine
+    np.testing.assert_allclose(np.hypot(*(first - (3, 0)).T), 3, rtol=1e-5)
+    Path("a.svg").write_text('<svg><ellipse cx="5" rx="3" stroke="black"/></svg>')
+    with pytest.raises(ValueError, match=r"'a\.svg': line 1: a circle needs a radius r, and an ellipse its two"):
+        read_drawings("a.svg")
+
+
 def test_arcs_stay_as_near_to_the_circle_as_is_asked_for():
     Path("a.svg").write_text('<svg viewBox="0 0 100 100"><path d="M10 50A40 40 0 1 1 50 90"/></svg>')
     for tolerance, most in ((0, 40 * 5e-5), (0.01, 1.0), (0.001, 0.1)):

@@ -149,14 +149,19 @@ class _Drawn:
             places = attributes.get("points", "").strip()
             text = f"M{places}{'Z' if tag == 'polygon' else ''}" if places else ""
         elif tag in ("circle", "ellipse") and stroked:
-            text = library.svg_to_paths.ellipse2pathd(attributes)
+            curves = _ellipse(attributes)
+            self._add(curves, np.full(len(curves), _ARC_STEPS if np.ptp(curves) else 1), matrix)
+            return
         elif tag == "rect" and stroked:
             text = library.svg_to_paths.rect2pathd(attributes)
         else:
             return
-        across, down = (matrix[0, i] + 1j * matrix[1, i] for i in (0, 1))
         for piece, least in _pieces(text, library):
-            self.pieces.append((piece.real * across + piece.imag * down + (matrix[0, 2] + 1j * matrix[1, 2]), least))
+            self._add(piece, least, matrix)
+
+    def _add(self, piece: np.ndarray, least: np.ndarray, matrix: np.ndarray):
+        across, down, origin = (matrix[0, i] + 1j * matrix[1, i] for i in (0, 1, 2))
+        self.pieces.append((piece.real * across + piece.imag * down + origin, least))
 
 
 def _longer_side(attributes: dict[str, str]) -> float:
@@ -205,16 +210,29 @@ def _cubics(segments, library) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _arc(arc) -> np.ndarray:
-    """The cubic curves `(m, 4)` of an arc, whose tangents at their ends are its own."""
-    turn = math.radians(arc.delta)
-    count = max(1, math.ceil(abs(turn) / _ARC_PIECE))
-    angle = math.radians(arc.theta) + turn / count * np.arange(count + 1)
-    circle = np.exp(1j * angle)
-    reach = 4 / 3 * math.tan(turn / count / 4) * 1j * circle
-    places = np.stack([circle[:-1], circle[:-1] + reach[:-1], circle[1:] - reach[1:], circle[1:]], axis=1)
-    found = arc.center + arc.rot_matrix * (arc.radius.real * places.real + 1j * arc.radius.imag * places.imag)
+    """The cubic curves `(m, 4)` of an arc."""
+    found = _turn(math.radians(arc.theta), math.radians(arc.delta))
+    found = arc.center + arc.rot_matrix * (arc.radius.real * found.real + 1j * arc.radius.imag * found.imag)
     found[0, 0], found[-1, 3] = arc.start, arc.end
     return found
+
+
+def _ellipse(attributes: dict[str, str]) -> np.ndarray:
+    """The cubic curves `(8, 4)` of a circle or an ellipse, from its left on."""
+    x, y = (float(attributes.get(name, "0")) for name in ("cx", "cy"))
+    across, down = (float(attributes.get("r", attributes.get(name, "nan"))) for name in ("rx", "ry"))
+    if not (math.isfinite(across) and math.isfinite(down)):
+        raise ValueError("a circle needs a radius r, and an ellipse its two, rx and ry.")
+    circle = _turn(math.pi, -2 * math.pi)
+    return (x + abs(across) * circle.real) + 1j * (y + abs(down) * circle.imag)
+
+
+def _turn(start: float, turn: float) -> np.ndarray:
+    """The cubic curves `(m, 4)` of a part of the unit circle, whose tangents at their ends are its own."""
+    count = max(1, math.ceil(abs(turn) / _ARC_PIECE))
+    circle = np.exp(1j * (start + turn / count * np.arange(count + 1)))
+    reach = 4 / 3 * math.tan(turn / count / 4) * 1j * circle
+    return np.stack([circle[:-1], circle[:-1] + reach[:-1], circle[1:] - reach[1:], circle[1:]], axis=1)
 
 
 def _straight(places: np.ndarray) -> np.ndarray:
