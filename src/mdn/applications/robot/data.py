@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data import reading
+from mdn.data import read_object_arrays
 
 BRANCHING = ("D", "H", "B", "K")
 """Letters that begin alike, with a stem upwards, and then part: to the right (D, B), or back down the stem (H, K); nobody goes
@@ -37,10 +37,10 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
             f"{str(path)!r} is a file of MATLAB's. Read it with scipy.io.loadmat, and write it as .npz: `position`, of shape "
             "(count, points, 2), and `letter`, the name of each path: numpy.savez(path, position=..., letter=...)."
         )
-    with reading(path, "demonstrations"), np.load(Path(path), allow_pickle=False) as found:
-        if not {"position", "letter"} <= set(found.files):
-            raise ValueError(f"{str(path)!r} must hold `position` and `letter`, but holds {', '.join(found.files)}.")
-        position, letter = found["position"], found["letter"]
+    found = read_object_arrays(path)
+    if not {"position", "letter"} <= set(found):
+        raise ValueError(f"{str(path)!r} must hold `position` and `letter`, but holds {', '.join(found)}.")
+    position, letter = found["position"], found["letter"]
     _check(path, position, letter)
     letter = letter.astype("U")
     known = np.unique(letter).tolist()
