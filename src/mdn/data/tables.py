@@ -226,7 +226,7 @@ def foreign_number(cells: Iterable[str]) -> str | None:
     known: dict[str, bool | None] = {}  # whether a number is foreign; None is no number
     for cell in cells:
         if cell not in known:
-            known[cell] = _is_foreign(cell)
+            known[cell] = is_foreign(cell)
         foreign = known[cell]
         count += 1
         numbers += foreign is not None
@@ -235,7 +235,8 @@ def foreign_number(cells: Iterable[str]) -> str | None:
     return first if numbers >= _NOTATION * count else None
 
 
-def _is_foreign(cell: str) -> bool | None:
+def is_foreign(cell: str) -> bool | None:
+    """Whether a number is written in a notation that Python does not read; None where a cell is no number at all."""
     try:
         float(cell)
     except ValueError:

@@ -23,7 +23,7 @@ from mdn import numerics
 from mdn.metrics import Baseline
 from mdn.tabular import files, targets
 from mdn.tabular.answers import Answers
-from mdn.tabular.columns import Columns, check_finite
+from mdn.tabular.columns import Columns, check_finite, target_numbers, with_nan
 from mdn.tabular.member import Member, Recipe, Rows, fit_member
 from mdn.tabular.network import Architecture, width_for
 
@@ -318,7 +318,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         x = self._features(X, reset=True)
         names = _names(y)
         y = check_array(
-            y, dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y", estimator=self
+            target_numbers(y),
+            dtype="float64",
+            ensure_2d=False,
+            ensure_all_finite="allow-nan",
+            input_name="y",
+            estimator=self,
         )
         check_consistent_length(x, y)
         if y.ndim > 2:
@@ -330,14 +335,19 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     def _features(self, X, reset: bool = False) -> np.ndarray:
         """`X` as numbers `(N, F)`, float64."""
         # names that scikit-learn did not see in fit (of a Table, say) are none of its business later
-        unseen = not reset and not hasattr(self, "feature_names_in_") and hasattr(X, "columns")
-        if self.columns_.has_text:
-            if not unseen:
-                validate_data(self, X, reset=reset, skip_check_array=True)
-            x = self.columns_.numbers(X)
+        unseen = not reset and not hasattr(self, "feature_names_in_") and bool(self.columns_.levels)
+        if hasattr(X, "columns") and not unseen:
+            validate_data(self, X, reset=reset, skip_check_array=True)  # names
+        x = self.columns_.numbers(X)
+        if x is X:
+            if self.columns_.has_text:
+                raise ValueError(
+                    f"X must be a frame with the columns of training, {self.columns_.table_names}, since some hold text, but "
+                    f"{type(X).__name__} came."
+                )
+            x = validate_data(self, with_nan(X), reset=reset, dtype="float64", ensure_all_finite=False)
         else:
-            X = self.columns_.numbers(X) if unseen else X
-            x = validate_data(self, X, reset=reset, dtype="float64", ensure_all_finite=False)
+            x = check_array(x, dtype="float64", ensure_all_finite=False, estimator=self)
         names = self.columns_.names if self.columns_.names else getattr(self, "feature_names_in_", None)
         check_finite(x, names, missing_too=self.missing == "error")
         return numerics.as_features(x)
