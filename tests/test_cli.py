@@ -136,7 +136,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(home, wave):
         seen += os.read(process.stdout.fileno(), 4096)
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=120)[0].decode()
-    assert process.returncode == 0, rest
+    assert process.returncode == 130, rest
     assert "the best weights so far" in rest
     assert mdn.load(wave / "b.mdn").target_names_ == ["y"]
 

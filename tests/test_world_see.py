@@ -322,6 +322,24 @@ def test_collecting_that_was_stopped_gives_the_same_files_to_the_byte(collected,
     assert _files(tmp_path, "episodes") == _files(collected.folder, "episodes")
 
 
+def test_as_many_episodes_are_collected_as_were_asked_for(tmp_path):
+    """Fault 16 of issue 18: `mdn train world --episodes 4` collected 30, since a file holds 30."""
+    experiment = _experiment(tmp_path)
+
+    def sizes(episodes):
+        found = collect.collect(experiment, episodes, "random", chunk=3, steps=4)
+        assert found["episodes"] == max(episodes, sum(kept))
+        return [len(experiment.rewards(i)) for i in experiment.chunks()]
+
+    kept = []
+    for episodes, expected in ((4, [3, 1]), (9, [3, 1, 3, 2]), (2, [3, 1, 3, 2])):
+        kept = sizes(episodes)
+        assert kept == expected
+    first = experiment.chunk_path(0).read_bytes()
+    experiment.chunk_path(0).unlink()  # by a kill, say
+    assert sizes(9) == kept and experiment.chunk_path(0).read_bytes() == first
+
+
 def test_an_environment_that_raises_has_one_more_try_and_is_then_named(tmp_path, monkeypatch):
     step, raises = pixel_cartpole.PixelCartPole.step, [1]
 
@@ -487,7 +505,7 @@ def test_seeing_that_was_stopped_ends_in_the_same_weights(collected, seen, tmp_p
     for one, other in zip(model.get_weights(), seen[0].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert _files(tmp_path, "latents") == _files(collected.folder, "latents")
-    collect.collect(experiment, 49, "random", chunk=8)  # V stays, and sees the new ones
+    collect.collect(experiment, 56, "random", chunk=8)  # V stays, and sees the new ones
     again, figures = see.see(experiment, **_SMALL)
     np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
     assert len(experiment.latents(6)) == 8 and figures == seen[1]

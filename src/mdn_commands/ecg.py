@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mdn_commands.shared import (
+    NOTHING_YET,
     ComponentTemperature,
     Seed,
     VarianceTemperature,
@@ -39,7 +40,7 @@ def train_ecg(
     seed: Seed = 0,
 ) -> None:
     """Train on records, and say how likely those of other hearts are, beside a linear autoregression."""
-    with messages():
+    with messages(NOTHING_YET) as ending:
         check_folder(out)
         from rich.console import Console
 
@@ -53,13 +54,14 @@ def train_ecg(
         told_of = {part: list(records) for part, records in parts.items()}
         console.print(", ".join(f"{part}: {' '.join(names)}" for part, names in told_of.items()))
         start, busy = time.perf_counter(), time.process_time()
-        with epochs_bar(console, epochs) as told:
-            trained = ecg.train(parts["train"], epochs=epochs, seed=seed, callbacks=[told])
-        seconds = {
-            "seconds of training": time.perf_counter() - start,
-            "seconds of processor time": time.process_time() - busy,
-        }
-        save_plain(trained, out)
+        with ending.learning(out):
+            with epochs_bar(console, epochs) as told:
+                trained = ecg.train(parts["train"], epochs=epochs, seed=seed, callbacks=[told])
+            seconds = {
+                "seconds of training": time.perf_counter() - start,
+                "seconds of processor time": time.process_time() - busy,
+            }
+            save_plain(trained, out)
         with console.status("measuring"):
             figures = evaluate.figures(trained, parts, seed)
         provenance = {"records": told_of, "epochs": epochs, "seed": seed, **seconds, "mdn": mdn.__version__}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import check_folder, epochs_bar, here_to_train, messages, stop, write_provenance
+from mdn_commands.shared import NOTHING_YET, check_folder, epochs_bar, here_to_train, messages, stop, write_provenance
 
 if TYPE_CHECKING:
     from mdn.data import Handwriting
@@ -50,7 +50,7 @@ def train_handwriting(
     seed: Seed = 0,
 ) -> None:
     """Train a network that writes, and say what it is worth; 200 lines of your own are enough with --from handwriting."""
-    with messages():
+    with messages(NOTHING_YET) as ending:
         check_folder(out)
         from rich.console import Console
 
@@ -70,13 +70,16 @@ def train_handwriting(
         start = time.perf_counter()
         epochs = epochs or (_GO_ON_EPOCHS if model else _EPOCHS)
         rehearsals = 0 if model or data == "hershey" else _REHEARSALS
-        with epochs_bar(console, rehearsals + epochs) as bar:
-            if model is None:
-                model = lessons.train(learn, held_out, epochs=epochs, rehearsals=rehearsals, seed=seed, callbacks=[bar])
-            else:
-                lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
-        seconds = time.perf_counter() - start
-        save_plain(model, out)
+        with ending.learning(out):
+            with epochs_bar(console, rehearsals + epochs) as bar:
+                if model is None:
+                    model = lessons.train(
+                        learn, held_out, epochs=epochs, rehearsals=rehearsals, seed=seed, callbacks=[bar]
+                    )
+                else:
+                    lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
+            seconds = time.perf_counter() - start
+            save_plain(model, out)
         with console.status("measuring"):
             found = handwriting.figures(model, test, seed=seed)
         provenance = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.shared import (
+    NOTHING_YET,
     ComponentTemperature,
     VarianceTemperature,
     check_folder,
@@ -51,7 +52,7 @@ def train_jam(
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
 ) -> None:
     """Train on performances (yours, too), say how likely new ones are, and write model and figures."""
-    with messages():
+    with messages(NOTHING_YET) as ending:
         check_folder(out)
         import numpy as np
         from rich.console import Console
@@ -86,10 +87,11 @@ def train_jam(
             f"{len(parts['test'])} to judge by."
         )
         start = time.perf_counter()
-        with epochs_bar(console, epochs) as told:
-            trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
-        seconds = time.perf_counter() - start
-        trained.save(out)
+        with ending.learning(out):
+            with epochs_bar(console, epochs) as told:
+                trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
+            seconds = time.perf_counter() - start
+            trained.save(out)
         with console.status("measuring"):
             figures = jam_train.figures(trained, parts["train"], parts["test"], seed)
         provenance = {

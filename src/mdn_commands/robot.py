@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mdn_commands.shared import (
+    NOTHING_YET,
     ComponentTemperature,
     Seed,
     VarianceTemperature,
@@ -37,7 +38,7 @@ def train_robot(
     seed: Seed = 0,
 ) -> None:
     """Train on demonstrations of some letters, and say how many rollouts stay on a way that was shown."""
-    with messages():
+    with messages(NOTHING_YET) as ending:
         check_folder(out)
         from rich.console import Console
 
@@ -48,10 +49,11 @@ def train_robot(
 
         here_to_train()
         demonstrations, console, start = _read(data, letters), Console(), time.perf_counter()
-        with epochs_bar(console, epochs) as told:
-            trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told])
-        seconds = time.perf_counter() - start
-        save_plain(trained, out)
+        with ending.learning(out):
+            with epochs_bar(console, epochs) as told:
+                trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told])
+            seconds = time.perf_counter() - start
+            save_plain(trained, out)
         made = rollouts(trained, seed=seed, variance_temperature=model.HEADS["mixture"].variance_temperature)
         provenance = {
             "letters": {letter: len(paths) for letter, paths in demonstrations.items()},

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+NOTHING_YET = "nothing was learnt yet."  # as in mdn.training.interrupt, which imports Keras
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
 ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
 VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 1 wilder.")]
@@ -34,16 +35,49 @@ def here_to_train() -> None:
     training.keep_memory()
 
 
+class Ending:
+    """What a command says if Ctrl-C ends it.
+
+    Args:
+        kept: Of what was done so far; "" if it is nothing that anybody could miss.
+    """
+
+    def __init__(self, kept: str = ""):
+        self.kept, self.pressed = kept, False
+
+    @contextmanager
+    def learning(self, out: Path) -> Iterator[None]:
+        """Training, and writing what was learnt to `out`: Ctrl-C ends the training, and waits until that is written.
+
+        Whatever comes behind it is not waited for, and the exit code is 130 at last.
+        """
+        from mdn.training import ctrl_c_waits
+
+        with ctrl_c_waits() as pressed:
+            yield
+            self.kept, self.pressed = f"the model is in {out}.", bool(pressed)
+        if self.pressed:
+            say_stopped(f"the best weights so far are in {out}; Ctrl-C again does without what measures them.")
+
+
 @contextmanager
-def messages() -> Iterator[None]:
-    """Bad input ends in one sentence and exit code 2, Ctrl-C in exit code 130."""
+def messages(kept: str = "") -> Iterator[Ending]:
+    """Bad input ends in one sentence and exit code 2, Ctrl-C in another and exit code 130; `kept` is as in `Ending`."""
+    ending = Ending(kept)
     try:
-        yield
+        yield ending
     except (ValueError, OSError, ImportError) as error:
         stop(str(error))
-    except KeyboardInterrupt:
-        typer.secho("mdn: stopped.", err=True)
+    except KeyboardInterrupt as error:
+        say_stopped(*error.args or [ending.kept])
         raise typer.Exit(130) from None
+    if ending.pressed:
+        raise typer.Exit(130)
+
+
+def say_stopped(kept: str = "") -> None:
+    """That Ctrl-C ended it, to standard error, and what was kept."""
+    typer.secho(f"mdn: stopped: {kept}" if kept else "mdn: stopped.", err=True)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 
 from mdn_commands.drawings import tell_of
 from mdn_commands.shared import (
+    NOTHING_YET,
     ComponentTemperature,
     VarianceTemperature,
     check_folder,
@@ -59,8 +60,8 @@ def train_kanji(
     seed: Seed = 0,
 ) -> None:
     """Train a network that draws characters that never were, and say what it is worth."""
-    with messages():
-        _train(data, out, None, 0, 0.5, False, 256, 2, epochs, seed)
+    with messages(NOTHING_YET) as ending:
+        _train(ending, data, out, None, 0, 0.5, False, 256, 2, epochs, seed)
 
 
 def train_sketch(
@@ -83,11 +84,11 @@ def train_sketch(
     seed: Seed = 0,
 ) -> None:
     """Train Sketch-RNN on drawings (yours, too), and say what it is worth."""
-    with messages():
-        _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, seed)
+    with messages(NOTHING_YET) as ending:
+        _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed)
 
 
-def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, seed) -> None:
+def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed) -> None:
     check_folder(out)
     from rich.console import Console
 
@@ -115,20 +116,21 @@ def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, 
                 f"{unknown[0]!r} is a class of the drawings set aside only: name fewer classes, or give another --split."
             )
     start = time.perf_counter()
-    with epochs_bar(console, epochs) as bar:
-        model = sketch_train.train(
-            list(parts["train"]),
-            list(parts["valid"]),
-            labels=labels,
-            epochs=epochs,
-            seed=seed,
-            callbacks=[bar, _samples(out, epochs)],
-            units=(units,) * layers,
-            latent_size=latent,
-            kl_weight=kl_weight,
-        )
-    seconds = time.perf_counter() - start
-    save(model, out)
+    with ending.learning(out):
+        with epochs_bar(console, epochs) as bar:
+            model = sketch_train.train(
+                list(parts["train"]),
+                list(parts["valid"]),
+                labels=labels,
+                epochs=epochs,
+                seed=seed,
+                callbacks=[bar, _samples(out, epochs)],
+                units=(units,) * layers,
+                latent_size=latent,
+                kl_weight=kl_weight,
+            )
+        seconds = time.perf_counter() - start
+        save(model, out)
     with console.status("measuring"):
         found = sketch_train.judge(model, parts["train"], parts["test"], seed)
     provenance = {

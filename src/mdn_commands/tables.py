@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.shared import Seed, check_folder, messages, share, stop
+from mdn_commands.shared import NOTHING_YET, Seed, check_folder, messages, share, stop
 
 if TYPE_CHECKING:
     from mdn.data import Table
@@ -38,7 +38,7 @@ def fit(
     seed: Seed = 0,
 ) -> None:
     """Train on a table, and say how good the predicted distributions are on rows set aside."""
-    with messages():
+    with messages(NOTHING_YET) as ending:
         check_folder(out)
         page = out.with_suffix(".html")
         if page == out:
@@ -63,10 +63,10 @@ def fit(
             missing="median",
             random_state=seed,
         )
-        _fit(console, regressor, x, y, target, out, page, test_share, seed)
+        _fit(ending, console, regressor, x, y, target, out, page, test_share, seed)
 
 
-def _fit(console, regressor, x, y, target, out, page, test_share, seed) -> None:
+def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed) -> None:
     import numpy as np
 
     from mdn import tabular
@@ -78,18 +78,17 @@ def _fit(console, regressor, x, y, target, out, page, test_share, seed) -> None:
     _check_target(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
     console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
-    with _progress(console, regressor.epochs) as told:
-        regressor.fit(x.take(train), y[train], callbacks=[told])
-    regressor.target_names_ = [target]
-    if regressor.history_.interrupted:
-        console.print(f"Stopped; the best weights so far, of epoch {regressor.history_.best_epoch}, are kept.")
+    with ending.learning(out):
+        with _progress(console, regressor.epochs) as told:
+            regressor.fit(x.take(train), y[train], callbacks=[told])
+        regressor.target_names_ = [target]
+        regressor.save(out)
     step = regressor.target_grid_[0]
     if step:
         console.print(
             f"{target} lies on a grid of {step:g}: it was spread over its cells, and the NLL is that of the spread."
         )
-    with console.status("saving and scoring"):
-        regressor.save(out)
+    with console.status("scoring"):
         scores = regressor.report(x.take(test), y[test], page)
     _print_scores(console, scores, target, len(test))
     console.print(f"Model: {out}\nPage: {page}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)

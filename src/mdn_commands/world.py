@@ -98,7 +98,7 @@ def train_world(
     seed: Seed = 0,
 ) -> None:
     """Learn a world: collect episodes of an environment, see them (V), remember what follows what (M), and act in it (C)."""
-    with messages():
+    with messages("what is done is kept, and the same command goes on from there."):
         from rich.console import Console
 
         from mdn.applications.world import environments
@@ -150,10 +150,13 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
             stop("the current controller collects in one process: leave out --workers.")
         folder = act.act_folder(experiment, options.where.value, options.sees.value, options.variance_temperature)
         policy = WorldModel.of(experiment, folder.name).policy()
+    episodes = options.episodes or suits.episodes
+    chunk = min(
+        suits.chunk, -(-episodes // 2)
+    )  # two files at least: what comes after learns from one and judges by another
     with steps_bar(console, "collecting") as told:
         found = collect.collect(
-            experiment, options.episodes or suits.episodes, policy, chunk=suits.chunk, steps=options.steps or suits.steps,
-            workers=options.workers, told=told,
+            experiment, episodes, policy, chunk=chunk, steps=options.steps or suits.steps, workers=options.workers, told=told,
         )  # fmt: skip
     console.print(
         f"collect: {found['episodes']} episodes, {found['steps']} steps, mean return {found['mean return']:.1f}; new ones "

@@ -59,7 +59,7 @@ def memoryless(
         nothing, loss = np.zeros((len(y), 1), "float32"), NegativeLogLikelihood(spec)
         training.fit(
             model, nothing, y, loss, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-        )
+        ).check_whole()
         params = model.predict(np.zeros((1, 1), "float32"), verbose=0)[0]
         found[chosen] = ops.convert_to_numpy(spec(params).log_prob_observed(judged[chosen]))
     return np.split(found, ends[:-1])

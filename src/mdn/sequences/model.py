@@ -17,6 +17,7 @@ from mdn.sequences.ragged import Batches, Windows, as_sequences, bucket_lengths,
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
 from mdn.sequences.training import BestWeights, adam, schedule
+from mdn.training.interrupt import ctrl_c_waits
 
 _ROWS_AT_ONCE = 32_768  # steps of a prediction
 
@@ -91,7 +92,8 @@ class MDNRNN(Network):
         """Learns from whole sequences; ends with the weights that were best on `validation_data`, if there are any.
 
         A model that you did not compile is compiled with `optimizer` and a rate that falls along a cosine, each time anew; one
-        that was not adapted is adapted first. Ctrl-C ends training and keeps the best weights.
+        that was not adapted is adapted first. Ctrl-C ends training after the step that runs and keeps the best weights; a
+        second one also leaves out scoring them.
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`.
@@ -112,6 +114,9 @@ class MDNRNN(Network):
             seed: Of the order.
             callbacks: As in Keras; logs hold "val_nll", mean nats a step.
             verbose: As in Keras.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C was pressed before the first step.
         """
         for name, value in (("epochs", epochs), ("batch_size", batch_size), ("buckets", buckets), ("window", window)):
             if value is not None and value < 1:
@@ -138,16 +143,20 @@ class MDNRNN(Network):
                 loss=NegativeLogLikelihood(self.spec),
             )
             self._compiled_by_fit = True
-        best = BestWeights(held_out, given, patience)
         keras.utils.set_random_seed(seed)
-        self._carry(None if window is None else batch_size)
-        try:
-            return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[best, *callbacks], verbose=verbose)
-        except KeyboardInterrupt:
-            return self.history
-        finally:
-            self._carry(None)
-            best.restore(self)
+        with ctrl_c_waits() as pressed:
+            pressed.begin()
+            best = BestWeights(held_out, given, patience, pressed)
+            self._carry(None if window is None else batch_size)
+            try:
+                return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[best, *callbacks], verbose=verbose)
+            except KeyboardInterrupt:  # of a callback or a handler of the caller's, or the third
+                if not best.repair(self):
+                    raise
+                return self.history
+            finally:
+                self._carry(None)
+                best.restore(self)
 
     def _carry(self, batch_size: int | None) -> None:
         if (self._carried is None) != (batch_size is None):

@@ -7,6 +7,9 @@ import math
 import keras
 import numpy as np
 
+from mdn import backend
+from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
+
 
 def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """A cosine from `learning_rate` to a hundredth of it, after a short rise: the first steps of an LSTM are wild."""
@@ -39,8 +42,8 @@ def muon(rate) -> keras.optimizers.Optimizer:
     )
 
 
-class BestWeights(keras.callbacks.Callback):
-    """Scores held-out sequences after each epoch and remembers the best weights.
+class BestWeights(StopsAtBatchEnd):
+    """Scores held-out sequences after each epoch and remembers the best weights; Ctrl-C ends the epoch after the step that runs.
 
     Keras' own validation averages batch means; this is the mean over all steps.
 
@@ -48,17 +51,25 @@ class BestWeights(keras.callbacks.Callback):
         held_out: (sequences, what else `nll` is to be told), or None: then the last weights are the best.
         given: How many events at the start of each are not scored.
         patience: Epochs without a better score before training stops.
+        pressed: See `StopsAtBatchEnd`.
     """
 
-    def __init__(self, held_out, given: int = 0, patience: int | None = None):
-        super().__init__()
+    def __init__(self, held_out, given: int, patience: int | None, pressed: CtrlC):
+        super().__init__(pressed)
         self._held_out, self._given, self._patience = held_out, given, patience
-        self._best, self._stale = math.inf, 0
+        self._best, self._stale, self._epochs = math.inf, 0, 0
         self._weights: list[np.ndarray] = []
+        self._kept: list[tuple[keras.Variable, np.ndarray]] = []
+
+    def on_train_begin(self, logs=None):
+        """Keeps the start."""
+        self._keep()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds "val_nll" to the logs."""
-        if self._held_out is None:
+        """Adds "val_nll" to the logs; who pressed Ctrl-C twice does not wait for it."""
+        self._epochs += 1
+        self._keep()
+        if self._held_out is None or self._pressed.times > 1:
             return
         sequences, beside = self._held_out
         value = self.model.nll(sequences, **beside, given=self._given)
@@ -77,3 +88,22 @@ class BestWeights(keras.callbacks.Callback):
         if self._weights:
             for variable, value in zip(model.trainable_variables, self._weights, strict=True):
                 variable.assign(value)
+
+    def repair(self, model) -> bool:
+        """After a KeyboardInterrupt: puts back what a step gave away; whether the model has learnt anything."""
+        try:
+            whole = self.batches > 0
+            for variable in model.variables:
+                keras.ops.convert_to_numpy(variable)
+        except RuntimeError:
+            whole = False
+        if not whole:
+            for variable, value in self._kept:
+                variable.assign(value)
+        return whole or self._epochs > 0
+
+    def _keep(self) -> None:
+        """Copies all that JAX takes for its own in a step: if the step is cut short, Keras has lost it."""
+        if backend.NAME == "jax":
+            variables = [*self.model.variables, *self.model.optimizer.variables]
+            self._kept = [(one, np.array(keras.ops.convert_to_numpy(one))) for one in variables]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.optimize import minimize_scalar
 
 from mdn import training
@@ -115,6 +116,9 @@ def fit_member(
         recipe: The rest.
         seed: Of start, shuffling and noise.
         on_epoch: As in `mdn.training.fit`.
+
+    Raises:
+        KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
     """
     network = shared(architecture)
     train, valid = table.train, table.valid
@@ -146,7 +150,7 @@ def fit_member(
             on_epoch=on_epoch,
         )
 
-    with network.lock:
+    with network.lock, training.ctrl_c_waits():
         history, start, weights = _best_start(
             network, lambda start: run(train, most, (x[valid], y[valid], weight[valid]), start), seed, recipe.restarts
         )
@@ -155,18 +159,72 @@ def fit_member(
             few = valid[:_CALIBRATION_ROWS]
             widening = _calibrate(network, network.predict(weights, x[few]), y[few], weight[few])
         if recipe.refit and not history.interrupted and history.best_epoch:
-            history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None, start).interrupted
+            try:
+                history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None, start).interrupted
+            except KeyboardInterrupt:  # before its first epoch
+                history.interrupted = True
             if not history.interrupted:  # half of a second training is worth less than the first
                 weights = network.weights()
         alive = _alive(network.blocks(network.predict(weights, x[:_LOOKED_AT]))[2])
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
 
 
+def one_by_one(tasks: Sequence[tuple], on_epoch=None) -> list[Member]:
+    """The members of `tasks`, arguments of `fit_member`; after Ctrl-C those that are done, and the one that was cut short."""
+    trained: list[Member] = []
+    for task in tasks:
+        try:
+            trained.append(fit_member(*task, on_epoch=on_epoch))
+        except KeyboardInterrupt:  # before its first epoch
+            break
+        if trained[-1].history.interrupted:
+            break
+    return trained
+
+
+def side_by_side(tasks: Sequence[tuple], n_jobs) -> list[Member]:
+    """As `one_by_one`, by joblib; after a first Ctrl-C those that run are waited for, after a second none."""
+    found: dict[int, Member] = {}
+    with training.ctrl_c_waits() as pressed, pressed.raising(2):
+
+        def asked():
+            for place, task in enumerate(tasks):
+                if pressed or any(one.history.interrupted for one in found.values()):
+                    return
+                yield delayed(_placed)(place, task)
+
+        settings = {"n_jobs": n_jobs, "batch_size": 1, "pre_dispatch": "n_jobs"}
+        try:
+            pressed.begin()
+            try:
+                run = Parallel(return_as="generator_unordered", **settings)
+            except ValueError:  # of a backend that gives all or nothing
+                run = Parallel(**settings)
+            for place, member in run(asked()):
+                found[place] = member
+        except KeyboardInterrupt:
+            pass
+        except Exception:  # Ctrl-C ends waiting workers, too
+            if not pressed:
+                raise
+    return [found[place] for place in sorted(found)]
+
+
+def _placed(place: int, task: tuple) -> tuple[int, Member]:
+    return place, fit_member(*task)
+
+
 def _best_start(network, train, seed: int, restarts: int):
     """(history, seed, weights) of the best of several trainings, by the held-out loss."""
     best: tuple | None = None
     for start in (seed, *np.random.default_rng(seed).integers(0, 2**31 - 1, restarts - 1).tolist()):
-        history = train(start)
+        try:
+            history = train(start)
+        except KeyboardInterrupt:  # before its first epoch
+            if best is None:
+                raise
+            best[0].interrupted = True
+            break
         if best is None or min(history.val_loss) < min(best[0].val_loss):
             best = history, start, network.weights()
         if history.interrupted:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -19,13 +19,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from mdn import numerics
+from mdn import numerics, training
 from mdn.metrics import Baseline
 from mdn.tabular import files, targets
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import Columns, check_finite, target_numbers, with_nan
-from mdn.tabular.member import Member, Recipe, Rows, fit_member
+from mdn.tabular.member import Member, Recipe, Rows, one_by_one, side_by_side
 from mdn.tabular.network import Architecture, width_for
+from mdn.training.interrupt import NOTHING_YET
 
 CANDIDATES = (3, 6, 12)
 """What `num_components="auto"` chooses from."""
@@ -162,6 +163,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
         Raises:
             ValueError: if features are missing or infinite, targets are infinite, or there are too few rows.
+            KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything; later it ends the training, and the
+                networks that are done are the model.
         """
         self._check_parameters()
         x, y = self._learn_table(X, y)
@@ -195,7 +198,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 return np.arange(count), np.arange(count, len(y))
             return targets.split_rows(count, self.validation_fraction, seed)
 
-        def train(jobs):
+        def train(jobs) -> tuple[list[Member], bool]:
+            """(the members, whether Ctrl-C ended it: then those that are done)."""
             tasks: list[tuple[Any, ...]] = [
                 (
                     self._architecture(x.shape[1], y.shape[1], components),
@@ -206,26 +210,27 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 for components, recipe, seed in jobs
             ]
             if effective_n_jobs(self.n_jobs) > 1:
-                return Parallel(n_jobs=self.n_jobs)(delayed(fit_member)(*task) for task in tasks)
-            trained: list[Member] = []
-            for task in tasks:
-                if not trained or not trained[-1].history.interrupted:
-                    trained.append(fit_member(*task, on_epoch=on_epoch))
-            return trained
+                trained = side_by_side(tasks, self.n_jobs)
+            else:
+                trained = one_by_one(tasks, on_epoch)
+            if not trained and not members:
+                raise KeyboardInterrupt(NOTHING_YET)
+            return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
 
         refit = self.refit and held_out is None
         candidates = self._candidates(count)
-        chosen, members = candidates[0], []
-        if len(candidates) > 1:
-            tried = train([(components, self._recipe(False), seeds[1]) for components in candidates])
-            best = min(tried, key=lambda member: member.val_loss)
-            chosen = best.architecture.num_components
-            stopped = tried[-1].history.interrupted
-            best.history.interrupted = stopped  # by Ctrl-C in any of them
-            if stopped or not refit:
-                members = [best]
-        if not members or not members[0].history.interrupted:
-            members += train([(chosen, self._recipe(refit), seed) for seed in seeds[1 + len(members) :]])
+        chosen, stopped = candidates[0], False
+        members: list[Member] = []
+        with training.ctrl_c_waits() as pressed:
+            if len(candidates) > 1:
+                tried, stopped = train([(components, self._recipe(False), seeds[1]) for components in candidates])
+                best = min(tried, key=lambda member: member.val_loss)
+                chosen, members = best.architecture.num_components, [best]
+            if not stopped:
+                kept = [] if refit else members
+                more, stopped = train([(chosen, self._recipe(refit), seed) for seed in seeds[1 + len(kept) :]])
+                members = kept + more or members
+            members[0].history.interrupted = stopped or bool(pressed)
         self.members_ = members
         self.num_components_ = len(members[0].alive)
         self.history_ = members[0].history

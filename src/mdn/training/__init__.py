@@ -1,6 +1,7 @@
 """One way to train: compiled epochs, a decaying rate, the best weights kept, and Ctrl-C loses nothing."""
 
 from mdn.training.fit import History, fit
+from mdn.training.interrupt import ctrl_c_waits
 from mdn.training.process import keep_compiled_programs, keep_memory
 
-__all__ = ["History", "fit", "keep_compiled_programs", "keep_memory"]
+__all__ = ["History", "ctrl_c_waits", "fit", "keep_compiled_programs", "keep_memory"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import signal
-import threading
 from collections.abc import Callable
 
 import keras
@@ -14,6 +11,7 @@ import numpy as np
 
 from mdn import backend, numerics
 from mdn.training.compiled_loop import CompiledLoop
+from mdn.training.interrupt import ctrl_c_waits
 from mdn.training.keras_loop import KerasLoop
 
 
@@ -32,6 +30,15 @@ class History:
     val_loss: list[float] = dataclasses.field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
+
+    def check_whole(self) -> None:
+        """For a training that is of no use by halves, such as that of a baseline.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C ended it.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -99,7 +106,10 @@ def fit(
         on_epoch: Called with the number of the epoch and the history so far; on JAX many epochs may run between calls.
 
     Returns:
-        The history. Ctrl-C ends training after the epochs that run, a second one at once, with the best weights so far.
+        The history. Ctrl-C ends training after the epochs that run, with the best weights so far; see `ctrl_c_waits`.
+
+    Raises:
+        KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
 
     Reference:
         Rothfuss et al. (2019), Noise regularization for conditional density estimation (`target_noise`).
@@ -136,56 +146,32 @@ def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _run(loop, epochs, patience, on_epoch) -> History:
-    with _ctrl_c_waits() as interrupted:
-        return _run_until(interrupted, loop, epochs, patience, on_epoch)
-
-
-@contextlib.contextmanager
-def _ctrl_c_waits():
-    """Yields a function that tells whether Ctrl-C was pressed: the first one waits to be asked for, a second one raises.
-
-    An exception thrown from inside the backend's callbacks would be swallowed, and the user would press in vain.
-    """
-    pressed: list[int] = []
-
-    def handler(number, _):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False  # somebody else's program decides what Ctrl-C does
-        return
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _run_until(interrupted, loop, epochs, patience, on_epoch) -> History:
+    """Epochs until the end, or until Ctrl-C, which is asked for between the calls of the loop."""
     history = History()
-    try:
-        first = loop.start()
-        best = math.inf if first is None else first
-        if first is not None:
-            history.val_loss.append(first)
-        patient = True
-        while patient and len(history.loss) < epochs and not history.interrupted:
-            for loss, val_loss in loop.run(epochs - len(history.loss)):
-                history.loss.append(loss)
-                epoch = len(history.loss)
-                if val_loss is None or val_loss < best:
-                    history.best_epoch = epoch
-                if val_loss is not None:
-                    history.val_loss.append(val_loss)
-                    best = min(best, val_loss)
-                if on_epoch is not None:
-                    on_epoch(epoch, history)
-            patient = first is None or patience is None or len(history.loss) - history.best_epoch < patience
-            history.interrupted = interrupted()
-    except KeyboardInterrupt:
-        history.interrupted = True
-    loop.finish()
+    with ctrl_c_waits() as pressed:
+        pressed.begin()
+        try:
+            first = loop.start()
+            best = math.inf if first is None else first
+            if first is not None:
+                history.val_loss.append(first)
+            patient = True
+            while patient and len(history.loss) < epochs and not history.interrupted:
+                for loss, val_loss in loop.run(epochs - len(history.loss)):
+                    history.loss.append(loss)
+                    epoch = len(history.loss)
+                    if val_loss is None or val_loss < best:
+                        history.best_epoch = epoch
+                    if val_loss is not None:
+                        history.val_loss.append(val_loss)
+                        best = min(best, val_loss)
+                    if on_epoch is not None:
+                        on_epoch(epoch, history)
+                patient = first is None or patience is None or len(history.loss) - history.best_epoch < patience
+                history.interrupted = bool(pressed)
+        except KeyboardInterrupt:  # of a caller's `on_epoch`, say
+            if not history.loss:
+                raise
+            history.interrupted = True
+        loop.finish()
     return history

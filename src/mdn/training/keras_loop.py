@@ -8,6 +8,7 @@ import math
 import keras
 import numpy as np
 
+from mdn.training.interrupt import StopsAtBatchEnd, ctrl_c_waits
 from mdn.training.optimizer import make_optimizer
 
 _ROWS_AT_ONCE = 1024
@@ -74,16 +75,17 @@ class KerasLoop:
         x, y, weight = (part[order] for part in self._data)
         if self._plan.target_noise is not None:
             y = y + (self._plan.target_noise * self._rng.normal(size=y.shape)).astype(y.dtype)
-        ran = self._model.fit(
-            x,
-            y,
-            sample_weight=weight,
-            batch_size=self._plan.batch_size,
-            epochs=1,
-            shuffle=False,
-            verbose=0,
-            callbacks=[self._average],
-        )
+        with ctrl_c_waits() as pressed:
+            ran = self._model.fit(
+                x,
+                y,
+                sample_weight=weight,
+                batch_size=self._plan.batch_size,
+                epochs=1,
+                shuffle=False,
+                verbose=0,
+                callbacks=[self._average, StopsAtBatchEnd(pressed, times=2)],
+            )
         return [(float(ran.history["loss"][0]), self.start())]
 
     def finish(self) -> None:

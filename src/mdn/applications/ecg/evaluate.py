@@ -52,7 +52,7 @@ def floors(parts, components: int = 8, order: int = ORDER, epochs: int = 15, see
         training.fit(
             model, x, y, mdn.NegativeLogLikelihood(spec), validation=held_out, epochs=epochs, batch_size=256,
             learning_rate=3e-3, global_clipnorm=1.0, seed=seed,
-        )  # fmt: skip
+        ).check_whole()  # fmt: skip
         scores = [
             mdn.predict(model, x, batch_size=len(x)).log_prob(y) for x, y in _rows(parts["test"], seen, order, seed, 1)
         ]

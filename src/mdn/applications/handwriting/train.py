@@ -15,6 +15,7 @@ from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting
 from mdn.data.hershey import hershey_lines
 from mdn.sequences import adam, muon
+from mdn.training import ctrl_c_waits
 
 FEWEST = 25  # lines by which a hand can be learnt
 _LEAN, _STRETCH = 0.1, 0.1  # standard deviations of how lines are changed
@@ -84,11 +85,18 @@ def train(
     hands = names[counts >= FEWEST].tolist()
     model = Handwriter(Alphabet.of(texts).characters, hands, points=points, **architecture)
     model.adapt(prepared(lines, points)[0])
-    if rehearsals:
-        rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks)
-    # compiled: it has rehearsed, which it has not where fonts lack too many of the texts
-    beginner = {} if model.compiled else _FROM_NOTHING
-    return learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, **beginner)
+    with ctrl_c_waits():
+        if rehearsals:
+            rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks)
+        # compiled: it has rehearsed, which it has not where fonts lack too many of the texts
+        rehearsed = model.compiled
+        beginner = {} if rehearsed else _FROM_NOTHING
+        try:
+            learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, **beginner)
+        except KeyboardInterrupt:  # before its first step
+            if not rehearsed:
+                raise
+    return model
 
 
 def rehearse(

@@ -80,7 +80,8 @@ def floors(performances, test, components: int = 20, order: int = 2, seed: int =
         layers = [keras.layers.Dense(units, activation="silu") for units in hidden]
         model = keras.Sequential([keras.Input(x.shape[1:]), scaling, *layers, mdn.MDN(spec).adapt(learn[1])])
         loss = mdn.NegativeLogLikelihood(spec)
-        training.fit(model, x, learn[1], loss, epochs=12, batch_size=256, learning_rate=5e-3, seed=seed)
+        learnt = training.fit(model, x, learn[1], loss, epochs=12, batch_size=256, learning_rate=5e-3, seed=seed)
+        learnt.check_whole()
         scores = mdn.predict(model, x_test, batch_size=4096).log_prob(judge[1])
         found[name] = -float(np.mean(keras.ops.convert_to_numpy(scores)))
     return found

@@ -94,8 +94,7 @@ class _Teller:
         history = training.fit(
             model, x, y, loss, epochs=self.epochs, learning_rate=learning_rate, seed=self._seed, on_epoch=on_epoch
         )
-        if history.interrupted:
-            raise KeyboardInterrupt
+        history.check_whole()
         return model, history
 
     # ---- chapters ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ and how often the collecting was stopped.
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -93,9 +94,9 @@ def collect(
 
     Args:
         experiment: Where they go.
-        episodes: In all, rounded up to whole chunks.
+        episodes: In all.
         policy: A name in `POLICIES`, or any `Policy`, such as the current controller.
-        chunk: Episodes a file.
+        chunk: Episodes a new file; the last one holds the rest.
         steps: At most, an episode.
         workers: Parallel processes; with 1 all happens in this one.
         told: Told how many chunks are done and of how many, at the start and after each.
@@ -114,15 +115,15 @@ def collect(
     folder = experiment.chunk_path(0).parent
     folder.mkdir(parents=True, exist_ok=True)
     forget_unfinished(folder)
-    count = -(-episodes // chunk)
     for attempt in range(_TRIES):
-        there = set(experiment.chunks())
-        missing = [i for i in range(count) if i not in there]
+        missing = _missing(experiment, episodes, chunk)
+        there = len(experiment.chunks())
+        count = there + len(missing)
         if told is not None:
-            told(count - len(missing), count)
+            told(there, count)
         try:
-            jobs = [(experiment, i, policy, name, chunk, steps) for i in missing]
-            for done, _ in enumerate(_run(jobs, workers), start=count - len(missing) + 1):
+            jobs = [(experiment, i, policy, name, size, steps) for i, size in missing]
+            for done, _ in enumerate(_run(jobs, workers), start=there + 1):
                 if told is not None:
                     told(done, count)
             break
@@ -137,7 +138,7 @@ def collect(
             raise ValueError(
                 f"the policy {name!r} cannot be sent to other processes: collect with workers=1."
             ) from error
-    rewards = [one for i in range(count) for one in experiment.rewards(i)]
+    rewards = [one for i in experiment.chunks() for one in experiment.rewards(i)]
     lengths = [len(one) for one in rewards]
     return {
         "episodes": len(rewards),
@@ -145,6 +146,14 @@ def collect(
         "mean return": float(np.mean([one.sum(dtype="float64") for one in rewards])),
         "mean length": float(np.mean(lengths)),
     }
+
+
+def _missing(experiment: Experiment, episodes: int, chunk: int) -> list[tuple[int, int]]:
+    """(number, episodes) of each chunk that is still to be made: where one is missing between others, there first."""
+    there = experiment.chunks()
+    left = episodes - sum(len(experiment.rewards(i)) for i in there)
+    free = (i for i in itertools.count() if i not in there)
+    return [(next(free), min(chunk, left - first)) for first in range(0, left, chunk)]
 
 
 def _run(jobs: list[tuple], workers: int):
