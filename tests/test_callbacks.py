@@ -104,4 +104,6 @@ def test_a_callback_that_would_hear_nothing_is_refused(callback, message):
 
 
 def test_what_hears_of_epochs_alone_is_welcome():
-    check_callbacks([Diary(), keras.callbacks.ProgbarLogger(), keras.callbacks.EarlyStopping(), keras.callbacks.History()])
+    check_callbacks(
+        [Diary(), keras.callbacks.ProgbarLogger(), keras.callbacks.EarlyStopping(), keras.callbacks.History()]
+    )

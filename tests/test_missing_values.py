@@ -95,8 +95,9 @@ def test_numbers_as_words_in_a_frame_stop_unless_they_are_declared_categories():
     for library in (pd, pl):
         with pytest.raises(ValueError, match=r"column 'price' holds numbers in a notation .* '2,6' in row 1"):
             Columns.learn(library.DataFrame({"price": ["2", "2,6", None, "3,1"]}))
-    declared = pd.DataFrame({"price": pd.Categorical(["2,6", "3,1"])}), pl.DataFrame(
-        {"price": pl.Series(["2,6", "3,1"], dtype=pl.Categorical)}
+    declared = (
+        pd.DataFrame({"price": pd.Categorical(["2,6", "3,1"])}),
+        pl.DataFrame({"price": pl.Series(["2,6", "3,1"], dtype=pl.Categorical)}),
     )
     for frame in declared:
         assert Columns.learn(frame).levels == {"price": ["2,6", "3,1"]}

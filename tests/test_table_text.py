@@ -3,7 +3,6 @@
 import csv
 import gzip
 import time
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ def _table_of(tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return read_table(path, **settings)
 
+    table_of.folder = tmp_path
     return table_of
 
 
@@ -44,7 +44,7 @@ def _table_of(tmp_path):
         ("a,b\n1,2,\n2,4,\n", ("a", "b", "2"), [[1, 2, np.nan], [2, 4, np.nan]]),  # a separator at each end
         ("# by me\n# a b\n1 2\n", ("a", "b"), [[1, 2]]),
         ("# a remark of many words\na,b\n1,2\n", ("a", "b"), [[1, 2]]),
-        ("# a b\n1 2\n# 3\n", ("a", "b"), [[1, 2]]),
+        ("# a b\n1 2\n# of two rows\n", ("a", "b"), [[1, 2]]),
     ],
 )
 def test_no_column_is_called_by_the_name_of_another(table_of, text, columns, values):
@@ -148,7 +148,7 @@ def test_numbers_that_are_not_read_stop_with_an_example(table_of, cells):
     with pytest.raises(TableError, match=message):
         table.column("price")
     assert [*table.column("x")] == [*range(len(cells))]
-    declared = table_of("\n".join(["price", *cells]), "one.tsv", text=["price"])
+    declared = table_of((table_of.folder / "t.csv").read_bytes(), text=["price"])
     assert [*declared["price"]] == cells
 
 
@@ -180,7 +180,9 @@ def test_decimal_commas_are_no_separators(table_of):
     for text in ("a;b\n2,6;3,4\n2,5;3,1\n", "a b\n2,6 3,4\n2,5 3,1\n", "a\tb\n2,6\t3,4\n", "a\n2,6\n3,1\n"):
         table = table_of(text)
         assert table.columns == ("a", "b")[: text.count("b") + 1]
-        with pytest.raises(TableError, match=r"column 'a' holds numbers in a notation that is not read: '2,6' in line 2"):
+        with pytest.raises(
+            TableError, match=r"column 'a' holds numbers in a notation that is not read: '2,6' in line 2"
+        ):
             table["a"]
     assert table_of("2,6;3,4\n2,5;3,1\n").columns == ("0", "1")
 
@@ -216,7 +218,7 @@ def test_many_columns_are_read_and_too_many_are_refused(table_of):
     assert in_time()
 
 
-@pytest.mark.parametrize("line", [b"1" * (20 << 20), b'"' + b"1\n" * (9 << 20), b"1 " * (10 << 20)])
+@pytest.mark.parametrize("line", [b"1" * (20 << 20), b'a,"' + b"1\n" * (1 << 20), b"1 " * (10 << 20)])
 def test_a_line_without_end_is_refused(table_of, line):
     """Fault 3 of issue 18."""
     in_time = quickly()
@@ -227,13 +229,12 @@ def test_a_line_without_end_is_refused(table_of, line):
 
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused_at_once(tmp_path):
     """Fault 3 of issue 18: 2 MB of .csv.gz unpacked to 3.8 GB."""
-    packer = zlib.compressobj(9, wbits=31)
-    block = b"1,2\n" * (1 << 18)
-    packed = packer.compress(b"a,b\n") + b"".join(packer.compress(block) for _ in range(100)) + packer.flush()
-    (tmp_path / "t.csv.gz").write_bytes(packed)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n") + 500 * gzip.compress(b"1,2\n" * (1 << 20)))
     in_time = quickly()
     for read in (read_table, lambda path: list(read_chunks(path))):
-        with pytest.raises(TableError, match=r"t\.csv\.gz unpacks to more than 200 times its size and more than 64 MiB"):
+        with pytest.raises(
+            TableError, match=r"t\.csv\.gz unpacks to more than 200 times its size and more than 64 MiB"
+        ):
             read(tmp_path / "t.csv.gz")
     assert in_time()
 

@@ -145,7 +145,9 @@ class _Lines:
         try:
             for row in self._split(every) if self.mark is None else self._separated(every, self.mark):
                 if len(row.cells) > _MOST_COLUMNS:
-                    raise TableError(f"{self._path}: line {row.line} has more than {_MOST_COLUMNS} cells; a table has fewer.")
+                    raise TableError(
+                        f"{self._path}: line {row.line} has more than {_MOST_COLUMNS} cells; a table has fewer."
+                    )
                 yield row
         except csv.Error as error:
             if "field limit" in str(error):
@@ -261,9 +263,7 @@ class _Body:
                 )
                 names = ["row names", *names]
             else:
-                self._header_note = (
-                    f"{path}: its header names {len(names)} of {width} columns; those on the right are called by number."
-                )
+                self._header_note = f"{path}: its header names {len(names)} of {width} columns; those on the right are called by number."
                 names = [*names, *map(str, range(len(names), width))]
         elif header is not None and not names[0]:
             self._header_note = (
@@ -360,7 +360,9 @@ def _names(cells: list[str], width: int) -> list[str]:
 
 def _are_row_names(rows: Sequence[_Row]) -> bool:
     """Whether the first cells only name rows: words, cells in quotes, or numbers that count up from 0 or 1."""
-    if not rows or all(is_missing(row.cells[-1]) for row in rows):  # rows that end in a separator have no cell behind it
+    if not rows or all(
+        is_missing(row.cells[-1]) for row in rows
+    ):  # rows that end in a separator have no cell behind it
         return False
     first = [row.cells[0] for row in rows]
     quoted = all(row.lines[0].lstrip().startswith('"') for row in rows)

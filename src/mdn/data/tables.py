@@ -143,7 +143,9 @@ class Table:
             name[:_SHOWN].lower(), lowered, n=1, cutoff=0.0 if len(self.columns) == 1 else 0.4
         )
         hint = f" Did you mean {shown(self.columns[lowered.index(near[0])])}?" if near else ""
-        listed = ", ".join(column[:_SHOWN] for column in self.columns[:20]) + (", ..." if len(self.columns) > 20 else "")
+        listed = ", ".join(column[:_SHOWN] for column in self.columns[:20]) + (
+            ", ..." if len(self.columns) > 20 else ""
+        )
         raise TableError(f"{self.source} has no column {shown(name)}.{hint} Its columns: {listed}.")
 
     def _numbers(self, index: int) -> np.ndarray:

@@ -33,7 +33,9 @@ class Answers:
 
     def _targets(self, y, rows: int) -> np.ndarray:
         """Targets to be judged, `(N, D)` float32, NaN where missing."""
-        y = check_array(target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+        y = check_array(
+            target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+        )
         y = y.reshape(len(y), -1)
         if y.shape != (rows, self._event_size):
             raise ValueError(
