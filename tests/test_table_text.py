@@ -85,7 +85,7 @@ def test_a_row_that_begins_with_a_hash_is_a_row_and_a_remark_is_counted(tmp_path
     np.testing.assert_array_equal(table.values, [[1, 2], [3, 4], [5, 6]])
     assert "do not have 2 cells are remarks, not rows: 2 of them, the first line 3" in table.note
     assert [*table.lines] == [2, 4, 6]
-    assert "1 of them" in list(read_chunks(tmp_path / "t.csv", rows=2))[0].note
+    assert "1 of them" in next(read_chunks(tmp_path / "t.csv", rows=2)).note
     with pytest.raises(TableError, match=r"column 'a' must hold numbers, but has '# 3' in line 3"):
         table_of("a,b\n1,2\n# 3,4\n5,6\n").column("a")
 
@@ -218,7 +218,7 @@ def test_many_columns_are_read_and_too_many_are_refused(table_of):
     assert in_time()
 
 
-@pytest.mark.parametrize("line", [b"1" * (20 << 20), b'a,"' + b"1\n" * (1 << 20), b"1 " * (10 << 20)])
+@pytest.mark.parametrize("line", [b"1" * (20 << 20), b"1 " * (10 << 20)])
 def test_a_line_without_end_is_refused(table_of, line):
     """Fault 3 of issue 18."""
     in_time = quickly()

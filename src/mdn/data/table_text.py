@@ -263,7 +263,10 @@ class _Body:
                 )
                 names = ["row names", *names]
             else:
-                self._header_note = f"{path}: its header names {len(names)} of {width} columns; those on the right are called by number."
+                self._header_note = (
+                    f"{path}: its header names {len(names)} of {width} columns; those on the right are called by "
+                    "number."
+                )
                 names = [*names, *map(str, range(len(names), width))]
         elif header is not None and not names[0]:
             self._header_note = (
@@ -316,12 +319,12 @@ class _Body:
     def _check_lines(self, row: _Row) -> None:
         first, last = row.line, row.line + len(row.lines) - 1
         inner, marks = row.lines[1:-1], len(self.columns) - 1
-        if self._lines.mark and len(inner) * marks >= _SWALLOWED:
-            if all(line.count(self._lines.mark) == marks for line in inner):
-                raise TableError(
-                    f"{self._path}: a cell that is quoted in line {first} swallows the rows of lines {first + 1} to "
-                    f"{last - 1}. Remove the stray quote."
-                )
+        mark = self._lines.mark or ","
+        if len(inner) * marks >= _SWALLOWED and all(line.count(mark) == marks for line in inner):
+            raise TableError(
+                f"{self._path}: a cell that is quoted in line {first} swallows the rows of lines {first + 1} to {last - 1}. "
+                "Remove the stray quote."
+            )
         self._first_over = self._first_over if self._over_lines else (first, last)
         self._over_lines += 1
 

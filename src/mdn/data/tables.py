@@ -176,7 +176,7 @@ class Table:
         if name not in self.text:
             foreign = foreign_number(cell for cell in self.cells[index] if not is_missing(cell))
             if foreign is not None:
-                first = self.cells[index].index(foreign)
+                first = list(self.cells[index]).index(foreign)
                 raise TableError(
                     f"{self.source}: column {name!r} holds numbers in a notation that is not read: {foreign!r} in line "
                     f"{self.lines[first]}. {PLAIN_NUMBERS}"

@@ -148,7 +148,7 @@ def is_na(value) -> bool:
     if value is None:
         return True
     try:
-        return not value == value
+        return bool(value != value)
     except TypeError:  # NA is neither itself nor another
         return True
 

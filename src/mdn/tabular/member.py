@@ -174,7 +174,10 @@ def fit_member(
 
 
 def one_by_one(tasks: Sequence[tuple], **told) -> list[Member]:
-    """The members of `tasks`, arguments of `fit_member` beside `told`; after Ctrl-C those that are done, and the one that was cut short."""
+    """The members of `tasks`, arguments of `fit_member` beside `told`.
+
+    After Ctrl-C those that are done, and the one that was cut short.
+    """
     trained: list[Member] = []
     for task in tasks:
         try:

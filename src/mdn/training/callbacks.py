@@ -8,9 +8,7 @@ from typing import Any
 
 import keras
 
-_BATCHES = ("on_batch_begin", "on_batch_end") + tuple(
-    f"on_{what}_batch_{end}" for what in ("train", "test") for end in ("begin", "end")
-)
+_BATCHES = tuple(f"on_{what}batch_{end}" for what in ("", "train_", "test_") for end in ("begin", "end"))
 _FINE = (keras.callbacks.ModelCheckpoint, keras.callbacks.ProgbarLogger, keras.callbacks.TensorBoard)
 _OF_KERAS_ALONE = {
     keras.callbacks.LearningRateScheduler: "sets the learning rate, which falls to 0 along a cosine here",
@@ -61,7 +59,8 @@ class Heard:
     def __init__(self, loop, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], params: dict):
         check_callbacks(callbacks)
         self._loop, self._model, self._callbacks, self._params = loop, model, callbacks, params
-        self._epoch, self._logs = 0, {}
+        self._epoch = 0
+        self._logs: dict[str, float] = {}
         self.stopped = False
 
     def start(self) -> float | None:

@@ -133,7 +133,7 @@ def fit(
         averaging,
         seed,
     )
-    loop = (CompiledLoop if backend.NAME == "jax" else KerasLoop)(model, loss, data, held_out, plan)
+    loop: CompiledLoop | KerasLoop | Heard = (CompiledLoop if backend.NAME == "jax" else KerasLoop)(model, loss, data, held_out, plan)
     if callbacks:
         steps = math.ceil(len(data[0]) / batch_size)
         loop = Heard(loop, model, callbacks, {"verbose": 0, "epochs": epochs, "steps": steps})
