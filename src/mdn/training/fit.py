@@ -133,7 +133,8 @@ def fit(
         averaging,
         seed,
     )
-    loop: CompiledLoop | KerasLoop | Heard = (CompiledLoop if backend.NAME == "jax" else KerasLoop)(model, loss, data, held_out, plan)
+    make = CompiledLoop if backend.NAME == "jax" else KerasLoop
+    loop: CompiledLoop | KerasLoop | Heard = make(model, loss, data, held_out, plan)
     if callbacks:
         steps = math.ceil(len(data[0]) / batch_size)
         loop = Heard(loop, model, callbacks, {"verbose": 0, "epochs": epochs, "steps": steps})
