@@ -158,10 +158,9 @@ def predict(
         names = [f"{regressor.target_names_[0]}_{q:g}" for q in probabilities]
         with share(console, "predicting") as on_share, writing_table(out, names) as write:
             for x in read_chunks(new, text=columns.text_names, on_share=on_share):
-                if not rows:
-                    _say_note(x)
                 write(regressor.predict_quantile(x.select(columns.table_names), probabilities))
                 rows += len(x)
+        _say_note(x)  # of the last rows, which knows of all
         console.print(f"{rows} rows of quantiles of {regressor.target_names_[0]}: {out}", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Tables in files: CSV, TSV or white space, with a header or without, packed by gzip or not; and Parquet.
+"""Tables in files: text of any separator, with a header or without, packed by gzip or not; and Parquet.
 
 A file is read some rows at a time, so that it may be larger than memory.
 """
@@ -9,9 +9,7 @@ import csv
 import dataclasses
 import difflib
 import gzip
-import io
 import itertools
-import statistics
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,17 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from mdn.data.files import replacing
-from mdn.data.tables import Cells, Table, TableError, is_missing, parse
+from mdn.data.files import reading, replacing
+from mdn.data.table_text import Chunk, check_packed, check_whole, read_text
+from mdn.data.tables import Cells, Table, TableError, cells_as_numbers, unique
 
 _ROWS = 65_536  # at a time
-_SAMPLE = 20  # lines that tell the separator
+_BYTES = 1 << 24  # of the rows of a chunk of Parquet
+_NUMBER = 8  # bytes
 _PARQUET = (".parquet", ".pq")
 _TABS = (".tsv", ".tab")
 
 
 def read_table(path, *, text: Collection[str] = (), on_share: Callable[[float], Any] | None = None) -> Table:
-    """Reads a table whole.
+    """Reads a table whole, if it holds no more than 2 GiB.
 
     Args:
         path: Of the file, and what it may be: see `read_chunks`.
@@ -37,12 +37,13 @@ def read_table(path, *, text: Collection[str] = (), on_share: Callable[[float], 
         on_share: Told the share of the file that has been read, now and then.
 
     Raises:
-        TableError: if the file is missing, empty, not a table, or if its rows are uneven.
+        TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
+        OSError: if the file cannot be read.
     """
     kept: set[str] = set()
     while True:
-        chunks = list(read_chunks(path, text=text, keep=kept, on_share=on_share))
-        first = chunks[0]
+        chunks = list(_tables(path, text, kept, _ROWS, on_share, whole=True))
+        first, last = chunks[0], chunks[-1]
         mixed = {
             name
             for name, *column in zip(first.columns, *(chunk.cells for chunk in chunks), strict=True)
@@ -56,7 +57,7 @@ def read_table(path, *, text: Collection[str] = (), on_share: Callable[[float], 
         for column in zip(*(chunk.cells for chunk in chunks), strict=True)
     )
     lines = np.concatenate([chunk.lines for chunk in chunks])
-    table = Table(first.columns, cells, lines, first.source, first.note, first.text)
+    table = Table(first.columns, cells, lines, first.source, last.note, first.text)
     return dataclasses.replace(table, text=table.text_columns())
 
 
@@ -71,9 +72,16 @@ def read_chunks(
     """A table, some rows at a time; the separator and the header are found out.
 
     A first line is a header if one of its cells is no number, or if it begins with '#'. Without one columns are named
-    "0", "1", ... and so is what stands right of a header that is too short. Later lines that begin with '#' are comments.
+    "0", "1", ... and so is a column whose name is empty, as the first one that pandas and R write, and what stands right of
+    a header that is too short. A header that is one cell shorter than rows with names in front, as R writes them, calls these
+    "row names". Lines with '#' above the header are remarks. Below it a line with '#' is a row if it has as many cells as
+    the header, else a remark, which `note` counts.
+
     A file whose name ends in .gz is unpacked; one that ends in .parquet or .pq is Parquet and needs the extra
     `mdn[parquet]`.
+
+    A row may have 2²⁴ characters, 1,000 lines (in quotes) and 100,000 cells; what unpacks to over 64 MiB must not do so to
+    more than 200 times its size.
 
     Args:
         path: Of the file.
@@ -83,25 +91,48 @@ def read_chunks(
         on_share: Told the share of the file that has been read, before each chunk is given.
 
     Raises:
-        TableError: if the file is missing, empty, not a table, or if its rows are uneven.
+        TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
+        OSError: if the file cannot be read.
     """
-    path = Path(path)
-    _check_there(path)
-    text = frozenset(text)
-    read = _parquet if path.suffix.lower() in _PARQUET else _text
-    nothing = True
-    for columns, cells, lines, note, share in read(path, rows, text | set(keep)):
-        nothing = False
+    yield from _tables(path, text, keep, rows, on_share, whole=False)
+
+
+def _tables(path, text, keep, rows, on_share, whole: bool) -> Iterator[Table]:
+    path, text = Path(path), frozenset(text)
+    for columns, cells, lines, note, share in _chunks(path, rows, text | set(keep), whole):
         if on_share is not None:
             on_share(share)
         yield Table(columns, cells, lines, str(path), note, text)
-    if nothing:
-        raise TableError(f"{path} has no rows below its header.")
+
+
+def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
+    with _reading(path):
+        _check_there(path)
+        nothing = True
+        for chunk in (_parquet if path.suffix.lower() in _PARQUET else read_text)(path, rows, kept, whole):
+            nothing = False
+            yield chunk
+        if nothing:
+            raise TableError(f"{path} has no rows below its header.")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """As `mdn.data.reading`, where what is at fault in a file is a TableError."""
+    try:
+        with reading(path, "a table"):
+            yield
+    except TableError:
+        raise
+    except ValueError as error:
+        raise TableError(str(error)) from None
 
 
 def _check_there(path: Path) -> None:
     if path.is_file():
         return
+    if path.is_dir():
+        raise TableError(f"{str(path)!r} is a folder; name a file in it.")
     folder = path.parent
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1)
@@ -109,135 +140,21 @@ def _check_there(path: Path) -> None:
     raise TableError(f"there is no file {str(path)!r}.{hint}")
 
 
-# ---- text ------------------------------------------------------------------------------------------------------------
-
-_Chunk = tuple[tuple[str, ...], tuple[Cells, ...], np.ndarray, str, float]
-
-
-def _text(path: Path, rows: int, kept: frozenset[str]) -> Iterator[_Chunk]:
-    with open(path, "rb") as raw:
-        size = max(path.stat().st_size, 1)
-        unpacked = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-        lines = _Lines(path, io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline=None))
-        body = lines.cells()
-        first = next(body)
-        named = first[1][0].startswith("#") or not all(_is_number(cell) for cell in first[1])
-        remarks_out = (row for row in body if not row[1][0].startswith("#"))
-        if named:
-            second = next(remarks_out, None)
-            if second is None:
-                raise TableError(f"{path} has no rows below its header.")
-            header, body = _header(first[1]), itertools.chain([second], remarks_out)
-        else:
-            second = first
-            header, body = [str(i) for i in range(len(first[1]))], itertools.chain([first], remarks_out)
-        width, note = len(second[1]), ""
-        if len(header) < width:
-            note = (
-                f"{path}: its header names {len(header)} of {width} columns; those on the right are called by number."
-            )
-            header = [*header, *map(str, range(len(header), width))]
-        columns = _unique(header)
-        while some := list(itertools.islice(body, rows)):
-            for line, cells in some:
-                if len(cells) != len(columns):
-                    raise TableError(
-                        f"{path}: line {line} has {len(cells)} cells, but there are {len(columns)} columns."
-                    )
-            numbers, table = zip(*some, strict=True)
-            by_column = (
-                column if name in kept else _as_numbers(column)
-                for name, column in zip(columns, zip(*table, strict=True), strict=True)
-            )
-            yield columns, tuple(by_column), np.array(numbers), note, raw.tell() / size
-
-
-class _Lines:
-    """Lines of a text file that are not blank, counted."""
-
-    def __init__(self, path: Path, file):
-        self._path, self._file, self._number = path, file, 0
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            for line in self._file:
-                self._number += 1
-                if "\0" in line:
-                    raise TableError(f"{self._path} is not a text file. Save the table as CSV first.")
-                if line.strip():
-                    yield line.rstrip("\n")
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError):
-            raise TableError(f"{self._path} is not a text file in UTF-8. Save the table as CSV first.") from None
-
-    def cells(self) -> Iterator[tuple[int, list[str]]]:
-        """(number of its line, its cells) for each row, the header too."""
-        lines = iter(self)
-        sample, numbers = [], []
-        for line in itertools.islice(lines, _SAMPLE):
-            sample.append(line)
-            numbers.append(self._number)
-        if not sample:
-            raise TableError(f"{self._path} is empty.")
-        mark = _separator([line for line in sample if not line.startswith("#")] or sample)
-        number = itertools.chain(numbers, iter(lambda: self._number, None))
-        all_lines = itertools.chain(sample, lines)
-        if mark is None:
-            yield from ((next(number), line.split()) for line in all_lines)
-            return
-        reader = csv.reader(all_lines, delimiter=mark, skipinitialspace=True)
-        read = 0
-        for row in reader:
-            for _ in range(reader.line_num - read):  # a quoted cell may go over several lines
-                line_number = next(number)
-            read = reader.line_num
-            yield line_number, [cell.strip() for cell in row]
-
-
-def _separator(sample: list[str]) -> str | None:
-    counts = {mark: statistics.median_low(line.count(mark) for line in sample) for mark in ",;\t"}
-    mark = max(counts, key=lambda each: counts[each])
-    return mark if counts[mark] else None
-
-
-def _header(cells: list[str]) -> list[str]:
-    first = cells[0].lstrip("#").strip()
-    return cells[1:] if not first and len(cells) > 1 else [first, *cells[1:]]  # "# a b": the mark stands alone
-
-
-def _as_numbers(cells: tuple[str, ...]) -> Cells:
-    numbers, text = parse(cells)
-    return cells if text else numbers
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return is_missing(cell)
-    return True
-
-
-def _unique(header: Sequence[str]) -> tuple[str, ...]:
-    """Names without repetition: a second "x" becomes "x.1", an empty name the number of its column."""
-    names: list[str] = []
-    for i, cell in enumerate(header):
-        name = base = cell.strip() or str(i)
-        again = 0
-        while name in names:
-            again += 1
-            name = f"{base}.{again}"
-        names.append(name)
-    return tuple(names)
-
-
 # ---- Parquet ---------------------------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, rows: int, kept: frozenset[str]) -> Iterator[_Chunk]:
+def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
     arrow, parquet = _pyarrow()
+    with open(path, "rb"):
+        pass  # what the system refuses is said as it is; pyarrow has an OSError for whatever it does not understand
     try:
         with parquet.ParquetFile(path) as file:
-            columns, total, done = _unique(file.schema_arrow.names), max(file.metadata.num_rows, 1), 0
+            columns, total, done = unique(file.schema_arrow.names), max(file.metadata.num_rows, 1), 0
+            size = max(total * len(columns) * _NUMBER, _unpacked(file.metadata))
+            check_packed(path, size, path.stat().st_size)
+            if whole:
+                check_whole(path, size)
+            rows = max(1, min(rows, _BYTES * total // max(size, 1)))
             for batch in file.iter_batches(batch_size=rows):
                 cells = tuple(
                     _from_arrow(arrow, path, name, batch.column(i), name in kept) for i, name in enumerate(columns)
@@ -245,9 +162,13 @@ def _parquet(path: Path, rows: int, kept: frozenset[str]) -> Iterator[_Chunk]:
                 lines = np.arange(done + 1, done + 1 + batch.num_rows)
                 done += batch.num_rows
                 if batch.num_rows:
-                    yield columns, cells, lines, "", done / total
-    except arrow.ArrowException as error:
+                    yield columns, cells, lines, "", min(done / total, 1.0)
+    except (arrow.ArrowException, OSError) as error:
         raise TableError(f"{path} is no Parquet file, or is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _unpacked(metadata) -> int:
+    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
 
 
 def _from_arrow(arrow, path: Path, name: str, column, kept: bool) -> Cells:
@@ -255,15 +176,19 @@ def _from_arrow(arrow, path: Path, name: str, column, kept: bool) -> Cells:
     if arrow.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
-    if arrow.types.is_nested(kind) or arrow.types.is_binary(kind):
+    try:
+        number = arrow.types.is_boolean(kind) or (arrow.types.is_primitive(kind) and not arrow.types.is_temporal(kind))
+        if (number or arrow.types.is_decimal(kind) or arrow.types.is_null(kind)) and not kept:
+            # whole numbers above 2⁵³ lose their last digits, as they do in text
+            return column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False).astype("float64")
+        if arrow.types.is_nested(kind) or "binary" in str(kind):
+            raise arrow.ArrowNotImplementedError
+        cells = tuple("" if cell is None else cell for cell in column.cast(arrow.string()).to_pylist())
+    except (arrow.ArrowNotImplementedError, arrow.ArrowTypeError):
         raise TableError(
             f"{path}: column {name!r} holds {kind}, but numbers or text are needed. Leave it out of the file."
-        )
-    numeric = arrow.types.is_boolean(kind) or (arrow.types.is_primitive(kind) and not arrow.types.is_temporal(kind))
-    if (numeric or arrow.types.is_decimal(kind) or arrow.types.is_null(kind)) and not kept:
-        return column.cast(arrow.float64()).to_numpy(zero_copy_only=False).astype("float64")
-    cells = tuple("" if cell is None else cell for cell in column.cast(arrow.string()).to_pylist())
-    return cells if kept else _as_numbers(cells)
+        ) from None
+    return cells if kept else cells_as_numbers(cells)
 
 
 def _pyarrow():

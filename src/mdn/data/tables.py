@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 _MOSTLY = 0.5  # of the cells: a column with more text is text
 _REPEATED, _FEW_LEVELS = 3, 32  # so is one of few different cells, whose words come back: "1", "2", "north"
-
+_NOTATION = 0.9  # of the cells: a column with as many numbers, some in a notation that is not read, is none of words
+_LONGEST_NUMBER = 40
+_NEAR = 1000  # columns that are looked through for the nearest name
+_SHOWN = 60  # characters of a cell or a name in a message
+_MONEY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)?"
+_FOREIGN = re.compile(
+    rf"\(?{_MONEY}\s?[-+\u2010-\u2013\u2212\ufe63\uff0d]?\s?{_MONEY}\s?"
+    r"(?:"
+    r"\d+(?:[.,]\d*)?|[.,]\d+"  # 12.5 and 12,5
+    r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?"  # 6,381.5 and 1,00,000
+    r"|\d{1,3}(?:\.\d{3})+(?:,\d*)?"  # 6.381,5
+    r"|\d{1,3}(?:(?:['\u2019\u02bc]|\s)\d{3})+(?:[.,]\d*)?"  # 6'381.5 and 6 381,5
+    r")(?:[eE][-+\u2212]?\d+|[dD][-+]\d+)?"  # and Fortran's 1.5D+03
+    rf"\s?[%‰]?{_MONEY}\)?"
+)
 
 Cells = np.ndarray | tuple[str, ...]
 
@@ -115,14 +131,22 @@ class Table:
         """Columns that are text, rather than numbers or numbers with mistakes among them."""
         return frozenset(name for i, name in enumerate(self.columns) if self._is_text(i, self._parse(i)[1]))
 
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: i for i, name in reversed(list(enumerate(self.columns)))}
+
     def _find(self, name: str) -> int:
-        if name in self.columns:
-            return self.columns.index(name)
-        lowered = [column.lower() for column in self.columns]
-        near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.0 if len(self.columns) == 1 else 0.4)
-        hint = f" Did you mean {self.columns[lowered.index(near[0])]!r}?" if near else ""
-        listed = ", ".join(self.columns[:20]) + (", ..." if len(self.columns) > 20 else "")
-        raise TableError(f"{self.source} has no column {name!r}.{hint} Its columns: {listed}.")
+        if name in self._places:
+            return self._places[name]
+        lowered = [column[:_SHOWN].lower() for column in self.columns[:_NEAR]]
+        near = difflib.get_close_matches(
+            name[:_SHOWN].lower(), lowered, n=1, cutoff=0.0 if len(self.columns) == 1 else 0.4
+        )
+        hint = f" Did you mean {shown(self.columns[lowered.index(near[0])])}?" if near else ""
+        listed = ", ".join(column[:_SHOWN] for column in self.columns[:20]) + (
+            ", ..." if len(self.columns) > 20 else ""
+        )
+        raise TableError(f"{self.source} has no column {shown(name)}.{hint} Its columns: {listed}.")
 
     def _numbers(self, index: int) -> np.ndarray:
         numbers, text = self._parse(index)
@@ -140,13 +164,23 @@ class Table:
         if self.columns[index] in self.text or not text:
             return self.columns[index] in self.text
         cells = [cell for cell in self.cells[index] if not is_missing(cell)]
+        if foreign_number(cells) is not None:
+            return False
         words = {self.cells[index][row] for row in text}
         repeated = len(text) >= _REPEATED * len(words) and len(set(cells)) <= _FEW_LEVELS
         return len(text) > _MOSTLY * len(cells) or repeated
 
     def _refuse(self, index: int, text: list[int]) -> None:
         name, first = self.columns[index], text[0]
-        what = f"{self.cells[index][first]!r} in line {self.lines[first]}"
+        what = f"{shown(self.cells[index][first])} in line {self.lines[first]}"
+        if name not in self.text:
+            foreign = foreign_number(cell for cell in self.cells[index] if not is_missing(cell))
+            if foreign is not None:
+                first = list(self.cells[index]).index(foreign)
+                raise TableError(
+                    f"{self.source}: column {name!r} holds numbers in a notation that is not read: {foreign!r} in line "
+                    f"{self.lines[first]}. {PLAIN_NUMBERS}"
+                )
         if self._is_text(index, text):
             raise TableError(
                 f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {name}, "
@@ -172,6 +206,68 @@ def parse(cells: Sequence[str]) -> tuple[np.ndarray, list[int]]:
         except ValueError:
             text.append(row)
     return numbers, text
+
+
+PLAIN_NUMBERS = (
+    "Write plain numbers, such as -1234.5: a decimal point, nothing between thousands, no sign of per cent or money. Or "
+    "leave the column out (--ignore), or declare it as text (read_table(path, text=[...]))."
+)
+
+
+def foreign_number(cells: Iterable[str]) -> str | None:
+    """The first number that Python does not read, of a column where nearly all cells are numbers in some notation.
+
+    Such are decimal commas, marks between thousands, a true minus, and signs of per cent or of money. They would pass for
+    words. None is returned where no cell is such a number, or where the others are words.
+
+    Args:
+        cells: Those of one column that are not missing.
+    """
+    count = numbers = 0
+    first = None
+    known: dict[str, bool | None] = {}  # whether a number is foreign; None is no number
+    for cell in cells:
+        if cell not in known:
+            known[cell] = is_foreign(cell)
+        foreign = known[cell]
+        count += 1
+        numbers += foreign is not None
+        if foreign and first is None:
+            first = cell
+    return first if numbers >= _NOTATION * count else None
+
+
+def is_foreign(cell: str) -> bool | None:
+    """Whether a number is written in a notation that Python does not read; None where a cell is no number at all."""
+    try:
+        float(cell)
+    except ValueError:
+        return True if len(cell) <= _LONGEST_NUMBER and _FOREIGN.fullmatch(cell.strip()) else None
+    return False
+
+
+def shown(text: str) -> str:
+    """A cell or a name in quotes, not too long for a message."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
+
+
+def unique(header: Sequence[str]) -> tuple[str, ...]:
+    """Names without repetition: a second "x" becomes "x.1", an empty name the number of its column."""
+    names: dict[str, None] = {}
+    again: dict[str, int] = {}  # the last number behind a name: lower ones are taken, so that none is tried twice
+    for i, cell in enumerate(header):
+        name = base = cell.strip() or str(i)
+        while name in names:
+            again[base] = again.get(base, 0) + 1
+            name = f"{base}.{again[base]}"
+        names[name] = None
+    return tuple(names)
+
+
+def cells_as_numbers(cells: tuple[str, ...]) -> Cells:
+    """Numbers, if all cells are numbers or missing; else the cells as they are written."""
+    numbers, text = parse(cells)
+    return cells if text else numbers
 
 
 def is_missing(cell: str) -> bool:

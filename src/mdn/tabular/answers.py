@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from mdn.distributions import Mixture, blend
 from mdn.metrics import Baseline
 from mdn.random import Stream
+from mdn.tabular.columns import target_numbers
 from mdn.tabular.member import Member
 from mdn.tabular.network import by_rooms
 from mdn.tabular.report import write_report
@@ -32,7 +33,9 @@ class Answers:
 
     def _targets(self, y, rows: int) -> np.ndarray:
         """Targets to be judged, `(N, D)` float32, NaN where missing."""
-        y = check_array(y, dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+        y = check_array(
+            target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+        )
         y = y.reshape(len(y), -1)
         if y.shape != (rows, self._event_size):
             raise ValueError(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
+
+from mdn.data.tables import Table, foreign_number
 
 _MOST_LEVELS = 32  # of one column; the rarest share a place with those never seen
 _IDENTIFIER = 0.5  # more different texts than this share of the rows, and a column says who, not what
@@ -25,11 +29,16 @@ class Columns:
         """From a training table.
 
         Raises:
-            ValueError: if a column of text is different in nearly every row.
+            ValueError: if a column of text is different in nearly every row, or holds numbers in a notation that is not
+                read, such as decimal commas; a frame's column of type category may hold anything.
         """
         if not _is_frame(table):
             return cls({})
-        return cls({name: _levels(name, values) for name, values in _columns(table).items()})
+        found = _columns(table)
+        if len(found) < len(table.columns):
+            return cls({})  # two of one name: their places have to do
+        declared = [_is_declared(table, name) for name in table.columns]
+        return cls({name: _levels(name, found[name], said) for name, said in zip(found, declared, strict=True)})
 
     @property
     def has_text(self) -> bool:
@@ -61,20 +70,49 @@ class Columns:
         """Columns of numbers, and for each column of text one column a level, float64 `(N, ...)`; what has no columns as it is.
 
         A level not seen in training counts as "other"; missing text counts as no level at all.
+
+        Raises:
+            ValueError: if a column is not there, or holds text instead of numbers.
         """
-        if not self.levels or not _is_frame(table):
+        if not _is_frame(table):
             return table
         parts, found = [], _columns(table)
-        for name, levels in self.levels.items():
+        if len(found) < len(table.columns):
+            return table
+        for name, levels in (self.levels or dict.fromkeys(found)).items():
+            if name not in found:
+                raise ValueError(f"X has no column {name!r}, which was there in training.")
             values = found[name]
             if levels is None:
-                parts.append(_as_numbers(name, values)[:, None])
+                parts.append(as_numbers(f"column {name!r} held numbers in training: it", values)[:, None])
                 continue
             text = np.array([_text(value) for value in values], dtype=object)
             known = np.stack([text == level for level in levels], axis=-1).reshape(len(text), len(levels))
             other = ~known.any(axis=-1) & (text != "")
             parts.append(np.concatenate([known, other[:, None]], axis=-1).astype("float64"))
-        return np.concatenate(parts, axis=-1)
+        return np.concatenate(parts, axis=-1) if parts else table
+
+
+def target_numbers(y):
+    """Targets with NaN where a frame, a series or a list says in its own way that one is missing.
+
+    Raises:
+        ValueError: if a column of a frame holds text.
+    """
+    found = _columns(y) if _is_frame(y) else {}
+    if not found or len(found) < len(y.columns):
+        return with_nan(y)
+    return np.stack([as_numbers(f"the target {name!r}", values) for name, values in found.items()], axis=-1)
+
+
+def with_nan(values):
+    """An array of objects with NaN where one is missing; anything else as it is."""
+    if not isinstance(values, list | tuple | np.ndarray) and not hasattr(values, "to_numpy"):
+        return values
+    array = np.asarray(values)
+    if array.dtype != object or array.ndim not in (1, 2):
+        return values
+    return np.array([np.nan if is_na(value) else value for value in array.flat], object).reshape(array.shape)
 
 
 def check_finite(x: np.ndarray, names=None, missing_too: bool = True) -> None:
@@ -100,17 +138,37 @@ def _columns(table) -> dict[str, np.ndarray]:
     return {str(name): np.asarray(table[name]) for name in table.columns}
 
 
+def _is_declared(table, name) -> bool:
+    """Whether somebody has said that a column is text, or has looked already."""
+    return isinstance(table, Table) or any(kind in str(table[name].dtype).lower() for kind in ("categor", "enum"))
+
+
+def is_na(value) -> bool:
+    """Whether a cell of a frame is missing: None, NaN, NaT, and the NA of pandas."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # NA is neither itself nor another
+        return True
+
+
 def _text(value) -> str:
-    missing = value is None or value != value or str(value) in ("<NA>", "NaT")  # NaN is not itself
-    return "" if missing else str(value)
+    return "" if is_na(value) else str(value)
 
 
-def _levels(name: str, values: np.ndarray) -> list[str] | None:
+def _levels(name: str, values: np.ndarray, declared: bool) -> list[str] | None:
     if values.dtype.kind in "biuf":
         return None
     text = [_text(value) for value in values]
     if values.dtype == object and all(not word or _is_number(value) for word, value in zip(text, values, strict=True)):
         return None  # numbers and None
+    foreign = None if declared else foreign_number(word for word in text if word)
+    if foreign is not None:
+        raise ValueError(
+            f"column {name!r} holds numbers in a notation that is not read: {foreign!r} in row {text.index(foreign)}. Make "
+            "them numbers first (pandas.to_numeric, after str.replace), or a column of type category if they are none."
+        )
     words, counts = np.unique([word for word in text if word], return_counts=True)
     if len(words) > max(_FEW, _IDENTIFIER * len(values)):
         raise ValueError(
@@ -121,11 +179,22 @@ def _levels(name: str, values: np.ndarray) -> list[str] | None:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, int | float | np.number | np.bool_)
+    return isinstance(value, int | float | Decimal | np.number | np.bool_)
 
 
-def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
+def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """A column as float64, NaN where missing.
+
+    Args:
+        name: Of the column, for the message.
+        values: Of any type.
+
+    Raises:
+        ValueError: if it holds text.
+    """
+    if values.dtype.kind in "biuf":
+        return values.astype("float64")
     try:
         return np.array([np.nan if _text(value) == "" else float(value) for value in values], "float64")
     except (TypeError, ValueError):
-        raise ValueError(f"column {name!r} held numbers in training, but holds text now.") from None
+        raise ValueError(f"{name} must hold numbers, but holds text.") from None

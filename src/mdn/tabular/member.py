@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.optimize import minimize_scalar
@@ -107,6 +108,7 @@ def fit_member(
     seed: int,
     *,
     on_epoch: Callable[[int, training.History], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Member:
     """Trains on the rows `train`, stops by the rows `valid`, and then, if the recipe says so, anew on all of both.
 
@@ -116,6 +118,7 @@ def fit_member(
         recipe: The rest.
         seed: Of start, shuffling and noise.
         on_epoch: As in `mdn.training.fit`.
+        callbacks: As there; they follow each training that is judged by rows, not the one on all of both.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
@@ -148,6 +151,7 @@ def fit_member(
             global_clipnorm=10.0,
             seed=seed,
             on_epoch=on_epoch,
+            callbacks=() if validation is None else callbacks,
         )
 
     with network.lock, training.ctrl_c_waits():
@@ -169,12 +173,15 @@ def fit_member(
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
 
 
-def one_by_one(tasks: Sequence[tuple], on_epoch=None) -> list[Member]:
-    """The members of `tasks`, arguments of `fit_member`; after Ctrl-C those that are done, and the one that was cut short."""
+def one_by_one(tasks: Sequence[tuple], **told) -> list[Member]:
+    """The members of `tasks`, arguments of `fit_member` beside `told`.
+
+    After Ctrl-C those that are done, and the one that was cut short.
+    """
     trained: list[Member] = []
     for task in tasks:
         try:
-            trained.append(fit_member(*task, on_epoch=on_epoch))
+            trained.append(fit_member(*task, **told))
         except KeyboardInterrupt:  # before its first epoch
             break
         if trained[-1].history.interrupted:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -23,7 +24,7 @@ from mdn import numerics, training
 from mdn.metrics import Baseline
 from mdn.tabular import files, targets
 from mdn.tabular.answers import Answers
-from mdn.tabular.columns import Columns, check_finite
+from mdn.tabular.columns import Columns, check_finite, target_numbers, with_nan
 from mdn.tabular.member import Member, Recipe, Rows, one_by_one, side_by_side
 from mdn.tabular.network import Architecture, width_for
 from mdn.training.interrupt import NOTHING_YET
@@ -159,14 +160,20 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             y: Targets, shape `(N,)` or `(N, D)`; NaN is missing.
             sample_weight: Shape `(N,)`; rows of weight 0 are left out.
             validation_data: `(X, y)` that say when to stop, instead of a part of the rows; never trained on.
-            callbacks: Keras callbacks, told of the end of each epoch; only where nothing runs in parallel.
+            callbacks: Keras callbacks. Each network's training is one to them, with its beginning and its end: that of a
+                candidate for the number of components, of a member, of a restart; not the second one, on all rows (`refit`).
+                Their logs hold "loss" and "val_loss", their `model` is the network with the weights of the epoch, on scaled
+                features, and `model.stop_training = True` ends its training. They hear of no batches, and nothing where
+                networks train in parallel. An object of another class is told of the end of every epoch.
 
         Raises:
-            ValueError: if features are missing or infinite, targets are infinite, or there are too few rows.
+            ValueError: if features are missing or infinite, targets are infinite, there are too few rows, or a callback
+                wants to be told of batches.
             KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything; later it ends the training, and the
                 networks that are done are the model.
         """
         self._check_parameters()
+        told = _listeners(callbacks, self.verbose)
         x, y = self._learn_table(X, y)
         weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
@@ -184,10 +191,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         held_out = None if validation_data is None else self._held_out(*validation_data)
         if np.all(targets.constant(y)):
             return self._fit_constant(x, y)
-        self._fit_members(x, y, weight, held_out, seeds, _teller(callbacks, self.verbose))
+        self._fit_members(x, y, weight, held_out, seeds, told)
         return self
 
-    def _fit_members(self, x, y, weight, held_out, seeds, on_epoch) -> None:
+    def _fit_members(self, x, y, weight, held_out, seeds, told) -> None:
         count = len(y)
         if held_out is not None:
             x, y = np.concatenate([x, held_out[0]]), np.concatenate([y, held_out[1]])
@@ -212,7 +219,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             if effective_n_jobs(self.n_jobs) > 1:
                 trained = side_by_side(tasks, self.n_jobs)
             else:
-                trained = one_by_one(tasks, on_epoch)
+                trained = one_by_one(tasks, **told)
             if not trained and not members:
                 raise KeyboardInterrupt(NOTHING_YET)
             return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
@@ -323,7 +330,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         x = self._features(X, reset=True)
         names = _names(y)
         y = check_array(
-            y, dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y", estimator=self
+            target_numbers(y),
+            dtype="float64",
+            ensure_2d=False,
+            ensure_all_finite="allow-nan",
+            input_name="y",
+            estimator=self,
         )
         check_consistent_length(x, y)
         if y.ndim > 2:
@@ -335,14 +347,19 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     def _features(self, X, reset: bool = False) -> np.ndarray:
         """`X` as numbers `(N, F)`, float64."""
         # names that scikit-learn did not see in fit (of a Table, say) are none of its business later
-        unseen = not reset and not hasattr(self, "feature_names_in_") and hasattr(X, "columns")
-        if self.columns_.has_text:
-            if not unseen:
-                validate_data(self, X, reset=reset, skip_check_array=True)
-            x = self.columns_.numbers(X)
+        unseen = not reset and not hasattr(self, "feature_names_in_") and bool(self.columns_.levels)
+        if hasattr(X, "columns") and not unseen:
+            validate_data(self, X, reset=reset, skip_check_array=True)  # names
+        x = self.columns_.numbers(X)
+        if x is X:
+            if self.columns_.has_text:
+                raise ValueError(
+                    f"X must be a frame with the columns of training, {self.columns_.table_names}, since some hold text, but "
+                    f"{type(X).__name__} came."
+                )
+            x = validate_data(self, with_nan(X), reset=reset, dtype="float64", ensure_all_finite=False)
         else:
-            X = self.columns_.numbers(X) if unseen else X
-            x = validate_data(self, X, reset=reset, dtype="float64", ensure_all_finite=False)
+            x = check_array(x, dtype="float64", ensure_all_finite=False, estimator=self)
         names = self.columns_.names if self.columns_.names else getattr(self, "feature_names_in_", None)
         check_finite(x, names, missing_too=self.missing == "error")
         return numerics.as_features(x)
@@ -371,6 +388,15 @@ def _names(y) -> list[str]:
         return [str(name) for name in y.columns]
     name = getattr(y, "name", None)
     return [str(name)] if name not in (None, "") else []
+
+
+def _listeners(callbacks, verbose) -> dict[str, Any]:
+    """What hears of a training, as arguments of `fit_member`."""
+    callbacks = callbacks if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    keras_ones = [callback for callback in callbacks if isinstance(callback, keras.callbacks.Callback)]
+    training.check_callbacks(keras_ones)
+    others = [callback for callback in callbacks if not isinstance(callback, keras.callbacks.Callback)]
+    return {"on_epoch": _teller(others, verbose), "callbacks": keras_ones}
 
 
 def _teller(callbacks, verbose):

@@ -6,6 +6,7 @@ another fit of about the same number of rows compiles nothing, and on disk betwe
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import weakref
@@ -38,6 +39,9 @@ class State(NamedTuple):
 
 class CompiledLoop:
     """Epochs in compiled programs; the best weights stay on the device until the end."""
+
+    stopped = False
+    """Whether somebody asked for an end."""
 
     def __init__(self, model, loss, data, held_out, plan):
         import jax
@@ -102,15 +106,22 @@ class CompiledLoop:
         losses, scores = np.asarray(losses[:done]).tolist(), np.asarray(scores[:done]).tolist()
         return list(zip(losses, [None] * done if self._held_out is None else scores, strict=True))
 
+    @contextlib.contextmanager
+    def shown(self):
+        """The model with the weights that are judged now, for a while."""
+        self._put(self._state.averaged, self._state.weights[1])
+        yield
+
+    def _put(self, *weights) -> None:
+        groups = self._model.trainable_variables, self._model.non_trainable_variables
+        for group, values in zip(groups, weights, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+
     def finish(self) -> None:
         """Gives the best weights to the model, and the optimizer its state."""
         state = self._state
-        trained = (state.averaged, state.weights[1]) if self._held_out is None else state.best
-        for group, values in zip(
-            (self._model.trainable_variables, self._model.non_trainable_variables), trained, strict=True
-        ):
-            for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
+        self._put(*((state.averaged, state.weights[1]) if self._held_out is None else state.best))
         for variable, value in zip(self._program.optimizer.variables, self._state.moments, strict=True):
             variable.assign(value)
         self._model.compile(optimizer=self._program.optimizer, loss=self._program.loss)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
 from mdn import backend, numerics
+from mdn.training.callbacks import Heard
 from mdn.training.compiled_loop import CompiledLoop
 from mdn.training.interrupt import ctrl_c_waits
 from mdn.training.keras_loop import KerasLoop
@@ -81,6 +82,7 @@ def fit(
     averaging: float = 0.0,
     seed: int = 0,
     on_epoch: Callable[[int, History], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Trains `model` with Adam and a cosine decay of the learning rate, and leaves it with the best weights seen.
 
@@ -104,6 +106,8 @@ def fit(
         averaging: Share of the old in a moving average of the weights, a step; what is judged and kept is the average.
         seed: Of the shuffling and the noise.
         on_epoch: Called with the number of the epoch and the history so far; on JAX many epochs may run between calls.
+        callbacks: Of Keras; logs hold "loss" and, with validation data, "val_loss". On JAX epochs then run one by one, which
+            is slower. They are not told of batches.
 
     Returns:
         The history. Ctrl-C ends training after the epochs that run, with the best weights so far; see `ctrl_c_waits`.
@@ -130,7 +134,11 @@ def fit(
         seed,
     )
     make = CompiledLoop if backend.NAME == "jax" else KerasLoop
-    return _run(make(model, loss, data, held_out, plan), epochs, patience, on_epoch)
+    loop: CompiledLoop | KerasLoop | Heard = make(model, loss, data, held_out, plan)
+    if callbacks:
+        steps = math.ceil(len(data[0]) / batch_size)
+        loop = Heard(loop, model, callbacks, {"verbose": 0, "epochs": epochs, "steps": steps})
+    return _run(loop, epochs, patience, on_epoch)
 
 
 def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -168,6 +176,7 @@ def _run(loop, epochs, patience, on_epoch) -> History:
                     if on_epoch is not None:
                         on_epoch(epoch, history)
                 patient = first is None or patience is None or len(history.loss) - history.best_epoch < patience
+                patient = patient and not loop.stopped
                 history.interrupted = bool(pressed)
         except KeyboardInterrupt:  # of a caller's `on_epoch`, say
             if not history.loss:

@@ -47,6 +47,9 @@ class _Average(keras.callbacks.Callback):
 class KerasLoop:
     """The same schedule through Keras; the best weights are copied on the host."""
 
+    stopped = False
+    """Whether somebody asked for an end."""
+
     def __init__(self, model, loss, data, held_out, plan):
         self._rng = np.random.default_rng(plan.seed)
         self._model, self._data, self._held_out, self._plan = model, data, held_out, plan
@@ -87,6 +90,10 @@ class KerasLoop:
                 callbacks=[self._average, StopsAtBatchEnd(pressed, times=2)],
             )
         return [(float(ran.history["loss"][0]), self.start())]
+
+    def shown(self):
+        """The model with the weights that are judged now, for a while."""
+        return self._average.in_model()
 
     def finish(self) -> None:
         """Gives the best weights to the model."""

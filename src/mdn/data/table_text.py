@@ -1,0 +1,381 @@
+"""Tables in text files: CSV, TSV or white space, packed by gzip or not. No row is shifted, and none is lost unsaid."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import gzip
+import io
+import itertools
+import re
+import statistics
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mdn.data.tables import Cells, TableError, cells_as_numbers, is_foreign, is_missing, unique
+
+_SAMPLE = 20  # lines that tell the separator, and rows that tell what a short header means
+_MOST_REMARKS = 1000  # lines that begin with '#' before a table
+_MOST_COLUMNS = 100_000
+_MOST_LINES = 1000  # of one row: a cell in quotes may go over several
+_LONGEST = 1 << 24  # row, in characters
+_AT_ONCE = 1 << 24  # characters of the rows of a chunk
+_SWALLOWED = 6  # separators in a cell, as many in each of its lines as a row has: these are rows behind a stray quote
+_MARKS = "\t;,"  # where several fit, the first: a comma may stand within a number, and a semicolon rarely
+_QUOTED = re.compile('"[^"]*"')
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_SPACES = re.compile(r"[ \t\r\n\f\v]+")  # a no-break space stands between thousands
+
+WHOLE = 1 << 31  # bytes of a table that is read whole: characters of text, or 8 a cell of Parquet
+_PACKED_FROM, _PACKED_TIMES = 1 << 26, 200
+
+Chunk = tuple[tuple[str, ...], tuple[Cells, ...], np.ndarray, str, float]
+"""Names, columns, line numbers, note, and the share of the file that has been read."""
+
+
+class _Row(NamedTuple):
+    line: int  # the first of its lines
+    cells: list[str]
+    lines: list[str]  # as they stand in the file
+
+    @property
+    def marked(self) -> bool:
+        return self.lines[0].lstrip().startswith("#")
+
+
+def read_text(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
+    """Chunks of a text file; see `mdn.data.read_chunks`.
+
+    Args:
+        path: Of the file.
+        rows: Of a chunk, at most.
+        kept: Columns whose cells stay as they are written.
+        whole: Whether the caller holds all chunks at once, and the whole is bounded.
+    """
+    with open(path, "rb") as raw:
+        size = max(path.stat().st_size, 1)
+        if path.suffix == ".gz":
+            _look_into(path, raw)
+        lines = _Lines(path, raw)
+        body = _Body(path, lines)
+        while some := body.take(rows):
+            if whole:
+                check_whole(path, lines.size)
+            numbers, table = zip(*some, strict=True)
+            by_column = (
+                column if name in kept else cells_as_numbers(column)
+                for name, column in zip(body.columns, zip(*table, strict=True), strict=True)
+            )
+            yield body.columns, tuple(by_column), np.array(numbers), body.note, raw.tell() / size
+
+
+def check_whole(path: Path, size: int) -> None:
+    """Refuses to hold a table of more than `WHOLE` bytes."""
+    if size > WHOLE:
+        raise TableError(
+            f"{path} holds more than {WHOLE >> 30} GiB, too much to read whole. Take a part of its rows, or read some at a "
+            "time with mdn.data.read_chunks."
+        )
+
+
+def check_packed(path: Path, size: int, packed: int) -> None:
+    """Refuses what unpacks to far more than a table does: a small file must not keep its reader busy for hours."""
+    if size > _PACKED_FROM and size > _PACKED_TIMES * packed:
+        raise TableError(
+            f"{path} unpacks to more than {_PACKED_TIMES} times its size and more than {_PACKED_FROM >> 20} MiB, which no "
+            "table of measurements does. If it is one, unpack it first."
+        )
+
+
+def _look_into(path: Path, raw) -> None:
+    """Unpacks the beginning and forgets it, which is many times faster than to read rows."""
+    unpacked, size = gzip.GzipFile(fileobj=raw), 0
+    with _unpacking(path):
+        while size <= _PACKED_FROM and (block := unpacked.read(1 << 20)):
+            size += len(block)
+            check_packed(path, size, raw.tell())
+    raw.seek(0)
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        why = str(error).rstrip(".")
+        raise TableError(f"{path} is not a text file packed by gzip, or it is damaged: {why}.") from None
+
+
+# ---- lines -----------------------------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Rows of cells of a text file, each with its lines."""
+
+    def __init__(self, path: Path, raw):
+        packed = path.suffix == ".gz"
+        self._path, self._packed = path, raw if packed else None
+        self._file = io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8-sig", newline=None)
+        self.size = 0  # characters so far
+        self.mark: str | None = None  # what stands between cells; None is white space
+        self._number = 0
+        self._lines: list[str] = []  # of the row that is being read
+        self._row_size = 0
+        self._ended = False
+
+    def rows(self) -> Iterator[_Row]:
+        """Each row that is not blank, the header too."""
+        lines = self._read()
+        sample, told = [], []
+        for line in lines:
+            sample.append(line)
+            if line.strip():
+                told.append(line)
+            if len(told) == _SAMPLE or self.size > _LONGEST:
+                break
+        if not told:
+            raise TableError(f"{self._path} is empty.")
+        self.mark = _separator([line for line in told if not line.lstrip().startswith("#")] or told)
+        every = self._counted(itertools.chain(sample, lines))
+        try:
+            for row in self._split(every) if self.mark is None else self._separated(every, self.mark):
+                if len(row.cells) > _MOST_COLUMNS:
+                    raise TableError(
+                        f"{self._path}: line {row.line} has more than {_MOST_COLUMNS} cells; a table has fewer."
+                    )
+                yield row
+        except csv.Error as error:
+            if "field limit" in str(error):
+                raise self._swallows(f"makes a cell of more than {csv.field_size_limit()} characters") from None
+            raise TableError(f"{self._path}: line {self._number} cannot be read: {error}.") from None
+
+    def _read(self) -> Iterator[str]:
+        look = _PACKED_FROM
+        try:
+            with _unpacking(self._path):
+                for line in iter(functools.partial(self._file.readline, _LONGEST + 1), ""):
+                    self.size += len(line)
+                    if len(line) > _LONGEST:
+                        raise TableError(f"{self._path} is no table: a line of it has more than {_LONGEST} characters.")
+                    if "\0" in line:
+                        raise TableError(f"{self._path} is not a text file. Save the table as CSV first.")
+                    if self._packed is not None and self.size > look:
+                        check_packed(self._path, self.size, self._packed.tell())
+                        look = self.size + (_PACKED_FROM >> 2)
+                    yield line
+        except UnicodeDecodeError:
+            raise TableError(f"{self._path} is not a text file in UTF-8. Save the table as CSV first.") from None
+
+    def _counted(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            self._number += 1
+            self._lines.append(line)
+            self._row_size += len(line)
+            if len(self._lines) > _MOST_LINES or self._row_size > _LONGEST:
+                raise self._swallows(f"goes over more than {len(self._lines) - 1} lines")
+            yield line
+        self._ended = True
+
+    def _swallows(self, what: str) -> TableError:
+        first = self._number - len(self._lines) + 1
+        return TableError(
+            f"{self._path}: a quote that begins in line {first} {what}. Remove it there, or double it if it belongs to a "
+            'quoted cell ("").'
+        )
+
+    def _row_done(self, cells: list[str]) -> _Row:
+        row = _Row(self._number - len(self._lines) + 1, cells, self._lines)
+        self._lines, self._row_size = [], 0
+        return row
+
+    def _split(self, lines: Iterator[str]) -> Iterator[_Row]:
+        for line in lines:
+            if line.isascii() and '"' not in line:
+                cells = line.split()
+            else:
+                plain = _SPACES.sub(" ", line).strip(" ")
+                cells = next(csv.reader([plain], delimiter=" ", skipinitialspace=True), [])
+            row = self._row_done(cells)
+            if cells:
+                yield row
+
+    def _separated(self, lines: Iterator[str], mark: str) -> Iterator[_Row]:
+        reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
+        for cells in reader:
+            if self._ended:  # the reader asked for more lines than there are
+                more = len(self._lines) - 1
+                raise self._swallows("never ends" + (f", and swallows the {more} lines below" if more else ""))
+            blank = len(cells) <= 1 and not self._lines[-1].strip()
+            row = self._row_done([cell.strip() for cell in cells])
+            if not blank:
+                yield row
+
+
+def _separator(sample: list[str]) -> str | None:
+    """What stands between cells; None is white space."""
+    sample = [_QUOTED.sub('""', line) for line in sample]
+    first, rest = sample[0], sample[1:]
+    counts = {mark: [line.count(mark) for line in sample] for mark in _MARKS}
+    medians = {mark: statistics.median_low(count) for mark, count in counts.items()}
+    words = len(first.split())
+
+    def possible(mark: str) -> bool:
+        if counts[mark][0] or not medians[mark]:
+            return bool(medians[mark])
+        # a header without the mark: of one column, above rows of several or of decimal commas
+        return words == 1 and not (mark == "," and all(map(_DECIMAL_COMMA.fullmatch, rest)))
+
+    marks = [mark for mark in _MARKS if possible(mark)]
+    steady = [mark for mark in marks if len(set(counts[mark])) == 1]
+    return steady[0] if steady else max(marks, key=lambda mark: medians[mark], default=None)
+
+
+# ---- header and body -------------------------------------------------------------------------------------------------
+
+
+class _Body:
+    """Names of the columns and the rows below them, each as wide as they are."""
+
+    columns: tuple[str, ...]
+
+    def __init__(self, path: Path, lines: _Lines):
+        self._path, self._lines = path, lines
+        self._remarks = self._over_lines = 0  # how many, and the first of each
+        self._first_remark, self._first_over = 0, (0, 0)
+        header, marked, rest = _header(lines.rows())
+        ahead = list(itertools.islice(rest, _SAMPLE))
+        if not ahead:
+            raise TableError(f"{path} has no rows below its header.")
+        width = next((len(row.cells) for row in ahead if not row.marked), len(header or ahead[0].cells))
+        names = [str(i) for i in range(width)] if header is None else header
+        self._header_note = ""
+        if len(names) < width:
+            fitting = [row for row in ahead if len(row.cells) == width]
+            if len(names) == width - 1 and not marked and _are_row_names(fitting):
+                self._header_note = (
+                    f"{path}: its header names {len(names)} of {width} columns. The first is taken for names of the rows, as "
+                    "R writes them, and called 'row names'; leave it out if it only numbers the rows."
+                )
+                names = ["row names", *names]
+            else:
+                self._header_note = (
+                    f"{path}: its header names {len(names)} of {width} columns; those on the right are called by "
+                    "number."
+                )
+                names = [*names, *map(str, range(len(names), width))]
+        elif header is not None and not names[0]:
+            self._header_note = (
+                f"{path}: its first column has no name and is called '0'. Leave it out if it only numbers the rows."
+            )
+        self.columns = unique(names)
+        self._rows = self._fitting(itertools.chain(ahead, rest))
+
+    def take(self, count: int) -> list[tuple[int, list[str]]]:
+        """(line, cells) of the next rows: `count`, or fewer where these are long or the file ends."""
+        some: list[tuple[int, list[str]]] = []
+        enough = self._lines.size + _AT_ONCE
+        for row in self._rows:
+            some.append(row)
+            if len(some) == count or self._lines.size > enough:
+                break
+        return some
+
+    @property
+    def note(self) -> str:
+        """What had to be guessed, up to here."""
+        notes = [self._header_note] if self._header_note else []
+        if self._remarks:
+            notes.append(
+                f"{self._path}: lines that begin with '#' and do not have {len(self.columns)} cells are remarks, not rows: "
+                f"{self._remarks} of them, the first line {self._first_remark}."
+            )
+        if self._over_lines:
+            notes.append(
+                f"{self._path}: rows that go over several lines, since a cell is quoted: {self._over_lines} of them, the "
+                "first from line {} to {}.".format(*self._first_over)
+            )
+        return " ".join(notes)
+
+    def _fitting(self, rows: Iterable[_Row]) -> Iterator[tuple[int, list[str]]]:
+        width = len(self.columns)
+        for row in rows:
+            if len(row.cells) != width:
+                if not row.marked:
+                    raise TableError(
+                        f"{self._path}: line {row.line} has {len(row.cells)} cells, but there are {width} columns."
+                    )
+                self._first_remark = self._first_remark or row.line
+                self._remarks += 1
+                continue
+            if len(row.lines) > 1:
+                self._check_lines(row)
+            yield row.line, row.cells
+
+    def _check_lines(self, row: _Row) -> None:
+        first, last = row.line, row.line + len(row.lines) - 1
+        inner, marks = row.lines[1:-1], len(self.columns) - 1
+        mark = self._lines.mark or ","
+        if len(inner) * marks >= _SWALLOWED and all(line.count(mark) == marks for line in inner):
+            raise TableError(
+                f"{self._path}: a cell that is quoted in line {first} swallows the rows of lines {first + 1} to {last - 1}. "
+                "Remove the stray quote."
+            )
+        self._first_over = self._first_over if self._over_lines else (first, last)
+        self._over_lines += 1
+
+
+def _header(rows: Iterator[_Row]) -> tuple[list[str] | None, bool, Iterator[_Row]]:
+    """(names, whether their line begins with '#', the rows below); None for the names where there is no header."""
+    remarks: list[_Row] = []
+    first = None
+    for row in rows:
+        if not row.marked:
+            first = row
+            break
+        remarks.append(row)
+        if len(remarks) == _MOST_REMARKS:
+            break
+    if not remarks and first is not None:
+        if all(is_foreign(cell) is not None or is_missing(cell) for cell in first.cells):
+            return None, False, itertools.chain([first], rows)
+        return first.cells, False, rows
+    width = len((first or remarks[-1]).cells)
+    fitting = [i for i, row in enumerate(remarks) if len(_names(row.cells, width)) == width]
+    words = [i for i in fitting if not any(map(_is_number, _names(remarks[i].cells, width)))]
+    if not fitting and first is not None and not any(map(_is_number, first.cells)):
+        return first.cells, False, rows
+    at = words[-1] if words else fitting[0] if fitting else 0
+    below = remarks[at + 1 :] + ([first] if first is not None else [])
+    return _names(remarks[at].cells, width), True, itertools.chain(below, rows)
+
+
+def _names(cells: list[str], width: int) -> list[str]:
+    """Names of a header that begins with '#'; where the mark stands alone it is no name, unless there is a column for it."""
+    if not cells[0].strip("#"):
+        return cells[1:] if len(cells) == width + 1 else cells
+    return [cells[0].lstrip("#").strip(), *cells[1:]]
+
+
+def _are_row_names(rows: Sequence[_Row]) -> bool:
+    """Whether the first cells only name rows: words, cells in quotes, or numbers that count up from 0 or 1."""
+    if not rows or all(
+        is_missing(row.cells[-1]) for row in rows
+    ):  # rows that end in a separator have no cell behind it
+        return False
+    first = [row.cells[0] for row in rows]
+    quoted = all(row.lines[0].lstrip().startswith('"') for row in rows)
+    counting = len(first) > 1 and any(first == [str(i + start) for i in range(len(first))] for start in (0, 1))
+    return quoted or counting or not any(_is_number(cell) or is_missing(cell) for cell in first)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,291 @@
+"""Tables of text from outside: no column is shifted, no row is lost without a word, and no file takes for ever."""
+
+import csv
+import gzip
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mdn.data import Table, TableError, read_chunks, read_table, table_files, table_text
+from mdn.data.tables import foreign_number, unique
+
+pytestmark = pytest.mark.project
+
+
+@pytest.fixture(name="table_of")
+def _table_of(tmp_path):
+    def table_of(content, name="t.csv", **settings):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_table(path, **settings)
+
+    table_of.folder = tmp_path
+    return table_of
+
+
+# ---- columns ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "values"),
+    [
+        (",a,b\n0,1,2\n1,3,4\n", ("0", "a", "b"), [[0, 1, 2], [1, 3, 4]]),  # pandas
+        ('"","a","b"\n"1",1,2\n"2",3,4\n', ("0", "a", "b"), [[1, 1, 2], [2, 3, 4]]),  # R's write.csv
+        ("\ta\tb\n0\t1\t2\n", ("0", "a", "b"), [[0, 1, 2]]),
+        ("#,a,b\n0,1,2\n", ("#", "a", "b"), [[0, 1, 2]]),
+        ("#,a,b\n1,2\n", ("a", "b"), [[1, 2]]),
+        ("# a b\n1 2\n", ("a", "b"), [[1, 2]]),
+        ("# a b\n7 1 2\n", ("#", "a", "b"), [[7, 1, 2]]),
+        ('"a" "b"\n"1" 1 2\n"2" 3 4\n', ("row names", "a", "b"), [[1, 1, 2], [2, 3, 4]]),  # R's write.table
+        ("a b\n1 1 2\n2 3 4\n", ("row names", "a", "b"), [[1, 1, 2], [2, 3, 4]]),
+        ("a,b\n5,1,2\n9,3,4\n", ("a", "b", "2"), [[5, 1, 2], [9, 3, 4]]),
+        ("a,b\n1,2,\n2,4,\n", ("a", "b", "2"), [[1, 2, np.nan], [2, 4, np.nan]]),  # a separator at each end
+        ("# by me\n# a b\n1 2\n", ("a", "b"), [[1, 2]]),
+        ("# a remark of many words\na,b\n1,2\n", ("a", "b"), [[1, 2]]),
+        ("# a b\n1 2\n# of two rows\n", ("a", "b"), [[1, 2]]),
+    ],
+)
+def test_no_column_is_called_by_the_name_of_another(table_of, text, columns, values):
+    """Fault 7 of issue 18: the column beside the target was learnt, with success on the screen."""
+    table = table_of(text)
+    assert table.columns == columns
+    np.testing.assert_array_equal(table.values, values)
+
+
+def test_what_pandas_writes_by_default_reads_back_under_its_names(tmp_path):
+    """Fault 7 of issue 18."""
+    frame = pd.DataFrame({"a": [1.0, 2.0], "price": [30.0, 40.0]})
+    frame.to_csv(tmp_path / "t.csv")
+    table = read_table(tmp_path / "t.csv")
+    np.testing.assert_array_equal(table.column("price"), frame["price"])
+    assert "first column has no name and is called '0'" in table.note
+
+
+def test_names_of_rows_as_r_writes_them_may_be_words(table_of):
+    """Fault 7 of issue 18."""
+    table = table_of('"speed" "dist"\n"Mazda RX4" 4 2\n"Fiat" 4 10\n')
+    assert table.columns == ("row names", "speed", "dist") and [*table["row names"]] == ["Mazda RX4", "Fiat"]
+    np.testing.assert_array_equal(table.column("dist"), [2, 10])
+    assert "called 'row names'" in table.note
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_that_begins_with_a_hash_is_a_row_and_a_remark_is_counted(tmp_path, table_of):
+    """Fault 7 of issue 18: rows vanished, so that predictions no longer matched rows."""
+    table = table_of("id,x\n#12,1\n#13,2\n14,3\n")
+    assert [*table["id"]] == ["#12", "#13", "14"] and len(table) == 3
+    table = table_of("# id x\n#12 1\n#13 2\n")
+    assert [*table["id"]] == ["#12", "#13"]
+    text = "a,b\n1,2\n# one\n3,4\n# two, three, four\n5,6\n"
+    table = table_of(text)
+    np.testing.assert_array_equal(table.values, [[1, 2], [3, 4], [5, 6]])
+    assert "do not have 2 cells are remarks, not rows: 2 of them, the first line 3" in table.note
+    assert [*table.lines] == [2, 4, 6]
+    assert "1 of them" in next(read_chunks(tmp_path / "t.csv", rows=2)).note
+    with pytest.raises(TableError, match=r"column 'a' must hold numbers, but has '# 3' in line 3"):
+        table_of("a,b\n1,2\n# 3,4\n5,6\n").column("a")
+
+
+def test_a_row_of_missing_cells_between_tabs_is_a_row(table_of):
+    np.testing.assert_array_equal(table_of("a\tb\n1\t2\n\t\n3\t4\n").column("a"), [1, np.nan, 3])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('a,b\n1,"x\n' + "2,3\n" * 40_000, "a quote that begins in line 2 goes over more than 1000 lines"),
+        ('a,b\n1,"x\n' + "2,3\n" * 40_000 + '4,"y"\n', "a quote that begins in line 2 goes over more than 1000 lines"),
+        ('a,b\n1,"x\n' + "2,3\n" * 30 + '4,"y"\n', "quoted in line 2 swallows the rows of lines 3 to 32"),
+        ('a,b\n1,"x\n' + "2,3\n" * 30, "begins in line 2 never ends, and swallows the 30 lines below"),
+        ('a,b\n1,2\n3,"4\n', "begins in line 3 never ends"),
+        ('a,b\n1,"' + "x" * 140_000 + '"\n', f"line 2 makes a cell of more than {csv.field_size_limit()} characters"),
+    ],
+)
+def test_a_stray_quote_stops_and_says_what_it_swallows(table_of, text, message):
+    """Fault 7 of issue 18: 40,000 rows went into one cell."""
+    with pytest.raises(TableError, match=message):
+        table_of(text)
+
+
+def test_a_cell_over_some_lines_keeps_them_and_is_told(table_of):
+    table = table_of('a,b\n1,"two\n\nlines"\n2,z\n')
+    assert [*table["b"]] == ["two\n\nlines", "z"] and [*table.lines] == [2, 5]
+    assert "over several lines, since a cell is quoted: 1 of them, the first from line 2 to 4" in table.note
+
+
+# ---- numbers in other notations --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2,6", "3", "-4,25"],
+        ["6,381", "381", "1,006,381.5"],
+        ["6'381", "381"],
+        ["6\u2019381.5", "381"],
+        ["6\u00a0381", "381"],
+        ["6\u202f381,5", "381"],
+        ["6.381,50", "12"],
+        ["1,00,000", "2"],
+        ["\u22122", "3"],
+        ["12%", "3 %"],
+        ["$12.5", "-$3", "($4.5)"],
+        ["12,50 €", "EUR 3"],
+        ["1.5D+03", "2"],
+        *([number, *["x"]] + [number] * 9 for number in ["2,6"]),  # one mistake in eleven
+    ],
+)
+def test_numbers_that_are_not_read_stop_with_an_example(table_of, cells):
+    """Fault 8 of issue 18: numbers with decimal commas, or marks between thousands, became categories without a word."""
+    table = table_of("\n".join(["x\tprice", *(f"{i}\t{cell}" for i, cell in enumerate(cells))]))
+    message = r"t\.csv: column 'price' holds numbers in a notation that is not read: .* in line 2\. Write plain numbers"
+    with pytest.raises(TableError, match=message):
+        table["price"]
+    with pytest.raises(TableError, match=message):
+        table.column("price")
+    assert [*table.column("x")] == [*range(len(cells))]
+    declared = table_of((table_of.folder / "t.csv").read_bytes(), text=["price"])
+    assert [*declared["price"]] == cells
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["A-12", "B-3"],
+        ["1,2-dichloro", "1-ethyl"],
+        ["12345-678", "98765-432"],
+        ["2020-01-02", "2021-12-31"],
+        ["12:30", "13:45"],
+        ["1.2.3", "1.10.0"],
+        ["10-20", "20-30"],
+        ["12.05.2020", "13.05.2020"],
+        ["ABC 123", "SKU100"],
+        ["+49 30 1234", "2020 123"],
+        ["7 kg", "8 kg"],
+        ["2,6", "high"],
+    ],
+)
+def test_words_with_digits_stay_words(table_of, cells):
+    """Fault 8 of issue 18: true text is not refused."""
+    assert [*table_of("\n".join(["x\ta", *(f"1\t{cell}" for cell in cells)]))["a"]] == cells
+    assert foreign_number(["1", "2", "3.5"]) is None and foreign_number([]) is None
+
+
+def test_decimal_commas_are_no_separators(table_of):
+    """Fault 8 of issue 18."""
+    for text in ("a;b\n2,6;3,4\n2,5;3,1\n", "a b\n2,6 3,4\n2,5 3,1\n", "a\tb\n2,6\t3,4\n", "a\n2,6\n3,1\n"):
+        table = table_of(text)
+        assert table.columns == ("a", "b")[: text.count("b") + 1]
+        with pytest.raises(
+            TableError, match=r"column 'a' holds numbers in a notation that is not read: '2,6' in line 2"
+        ):
+            table["a"]
+    assert table_of("2,6;3,4\n2,5;3,1\n").columns == ("0", "1")
+
+
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+
+def quickly(seconds=5.0):
+    begin = time.process_time()
+    return lambda: time.process_time() - begin < seconds
+
+
+def test_columns_of_one_name_are_named_in_linear_time():
+    """Fault 3 of issue 18: 2,500 columns of one name took quadratic time."""
+    in_time = quickly()
+    names = unique(["x"] * 100_000)
+    assert names[:2] == ("x", "x.1") and names[-1] == "x.99999"
+    assert unique(["x", "x", "x.1", "x", ""]) == ("x", "x.1", "x.1.1", "x.2", "4")
+    table = Table(names, (np.zeros(1),) * len(names), np.ones(1), "t.csv")
+    assert table.select(names).columns == names
+    with pytest.raises(TableError, match="has no column"):
+        table.column("y" * 100_000)
+    assert in_time()
+
+
+def test_many_columns_are_read_and_too_many_are_refused(table_of):
+    """Fault 3 of issue 18."""
+    in_time = quickly()
+    table = table_of("x,\n".join([""] * 1) + "x," * 2499 + "x\n" + "1," * 2499 + "1\n")
+    assert table.values.shape == (1, 2500) and table.columns[-1] == "x.2499"
+    with pytest.raises(TableError, match="line 1 has more than 100000 cells"):
+        table_of("x," * 100_000 + "x\n")
+    assert in_time()
+
+
+@pytest.mark.parametrize("line", [b"1" * (20 << 20), b"1 " * (10 << 20)])
+def test_a_line_without_end_is_refused(table_of, line):
+    """Fault 3 of issue 18."""
+    in_time = quickly()
+    with pytest.raises(TableError, match=r"t\.csv"):
+        table_of(line)
+    assert in_time()
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_at_once(tmp_path):
+    """Fault 3 of issue 18: 2 MB of .csv.gz unpacked to 3.8 GB."""
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n") + 500 * gzip.compress(b"1,2\n" * (1 << 20)))
+    in_time = quickly()
+    for read in (read_table, lambda path: list(read_chunks(path))):
+        with pytest.raises(
+            TableError, match=r"t\.csv\.gz unpacks to more than 200 times its size and more than 64 MiB"
+        ):
+            read(tmp_path / "t.csv.gz")
+    assert in_time()
+
+
+def test_a_whole_table_is_bounded_and_chunks_are_not(tmp_path, monkeypatch):
+    """Fault 3 of issue 18."""
+    monkeypatch.setattr(table_text, "WHOLE", 1 << 12)
+    monkeypatch.setattr(table_text, "_AT_ONCE", 1 << 10)
+    monkeypatch.setattr(table_files, "_BYTES", 1 << 10)
+    values = np.random.default_rng(0).normal(size=(1000, 2))
+    frame = pd.DataFrame(values, columns=["a", "b"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.csv.gz", "t.parquet"):
+        with pytest.raises(TableError, match=rf"{name} holds more than .* too much to read whole"):
+            read_table(tmp_path / name)
+        chunks = list(read_chunks(tmp_path / name))
+        assert len(chunks) > 10  # few rows at a time, since they are long
+        np.testing.assert_allclose(np.concatenate([chunk.values for chunk in chunks]), values, rtol=1e-6)
+
+
+def test_parquet_that_claims_more_than_it_can_hold_is_refused(tmp_path):
+    """Fault 3 of issue 18."""
+    pd.DataFrame({"a": np.zeros(10_000_000, "int8")}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="unpacks to more than 200 times its size"):
+        next(read_chunks(tmp_path / "t.parquet"))
+
+
+def test_parquet_of_large_whole_numbers_and_bytes(tmp_path):
+    pd.DataFrame({"id": [2**60 + 1, 3]}).to_parquet(tmp_path / "t.parquet")
+    np.testing.assert_allclose(read_table(tmp_path / "t.parquet").column("id"), [2.0**60, 3])
+    pd.DataFrame({"id": [b"\xff", b"a"]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="column 'id' holds binary"):
+        read_table(tmp_path / "t.parquet")
+
+
+# ---- sentences -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [3, 14, 30, -6, -20])
+def test_a_damaged_packed_table_names_its_file(tmp_path, at):
+    """Fault 14 of issue 18: zlib.error and EOFError came out as they were."""
+    packed = bytearray(gzip.compress(b"a,b\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(500)), mtime=0))
+    packed[at] ^= 0xFF
+    for content in (bytes(packed), bytes(packed[: len(packed) + at if at < 0 else at])):
+        (tmp_path / "t.csv.gz").write_bytes(content)
+        with pytest.raises(TableError, match=r"t\.csv\.gz"):
+            read_table(tmp_path / "t.csv.gz")
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    with pytest.raises(TableError, match="is a folder; name a file in it"):
+        read_table(tmp_path)
