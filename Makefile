@@ -60,26 +60,34 @@ demo: .venv/runtime  ## Watch a network learn what least squares cannot (ARGS=--
 # Most of the tests' time is XLA compiling programs that run once: `test` does without LLVM's optimisations and without
 # XLA's newer emitters, and keeps each program for all tests that compile it; `test-optimised` runs what rounding and
 # reordering could break as users run it.
-UNOPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)"
+UNOPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+	--xla_cpu_multi_thread_eigen=false $(XLA_FLAGS)"
+# One thread a worker: two workers that each use both cores wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 KEPT := JAX_COMPILATION_CACHE_DIR="$(CURDIR)/.pytest_cache/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+WORKERS := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 ROUNDING := tests/test_extremes.py tests/test_contract_matrix.py -k "extremes or prob or cdf or survival"
 
 .PHONY: test
 test: .venv/development  ## Run all tests on JAX (JOBS=2 at a time; ARGS go to pytest)
-	$(UNOPTIMISED) $(KEPT) KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	$(UNOPTIMISED) $(KEPT) $(ONE_THREAD) KERAS_BACKEND=jax $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 .PHONY: test-optimised
 test-optimised: .venv/development  ## Run the tests of densities and extremes on JAX as users run it
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) $(ROUNDING) $(ARGS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(WORKERS) $(ROUNDING) $(ARGS)
 
 .PHONY: test-torch
 test-torch: .venv-torch/development  ## Run the core's tests on PyTorch
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -n $(JOBS) $(CORE) $(ARGS)
+	$(ONE_THREAD) KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(WORKERS) $(CORE) $(ARGS)
 
 .PHONY: test-tensorflow
 test-tensorflow: .venv-tensorflow/development  ## Run the core's tests on TensorFlow
-	KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=2 .venv-tensorflow/bin/python -m pytest -n $(JOBS) $(CORE) $(ARGS)
+	$(ONE_THREAD) KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=2 .venv-tensorflow/bin/python -m pytest $(WORKERS) $(CORE) $(ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/development  ## Read changed files until something fails that should not (ARGS="--seconds 3600 --seed 7")
+	KERAS_BACKEND=jax $(BIN)/python tests/fuzz/run.py $(or $(ARGS),--seconds 600)
 
 .PHONY: lint
 lint: .venv/development  ## Check style and format

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("contract", "gradients")
+
+# A shell that runs something in the background has Ctrl-C ignored there, and children inherit that: here it is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BLOCK = 8  # columns side by side
 MOST_MAPS = 15_000  # of memory; where JAX forgets what it compiled
@@ -32,6 +37,25 @@ def compiled_programs_forgotten():
     if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
         sys.modules["jax"].clear_caches()
         gc.collect()
+
+
+# What takes longest begins first, so that no worker waits for the other in the end.
+LONGEST_FIRST = ("test_readme", "test_cluster", "test_contract_matrix", "test_cli", "test_handwriting", "test_world_see")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that share what is dear to make run on one worker: all methods of one entry of the catalogue, or one module."""
+
+    def group(item):
+        name = item.path.stem
+        if name == "test_readme":
+            return item.nodeid
+        return item.callspec.params["name"] if name == "test_contract_matrix" else name
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_terminal_summary(terminalreporter):

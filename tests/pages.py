@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# As the console script does it, so that nothing need be installed
+# As the console script does it, so that nothing need be installed; for tests that want a process of its own
 ENTRY = "import sys, mdn_cli; sys.argv[0] = 'mdn'; sys.exit(mdn_cli.main())"
 
 
@@ -57,6 +56,17 @@ def commands(text: str) -> Iterator[list[str]]:
             yield shlex.split(os.path.expandvars(line.removeprefix("$ mdn ")), comments=True)
 
 
+def command(arguments: list[str]) -> int:
+    """The exit code of `mdn …`, run in this process: another one would import Keras again, and compile what is compiled."""
+    import mdn_cli
+
+    try:
+        mdn_cli.app(arguments, prog_name="mdn")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
 def run(page: Path) -> None:
     """Runs the page in the current folder; errors name the page and its line."""
     namespace: dict[str, object] = {"__name__": "__main__"}
@@ -65,7 +75,7 @@ def run(page: Path) -> None:
             exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
             continue
         for arguments in commands(block.text):
-            code = subprocess.run([sys.executable, "-c", ENTRY, *arguments], stdin=subprocess.DEVNULL).returncode
+            code = command(arguments)
             if code:
                 sys.exit(f"{page}:{block.line}: `mdn {shlex.join(arguments)}` ended with exit code {code}.")
 

@@ -11,10 +11,15 @@ Shapes are those of the contract: `*batch` any axes, `K` components, `D` the eve
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import itertools
+import os
+import pickle
+from pathlib import Path
 
 import numpy as np
+import scipy
 from scipy import optimize, special
 
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -22,6 +27,55 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 def _f64(value):
     return np.asarray(value, dtype=np.float64)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What takes long is kept on disk, for the next run and for the other backends
+# ---------------------------------------------------------------------------------------------------------------
+
+_HERE = Path(__file__).resolve().parent
+_KEPT = _HERE.parent / ".pytest_cache" / "truths"
+
+
+@functools.cache
+def _code() -> bytes:
+    """The code that the truths come from: when it changes, they are made anew."""
+    files = ("references.py", "catalogue.py", "contract.py", "gradients.py")
+    return b"".join((_HERE / name).read_bytes() for name in files) + f"{np.__version__} {scipy.__version__}".encode()
+
+
+def kept(key, compute):
+    """`compute()`, an array or a tuple of arrays, from the disk if it was computed before for the same `key` by the same code.
+
+    Args:
+        key: Anything that pickle writes down, all that the result depends on beside the code.
+        compute: Called where nothing is on disk.
+    """
+    digest = hashlib.blake2b(pickle.dumps(key) + _code(), digest_size=20).hexdigest()
+    path = _KEPT / digest[:2] / f"{digest}.npz"
+    try:
+        with np.load(path) as found:
+            single = "alone" in found.files
+            return found["alone"] if single else tuple(found[f"arr_{i}"] for i in range(len(found.files)))
+    except (OSError, ValueError, EOFError):
+        pass  # not there yet
+    result = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{digest}.{os.getpid()}.npz")
+    if isinstance(result, tuple):
+        np.savez(unfinished, *result)
+    else:
+        np.savez(unfinished, alone=result)
+    os.replace(unfinished, path)
+    return result
+
+
+def _kept_on_disk(function):
+    @functools.wraps(function)
+    def found(*args, **kwargs):
+        return kept((function.__name__, args, kwargs), lambda: function(*args, **kwargs))
+
+    return found
 
 
 def gauss_legendre(edges, nodes=24):
@@ -712,6 +766,7 @@ class Joint:
 # ---------------------------------------------------------------------------------------------------------------
 
 
+@_kept_on_disk
 def quantile(truth, q, tail=None):
     """Bisection of the distribution function (of the survival function above one half): (*q.shape, *batch).
 
@@ -787,6 +842,7 @@ def _root(excess, low, high):
     return result
 
 
+@_kept_on_disk
 def hdi_width(truth, coverage):
     """The width of the shortest interval that holds `coverage`, and its ends: three arrays (*batch,).
 
@@ -809,6 +865,7 @@ def hdi_width(truth, coverage):
     return result
 
 
+@_kept_on_disk
 def crps(truth, y, edges=None):
     """∫ (F(x) - 1{x >= y})² dx by composite Gauss-Legendre quadrature: y (*lead, *batch) -> (*lead, *batch).
 
@@ -833,6 +890,7 @@ def crps(truth, y, edges=None):
     return (total + np.nan_to_num(outside)).reshape((*lead, *batch))
 
 
+@_kept_on_disk
 def best_log_density(truth):
     """The highest log density found by a dense (D = 1) or many-start (D > 1) search: (*batch,)."""
     if truth.discrete:
@@ -900,6 +958,7 @@ def blend(truths, weights=None):
     return Mixture(logits, [c for t in truths for c in t.components])
 
 
+@_kept_on_disk
 def energy_score(truth, y, count=50_000, seed=0):
     """E|X - y| - E|X - X'| / 2 by Monte Carlo, and its standard error; exact for discrete truths.
 

@@ -193,3 +193,22 @@ def test_the_energy_score_in_one_dimension_is_the_crps():
     y = np.array([-2.0, 0.7, 30.0])
     score, error = ref.energy_score(truth, y[:, None])
     assert np.all(np.abs(score - ref.crps(truth, y)) < 5 * error)
+
+
+def test_truths_are_kept_until_their_arguments_or_their_code_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(ref, "_KEPT", tmp_path)
+    made = []
+
+    def compute():
+        made.append(1)
+        return np.arange(3.0), np.array(len(made))
+
+    for key, count in (("a", 1), ("a", 1), ("b", 2)):
+        values, number = ref.kept(key, compute)
+        np.testing.assert_array_equal(values, np.arange(3.0))
+        assert number == count == len(made)
+    monkeypatch.setattr(ref, "_code", lambda: b"another")
+    assert ref.kept("a", compute)[1] == 3
+    damaged = next(tmp_path.rglob("*.npz"))
+    damaged.write_bytes(b"half")
+    assert ref.kept("a", lambda: np.ones(2)) is not None
