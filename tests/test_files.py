@@ -14,7 +14,7 @@ pytestmark = pytest.mark.project
 @pytest.mark.parametrize(
     "error",
     [
-        zipfile.BadZipFile("bad"), zlib.error("bad"), csv.Error("bad"), OverflowError("bad"), LookupError("bad"), 
+        zipfile.BadZipFile("bad"), zlib.error("bad"), csv.Error("bad"), OverflowError("bad"), LookupError("bad"),
         KeyError("x"), RecursionError("bad"), SystemError("bad"), MemoryError(), IndexError("bad"),
         UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"),
         ValueError("bad"), AttributeError("bad"), TypeError("bad"),
