@@ -41,8 +41,8 @@ def lower_factor(rows, observed=None):
         column = ops.sum(rows * along, axis=1)
         return rows - ops.expand_dims(column, 1) * along, column
 
-    _, columns = backend.repeated(count, split_off, _outward(rows, 2, len(rows.shape) - 2))
-    lower = ops.tril(ops.swapaxes(_inward(columns, 2), -1, -2))
+    _, columns = backend.repeated(count, split_off, _outward(rows))
+    lower = ops.tril(ops.swapaxes(_inward(columns, ops.shape(rows)[:-2]), -1, -2))
     diagonal = ops.eye(count, dtype="bool")
     if observed is not None:
         lower = ops.where(ops.logical_and(diagonal, ops.logical_not(ops.expand_dims(observed, -1))), 1.0, lower)
@@ -57,14 +57,15 @@ def solve_lower(factor, right):
     diagonal = ops.expand_dims(ops.diagonal(factor, axis1=-2, axis2=-1), -1)
     strict = ops.tril(factor / diagonal, k=-1)
     right = right / diagonal
-    rank = max(len(strict.shape), len(right.shape)) - 2
-    columns, right = _outward(ops.swapaxes(strict, -1, -2), 2, rank), _outward(right, 2, rank)
-    right = right + ops.zeros_like(columns[:1, :1])
+    strict = strict + ops.zeros_like(right[..., :1])
+    right = right + ops.zeros_like(strict[..., :1])
+    columns = _outward(ops.swapaxes(strict, -1, -2))
 
     def eliminate(i, right):
         return right - ops.expand_dims(columns[i], 1) * right[i], None
 
-    return _inward(backend.repeated(factor.shape[-1], eliminate, right)[0], 2)
+    solved, _ = backend.repeated(factor.shape[-1], eliminate, _outward(right))
+    return _inward(solved, ops.shape(right)[:-2])
 
 
 def solve_upper(factor, right):
@@ -75,16 +76,16 @@ def solve_upper(factor, right):
 
 def solve_positive(matrix, right):
     """A⁻¹ b for a positive definite A (..., D, D) and b (..., D), by elimination: such a matrix needs no exchange of rows."""
-    rank = len(matrix.shape) - 2
-    both = _outward(ops.concatenate([matrix, ops.expand_dims(right, -1)], axis=-1), 2, rank)
     size = matrix.shape[-1]
-    each = np.arange(size).reshape(size, *(1,) * (rank + 1))
+    places = np.arange(size)[:, None, None]
 
     def eliminate(i, both):
         row = both[i] / both[i][i]
-        return ops.where(each == i, row, both - both[:, i][:, None] * row), None
+        return ops.where(places == i, row, both - both[:, i][:, None] * row), None
 
-    return _inward(backend.repeated(size, eliminate, both)[0][:, -1], 1)
+    both = _outward(ops.concatenate([matrix, ops.expand_dims(right, -1)], axis=-1))
+    solved, _ = backend.repeated(size, eliminate, both)
+    return ops.squeeze(_inward(solved[:, -1:], ops.shape(right)[:-1]), -1)
 
 
 def row_norms(matrix):
@@ -110,12 +111,10 @@ def pack_tril(matrix, size: int):
     return ops.take(flat, ops.convert_to_tensor(rows * size + columns, "int32"), axis=-1)
 
 
-def _outward(tensor, count: int, rank: int):
-    """The last `count` axes first, and behind them a batch of `rank` axes."""
-    for _ in range(rank + count - len(tensor.shape)):
-        tensor = ops.expand_dims(tensor, 0)
-    return ops.moveaxis(tensor, tuple(range(-count, 0)), tuple(range(count)))
+def _outward(matrices):
+    """Matrices (*batch, m, n) as (m, n, B), the batch as one axis: the longest, so that a step runs along it."""
+    return ops.moveaxis(ops.reshape(matrices, (-1, *matrices.shape[-2:])), 0, -1)
 
 
-def _inward(tensor, count: int):
-    return ops.moveaxis(tensor, tuple(range(count)), tuple(range(-count, 0)))
+def _inward(matrices, batch):
+    return ops.reshape(ops.moveaxis(matrices, -1, 0), (*batch, *matrices.shape[:2]))
