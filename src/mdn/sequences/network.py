@@ -113,6 +113,12 @@ class Network(keras.Model):
         for i, weight in enumerate(self._without_carried(self._trainable_variables + self._non_trainable_variables)):
             store[f"{i}"] = weight
 
+    def load_weights(self, *args, **kwargs):
+        """As in Keras; a model that takes up the scaling of events from a file is adapted, and `fit` keeps that scaling."""
+        super().load_weights(*args, **kwargs)
+        shift, spread = (ops.convert_to_numpy(part) for part in self.head.target_scaling.values())
+        self.adapted = bool(np.any(shift != 0.0) or np.any(spread != 1.0))
+
     def _without_carried(self, variables) -> list:
         carried = {id(variable) for variable in self._carried or ()}
         return [variable for variable in variables if id(variable) not in carried]
