@@ -91,7 +91,8 @@ class MDNRNN(Network):
         """Learns from whole sequences; ends with the weights that were best on `validation_data`, if there are any.
 
         A model that you did not compile is compiled with `optimizer` and a rate that falls along a cosine, each time anew; one
-        that was not adapted is adapted first. Ctrl-C ends training and keeps the best weights.
+        that was not adapted is adapted first. Ctrl-C ends training and keeps the best weights. Meanwhile `generate`, `log_prob`
+        and `stream` may be called in other threads: they wait for the end of a step, and the next step waits for them.
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`.
@@ -140,14 +141,16 @@ class MDNRNN(Network):
             self._compiled_by_fit = True
         best = BestWeights(held_out, given, patience)
         keras.utils.set_random_seed(seed)
-        self._carry(None if window is None else batch_size)
-        try:
-            return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[best, *callbacks], verbose=verbose)
-        except KeyboardInterrupt:
-            return self.history
-        finally:
-            self._carry(None)
-            best.restore(self)
+        with self._turns.training():
+            self._carry(None if window is None else batch_size)
+            every = [best, self._turns, *callbacks]
+            try:
+                return super().fit(batches, epochs=epochs, shuffle=False, callbacks=every, verbose=verbose)
+            except KeyboardInterrupt:
+                return self.history
+            finally:
+                self._carry(None)
+                best.restore(self)
 
     def _carry(self, batch_size: int | None) -> None:
         if (self._carried is None) != (batch_size is None):
@@ -235,7 +238,8 @@ class MDNRNN(Network):
         return found
 
     def _scores(self, inputs, batch) -> np.ndarray:
-        params = self.predict_on_batch(inputs)
+        with self._turns.turn():
+            params = self.predict_on_batch(inputs)
         return np.asarray(ops.convert_to_numpy(_log_prob_observed(params, batch, spec=self.spec)), "float64")
 
     def nll(self, sequences, condition=None, context=None, given: int = 0) -> float:
@@ -292,13 +296,9 @@ class MDNRNN(Network):
         hooks = stop, constrain, self._is_guided(guidance)
         if hooks not in self._rollouts:
             self._rollouts[hooks] = Rollout(self, *hooks)
-        return self._rollouts[hooks](
-            self._primes(prime, batch_size),
-            int(steps),
-            self._broadcast(condition, context, batch_size),
-            temperatures,
-            seed,
-        )
+        primes, beside = self._primes(prime, batch_size), self._broadcast(condition, context, batch_size)
+        with self._turns.turn():
+            return self._rollouts[hooks](primes, int(steps), beside, temperatures, seed)
 
     def stream(
         self,
@@ -315,7 +315,9 @@ class MDNRNN(Network):
 
         check_temperatures(1.0, 1.0, guidance)
         self._is_guided(guidance)  # which refuses what can't be
-        return Stream(self, batch_size, self._broadcast(condition, context, batch_size), guidance, constrain, seed)
+        beside = self._broadcast(condition, context, batch_size)
+        with self._turns.turn():
+            return Stream(self, batch_size, beside, guidance, constrain, seed)
 
     def _is_guided(self, guidance: float) -> bool:
         if guidance > 0.0 and not self.context_size:

@@ -13,6 +13,7 @@ from mdn.distributions import Spec
 from mdn.layers import MDN, FeatureScaling
 from mdn.sequences.encoding import EventEncoding
 from mdn.sequences.recurrent import Recurrent
+from mdn.sequences.training import Turns
 from mdn.sequences.window import Window
 
 
@@ -60,6 +61,7 @@ class Network(keras.Model):
         self.adapted = False
         self._compiled_by_fit = False
         self._rollouts: dict = {}  # programs that a subclass compiled
+        self._turns = Turns()
         self._carried: list | None = None  # the state that truncated backpropagation hands on, variables (B, H)
         self.start = (
             keras.layers.Dense(sum(self._remembered), activation="tanh", name="start") if condition_starts else None
