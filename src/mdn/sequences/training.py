@@ -109,14 +109,19 @@ class Turns(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def turn(self):
-        """For whoever reads the weights; the thread that trains need not wait for itself."""
+        """For whoever needs the weights, one after the other, as they asked: Keras' prediction gives arrays away, too.
+
+        The thread that trains need not wait for itself.
+        """
         if self._trainer == threading.get_ident():
             yield
             return
         with self._changed:
             self._asked += 1
             ticket = self._asked
-            self._changed.wait_for(lambda: self._trainer is None or ticket <= self._admitted)
+            self._changed.wait_for(
+                lambda: self._served + 1 == ticket and (self._trainer is None or ticket <= self._admitted)
+            )
         try:
             yield
         finally:
