@@ -67,10 +67,17 @@ class MultivariateNormal(NormalScores, Distribution):
         return _log_density(y - self.loc, self.scale_tril)
 
     def _log_prob_observed(self, y, observed):
-        # where all is observed, which a compiled program can only learn from the data, nothing has to be refactored
-        # what only the missing branch needs for its gradient is made anew there: kept, it would be filled in every step
+        # Where each row is whole or, as padding is, wholly missing, nothing has to be refactored; a compiled program can only
+        # learn that from the data. What the other branch needs for its gradient is made anew there: kept, it would be filled
+        # in every step.
+        known = ops.any(observed, axis=-1)
+        simple = ops.all(ops.logical_or(ops.all(observed, axis=-1), ops.logical_not(known)))
         missing = backend.recomputed(lambda: self._log_prob_missing(y, observed))
-        return ops.cond(ops.all(observed), lambda: self._log_prob(y), missing)
+        return ops.cond(simple, lambda: self._log_prob_rows(y, known), missing)
+
+    def _log_prob_rows(self, y, known):
+        difference = ops.where(ops.expand_dims(known, -1), y - self.loc, 0.0)
+        return ops.where(known, _log_density(difference, self.scale_tril), 0.0)
 
     def _log_prob_missing(self, y, observed):
         """Missing rows and columns of Σ become identity; 2π is counted for what is observed only."""
