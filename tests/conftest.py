@@ -40,7 +40,14 @@ def compiled_programs_forgotten():
 
 
 # What takes longest begins first, so that no worker waits for the other in the end.
-LONGEST_FIRST = ("test_readme", "test_cluster", "test_contract_matrix", "test_cli", "test_handwriting", "test_world_see")
+LONGEST_FIRST = (
+    "test_readme",
+    "test_cluster",
+    "test_contract_matrix",
+    "test_cli",
+    "test_handwriting",
+    "test_world_see",
+)
 
 
 def pytest_collection_modifyitems(items):

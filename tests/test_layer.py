@@ -178,3 +178,33 @@ def test_the_layer_works_inside_time_distributed_and_a_nested_model():
     inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), mdn.MDN(2, 3)])
     model = keras.Sequential([keras.Input((5, 3)), keras.layers.TimeDistributed(inner)])
     assert mdn.predict(model, np.zeros((2, 5, 3), "float32")).batch_shape == (2, 5)
+
+
+def test_a_layer_of_two_numbers_names_them_in_its_config():
+    """Fault 12 of issue 18: keras-mdn-layer's own test asks for them; a layer of a spec names that."""
+    config = mdn.MDN(2, 5).get_config()
+    assert (config["output_dimension"], config["num_mixtures"]) == (2, 5)
+    again = mdn.MDN.from_config(config)
+    assert again.spec == mdn.MDN(SPECS["diagonal"].__class__(mdn.NormalSpec(2), 5)).spec
+    assert again.get_config() == config
+    assert "spec" in mdn.MDN(SPECS["diagonal"]).get_config()
+
+
+@pytest.mark.parametrize("adapted", [(True, False), (False, True), (True, True)])
+def test_weights_load_whether_or_not_either_head_was_adapted(adapted, tmp_path):
+    """Fault 12 of issue 18: a head that was never adapted refused the file of one that was."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 3)).astype("float32"), 100.0 + 20.0 * rng.normal(size=(40, 2))
+    models = []
+    for is_adapted in adapted:
+        layer = mdn.MDN(2, 3)
+        model = keras.Sequential([keras.Input((3,)), layer])
+        models.append(model)
+        if is_adapted:
+            layer.adapt(y * len(models))
+    saved, other = models
+    saved.save_weights(tmp_path / "w.weights.h5")
+    other.load_weights(tmp_path / "w.weights.h5")
+    np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(model(x)) for model in models))
+    other.layers[-1].adapt(y)
+    np.testing.assert_allclose(other.layers[-1].target_scale, np.std(y, axis=0), rtol=0.3)

@@ -161,6 +161,31 @@ def graph(function):
     return tensorflow.function(function, autograph=False)
 
 
+def repeated(count: int, step, carry):
+    """What is left of `carry`, and all `out` in one array, after `carry, out = step(i, carry)` for each i below `count`.
+
+    It can be differentiated. On JAX it is one small program, however many steps there are; `out` may be None.
+    """
+    if NAME == "jax":
+        import jax
+
+        return jax.lax.scan(lambda carry, i: step(i, carry), carry, jax.numpy.arange(count))
+    found = []
+    for i in range(count):
+        carry, out = step(i, carry)
+        found.append(out)
+    return carry, None if found[0] is None else keras.ops.stack(found)
+
+
+def recomputed(function):
+    """`function`, which on JAX keeps nothing for its gradient, and is computed a second time for it."""
+    if NAME != "jax":
+        return function
+    import jax
+
+    return jax.checkpoint(function)
+
+
 _BLOCK = 8192  # rows
 
 

@@ -46,6 +46,7 @@ class MDN(keras.layers.Layer):
         kwargs["dtype"] = numerics.float_dtype()
         super().__init__(**kwargs)
         self.spec = _as_spec(spec, num_mixtures, output_dimension)
+        self._by_numbers = num_mixtures is not None
         self.supports_masking = True
         # Attributes carry the heads' names, since weights in a file are keyed by them.
         for name, size in self.spec.heads:
@@ -128,11 +129,14 @@ class MDN(keras.layers.Layer):
         return (*input_shape[:-1], self.spec.params_size)
 
     def get_config(self):
-        """What `from_config` needs."""
+        """What `from_config` needs: the spec, or the two numbers that the layer was made with."""
         config = super().get_config()
         config.pop("dtype", None)
-        spec = keras.saving.serialize_keras_object(self.spec)
-        return {**config, "spec": spec, "adapted": self.target_scaling.built, "format": _FORMAT}
+        if self._by_numbers:
+            made = {"output_dimension": self.spec.target_size, "num_mixtures": self.spec.num_components}
+        else:
+            made = {"spec": keras.saving.serialize_keras_object(self.spec)}
+        return {**config, **made, "adapted": self.target_scaling.built, "format": _FORMAT}
 
     @classmethod
     def from_config(cls, config):
@@ -187,6 +191,15 @@ class TargetScaling(keras.layers.Layer):
             self.build()
         self.shift.assign(shift)
         self.spread.assign(spread)
+
+    def load_own_variables(self, store):
+        """Takes up the scaling of a file, whether or not this layer or the one in the file was ever set."""
+        if not self.built and len(store.keys()):
+            self.build()
+        if self.built and not len(store.keys()):
+            self.set(np.zeros(self.size), np.ones(self.size))
+            return
+        super().load_own_variables(store)
 
     def values(self):
         """(shift, spread), or (None, None) where there is no scaling."""

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
+from mdn.distributions.triangular import solve_positive
 
 _LINE_LEVELS = 64
 _LINE_STEPS = 60
@@ -115,7 +116,7 @@ def _pull_step(dist, x, y):
         total = total + ops.sum(ops.expand_dims(share, -1) * matrix, axis=-3)
         pulled = ops.squeeze(ops.matmul(matrix, ops.expand_dims(loc, -1)), -1)
         pull = pull + ops.sum(share * pulled, axis=-2)
-    return ops.squeeze(ops.solve(total, ops.expand_dims(pull, -1)), -1)
+    return solve_positive(total, pull)
 
 
 def _turn(dist, x, y):

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import backend, numerics
 from mdn.distributions.arguments import broadcast_shapes, check_finite, check_positive
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.normal_scores import NormalScores
+from mdn.distributions.triangular import lower_factor, row_norms, solve_lower, solve_upper
 
-_SMALL = 4  # coordinates up to which a triangle is solved by writing it out: a library's call for each costs ten times as much
+_SMALL = (
+    4  # coordinates up to which a triangle is solved by writing it out, which is faster than a loop over its columns
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,22 +67,24 @@ class MultivariateNormal(NormalScores, Distribution):
         return _log_density(y - self.loc, self.scale_tril)
 
     def _log_prob_observed(self, y, observed):
-        # where all is observed, which a compiled program can only learn from the data, nothing has to be refactored
-        return ops.cond(ops.all(observed), lambda: self._log_prob(y), lambda: self._log_prob_missing(y, observed))
+        # Where each row is whole or, as padding is, wholly missing, nothing has to be refactored; a compiled program can only
+        # learn that from the data. What the other branch needs for its gradient is made anew there: kept, it would be filled
+        # in every step.
+        known = ops.any(observed, axis=-1)
+        simple = ops.all(ops.logical_or(ops.all(observed, axis=-1), ops.logical_not(known)))
+        missing = backend.recomputed(lambda: self._log_prob_missing(y, observed))
+        return ops.cond(simple, lambda: self._log_prob_rows(y, known), missing)
+
+    def _log_prob_rows(self, y, known):
+        difference = ops.where(ops.expand_dims(known, -1), y - self.loc, 0.0)
+        return ops.where(known, _log_density(difference, self.scale_tril), 0.0)
 
     def _log_prob_missing(self, y, observed):
         """Missing rows and columns of Σ become identity; 2π is counted for what is observed only."""
         keep = ops.cast(observed, self.dtype)
-        size = self.event_size
-        eye = ops.eye(size, dtype=self.dtype)
-        rows = ops.expand_dims(keep, -1) * self.scale_tril
-        batch = ops.shape(rows)[:-1]
-        rest = ops.broadcast_to(ops.expand_dims(1.0 - keep, -1) * eye, (*batch, size))
-        whole = ops.all(observed, axis=-1)[..., None, None]
-        factor = ops.where(whole, self.scale_tril, lower_factor(ops.concatenate([rows, rest], axis=-1)))
-        difference = keep * (y - self.loc)
         count = ops.sum(1.0 - keep, axis=-1)
-        return _log_density(difference, factor) + 0.5 * numerics.LOG_2PI * count
+        factor = lower_factor(self.scale_tril, observed)
+        return _log_density(keep * (y - self.loc), factor) + 0.5 * numerics.LOG_2PI * count
 
     def _mean(self):
         return self.loc
@@ -114,7 +119,7 @@ class MultivariateNormal(NormalScores, Distribution):
 
     def _precision(self):
         eye = ops.broadcast_to(ops.eye(self.event_size, dtype=self.dtype), ops.shape(self.scale_tril))
-        inverse = ops.solve_triangular(self.scale_tril, eye, lower=True)
+        inverse = solve_lower(self.scale_tril, eye)
         return ops.matmul(ops.swapaxes(inverse, -1, -2), inverse)
 
     def _index(self, index):
@@ -222,12 +227,12 @@ class LowRankNormal(NormalScores, Distribution):
         w = _ridge(inner, loading, numerics.standardize(values, given.loc, given.scale))
         loc = rest.loc + ops.squeeze(ops.matmul(rest.factor, ops.expand_dims(w, -1)), -1)
         # W C⁻ᵀ with C Cᵀ = I + AᵀA
-        factor = ops.swapaxes(ops.solve_triangular(inner, ops.swapaxes(rest.factor, -1, -2), lower=True), -1, -2)
+        factor = ops.swapaxes(solve_lower(inner, ops.swapaxes(rest.factor, -1, -2)), -1, -2)
         return LowRankNormal._new(loc, rest.scale, factor), given._log_prob(values)
 
     def _precision(self):
         loading = self.factor / ops.expand_dims(self.scale, -1)
-        half = ops.solve_triangular(_inner_factor(loading), ops.swapaxes(loading, -1, -2), lower=True)
+        half = solve_lower(_inner_factor(loading), ops.swapaxes(loading, -1, -2))
         inner = ops.eye(self.event_size, dtype=self.dtype) - ops.matmul(ops.swapaxes(half, -1, -2), half)
         return inner / (ops.expand_dims(self.scale, -1) * ops.expand_dims(self.scale, -2))
 
@@ -248,29 +253,8 @@ class LowRankNormal(NormalScores, Distribution):
 # ---- linear algebra --------------------------------------------------------------------------------------------------
 
 
-def lower_factor(rows):
-    """The lower triangular L with positive diagonal and L Lᵀ = R Rᵀ, from R of shape (..., m, n), n >= m, by QR.
-
-    R is scaled by its row norms first, so that nothing over- or underflows; R Rᵀ is never formed. Where float cannot tell
-    R Rᵀ from a singular matrix, the diagonal of L is the least that a scale may be.
-    """
-    norms = ops.stop_gradient(numerics.floor(row_norms(rows)))
-    scaled = rows / ops.expand_dims(norms, -1)
-    _, upper = ops.qr(ops.swapaxes(scaled, -1, -2), mode="reduced")
-    sign = ops.where(ops.diagonal(upper, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
-    lower = ops.tril(ops.swapaxes(upper * ops.expand_dims(sign, -1), -1, -2)) * ops.expand_dims(norms, -1)
-    eye = ops.eye(lower.shape[-1], dtype=lower.dtype)
-    return ops.where(eye > 0.0, numerics.floor(lower, numerics.SMALLEST_SCALE), lower)
-
-
-def row_norms(matrix):
-    """Euclidean norms of the rows, without leaving float."""
-    largest = numerics.floor(ops.max(ops.abs(matrix), axis=-1, keepdims=True))
-    return ops.sqrt(ops.sum(ops.square(matrix / largest), axis=-1)) * largest[..., 0]
-
-
 def _whiten(difference, factor):
-    """L⁻¹ d. Rows are divided by their diagonal first, so that only what must overflow does."""
+    """L⁻¹ d; as `solve_lower`, rows are divided by their diagonal first."""
     size = factor.shape[-1]
     if size <= _SMALL:
         z: list = []
@@ -278,21 +262,7 @@ def _whiten(difference, factor):
             known = sum(factor[..., i, j] / factor[..., i, i] * z[j] for j in range(i))
             z.append(difference[..., i] / factor[..., i, i] - known)
         return ops.stack(z, axis=-1)
-    diagonal = ops.diagonal(factor, axis1=-2, axis2=-1)
-    unit = factor / ops.expand_dims(diagonal, -1)
-    right = ops.expand_dims(difference / diagonal, -1)
-    shape = np.broadcast_shapes(tuple(unit.shape[:-2]), tuple(right.shape[:-2])) if _static(unit, right) else None
-    if shape is None:
-        unit = unit + ops.zeros_like(right)
-        right = right + ops.zeros_like(unit[..., :1])
-    else:
-        unit = ops.broadcast_to(unit, (*shape, *unit.shape[-2:]))
-        right = ops.broadcast_to(right, (*shape, *right.shape[-2:]))
-    return ops.squeeze(ops.solve_triangular(unit, right, lower=True), -1)
-
-
-def _static(*tensors) -> bool:
-    return all(None not in tuple(tensor.shape) for tensor in tensors)
+    return ops.squeeze(solve_lower(factor, ops.expand_dims(difference, -1)), -1)
 
 
 def _log_diagonal(factor):
@@ -318,23 +288,4 @@ def _inner_factor(loading):
 def _ridge(inner, loading, z):
     """argmin ‖z - A w‖² + ‖w‖²."""
     right = ops.matmul(ops.swapaxes(loading, -1, -2), ops.expand_dims(z, -1))
-    inner = inner + ops.zeros_like(right)
-    half = ops.solve_triangular(inner, right, lower=True)
-    return ops.squeeze(ops.solve_triangular(ops.swapaxes(inner, -1, -2), half, lower=False), -1)
-
-
-def unpack_tril(entries, size: int):
-    """A lower triangle, row by row, as a matrix: shape (..., n(n+1)/2) -> (..., n, n)."""
-    rows, columns = np.tril_indices(size)
-    place = np.full((size, size), len(rows))
-    place[rows, columns] = np.arange(len(rows))
-    padded = ops.concatenate([entries, ops.zeros_like(entries[..., :1])], axis=-1)
-    flat = ops.take(padded, ops.convert_to_tensor(place.ravel(), "int32"), axis=-1)
-    return ops.reshape(flat, (*ops.shape(entries)[:-1], size, size))
-
-
-def pack_tril(matrix, size: int):
-    """The inverse of `unpack_tril`."""
-    rows, columns = np.tril_indices(size)
-    flat = ops.reshape(matrix, (*ops.shape(matrix)[:-2], size * size))
-    return ops.take(flat, ops.convert_to_tensor(rows * size + columns, "int32"), axis=-1)
+    return ops.squeeze(solve_upper(inner, solve_lower(inner, right)), -1)

@@ -12,8 +12,9 @@ from keras import ops
 from mdn import numerics, special
 from mdn.distributions.arguments import check_positive
 from mdn.distributions.independent import Independent
-from mdn.distributions.multivariate_normal import LowRankNormal, MultivariateNormal, pack_tril, unpack_tril
+from mdn.distributions.multivariate_normal import LowRankNormal, MultivariateNormal
 from mdn.distributions.spec import ComponentSpec, check_count, serializable
+from mdn.distributions.triangular import pack_tril, unpack_tril
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -94,7 +94,8 @@ class MDNRNN(Network):
 
         A model that you did not compile is compiled with `optimizer` and a rate that falls along a cosine, each time anew; one
         that was not adapted is adapted first. Ctrl-C ends training after the step that runs and keeps the best weights; a
-        second one also leaves out scoring them.
+        second one also leaves out scoring them. Meanwhile `generate`, `log_prob` and `stream` may be called in other threads:
+        they wait for the end of a step, and the next step waits for them.
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`.
@@ -145,12 +146,13 @@ class MDNRNN(Network):
             )
             self._compiled_by_fit = True
         keras.utils.set_random_seed(seed)
-        with ctrl_c_waits() as pressed:
+        with ctrl_c_waits() as pressed, self._turns.training():
             pressed.begin()
             best = BestWeights(held_out, given, patience, pressed)
             self._carry(None if window is None else batch_size)
+            every = [best, self._turns, *callbacks]
             try:
-                return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[best, *callbacks], verbose=verbose)
+                return super().fit(batches, epochs=epochs, shuffle=False, callbacks=every, verbose=verbose)
             except KeyboardInterrupt:  # of a callback or a handler of the caller's, or the third
                 if not best.repair(self):
                     raise
@@ -245,7 +247,8 @@ class MDNRNN(Network):
         return found
 
     def _scores(self, inputs, batch) -> np.ndarray:
-        params = np.asarray(self.predict_on_batch(inputs))
+        with self._turns.turn():
+            params = np.asarray(keras.ops.convert_to_numpy(self.predict_on_batch(inputs)))
         there = ~np.isnan(batch).all(axis=-1)  # what lies behind an end is no step
         found = np.zeros(there.shape)
         found[there] = _log_prob_of_steps(self.spec, params[there], batch[there])
@@ -305,13 +308,9 @@ class MDNRNN(Network):
         hooks = stop, constrain, self._is_guided(guidance)
         if hooks not in self._rollouts:
             self._rollouts[hooks] = Rollout(self, *hooks)
-        return self._rollouts[hooks](
-            self._primes(prime, batch_size),
-            int(steps),
-            self._broadcast(condition, context, batch_size),
-            temperatures,
-            seed,
-        )
+        primes, beside = self._primes(prime, batch_size), self._broadcast(condition, context, batch_size)
+        with self._turns.turn():
+            return self._rollouts[hooks](primes, int(steps), beside, temperatures, seed)
 
     def stream(
         self,
@@ -328,7 +327,9 @@ class MDNRNN(Network):
 
         check_temperatures(1.0, 1.0, guidance)
         self._is_guided(guidance)  # which refuses what can't be
-        return Stream(self, batch_size, self._broadcast(condition, context, batch_size), guidance, constrain, seed)
+        beside = self._broadcast(condition, context, batch_size)
+        with self._turns.turn():
+            return Stream(self, batch_size, beside, guidance, constrain, seed)
 
     def _is_guided(self, guidance: float) -> bool:
         if guidance > 0.0 and not self.context_size:

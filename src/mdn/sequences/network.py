@@ -13,6 +13,7 @@ from mdn.distributions import Spec
 from mdn.layers import MDN, FeatureScaling
 from mdn.sequences.encoding import EventEncoding
 from mdn.sequences.recurrent import Recurrent
+from mdn.sequences.training import Turns
 from mdn.sequences.window import Window
 
 
@@ -60,6 +61,7 @@ class Network(keras.Model):
         self.adapted = False
         self._compiled_by_fit = False
         self._rollouts: dict = {}  # programs that a subclass compiled
+        self._turns = Turns()
         self._carried: list | None = None  # the state that truncated backpropagation hands on, variables (B, H)
         self.start = (
             keras.layers.Dense(sum(self._remembered), activation="tanh", name="start") if condition_starts else None
@@ -112,6 +114,12 @@ class Network(keras.Model):
         """As in Keras."""
         for i, weight in enumerate(self._without_carried(self._trainable_variables + self._non_trainable_variables)):
             store[f"{i}"] = weight
+
+    def load_weights(self, *args, **kwargs):
+        """As in Keras; a model that takes up the scaling of events from a file is adapted, and `fit` keeps that scaling."""
+        super().load_weights(*args, **kwargs)
+        shift, spread = (ops.convert_to_numpy(part) for part in self.head.target_scaling.values())
+        self.adapted = bool(np.any(shift != 0.0) or np.any(spread != 1.0))
 
     def _without_carried(self, variables) -> list:
         carried = {id(variable) for variable in self._carried or ()}

@@ -142,11 +142,14 @@ class Rollout:
 
         def body(t, events, previous, ended, *state):
             uniforms, normals = self.sampler.parted(noise[t])
-            event, state = self.step(previous, list(state), uniforms, normals, temperatures, condition)
+            event, after = self.step(previous, list(state), uniforms, normals, temperatures, condition)
+            # where JAX computes in float64 too, a loop must still hand on what it was given
+            event = ops.cast(event, "float32")
+            state = [ops.cast(new, old.dtype) for new, old in zip(after, state, strict=True)]
             primed = t < lengths
             if prime is not None:
                 event = ops.where(primed[:, None], prime[ops.minimum(t, prime.shape[0] - 1)], event)
-            events = ops.slice_update(events, (t, 0, 0), event[None])
+            events = ops.slice_update(events, (t, 0 * t, 0 * t), event[None])
             if self._stop is not None:
                 shown = self._shown(state, condition)
                 ends = ops.logical_and(ops.logical_and(self._stop(event, *shown), ops.logical_not(primed)), t < ended)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
 
 import keras
 import numpy as np
@@ -107,3 +109,63 @@ class BestWeights(StopsAtBatchEnd):
         if backend.NAME == "jax":
             variables = [*self.model.variables, *self.model.optimizer.variables]
             self._kept = [(one, np.array(keras.ops.convert_to_numpy(one))) for one in variables]
+
+
+class Turns(keras.callbacks.Callback):
+    """Lets other threads use a model that is in training: each waits for the end of a step, and the next step waits for it.
+
+    Between two steps alone are a model's weights whole: on JAX, Keras takes them out of the model during training, and each
+    step gives the arrays that hold them away.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._changed = threading.Condition()
+        self._trainer: int | None = None  # the thread that trains
+        self._asked = self._admitted = self._served = 0
+
+    @contextlib.contextmanager
+    def training(self):
+        """For the thread that trains: begins once nobody uses the model."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._trainer is None and self._served == self._asked)
+            self._trainer = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._trainer, self._admitted = None, self._asked
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def turn(self):
+        """For whoever needs the weights, one after the other, as they asked: Keras' prediction gives arrays away, too.
+
+        The thread that trains need not wait for itself.
+        """
+        if self._trainer == threading.get_ident():
+            yield
+            return
+        with self._changed:
+            self._asked += 1
+            ticket = self._asked
+            self._changed.wait_for(
+                lambda: self._served + 1 == ticket and (self._trainer is None or ticket <= self._admitted)
+            )
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._served += 1
+                self._changed.notify_all()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Those who have asked by now have their turn."""
+        with self._changed:
+            if self._asked == self._served:
+                return
+            if hasattr(self.model, "jax_state_sync"):
+                self.model.jax_state_sync()
+            self._admitted = self._asked
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._served >= self._admitted)

@@ -1,0 +1,120 @@
+"""Triangular algebra column by column, for whole batches at once, on every backend.
+
+No LAPACK: within a program that JAX compiled for a CPU, a batched call of LAPACK waits for the threads in which XLA runs
+it, and a program with one such call for each thread never ends. Columns stand first and the batch last, so that each step is
+a few plain operations on whole batches; a matrix of a mixture has some ten columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from mdn import backend, numerics
+
+
+def lower_factor(rows, observed=None):
+    """The lower triangular L with positive diagonal and L Lᵀ = R Rᵀ, from R of shape (..., m, n), n >= m.
+
+    R Rᵀ is never formed, so that no digit is lost to squaring: the rows are made orthogonal by the modified method of Gram and
+    Schmidt, whose L is as accurate as that of Householder's reflections. Where float cannot tell R Rᵀ from a singular matrix,
+    the diagonal of L is the least that a scale may be.
+
+    Args:
+        rows: R.
+        observed: Booleans (..., m), or None for all. The rows and columns of R Rᵀ that are not observed become those of the
+            identity.
+
+    Reference:
+        Björck (1967), Solving linear least squares problems by Gram-Schmidt orthogonalization.
+    """
+    count = rows.shape[-2]
+    if observed is not None:
+        rows = ops.where(ops.expand_dims(observed, -1), rows, 0.0)
+
+    def split_off(i, rows):
+        """Takes from all rows what lies along row i, and tells how much that was: column i of L."""
+        row = rows[i]
+        along = row / numerics.floor(ops.stop_gradient(ops.max(ops.abs(row), axis=0)))
+        square = ops.sum(ops.square(along), axis=0)
+        along = along / ops.sqrt(ops.where(square > 0.0, square, 1.0))
+        column = ops.sum(rows * along, axis=1)
+        return rows - ops.expand_dims(column, 1) * along, column
+
+    _, columns = backend.repeated(count, split_off, _outward(rows))
+    lower = ops.tril(ops.swapaxes(_inward(columns, ops.shape(rows)[:-2]), -1, -2))
+    diagonal = ops.eye(count, dtype="bool")
+    if observed is not None:
+        lower = ops.where(ops.logical_and(diagonal, ops.logical_not(ops.expand_dims(observed, -1))), 1.0, lower)
+    return ops.where(diagonal, numerics.floor(lower, numerics.SMALLEST_SCALE), lower)
+
+
+def solve_lower(factor, right):
+    """L⁻¹ B for a lower triangular L (..., D, D) and B (..., D, M); their batches broadcast.
+
+    Rows are divided by their diagonal first, so that only what must overflow does.
+    """
+    diagonal = ops.expand_dims(ops.diagonal(factor, axis1=-2, axis2=-1), -1)
+    strict = ops.tril(factor / diagonal, k=-1)
+    right = right / diagonal
+    strict = strict + ops.zeros_like(right[..., :1])
+    right = right + ops.zeros_like(strict[..., :1])
+    columns = _outward(ops.swapaxes(strict, -1, -2))
+
+    def eliminate(i, right):
+        return right - ops.expand_dims(columns[i], 1) * right[i], None
+
+    solved, _ = backend.repeated(factor.shape[-1], eliminate, _outward(right))
+    return _inward(solved, ops.shape(right)[:-2])
+
+
+def solve_upper(factor, right):
+    """L⁻ᵀ B, as `solve_lower`."""
+    turned = ops.flip(ops.swapaxes(factor, -1, -2), axis=(-2, -1))
+    return ops.flip(solve_lower(turned, ops.flip(right, axis=-2)), axis=-2)
+
+
+def solve_positive(matrix, right):
+    """A⁻¹ b for a positive definite A (..., D, D) and b (..., D), by elimination: such a matrix needs no exchange of rows."""
+    size = matrix.shape[-1]
+    places = np.arange(size)[:, None, None]
+
+    def eliminate(i, both):
+        row = both[i] / both[i][i]
+        return ops.where(places == i, row, both - both[:, i][:, None] * row), None
+
+    both = _outward(ops.concatenate([matrix, ops.expand_dims(right, -1)], axis=-1))
+    solved, _ = backend.repeated(size, eliminate, both)
+    return ops.squeeze(_inward(solved[:, -1:], ops.shape(right)[:-1]), -1)
+
+
+def row_norms(matrix):
+    """Euclidean norms of the rows, without leaving float."""
+    largest = numerics.floor(ops.max(ops.abs(matrix), axis=-1, keepdims=True))
+    return ops.sqrt(ops.sum(ops.square(matrix / largest), axis=-1)) * largest[..., 0]
+
+
+def unpack_tril(entries, size: int):
+    """A lower triangle, row by row, as a matrix: shape (..., n(n+1)/2) -> (..., n, n)."""
+    rows, columns = np.tril_indices(size)
+    place = np.full((size, size), len(rows))
+    place[rows, columns] = np.arange(len(rows))
+    padded = ops.concatenate([entries, ops.zeros_like(entries[..., :1])], axis=-1)
+    flat = ops.take(padded, ops.convert_to_tensor(place.ravel(), "int32"), axis=-1)
+    return ops.reshape(flat, (*ops.shape(entries)[:-1], size, size))
+
+
+def pack_tril(matrix, size: int):
+    """The inverse of `unpack_tril`."""
+    rows, columns = np.tril_indices(size)
+    flat = ops.reshape(matrix, (*ops.shape(matrix)[:-2], size * size))
+    return ops.take(flat, ops.convert_to_tensor(rows * size + columns, "int32"), axis=-1)
+
+
+def _outward(matrices):
+    """Matrices (*batch, m, n) as (m, n, B), the batch as one axis: the longest, so that a step runs along it."""
+    return ops.moveaxis(ops.reshape(matrices, (-1, *matrices.shape[-2:])), 0, -1)
+
+
+def _inward(matrices, batch):
+    return ops.reshape(ops.moveaxis(matrices, -1, 0), (*batch, *matrices.shape[:2]))

@@ -1,0 +1,111 @@
+"""Triangular algebra by columns, against NumPy in float64; and that no compiled program waits for itself."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import mdn
+from mdn.distributions import triangular
+
+RNG = np.random.default_rng(0)
+
+
+def factors(size: int, batch=(6,)):
+    tril = np.tril(0.5 * RNG.normal(size=(*batch, size, size)))
+    tril[..., range(size), range(size)] = np.exp(0.5 * RNG.normal(size=(*batch, size)))
+    return tril.astype("float32")
+
+
+def square(matrix):
+    return matrix.astype("float64") @ matrix.astype("float64").swapaxes(-1, -2)
+
+
+@pytest.mark.parametrize("size", [1, 5, 14])
+def test_a_lower_factor_is_that_of_cholesky_in_float64(size):
+    rows = RNG.normal(size=(6, size, size + 3)).astype("float32")
+    found = keras.ops.convert_to_numpy(triangular.lower_factor(keras.ops.convert_to_tensor(rows)))
+    np.testing.assert_allclose(found, np.linalg.cholesky(square(rows)), rtol=1e-5, atol=2e-6)
+
+
+def test_rows_that_are_not_observed_become_those_of_the_identity():
+    tril, observed = factors(8), RNG.random((6, 8)) < 0.6
+    both = observed[..., None] & observed[..., None, :]
+    found = keras.ops.convert_to_numpy(
+        triangular.lower_factor(keras.ops.convert_to_tensor(tril), keras.ops.convert_to_tensor(observed))
+    )
+    np.testing.assert_allclose(found, np.linalg.cholesky(np.where(both, square(tril), np.eye(8))), rtol=1e-5, atol=2e-6)
+
+
+def test_a_factor_keeps_digits_that_its_square_would_lose():
+    tril = np.array([[1, 0, 0], [1, 1e-25, 0], [0.3, 0.2, 1]], "float32")
+    observed = np.array([True, True, False])
+    found = triangular.lower_factor(keras.ops.convert_to_tensor(tril), keras.ops.convert_to_tensor(observed))
+    wanted = np.array([[1, 0, 0], [1, 1e-25, 0], [0, 0, 1]], "float32")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), wanted, rtol=1e-6)
+
+
+def test_systems_are_solved_as_by_numpy():
+    tril, right = factors(8), RNG.normal(size=(6, 8, 2)).astype("float32")
+    wanted = np.linalg.solve(tril.astype("float64"), right)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(triangular.solve_lower(tril, right)), wanted, atol=2e-5)
+    wanted = np.linalg.solve(tril.astype("float64").swapaxes(-1, -2), right)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(triangular.solve_upper(tril, right)), wanted, atol=2e-5)
+    positive = square(tril) + np.eye(8)
+    found = triangular.solve_positive(
+        keras.ops.convert_to_tensor(positive.astype("float32")), keras.ops.convert_to_tensor(right[..., 0])
+    )
+    wanted = np.linalg.solve(positive, right[..., :1])[..., 0]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [5, 8])
+def test_the_density_of_what_is_observed_is_that_of_its_marginal(size):
+    """Beyond the sizes of the catalogue, with other coordinates missing in each row."""
+    tril, loc = factors(size, (2,)), RNG.normal(size=(2, size)).astype("float32")
+    y = RNG.normal(size=(9, 1, size))
+    y[RNG.random(y.shape) < 0.4] = np.nan
+    found = keras.ops.convert_to_numpy(mdn.MultivariateNormal(loc, tril).log_prob_observed(y))
+    wanted = np.zeros((9, 2))
+    for i, k in np.ndindex(9, 2):
+        seen = ~np.isnan(y[i, 0])
+        part = square(tril[k])[np.ix_(seen, seen)]
+        off = (y[i, 0] - loc[k])[seen]
+        wanted[i, k] = -0.5 * (off @ np.linalg.solve(part, off) + np.linalg.slogdet(2 * np.pi * part)[1])
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
+
+
+CHILD = """
+import os, sys
+import numpy as np
+
+cores = int(sys.argv[1])
+os.environ["NPROC"] = str(cores)  # what XLA's pools are sized by; fewer real cores change nothing about who waits for whom
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+import mdn
+
+rng = np.random.default_rng(0)
+for size in (5, 8, 14):
+    events = rng.normal(size=(100, size)).cumsum(0)
+    events[rng.random(events.shape) < 0.1] = np.nan
+    spec = mdn.MixtureSpec(mdn.NormalSpec(size, "full"), 4)
+    model = mdn.MDNRNN(spec, units=(4,))
+    model.fit([events], epochs=1, verbose=0)
+    assert np.isfinite(model.log_prob([events])[0]).all()
+    mixture = spec(model(events[None].astype("float32")))
+    rest = mixture.condition({0: 0.5, 2: -0.5})
+    assert np.isfinite(np.asarray(rest.log_prob(np.zeros(size - 2)))).all()
+    assert np.isfinite(np.asarray(rest.sample(seed=0))).all()
+"""
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("cores", [1, 2, 4])
+def test_correlated_events_are_learnt_and_judged_on_few_cores(cores):
+    """Fault 0 of issue 18: all threads of XLA sat in LAPACK, each waiting for the others, for ever."""
+    ended = subprocess.run([sys.executable, "-c", CHILD, str(cores)], timeout=60, env=os.environ, capture_output=True)
+    assert ended.returncode == 0, ended.stderr.decode()[-2000:]
