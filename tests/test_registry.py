@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.data import find, registry, where
+from mdn.data import files, find, registry, where
 from mdn.data.registry import DATA_SETS, DataSet, Origin
 
 pytestmark = pytest.mark.project
@@ -75,6 +75,14 @@ def test_a_file_is_fetched_once_and_held_to_its_checksum(origin, tmp_path):
     assert find("toys", "good") == path and ASKED == ["/good"]
     path.write_bytes(CONTENT[:500])  # a cache that was cut or changed is fetched anew
     assert find("toys", "good").read_bytes() == CONTENT and len(ASKED) == 2
+
+
+def test_a_download_that_was_killed_is_swept_by_the_next(origin, tmp_path):
+    """Fault 6 of issue 18: what a kill -9 left of a download stayed for ever."""
+    folder = tmp_path / "cache" / "toys"
+    folder.mkdir(parents=True)
+    (folder / f".good.{files._host()}-{os.getpid()}-1-0").write_bytes(CONTENT[:60_000])
+    assert left(find("toys", "good").parent) == [folder / "good"]
 
 
 BROKEN = {

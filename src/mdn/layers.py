@@ -60,8 +60,9 @@ class MDN(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the heads; without `adapt`, locations start spread over a standard normal, so that no two agree."""
-        for head, bias in zip(self.heads, self._start or self.spec.starting_biases(), strict=True):
+        for head in self.heads:
             head.build(input_shape)
+        for head, bias in zip(self.heads, self._start or self.spec.starting_biases(), strict=True):
             head.bias.assign(bias)
         if self._start is not None:
             self._soften_kernels()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
-import re
+import math
+import sys
+import threading
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import keras
+import numpy as np
+from keras import ops
 
-from mdn.data import replacing
+from mdn.data import reading, replacing
+from mdn.data.archives import check_unpacked, read_member
+from mdn.data.schema import number, record, text, whole
 from mdn.distributions import Distribution, Spec
 from mdn.layers import MDN
 
@@ -19,6 +27,33 @@ DESCRIPTION = "mdn.json"  # beside Keras' own members in a .keras file: what onl
 _FORMAT = 1
 # Who reads a file with a description, by its kind; named, not imported, since those rooms stand above this one
 _READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
+# Where the classes live that a file may name and that `import mdn` does not import: nothing else is imported for a file
+_ROOMS = {
+    "mdn>Double": "mdn.applications.world.convolutions",
+    "mdn>EventEncoding": "mdn.sequences",
+    "mdn>FactorisedSpec": "mdn.applications.world.factorised",
+    "mdn>Halve": "mdn.applications.world.convolutions",
+    "mdn>Handwriter": "mdn.applications.handwriting.model",
+    "mdn>MDNRNN": "mdn.sequences",
+    "mdn>Memory": "mdn.applications.world.memory",
+    "mdn>PenSpec": "mdn.applications.handwriting.model",
+    "mdn>Recurrent": "mdn.sequences",
+    "mdn>SketchRNN": "mdn.applications.sketch.model",
+    "mdn>Standardised": "mdn.applications.world.vision",
+    "mdn>Vision": "mdn.applications.world.vision",
+    "mdn>Window": "mdn.sequences",
+    "mdn_slides>LossByHand": "mdn.applications.slides.nets",
+}
+# What a model is made of; other parts of Keras fetch, save or set things
+_PARTS_OF_KERAS = {
+    "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "quantizers", "random", "regularizers", "src",
+}  # fmt: skip
+_PLAIN = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__lambda__"}
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_SLACK = 2**20  # weights that a model may have beyond those that its file holds, such as the state of its noise
+_UNBOUNDED = ("seed", "steps")  # whole numbers that are no size
+_LOADING = threading.RLock()
 
 
 def predict(model: keras.Model, x, batch_size: int | None = None, output: str | int | None = None) -> Distribution:
@@ -106,8 +141,7 @@ def load(path):
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     description = read_description(path)
     if description is None:
-        _register_classes_of(path)
-        return keras.saving.load_model(path)
+        return _load_model(path)
     room, name = _READERS[description["kind"]]
     return getattr(import_module(room), name).load(path)
 
@@ -148,17 +182,130 @@ def save_plain(model: keras.Model, path) -> None:
         plain.save(temporary)
 
 
-def _register_classes_of(path: Path) -> None:
-    """Imports the rooms of this package that a file's classes live in; they register themselves with Keras."""
-    with zipfile.ZipFile(path) as archive:
-        rooms = set(re.findall(r'"module": "(mdn(?:\.\w+)+)"', archive.read("config.json").decode()))
-    for room in sorted(rooms):
+def _load_model(path: Path) -> keras.Model:
+    """The Keras model in a file, all of whose parts are known, and whose weights are as many as it says and finite."""
+    with reading(path, "a model"):
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(read_member(archive, _CONFIG))
+            size = _check_weights(archive)
+        named = list(_named(config))
+    for one in named:
+        _find(one, path)
+    with reading(path, "a model"), _at_most(size + _SLACK):
+        for one in named:
+            _check_numbers(one, size + _SLACK)
+        model = keras.saving.load_model(path)
+        for weight in model.weights:
+            _check_finite(weight)
+    return model
+
+
+def _named(config) -> Iterator[dict]:
+    """Each part of a description that names a class or a function."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for one in config:
+            yield from _named(one)
+
+
+def _find(one: dict, path: Path) -> None:
+    """Imports the room that a class of this package lives in; it registers itself with Keras.
+
+    Raises:
+        ValueError: if the class is neither ours, nor a part of Keras, nor registered by the user.
+    """
+    named = one.get("config") if one["class_name"] == "function" else one["class_name"]
+    registered = one.get("registered_name") or named
+    if not isinstance(named, str) or not isinstance(registered, str):
+        raise ValueError(f"{str(path)!r} is damaged: it names a class by {registered!r}.")
+    if registered in _ROOMS:
+        import_module(_ROOMS[registered])
+    found = [keras.saving.get_registered_object(name) for name in (registered, named)]
+    if found == [None, None] and named not in _PLAIN and not _is_keras(one.get("module")):
+        raise ValueError(
+            f"{str(path)!r} was written by a newer version of mdn, or names a class that mdn does not know: {registered!r}. "
+            "Upgrade mdn, or register the class with Keras first."
+        )
+
+
+def _is_keras(module) -> bool:
+    """Whether a module is one of Keras' that models are made of, and is imported already."""
+    if module in ("keras", "builtins"):
+        return True
+    parts = str(module).split(".")
+    return parts[0] == "keras" and parts[1] in _PARTS_OF_KERAS and module in sys.modules
+
+
+def _check_weights(archive: zipfile.ZipFile) -> int:
+    """How many numbers a `.keras` file holds at most; raises a ValueError if it says that there are more."""
+    check_unpacked(archive)
+    if _WEIGHTS not in archive.namelist():
+        raise ValueError(f"it has no {_WEIGHTS}.")
+    import h5py  # type: ignore[import-untyped]
+
+    content, said = read_member(archive, _WEIGHTS), 0
+
+    def count(_, found):
+        nonlocal said
+        if isinstance(found, h5py.Dataset):
+            said += found.nbytes
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        file.visititems(count)
+    if said > len(content):
+        raise ValueError(f"its weights say that they are {said:,} bytes, but there are {len(content):,}.")
+    return len(content)
+
+
+def _check_numbers(one: dict, most: int) -> None:
+    """Raises a ValueError if a description of ours holds a number that is not finite, or a size beyond all weights."""
+    if not str(one.get("registered_name")).startswith("mdn"):
+        return
+    waiting = [("", one.get("config"))]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [] if "class_name" in value else value.items()  # what is named is looked at by itself
+        elif isinstance(value, list):
+            waiting += [(name, each) for each in value]
+        elif isinstance(value, float):
+            number()(value, name)
+        elif isinstance(value, int) and not any(each in name for each in _UNBOUNDED):
+            whole(-most, most)(int(value), name)
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Layers that this thread builds get so many weights in all, and an error before there is memory for more."""
+    thread, left = threading.get_ident(), count
+    with _LOADING:
+        add_weight = keras.layers.Layer.add_weight
+
+        def counted(layer, shape=None, *args, **kwargs):
+            nonlocal left
+            if threading.get_ident() == thread:
+                sizes = shape if isinstance(shape, tuple | list) else () if shape is None else (shape,)
+                left -= math.prod(sizes)
+                if left < 0:
+                    raise ValueError("its description asks for more weights than it holds.")
+            return add_weight(layer, shape, *args, **kwargs)
+
+        keras.layers.Layer.add_weight = counted
         try:
-            import_module(room)
-        except ModuleNotFoundError as error:
-            if error.name != room:
-                raise
-            raise ValueError(f"{str(path)!r} was saved by a newer version of mdn: upgrade mdn to load it.") from None
+            yield
+        finally:
+            keras.layers.Layer.add_weight = add_weight
+
+
+def _check_finite(weight) -> None:
+    if not keras.backend.is_float_dtype(weight.dtype):
+        return
+    value = np.asarray(ops.convert_to_numpy(weight), "float32")
+    if np.isnan(value).any() or (weight.trainable and np.isinf(value).any()):
+        raise ValueError(f"its weight {weight.path!r} holds NaN{' or infinity' if weight.trainable else ''}.")
 
 
 def read_description(path: Path) -> dict | None:
@@ -167,15 +314,18 @@ def read_description(path: Path) -> dict | None:
     Raises:
         ValueError: if the file is no `.keras` file, or of a newer version.
     """
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{str(path)!r} is not a .keras file. Models are saved by model.save('name.keras').")
-    with zipfile.ZipFile(path) as archive:
-        if DESCRIPTION not in archive.namelist():
-            if "config.json" not in archive.namelist():
-                raise ValueError(f"{str(path)!r} is not a .keras file: it has no config.json.")
-            return None
-        description = json.loads(archive.read(DESCRIPTION))
-    if description.get("format", 0) > _FORMAT or description.get("kind") not in _READERS:
+    with reading(path, "a .keras file"):
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"{str(path)!r} is not a .keras file. Models are saved by model.save('name.keras').")
+        with zipfile.ZipFile(path) as archive:
+            check_unpacked(archive)
+            if DESCRIPTION not in archive.namelist():
+                if _CONFIG not in archive.namelist():
+                    raise ValueError(f"{str(path)!r} is not a .keras file: it has no config.json.")
+                return None
+            description = json.loads(read_member(archive, DESCRIPTION))
+        description = record(format=whole(), kind=text, optional=("format",), others=True)(description, "")
+    if description.get("format", 0) > _FORMAT or description["kind"] not in _READERS:
         raise ValueError(f"{str(path)!r} was saved by a newer version of mdn: upgrade mdn to load it.")
     return description
 

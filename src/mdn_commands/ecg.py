@@ -46,6 +46,7 @@ def train_ecg(
         import mdn
         from mdn.applications import ecg
         from mdn.applications.ecg import evaluate
+        from mdn.data.files import keeping
         from mdn.models import save_plain
 
         here_to_train()
@@ -59,7 +60,7 @@ def train_ecg(
             "seconds of training": time.perf_counter() - start,
             "seconds of processor time": time.process_time() - busy,
         }
-        save_plain(trained, out)
+        keeping(out, lambda path: save_plain(trained, path))
         with console.status("measuring"):
             figures = evaluate.figures(trained, parts, seed)
         provenance = {"records": told_of, "epochs": epochs, "seed": seed, **seconds, "mdn": mdn.__version__}

@@ -57,6 +57,7 @@ def train_handwriting(
         import mdn
         from mdn.applications import handwriting
         from mdn.applications.handwriting import train as lessons
+        from mdn.data.files import keeping
         from mdn.models import save_plain
 
         here_to_train()
@@ -76,7 +77,7 @@ def train_handwriting(
             else:
                 lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
         seconds = time.perf_counter() - start
-        save_plain(model, out)
+        keeping(out, lambda path: save_plain(model, path))
         with console.status("measuring"):
             found = handwriting.figures(model, test, seed=seed)
         provenance = {
@@ -172,6 +173,7 @@ def write(
         from mdn import training
         from mdn.applications import handwriting
         from mdn.applications.handwriting.pictures import Page, write_line, write_page
+        from mdn.data import reading
 
         training.keep_compiled_programs()
         network = handwriting.load(model or None)
@@ -180,7 +182,8 @@ def write(
             typer.echo("\n".join(f"{i:3d}  {name}{own.get(name, '')}" for i, name in enumerate(network.hands)))
             return
         if file is not None:
-            text = file.read_text(encoding="utf-8")
+            with reading(file, "text"):
+                text = file.read_text(encoding="utf-8")
         if transliterate:
             text = "\n".join(network.alphabet.transliterate(line) for line in text.splitlines())
         paper = replace(Page.of(page) if page else Page(height=None), line_height=line_height)

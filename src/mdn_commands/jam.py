@@ -60,18 +60,27 @@ def train_jam(
         from mdn.applications.jam import data as jam_data
         from mdn.applications.jam import train as jam_train
         from mdn.data import find
+        from mdn.data.files import keeping
 
         here_to_train()
         if not data:
             data = [find("robojam", "TinyPerformanceArrays.npz")]
             beside = data[0].with_name("split.json")
             split = beside if split is None and beside.is_file() else split
-        found = [one for path in data for one in jam_data.read_performances(path)]
         console = Console()
+        files = {path: jam_data.read_performances(path) for path in data}
+        for path, performances in files.items():
+            if performances.left_out:
+                console.print(
+                    f"{path}: {performances.left_out} of {len(performances.placed)} performances are empty and left out.",
+                    soft_wrap=True,
+                )
         if split is not None:
-            parts = {name: [found[i] for i in rows] for name, rows in jam_data.read_split(split, len(found)).items()}
+            placed = [one for performances in files.values() for one in performances.placed]
+            rows_of = jam_data.read_split(split, len(placed))
+            parts = {name: [placed[i] for i in rows if placed[i] is not None] for name, rows in rows_of.items()}
         else:
-            found = [one for one in found if len(one) > 1]
+            found = [one for performances in files.values() for one in performances if len(one) > 1]
             if len(found) < 10:
                 stop(
                     "at least 10 performances of two touches or more are needed, to learn from some and judge by others, but "
@@ -89,7 +98,7 @@ def train_jam(
         with epochs_bar(console, epochs) as told:
             trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
         seconds = time.perf_counter() - start
-        trained.save(out)
+        keeping(out, trained.save)
         with console.status("measuring"):
             figures = jam_train.figures(trained, parts["train"], parts["test"], seed)
         provenance = {

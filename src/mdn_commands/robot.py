@@ -44,6 +44,7 @@ def train_robot(
         import mdn
         from mdn.applications.robot import judge, model, rollouts
         from mdn.applications.robot import train as learn
+        from mdn.data.files import keeping
         from mdn.models import save_plain
 
         here_to_train()
@@ -51,7 +52,7 @@ def train_robot(
         with epochs_bar(console, epochs) as told:
             trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told])
         seconds = time.perf_counter() - start
-        save_plain(trained, out)
+        keeping(out, lambda path: save_plain(trained, path))
         made = rollouts(trained, seed=seed, variance_temperature=model.HEADS["mixture"].variance_temperature)
         provenance = {
             "letters": {letter: len(paths) for letter, paths in demonstrations.items()},

@@ -15,10 +15,14 @@ VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 
 
 
 def check_folder(path: Path) -> None:
+    """Ends with a sentence if `path` cannot be written: before hours of training, not after them."""
     if not path.parent.is_dir():
         stop(f"there is no folder {str(path.parent)!r} to write {path.name!r} to.")
     if path.is_dir():
         stop(f"{str(path)!r} is a folder; name a file.")
+    from mdn.data.files import try_to_write
+
+    try_to_write(path)
 
 
 def stop(message: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +95,7 @@ def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, 
     import mdn
     from mdn.applications.sketch import save
     from mdn.applications.sketch import train as sketch_train
+    from mdn.data.files import keeping
 
     here_to_train()
     console = Console()
@@ -128,7 +130,7 @@ def _train(data, out, split, latent, kl_weight, classes, units, layers, epochs, 
             kl_weight=kl_weight,
         )
     seconds = time.perf_counter() - start
-    save(model, out)
+    keeping(out, lambda path: save(model, path))
     with console.status("measuring"):
         found = sketch_train.judge(model, parts["train"], parts["test"], seed)
     provenance = {
@@ -155,7 +157,8 @@ def _samples(out: Path, epochs: int):
     class Samples(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if (epoch + 1) % max(1, epochs // 8) == 0 and not self.model.classes:
-                write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
+                with suppress(OSError):  # a full disk costs a sheet, not the training
+                    write_sheet(out.with_suffix(".samples.svg"), draw(self.model, 30, seed=0)[0])
 
     return Samples()
 

@@ -70,6 +70,7 @@ def _fit(console, regressor, x, y, target, out, page, test_share, seed) -> None:
     import numpy as np
 
     from mdn import tabular
+    from mdn.data.files import keeping
 
     known = np.flatnonzero(np.isfinite(y))
     if len(known) < len(y):
@@ -89,7 +90,7 @@ def _fit(console, regressor, x, y, target, out, page, test_share, seed) -> None:
             f"{target} lies on a grid of {step:g}: it was spread over its cells, and the NLL is that of the spread."
         )
     with console.status("saving and scoring"):
-        regressor.save(out)
+        keeping(out, regressor.save)
         scores = regressor.report(x.take(test), y[test], page)
     _print_scores(console, scores, target, len(test))
     console.print(f"Model: {out}\nPage: {page}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdn_commands import world_stages
-from mdn_commands.shared import Seed, VarianceTemperature, here_to_train, messages, stop
+from mdn_commands.shared import Seed, VarianceTemperature, check_folder, here_to_train, messages, stop
 from mdn_commands.world_bars import steps_bar
 from mdn_commands.world_stages import Sees, Where
 
@@ -121,6 +121,7 @@ def train_world(
                 stop(f"there is no experiment in {str(out)!r} yet: run --stage collect first.")
             environments.make(env).close()  # its sentences, before there is a folder
             experiment = Experiment.create(out, env, seed)
+        check_folder(out / "experiment.json")
         options = Options(
             episodes, policy, steps, workers, latent, epochs, where, sees, variance_temperature, generations, population,
             tests, layer,

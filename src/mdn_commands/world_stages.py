@@ -76,6 +76,8 @@ def act(experiment: Experiment, console, options) -> None:
     import mdn
     from mdn.applications.world import WorldModel, act, environments, pictures
     from mdn.applications.world.memory import memory_path
+    from mdn.data import reading
+    from mdn.data.schema import anything, mapping
 
     suits = environments.preset(experiment.environment)
     generations = options.generations or suits.generations
@@ -102,7 +104,8 @@ def act(experiment: Experiment, console, options) -> None:
     provenance = {"environment": experiment.environment, "seed": experiment.seed, **settings, "mdn": mdn.__version__}
     beside = memory_path(experiment).with_suffix(".json")
     if beside.exists():
-        provenance["M"] = json.loads(beside.read_text())
+        with reading(beside, "the provenance of M"):
+            provenance["M"] = mapping(anything)(json.loads(beside.read_text(encoding="utf-8")), "")
     WorldModel.of(experiment, folder.name).save(folder)
     console.print(f"act: V, M and C: {folder}\nC in {episodes} real episodes:", soft_wrap=True)
     write_provenance(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from mdn.data.files import replacing
+from mdn.data.files import reading, replacing
+from mdn.data.limits import LABEL, read_lines
 from mdn.data.objects import read_object_arrays
 from mdn.data.shapes import simplify
 from mdn.data.strokes import PARTS, Drawings, as_drawing, from_lines, to_lines
@@ -35,6 +36,9 @@ def read_drawings(path, tolerance: float = TOLERANCE, go_on: bool | None = None)
       there are several; else its own name.
     - "kanjivg": the characters of the package of that name.
 
+    Every file may be of any length but what is read at once of it (an SVG, a line of .ndjson) has 128 MiB at most, an .npz
+    unpacks as `read_object_arrays` says, offsets are 1e9 at most, and words have 1,000 characters.
+
     Args:
         path: Of the file or folder.
         tolerance: How far the points that stay may be from the true line, for SVGs and raw QuickDraw, as a share of the
@@ -55,7 +59,8 @@ def read_drawings(path, tolerance: float = TOLERANCE, go_on: bool | None = None)
         found, go_on = _of_files(path, files, tolerance), go_on is not False
     else:
         found = _reader(path)(path, tolerance)
-    return gather(path, found, bool(go_on), Drawings)
+    with reading(path, "drawings"):
+        return gather(path, found, bool(go_on), Drawings)
 
 
 def _readers() -> dict[str, Callable[[Path, float], Found]]:
@@ -82,6 +87,7 @@ def gather(path: Path, found: Found, go_on: bool, kind: type[_Kind]) -> _Kind:
         try:
             if isinstance(drawing, ValueError):
                 raise drawing
+            _check_labels(kind, known)
             strokes.append(as_drawing(drawing))
         except ValueError as error:
             message = f"{where}: {error}" if where else str(error)
@@ -96,6 +102,29 @@ def gather(path: Path, found: Found, go_on: bool, kind: type[_Kind]) -> _Kind:
     return kind(tuple(strokes), skipped=tuple(skipped), **named)
 
 
+def label_of(value, name: str) -> str:
+    """What a label of JSON says.
+
+    Raises:
+        ValueError: if it is no text and no number.
+    """
+    if not isinstance(value, str | int | float | None):
+        raise ValueError(f"its `{name}` must be a text, but it is a {type(value).__name__}.")
+    return str(value)
+
+
+def _check_labels(kind: type[Drawings], known: Sequence[str]) -> None:
+    for name, label in zip(kind.labels, known, strict=True):
+        if len(label) > LABEL:
+            raise ValueError(
+                f"it has {len(label):,} characters among its {name}, but {LABEL:,} is the most that is read."
+            )
+        try:
+            label.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"its {name} hold half a character: a surrogate of UTF-16 without the other.") from None
+
+
 # ---- folders ---------------------------------------------------------------------------------------------------------
 
 
@@ -108,9 +137,10 @@ def _of_files(folder: Path, files: Iterable[Path], tolerance: float) -> Found:
     """Of each file; one that cannot be read is a bad drawing."""
     for path in files:
         try:
-            for where, drawing, word, part in _reader(path)(path, tolerance):
-                named = path.suffix.lower() == ".svg" and word == path.stem and path.parent not in (folder, Path())
-                yield where, drawing, path.parent.name if named else word, part
+            with reading(path, "drawings"):
+                for where, drawing, word, part in _reader(path)(path, tolerance):
+                    named = path.suffix.lower() == ".svg" and word == path.stem and path.parent not in (folder, Path())
+                    yield where, drawing, path.parent.name if named else word, part
         except (ValueError, OSError) as error:
             yield "", ValueError(str(error)), "", ""
 
@@ -157,12 +187,14 @@ def flat_drawings(path: Path, arrays: dict[str, np.ndarray], name: str = "points
     points, offsets = arrays[name], arrays["offsets"]
     if int(arrays.get("format", FORMAT)) > FORMAT:
         raise ValueError(f"{str(path)!r} is from a newer version of mdn: upgrade it to read this file.")
-    if points.ndim != 2 or points.shape[-1] != 3 or points.dtype == object:
-        raise ValueError(f"{str(path)!r}: `{name}` must be (N, 3): dx, dy and lift, but its shape is {points.shape}.")
+    if points.ndim != 2 or points.shape[-1] != 3 or points.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{str(path)!r}: `{name}` must be (N, 3): dx, dy and lift, but it is {points.dtype} of shape {points.shape}."
+        )
     good = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 0
-    if not good or offsets[0] != 0 or offsets[-1] != len(points) or np.any(np.diff(offsets.astype("int64")) < 0):
+    if not good or offsets[0] != 0 or offsets[-1] != len(points) or np.any(offsets[1:] < offsets[:-1]):
         raise ValueError(f"{str(path)!r}: `offsets` must rise from 0 to the {len(points)} points.")
-    drawings = np.split(points, offsets[1:-1]) if len(offsets) > 1 else []
+    drawings = np.split(points, offsets[1:-1].astype("int64")) if len(offsets) > 1 else []
     if "format" in arrays:
         return drawings
     # others write the start, (0, 0, 0), as a row; every drawing has one, and a network would learn it
@@ -174,13 +206,10 @@ def flat_drawings(path: Path, arrays: dict[str, np.ndarray], name: str = "points
 
 def _ndjson(path: Path, tolerance: float) -> Found:
     try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    drawing, word, part = _parse(line, tolerance)
-                    yield f"{str(path)!r}: line {number}", drawing, word, part
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                drawing, word, part = _parse(line, tolerance)
+                yield f"{str(path)!r}: line {number}", drawing, word, part
     except UnicodeDecodeError:
         raise ValueError(f"{str(path)!r} is no text in UTF-8, and so no ndjson.") from None
 
@@ -194,7 +223,10 @@ def _parse(line: str, tolerance: float) -> tuple[np.ndarray | ValueError, str, s
         return ValueError("it is cut off." if cut else f"it is no JSON: {shown[:40]!r}."), "", ""
     if not isinstance(found, dict) or not isinstance(found.get("drawing"), list):
         return ValueError("it has no `drawing`, a list of strokes."), "", ""
-    word, part = (str(found.get(name, "")) for name in ("word", "part"))
+    try:
+        word, part = (label_of(found.get(name, ""), name) for name in ("word", "part"))
+    except ValueError as error:
+        return error, "", ""
     try:
         lines = [_line(i, stroke) for i, stroke in enumerate(found["drawing"])]
         drawing = from_lines([line[:, :2] for line in lines])
@@ -208,7 +240,7 @@ def _parse(line: str, tolerance: float) -> tuple[np.ndarray | ValueError, str, s
 def _line(place: int, stroke) -> np.ndarray:
     try:
         line = np.array(stroke, "float64")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"stroke {place} must be lists of numbers of one length: x, y, and t if it is raw.") from None
     if line.ndim != 2 or len(line) not in (2, 3):
         raise ValueError(f"stroke {place} must be two or three lists, x, y and t, but its shape is {line.shape}.")
@@ -217,7 +249,8 @@ def _line(place: int, stroke) -> np.ndarray:
 
 def _as_simplified(drawing: np.ndarray, tolerance: float) -> np.ndarray:
     places = np.concatenate(to_lines(drawing))
-    scaled = drawing * (*np.full(2, _RAW_SIDE / np.ptp(places, axis=0).max()), 1.0)
+    with np.errstate(all="ignore"):  # `as_drawing` refuses what is not finite
+        scaled = as_drawing(drawing * (*np.full(2, _RAW_SIDE / np.ptp(places, axis=0).max()), 1.0))
     return simplify(scaled, tolerance * _RAW_SIDE) if tolerance else scaled
 
 

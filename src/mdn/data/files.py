@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+_TRIED = 2**20  # bytes written where a result will go: about as many as a small model
+_DAY = 86_400.0
+_LONGEST_STEM = 120  # bytes; a file name may have 255
+_DEAD, _UNKNOWN = -1, 0
+_counted = itertools.count()
+_UNFINISHED = re.compile(r"\.(?P<stem>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d+)-\d+(\.[^.]*)?", re.DOTALL)
+_EARLIER = re.compile(r"\.(?P<stem>.+)\.(?P<pid>\d+)(\.[^.]+)", re.DOTALL)  # as earlier versions of mdn named them
 
 
 @contextmanager
@@ -22,9 +37,12 @@ def reading(path, what: str) -> Iterator[None]:
     Raises:
         OSError: if the file cannot be opened or read; of the same class as the original, such as FileNotFoundError.
         ValueError: if its content is at fault. A ValueError whose message names the file already passes as it is.
+        ImportError: as it is: a package that is missing is no fault of the file.
     """
     try:
         yield
+    except ImportError:
+        raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.errno:
             raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
@@ -34,12 +52,13 @@ def reading(path, what: str) -> Iterator[None]:
     except ValueError as error:
         if str(path) in str(error) and not isinstance(error, UnicodeError):
             raise
-        raise ValueError(f"{path} cannot be read as {what}: {_sentence(error)}") from None
+        raise ValueError(f"{path} cannot be read as {what}: {sentence(error)}") from None
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as {what}: {_sentence(error)} The file may be damaged.") from None
+        raise ValueError(f"{path} cannot be read as {what}: {sentence(error)} The file may be damaged.") from None
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What an error says, as one sentence."""
     if isinstance(error, RecursionError):
         return "its parts are nested too deeply."
     if isinstance(error, MemoryError):
@@ -51,16 +70,142 @@ def _sentence(error: Exception) -> str:
     return (said or type(error).__name__).rstrip(".") + "."
 
 
+# ---- never half-written ----------------------------------------------------------------------------------------------
+
+
 @contextmanager
 def replacing(path) -> Iterator[Path]:
     """A name beside `path`, of the same suffix, to write to: it becomes `path` once the block has ended well.
 
-    Until then, and after an error or Ctrl-C, what stood at `path` stays, and nothing else is left behind.
+    Until then, and after an error or Ctrl-C, what stood at `path` stays, and nothing else is left behind. What a killed
+    process left behind for the same path is removed; what a living one is writing is not touched.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with _beside(path) as temporary:
         yield temporary
         os.replace(temporary, path)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name that no other thread, process or call has, removed in the end."""
+    stem, pid = _stem(path), os.getpid()
+    forget_unfinished(path.parent, stem)
+    temporary = path.with_name(f".{stem}.{_host()}-{pid}-{max(0, _started(pid))}-{next(_counted)}{path.suffix}")
+    try:
+        yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
+
+
+def forget_unfinished(folder, stem: str | None = None) -> None:
+    """Removes what killed processes of this machine left in a folder while they wrote by `replacing`.
+
+    Args:
+        folder: Where they wrote.
+        stem: Of the path that they wrote to; without it, of any.
+    """
+    with suppress(OSError):  # no such folder, or one that may not be read
+        for name in os.listdir(folder):
+            if name.startswith(".") and _is_left(path := Path(folder, name), stem):
+                path.unlink(missing_ok=True)
+
+
+def _is_left(path: Path, stem: str | None) -> bool:
+    """Whether this is an unfinished file whose writer has died."""
+    found = _UNFINISHED.fullmatch(path.name)
+    if found is not None:
+        if found["host"] != _host() or stem not in (None, found["stem"]):
+            return False
+        return _started(int(found["pid"])) not in (int(found["start"]), _UNKNOWN)
+    found = _EARLIER.fullmatch(path.name)
+    if found is None or stem is None:
+        return found is not None  # in a folder of ours, nobody runs an earlier version beside this one
+    # such a name says neither on which machine the process ran nor when it began
+    dead = found["stem"] == stem and _started(int(found["pid"])) == _DEAD
+    return dead and time.time() - path.stat().st_mtime > _DAY
+
+
+def _started(pid: int) -> int:
+    """When a process of this machine began, in clock ticks: a number that is used again is another process.
+
+    `_DEAD` if it has ended, `_UNKNOWN` if it lives but the system does not say since when.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return _DEAD if fields[0] in "ZX" else int(fields[19])
+    except (OSError, ValueError, IndexError):
+        pass
+    if os.name != "posix":
+        return _UNKNOWN  # on Windows a signal of 0 ends the process
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return _DEAD
+    except OSError:
+        pass
+    return _UNKNOWN
+
+
+def _host() -> str:
+    """Eight letters for this machine, and for the part of it whose processes are seen from here."""
+    try:
+        seen = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        seen = ""
+    return hashlib.sha256(f"{socket.gethostname()} {seen}".encode()).hexdigest()[:8]
+
+
+def _stem(path: Path) -> str:
+    raw = os.fsencode(path.stem)
+    return path.stem if len(raw) <= _LONGEST_STEM else hashlib.sha256(raw).hexdigest()
+
+
+# ---- what took long to make ------------------------------------------------------------------------------------------
+
+
+def try_to_write(path) -> None:
+    """Writes a little beside `path` and removes it again: for what computes for long and writes then.
+
+    Raises:
+        OSError: if nothing can be written there, for instance on a full disk.
+    """
+    path = Path(path)
+    try:
+        with _beside(path) as temporary, open(temporary, "wb", buffering=0) as file:
+            left = memoryview(bytes(_TRIED))
+            while left:
+                left = left[file.write(left) or 0 :]
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise type(error)(f"{str(path)!r} cannot be written: {_why(error)}. Name another place.") from None
+
+
+def keeping(path, save: Callable[[Path], Any]) -> None:
+    """`save(path)`; and where that cannot be written, `save` into a temporary folder, so that nothing learnt is lost.
+
+    Args:
+        path: Where the result goes.
+        save: Writes the result to the path that it gets.
+
+    Raises:
+        OSError: if `path` could not be written; it says where the result is instead.
+    """
+    path = Path(path)
+    try:
+        save(path)
+    except OSError as error:
+        kept = Path(tempfile.mkdtemp(prefix="mdn-")) / path.name
+        try:
+            save(kept)
+        except OSError as second:
+            raise type(error)(
+                f"{str(path)!r} cannot be written: {_why(error)}; nor can a temporary folder: {_why(second)}. "
+                "The result is lost."
+            ) from error
+        raise type(error)(f"{str(path)!r} cannot be written: {_why(error)}. The result was kept: {kept}") from error
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).rstrip(".")

@@ -13,9 +13,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from mdn.data.drawing_files import Found, flat_drawings, gather, write_flat
-from mdn.data.files import replacing
+from mdn.data.drawing_files import Found, flat_drawings, gather, label_of, write_flat
+from mdn.data.files import reading, replacing
 from mdn.data.iam_ondb import read_iam_ondb
+from mdn.data.limits import read_lines, read_whole
 from mdn.data.objects import read_object_arrays
 from mdn.data.strokes import Drawings, as_drawing, from_lines, no_names
 
@@ -90,7 +91,9 @@ def read_handwriting(path, go_on: bool | None = None) -> Handwriting:
       one on each line. A stroke is a list of points x, y (downwards), and the time, which is not used. "writer", "source"
       and "part" may be missing; without a source it is the name of the file.
 
-    Points are kept as they were recorded, those that stand still among them.
+    Points are kept as they were recorded, those that stand still among them. What is read at once of a file (XML, .json, a line
+    of the others) has 128 MiB at most, an .npz unpacks as `read_object_arrays` says, offsets are 1e9 at most, and texts and
+    names have 1,000 characters.
 
     Args:
         path: Of the file or folder.
@@ -102,9 +105,10 @@ def read_handwriting(path, go_on: bool | None = None) -> Handwriting:
             text, with fewer than two points, or with a number that is not finite.
     """
     path = Path(path)
-    if not path.is_dir():
-        return gather(path, _reader(path)(path), bool(go_on), Handwriting)
-    return gather(path, _of_folder(path), go_on is not False, Handwriting)
+    folder = path.is_dir()
+    found = _of_folder(path) if folder else _reader(path)(path)
+    with reading(path, "handwriting"):
+        return gather(path, found, folder if go_on is None else go_on, Handwriting)
 
 
 def _readers() -> dict[str, Callable[[Path], Found]]:
@@ -128,7 +132,8 @@ def _of_folder(folder: Path) -> Found:
         if path.suffix.lower() == ".xml":
             continue
         try:
-            yield from _reader(path)(path)
+            with reading(path, "handwriting"):
+                yield from _reader(path)(path)
         except (ValueError, OSError) as error:
             yield "", ValueError(str(error)), "", "", "", ""
 
@@ -177,40 +182,35 @@ def write_handwriting(path, lines: Handwriting) -> None:
 
 
 def _json(path: Path) -> Found:
-    content = _content(path)
+    try:
+        content = read_whole(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{str(path)!r} is no text in UTF-8, and so no JSON.") from None
     try:
         found = _loaded(content)
     except ValueError as error:
         if content.strip().count("\n"):  # perhaps an object on each line
-            return _of_lines(path, content)
+            yield from _json_lines(path)
+            return
         raise ValueError(f"{str(path)!r} {error}") from None
-    found = found if isinstance(found, list) else [found]
-    return ((f"{str(path)!r}: line {i}", *_of_object(one, path.stem)) for i, one in enumerate(found))
+    for i, one in enumerate(found if isinstance(found, list) else [found]):
+        yield f"{str(path)!r}: line {i}", *_of_object(one, path.stem)
 
 
 def _json_lines(path: Path) -> Found:
-    return _of_lines(path, _content(path))
-
-
-def _of_lines(path: Path, content: str) -> Found:
-    for number, row in enumerate(content.split("\n"), start=1):
-        if not row.strip():
-            continue
-        try:
-            found = _loaded(row)
-        except ValueError as error:
-            yield f"{str(path)!r}: line {number}", ValueError(f"it {error}"), "", "", "", ""
-        else:
-            yield f"{str(path)!r}: line {number}", *_of_object(found, path.stem)
-
-
-def _content(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
+        for number, row in enumerate(read_lines(path), start=1):
+            if row.strip():
+                yield f"{str(path)!r}: line {number}", *_of_row(row, path.stem)
     except UnicodeDecodeError:
         raise ValueError(f"{str(path)!r} is no text in UTF-8, and so no JSON.") from None
+
+
+def _of_row(row: str, source: str) -> tuple:
+    try:
+        return _of_object(_loaded(row), source)
+    except ValueError as error:
+        return ValueError(f"it {error}"), "", "", "", ""
 
 
 def _loaded(content: str):
@@ -224,7 +224,10 @@ def _of_object(found, source: str) -> tuple:
     """(the drawing or what is wrong with it, its labels)."""
     if not isinstance(found, dict) or not isinstance(found.get("strokes"), list):
         return ValueError("it has no `strokes`, a list of lists of points."), "", "", "", ""
-    labels = [str(found.get(name) or "") for name in _NAMES]
+    try:
+        labels = [label_of(found.get(name) or "", name) for name in _NAMES]
+    except ValueError as error:
+        return error, "", "", "", ""
     labels[-1] = labels[-1] or source
     try:
         return _with_text(from_lines([_places(i, one) for i, one in enumerate(found["strokes"])]), *labels)
@@ -235,7 +238,7 @@ def _of_object(found, source: str) -> tuple:
 def _places(which: int, stroke) -> np.ndarray:
     try:
         points = np.array(stroke, "float64")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"stroke {which} must be a list of points, x, y, and t if it likes.") from None
     if points.size and (points.ndim != 2 or points.shape[-1] not in (2, 3)):
         raise ValueError(f"stroke {which} must be a list of points, x, y, and t if it likes, but is {points.shape}.")

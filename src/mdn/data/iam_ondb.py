@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mdn.data.files import reading
+from mdn.data.limits import read_whole
 from mdn.data.markup import parse_xml
 from mdn.data.strokes import from_lines
 
@@ -34,7 +36,7 @@ def read_iam_ondb(path) -> Iterator[tuple]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file is asked for that is no line, or is no XML.
+        ValueError: if a file is asked for that is no line, or is no XML, or is larger than 128 MiB.
     """
     path = Path(path)
     if path.is_dir():
@@ -52,10 +54,10 @@ def read_iam_ondb(path) -> Iterator[tuple]:
     for line in lines:
         try:
             strokes = _Session(line).strokes
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             if not path.is_dir():
                 raise
-            yield "", error, "", "", "", ""
+            yield "", ValueError(str(error)), "", "", "", ""
             continue
         text, writer = notes.of(line.stem)
         yield repr(str(line)), _drawing(strokes, text), text, "", writer, SOURCE
@@ -97,7 +99,7 @@ class _Notes:
                     self._add_form(path)
                 elif path.suffix.lower() == ".txt":
                     self._add_text(path)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 self.skipped.append(str(error))
 
     def of(self, line: str) -> tuple[str, str]:
@@ -112,7 +114,8 @@ class _Notes:
             self.writers[session.form] = session.writer
 
     def _add_text(self, path: Path) -> None:
-        rows = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        with reading(path, "a transcript"):
+            rows = read_whole(path).decode("utf-8", errors="replace").split("\n")
         rows = [row.strip() for row in rows]
         if _TRANSCRIPT in rows:
             below = [row for row in rows[rows.index(_TRANSCRIPT) + 1 :] if row]

@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from xml.parsers import expat
+
+from mdn.data.files import reading, sentence
+from mdn.data.limits import read_whole
+
+_NAMESPACES = 10  # that a DTD may declare for an element: KanjiVG's declares one
 
 
 def parse_xml(
     path, start: Callable[[str, dict[str, str]], None], end: Callable[[str], object] | None = None, what: str = "XML"
 ) -> None:
-    """Tells `start` of each element and its attributes, and `end` of its end, as they stand in the file.
+    """Tells `start` of each element and the attributes that stand in it, and `end` of its end, as they stand in the file.
 
     Args:
-        path: Of the file.
-        start, end: Told in turn. A ValueError that they raise is given the file and the line.
+        path: Of the file, of 128 MiB at most.
+        start, end: Told in turn. Whatever they raise is given the file and the line.
         what: The file should be, for messages.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no XML, or declares an entity, of which a few lines can make gigabytes.
+        ValueError: if it is no XML, is larger, or declares an entity or an attribute with a default, of which a few lines can
+            make gigabytes.
     """
     parser = expat.ParserCreate()
+    namespaces = 0
 
     def entity(name, *_):
         raise ValueError(f"the {what} declares an entity ({name}), which may be a trap: save it as plain {what}.")
 
+    def attribute(element, name, kind, default, required):
+        nonlocal namespaces
+        if default is None:
+            return
+        namespaces += 1
+        if namespaces > _NAMESPACES or not (name == "xmlns" or name.startswith("xmlns:")):
+            raise ValueError(
+                f"the {what} declares a default for the attribute {name} of each <{element}>, which may be a trap: "
+                f"save it as plain {what}."
+            )
+
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.EntityDeclHandler = entity
-    try:
-        # all at once: in pieces, expat reads a long attribute again with each
-        parser.Parse(Path(path).read_bytes(), True)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
-    except expat.ExpatError as error:
-        raise ValueError(f"{str(path)!r}: line {error.lineno}: no {what}: {expat.ErrorString(error.code)}.") from None
-    except ValueError as error:
-        raise ValueError(f"{str(path)!r}: line {parser.CurrentLineNumber}: {error}") from None
+    parser.AttlistDeclHandler = attribute
+    parser.specified_attributes = True
+    with reading(path, what):
+        content = read_whole(path)
+        try:
+            parser.Parse(content, True)  # all at once: in pieces, expat reads a long attribute again with each
+        except expat.ExpatError as error:
+            raise ValueError(
+                f"{str(path)!r}: line {error.lineno}: no {what}: {expat.ErrorString(error.code)}."
+            ) from None
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:
+            raise ValueError(f"{str(path)!r}: line {parser.CurrentLineNumber}: {sentence(error)}") from None

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from mdn.data.files import replacing
+
 _SECONDS = 30  # without a byte, after which a connection counts as lost
 _WORD = re.compile(r"[A-Za-z][A-Za-z \-']*")  # as Google names its classes: "cat", "t-shirt", "The Eiffel Tower"
 
@@ -269,25 +271,22 @@ def _fetched(path: Path, origin: Origin, on_share) -> Path:
     bar = _Share(on_share) if on_share is not None else False
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        pooch.retrieve(
-            origin.url,
-            None if expected is None else f"sha256:{expected}",
-            fname=path.name,
-            path=path.parent,
-            downloader=pooch.HTTPDownloader(progressbar=bar, timeout=_SECONDS),
-        )
+        with replacing(path) as temporary:
+            pooch.HTTPDownloader(progressbar=bar, timeout=_SECONDS)(origin.url, str(temporary), None)
+            came = _sha256(temporary)
+            if expected not in (None, came):
+                raise ValueError(
+                    f"what {origin.url} sent is not {path.name}: its SHA-256 does not begin with {str(expected)[:12]}. Nothing "
+                    "was kept; try again, and if it stays so, the origin has changed."
+                )
     except requests.RequestException as error:
         raise OSError(_unreachable(path, origin, error)) from None
-    except ValueError:
-        raise ValueError(
-            f"what {origin.url} sent is not {path.name}: its SHA-256 does not begin with {str(expected)[:12]}. Nothing was kept; "
-            "try again, and if it stays so, the origin has changed."
-        ) from None
     finally:
         with contextlib.suppress(OSError):  # not empty, as it should be
             path.parent.rmdir()
     if origin.sha256 is None and not recorded.is_file():
-        recorded.write_text(_sha256(path) + "\n", encoding="ascii")
+        with replacing(recorded) as temporary:
+            temporary.write_text(came + "\n", encoding="ascii")
     return path
 
 

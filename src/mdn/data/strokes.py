@@ -20,6 +20,9 @@ from typing import ClassVar, Self, overload
 
 import numpy as np
 
+from mdn.data.files import reading, sentence
+from mdn.data.limits import LARGEST, read_whole
+
 DOWN, LIFT, END = 0, 1, 2  # the pen of stroke-5, after dx and dy
 PARTS = ("train", "valid", "test")
 
@@ -118,15 +121,18 @@ class Drawings(Sequence[np.ndarray]):
             ValueError: if it is no such file, or a place is out of range.
         """
         path = Path(path)
-        try:
-            lists = json.loads(path.read_text(encoding="utf-8"))
-            lists = {
-                name: np.asarray(places, "int64")
-                for name, places in lists.items()
-                if name.removesuffix("_deduplicated") in PARTS and isinstance(places, list)
-            }
-        except (ValueError, AttributeError, TypeError, OverflowError) as error:
-            raise ValueError(f"{str(path)!r} is no .json of lists of places: {error}.") from None
+        with reading(path, "lists of places"):
+            content = read_whole(path)
+            try:
+                lists = {
+                    name: np.asarray(places, "int64")
+                    for name, places in json.loads(content).items()
+                    if name.removesuffix("_deduplicated") in PARTS and isinstance(places, list)
+                }
+                if not all(places.ndim == 1 for places in lists.values()):
+                    raise ValueError("a list holds more than places")
+            except Exception as error:
+                raise ValueError(f"{str(path)!r} is no .json of lists of places: {sentence(error)}") from None
         whole = {name: places for name, places in lists.items() if not name.endswith("_deduplicated")}
         parts = np.full(len(self), "" if "train" in whole else "train", "<U16") if whole else self.parts.copy()
         for name, places in whole.items():
@@ -152,17 +158,23 @@ def as_drawing(strokes) -> np.ndarray:
     """Stroke-3 `(T, 3)` as float64; any lift above one half is 1, and the last row lifts the pen.
 
     Raises:
-        ValueError: if the shape is another, a number is not finite, or all points lie in one place.
+        ValueError: if the shape is another, a number is not finite or an offset is longer than 1e9, or all points lie in one
+            place.
     """
     try:
         drawing = np.array(strokes, "float64")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a drawing must be numbers (T, 3): dx, dy and lift.") from None
     if drawing.ndim != 2 or drawing.shape[-1] != 3:
         raise ValueError(f"a drawing must have shape (T, 3): dx, dy and lift, but {drawing.shape} came.")
     finite = np.isfinite(drawing).all(axis=1)
     if not finite.all():
         raise ValueError(f"row {int(np.argmin(finite))} of {len(drawing)} holds a number that is not finite.")
+    far = np.abs(drawing[:, :2]).max(axis=1) > LARGEST
+    if far.any():
+        raise ValueError(
+            f"row {int(np.argmax(far))} of {len(drawing)} is an offset of more than {LARGEST:g}: no pen went there."
+        )
     if not drawing[:, :2].any():
         raise ValueError("a drawing needs at least two points, in different places.")
     drawing[:, 2] = drawing[:, 2] > 0.5
@@ -201,7 +213,9 @@ def from_lines(lines: Iterable) -> np.ndarray:
     if len(arrays[0]) == 1:  # a dot to begin with: the pen is lifted after a move to nowhere
         arrays[0] = np.repeat(arrays[0], 2, axis=0)
     lift = np.concatenate([np.arange(len(line)) == len(line) - 1 for line in arrays])
-    return as_drawing(np.column_stack([np.diff(np.concatenate(arrays), axis=0), lift[1:]]))
+    with np.errstate(over="ignore", invalid="ignore"):  # `as_drawing` refuses what is not finite
+        offsets = np.diff(np.concatenate(arrays), axis=0)
+    return as_drawing(np.column_stack([offsets, lift[1:]]))
 
 
 def to_stroke5(drawing, length: int | None = None) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mdn.data.files import sentence
+from mdn.data.limits import LARGEST, POINTS
 from mdn.data.markup import parse_xml
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -18,7 +21,8 @@ _UNDRAWN = frozenset({"defs", "symbol", "clipPath", "mask", "marker", "pattern",
 _STROKED = frozenset(
     {"rect", "circle", "ellipse", "polygon"}
 )  # drawn by a pen if they have a stroke; else a background
-_ARC_STEPS = 50.0  # lines a radian: their distance from the arc is at most a 400th of their length
+_ARC_PIECE = math.pi / 4  # an arc becomes cubic curves of an eighth of a turn, 4e-6 of its radius away from it at most
+_ARC_STEPS = 40  # lines for each of them where no tolerance is asked for: at most a 400th of their length from the arc
 _FINEST = 2000  # curves are flattened to this part of the picture's longer side where no tolerance is asked for
 
 
@@ -34,47 +38,62 @@ def read_svg(path, tolerance: float) -> tuple[list[np.ndarray], str, float]:
             longer); 0 for as near as makes no difference.
 
     Raises:
-        ValueError: if it is no SVG, has no path or a script, declares entities or refers to copies; it names the line.
+        ValueError: if it is no SVG, has no path or a script, declares entities or defaults or refers to copies; it names the
+            line. If it is larger than 128 MiB, goes beyond ±1e9, or its curves would become more than 10 million points.
         ImportError: if svgpathtools is missing.
     """
     drawn = _Drawn(Path(path))
     if not drawn.pieces:
         raise ValueError(f"{str(path)!r} has no path.")
-    cubics = np.concatenate(drawn.pieces)
+    cubics, least = (np.concatenate(column) for column in zip(*drawn.pieces, strict=True))
     if not np.isfinite(cubics).all():
         raise ValueError(f"{str(path)!r} has a path with a number that is not finite.")
+    if max(np.abs(cubics.real).max(), np.abs(cubics.imag).max()) > LARGEST:
+        raise ValueError(f"{str(path)!r} has a path that goes beyond ±{LARGEST:g}.")
     side = max(np.ptp(cubics.real), np.ptp(cubics.imag), drawn.view)
-    chords, steps = _chords(cubics, side * (tolerance or 1.0 / _FINEST))
-    starts = np.cumsum([0, *map(len, drawn.pieces)])
+    steps = _steps(cubics, side * (tolerance or 1.0 / _FINEST))
+    steps = steps if tolerance else np.maximum(steps, least)
+    if steps.sum() > POINTS:
+        raise ValueError(
+            f"{str(path)!r} has curves of {int(steps.sum()):,} points, but {POINTS:,} is the most that is read."
+        )
+    chords = _chords(cubics, steps)
+    starts = np.cumsum([0, *(len(piece) for piece, _ in drawn.pieces)])
     ends = np.concatenate([[0], np.cumsum(steps)])[starts]
     lines = [
         np.concatenate([piece[:1, 0], chords[begin:end]])
-        for piece, begin, end in zip(drawn.pieces, ends[:-1], ends[1:], strict=True)
+        for (piece, _), begin, end in zip(drawn.pieces, ends[:-1], ends[1:], strict=True)
     ]
     return [np.column_stack([line.real, line.imag]) for line in lines], drawn.character, float(side)
 
 
-def _chords(cubics: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where the chords of cubic Bezier curves `(m, 4)` end, and how many each curve has.
+def _steps(cubics: np.ndarray, tolerance: float) -> np.ndarray:
+    """How many chords each cubic Bezier curve of `(m, 4)` needs.
 
     A chord over a step h of the curve's parameter is at most h² / 8 · max |B''| away from the curve, and |B''| is at most 6
     times the larger second difference of the control points.
     """
     bend = np.max(np.abs(np.diff(cubics, n=2, axis=1)), axis=1)
-    steps = np.ones(len(cubics), "int64")
-    if tolerance > 0:
-        steps = np.maximum(np.ceil(np.sqrt(0.75 * bend / tolerance)), 1).astype("int64")
+    if not tolerance > 0:
+        return np.ones(len(cubics), "int64")
+    return np.clip(np.ceil(np.sqrt(0.75 * bend / tolerance)), 1, POINTS + 1).astype("int64")
+
+
+def _chords(cubics: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Where the chords of cubic Bezier curves `(m, 4)` end, `steps` of each."""
     step = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps) + 1
     t = (step / np.repeat(steps, steps))[:, None]
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
-    return np.sum(weights * np.repeat(cubics, steps, axis=0), axis=1), steps
+    return np.sum(weights * np.repeat(cubics, steps, axis=0), axis=1)
 
 
 class _Drawn:
-    """What an SVG draws: chains of cubic Bezier curves `(m, 4)`, found while the file is parsed."""
+    """What an SVG draws, found while the file is parsed: chains of cubic Bezier curves `(m, 4)`, and for each curve the least
+    number of its chords where no tolerance is asked for, `(m,)`.
+    """
 
     def __init__(self, path: Path):
-        self.pieces: list[np.ndarray] = []
+        self.pieces: list[tuple[np.ndarray, np.ndarray]] = []
         self.character = ""
         self.view = 0.0
         self._library = _svgpathtools()
@@ -87,8 +106,12 @@ class _Drawn:
     def _open_element(self, tag: str, attributes: dict[str, str]):
         try:
             self._start(tag, attributes)
-        except (TypeError, AssertionError, ArithmeticError) as error:  # as svgpathtools raises them
-            raise ValueError(f"a shape cannot be read: {str(error) or 'an arc ends where it starts.'}") from None
+        except (ValueError, ImportError, MemoryError):
+            raise
+        except AssertionError:
+            raise ValueError("a shape cannot be read: an arc ends where it starts.") from None
+        except Exception as error:  # as svgpathtools raises them
+            raise ValueError(f"a shape cannot be read: {sentence(error)}") from None
 
     def _start(self, tag: str, attributes: dict[str, str]):
         tag = tag.rpartition(":")[2]
@@ -132,8 +155,8 @@ class _Drawn:
         else:
             return
         across, down = (matrix[0, i] + 1j * matrix[1, i] for i in (0, 1))
-        for piece in _pieces(text, library):
-            self.pieces.append(piece.real * across + piece.imag * down + (matrix[0, 2] + 1j * matrix[1, 2]))
+        for piece, least in _pieces(text, library):
+            self.pieces.append((piece.real * across + piece.imag * down + (matrix[0, 2] + 1j * matrix[1, 2]), least))
 
 
 def _longer_side(attributes: dict[str, str]) -> float:
@@ -143,8 +166,8 @@ def _longer_side(attributes: dict[str, str]) -> float:
     return max((float(one) for one in numbers if _NUMBER.fullmatch(one)), default=0.0)
 
 
-def _pieces(text: str, library) -> list[np.ndarray]:
-    """The chains of cubic curves `(m, 4)` of a path's text, one for each move."""
+def _pieces(text: str, library) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The chains of cubic curves `(m, 4)` of a path's text, one for each move, and the least chords of each curve `(m,)`."""
     if strange := _STRANGE.search(text):  # which svgpathtools would pass over
         raise ValueError(f"a path holds {strange[0]!r}, which is no part of one: {_shortened(text)}.")
     pieces, here = [], 0j
@@ -159,29 +182,39 @@ def _pieces(text: str, library) -> list[np.ndarray]:
             raise ValueError(f"a path cannot be read: {_shortened(part)}.") from None
         if len(segments):
             here = segments[-1].end
-            pieces.append(np.concatenate(list(_cubics(segments, library))))
+            cubics, least = zip(*_cubics(segments, library), strict=True)
+            pieces.append((np.concatenate(cubics), np.repeat(least, [len(run) for run in cubics])))
         else:  # a move and nothing more
             here = complex(*map(float, _NUMBER.findall(part)[:2])) + (here if part[0] == "m" else 0)
     return pieces
 
 
-def _cubics(segments, library) -> Iterator[np.ndarray]:
-    """Segments as cubic curves `(m, 4)`: exactly, but for arcs, which become short lines."""
+def _cubics(segments, library) -> Iterator[tuple[np.ndarray, int]]:
+    """Segments as cubic curves `(m, 4)`, exactly but for arcs, and the least number of chords of each."""
     for kind, run in itertools.groupby(segments, type):
         if kind is library.Line:  # all at once: there may be a million
             some = list(run)
-            yield _straight(np.array([some[0].start, *(one.end for one in some)]))
+            yield _straight(np.array([some[0].start, *(one.end for one in some)])), 1
         elif kind is library.Arc:
-            for arc in run:
-                steps = np.arange(np.ceil(_ARC_STEPS * np.radians(abs(arc.delta))) + 1)
-                places = np.array([arc.point(share) for share in steps / steps[-1]])
-                places[[0, -1]] = arc.start, arc.end
-                yield _straight(places)
+            yield np.concatenate([_arc(one) for one in run]), _ARC_STEPS
         elif kind is library.QuadraticBezier:
             start, control, end = np.array([one.bpoints() for one in run]).T
-            yield np.stack([start, start + (control - start) * 2 / 3, end + (control - end) * 2 / 3, end], axis=1)
+            yield np.stack([start, start + (control - start) * 2 / 3, end + (control - end) * 2 / 3, end], axis=1), 1
         else:
-            yield np.array([one.bpoints() for one in run])
+            yield np.array([one.bpoints() for one in run]), 1
+
+
+def _arc(arc) -> np.ndarray:
+    """The cubic curves `(m, 4)` of an arc, whose tangents at their ends are its own."""
+    turn = math.radians(arc.delta)
+    count = max(1, math.ceil(abs(turn) / _ARC_PIECE))
+    angle = math.radians(arc.theta) + turn / count * np.arange(count + 1)
+    circle = np.exp(1j * angle)
+    reach = 4 / 3 * math.tan(turn / count / 4) * 1j * circle
+    places = np.stack([circle[:-1], circle[:-1] + reach[:-1], circle[1:] - reach[1:], circle[1:]], axis=1)
+    found = arc.center + arc.rot_matrix * (arc.radius.real * places.real + 1j * arc.radius.imag * places.imag)
+    found[0, 0], found[-1, 3] = arc.start, arc.end
+    return found
 
 
 def _straight(places: np.ndarray) -> np.ndarray:

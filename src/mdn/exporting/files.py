@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mdn import backend
-from mdn.data import replacing
+from mdn.data import reading, replacing
+from mdn.data.schema import record, whole
 from mdn.exporting.step import Call, call_of
 
 _FORMAT = 1
@@ -130,14 +131,15 @@ def describe(path) -> dict[str, Any]:
     """
     path = Path(path)
     writer = writer_of(path)
-    content = path.read_bytes()
-    try:
-        found = writer.description_in(content)
-    except Exception as error:  # whatever a parser says of bytes that are something else
-        raise ValueError(f"{str(path)!r} is no {path.suffix} file.") from error
-    if found is None:
-        raise ValueError(f"{str(path)!r} was not written by mdn.export.")
-    description = json.loads(found)
+    with reading(path, "a file of mdn.export"):
+        content = path.read_bytes()
+        try:
+            found = writer.description_in(content)
+        except Exception as error:  # whatever a parser says of bytes that are something else
+            raise ValueError(f"{str(path)!r} is no {path.suffix} file.") from error
+        if found is None:
+            raise ValueError(f"{str(path)!r} was not written by mdn.export.")
+        description = record(format=whole(), others=True)(json.loads(found), "")
     if description["format"] > _FORMAT:
         raise ValueError(f"{str(path)!r} was exported by a newer version of mdn: upgrade mdn to read it.")
     return description

@@ -343,3 +343,12 @@ class MDNRNN(Network):
 @backend.compiled(static=("spec",))
 def _log_prob_observed(params, y, spec):
     return spec(params).log_prob_observed(y)
+
+
+def reads_only(model, size: int, positions: list[int]) -> bool:
+    """Whether a model is an MDNRNN of events of `size` numbers, offsets at `positions`, and reads nothing beside them.
+
+    Models of other kinds, which know classes, texts or hands, may have events of the same size.
+    """
+    plain = type(model) is MDNRNN and not model.condition_size and not model.context_size
+    return plain and model.spec.target_size == size and model.positions == positions

@@ -8,12 +8,15 @@ import threading
 import numpy as np
 from keras import ops
 
-from mdn.data import replacing
+from mdn.data import reading, replacing
+from mdn.data.archives import plain_arrays
+from mdn.data.schema import array
 from mdn.sequences.frozen import Frozen
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import Noise, check_temperatures
 
 _AHEAD = 256  # steps whose noise is drawn at once
+_FORMAT = 1
 _FLOAT = np.dtype("float32")
 
 
@@ -162,13 +165,17 @@ class Stream:
         value = np.asarray(value, "float32")
         if value.shape != tuple(self._state.shape):
             raise ValueError(f"a state of this stream has shape {tuple(self._state.shape)}, but {value.shape} came.")
+        finite = np.isfinite(value)
+        nothing = np.isnan(value[:, : self._size]).all()  # as before the first event
+        if not finite[:, self._size :].all() or not (nothing or finite[:, : self._size].all()):
+            raise ValueError("a state of a stream must be finite, but NaN or infinity came.")
         with self._lock:
             self._place(np.array(value))
 
     def save(self, path) -> None:
         """Writes the state to a .npz file, without pickle."""
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, format=1, state=self.state)
+            np.savez(file, format=_FORMAT, state=self.state)
 
     def restore(self, path) -> None:
         """Takes up the state that `save` wrote.
@@ -177,13 +184,13 @@ class Stream:
             ValueError: if the file is no such state, or that of another model.
         """
         try:
-            with np.load(path, allow_pickle=False) as found:
-                state = found["state"]
-        except (KeyError, ValueError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+            with reading(path, "arrays"):
+                found = plain_arrays(path)
+                if array(kinds="iu")(found["format"], "format") > _FORMAT:
+                    raise ValueError("it was written by a newer version of mdn: upgrade mdn to restore it.")
+                self.state = found["state"]
+        except ValueError as error:
             raise ValueError(f"{str(path)!r} holds no state of a stream: {error}") from None
-        self.state = state
 
     def _advance(self, given, state):
         """The state (B, D + units) after a step. `given`: all else, since each argument of a compiled call takes a microsecond.

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from mdn import models
-from mdn.data import replacing
+from mdn.data import reading, replacing
+from mdn.data.archives import plain_arrays, read_member
+from mdn.data.schema import (
+    Rule,
+    anything,
+    array,
+    either,
+    figure,
+    flag,
+    listed,
+    mapping,
+    maybe,
+    number,
+    one_of,
+    record,
+    text,
+    whole,
+)
 from mdn.metrics import Baseline
 from mdn.tabular.columns import Columns
 from mdn.tabular.member import Member
-from mdn.tabular.network import Architecture
+from mdn.tabular.network import Architecture, shared
 from mdn.training import History
 
 KIND = "regressor"
@@ -56,11 +76,15 @@ def load(cls, path):
     if description is None or description["kind"] != KIND:
         raise ValueError(f"{str(path)!r} holds no MDNRegressor. Files of MDNRegressor.save and `mdn fit` do.")
     try:
-        members = _members(path, description["members"])
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}. Save it again.") from error
-    parameters = description["parameters"]
-    regressor = cls(**{**parameters, "hidden_sizes": tuple(parameters["hidden_sizes"])})
+        with reading(path, "a model of MDNRegressor.save"):
+            description = _checked(description)
+            members = _members(path, description["members"])
+            parameters = description["parameters"]
+            if "hidden_sizes" in parameters:
+                parameters["hidden_sizes"] = tuple(parameters["hidden_sizes"])
+            regressor = cls(**parameters)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error} Save it again.") from error
     regressor.n_features_in_ = description["features"]
     if description["feature_names"]:
         regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
@@ -74,17 +98,134 @@ def load(cls, path):
     return regressor
 
 
+# ---- what a file may say ---------------------------------------------------------------------------------------------
+
+_MOST_UNITS = 2**20  # of a layer, of a mixture's components, of targets
+_size, _figures = whole(1, _MOST_UNITS), listed(figure)
+_covariance: Rule = either(whole(1, _MOST_UNITS), one_of("diagonal", "isotropic", "full"))
+_loss = one_of("nll", "crps")
+_PARAMETERS: dict[str, Any] = {
+    "num_components": either(_size, one_of("auto")), "hidden_sizes": listed(_size), "covariance": _covariance,
+    "ensemble_size": _size, "loss": _loss, "activation": text, "epochs": whole(1), "batch_size": whole(1),
+    "learning_rate": number(), "weight_decay": number(), "feature_noise": number(0.0), "target_noise": number(0.0),
+    "averaging": number(), "validation_fraction": number(), "patience": maybe(number()), "restarts": whole(1),
+    "refit": flag, "missing": one_of("error", "median"), "n_jobs": maybe(whole(-(2**31))),
+    "random_state": one_of(None), "verbose": either(flag, whole()),
+}  # fmt: skip
+
+
+def _activation(value, name: str) -> str:
+    text(value, name)
+    try:
+        keras.activations.get(value)
+    except ValueError:
+        raise ValueError(f"`{name}` must be the name of an activation of Keras, but {value!r} stands there.") from None
+    return value
+
+
+def _checked(description: dict) -> dict[str, Any]:
+    """The description of a regressor, each part of which fits the others.
+
+    Raises:
+        ValueError: naming the first part that does not.
+    """
+    # sizes that others hang on
+    about = record(targets=maybe(_size), columns=mapping(maybe(listed(text, least=1))), features=_size, others=True)
+    about = about(description, "")
+    targets, columns, features = about["targets"] or 1, about["columns"], about["features"]
+    if columns and len(columns) != features:
+        raise ValueError(f"`columns` must be {features}, as `features` says, but there are {len(columns)}.")
+    inputs = len(Columns(columns).names or range(features))
+    names = listed(text, count=features) if description.get("feature_names") else listed(text)
+    checked = record(
+        parameters=record(optional=_PARAMETERS, others=True, **_PARAMETERS),
+        features=_size,
+        feature_names=names,
+        columns=anything,
+        targets=anything,
+        target_names=listed(text, count=targets),
+        grid=listed(number(0.0), count=targets),
+        baseline=maybe(_baseline(targets)),
+        members=listed(_member(inputs, targets), least=1),
+        others=True,
+    )(description, "")
+    if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
+        raise ValueError("`feature_names` and the names of `columns` must be the same, but they differ.")
+    kinds = {(each["architecture"]["covariance"]) for each in checked["members"]}
+    if len(kinds) > 1:
+        raise ValueError(f"`covariance` must be the same for all members, but {kinds} stand there.")
+    return checked
+
+
+def _baseline(targets: int) -> Rule:
+    def rule(value, name):
+        count = len(value["weights"]) if isinstance(value, dict) and isinstance(value.get("weights"), list) else 0
+        row = listed(number(), count=targets)
+        return record(
+            center=row,
+            scale_tril=listed(row, count=targets),
+            weights=listed(number(0.0), least=1),
+            loc=listed(row, count=count),
+            scale=listed(listed(number(above=0.0), count=targets), count=count),
+        )(value, name)
+
+    return rule
+
+
+def _member(inputs: int, targets: int) -> Rule:
+    parts: dict[str, Any] = {
+        "width": whole(inputs, _MOST_UNITS), "hidden_sizes": listed(_size), "activation": _activation,
+        "event_size": whole(targets, targets), "num_components": _size, "covariance": _covariance,
+        "feature_noise": number(0.0), "loss": _loss,
+    }  # fmt: skip
+    history = record(loss=_figures, val_loss=_figures, best_epoch=whole(), interrupted=flag, others=True)
+
+    def rule(value, name):
+        value = record(
+            architecture=record(**parts), weights=one_of(None), val_loss=figure, history=history,
+            widening=number(above=0.0), alive=listed(whole(), least=1),
+        )(value, name)  # fmt: skip
+        alive, count = value["alive"], value["architecture"]["num_components"]
+        if sorted(set(alive)) != alive or alive[-1] >= count:
+            raise ValueError(
+                f"`{name}.alive` must be places from 0 to {count - 1}, ascending, but {alive} stand there."
+            )
+        return value
+
+    return rule
+
+
 def _members(path: Path, descriptions: list[dict]) -> list[Member]:
     with zipfile.ZipFile(path) as archive:
-        arrays = np.load(io.BytesIO(archive.read(_WEIGHTS)), allow_pickle=False)
+        arrays = plain_arrays(io.BytesIO(read_member(archive, _WEIGHTS)))
+    known = {field.name for field in dataclasses.fields(History)}
     members = []
     for i, one in enumerate(descriptions):
-        count = sum(name.startswith(f"{i}/") for name in arrays.files)
-        one["weights"] = [arrays[f"{i}/{j}"] for j in range(count)]
-        one["architecture"] = Architecture.of(one["architecture"])
-        one["history"] = History(**one["history"])
-        members.append(Member(**one))
+        weights = [arrays[f"{i}/{j}"] for j in range(sum(name.startswith(f"{i}/") for name in arrays))]
+        architecture = Architecture.of(one["architecture"])
+        _check_weights(architecture, weights, f"members[{i}].weights")
+        history = History(**{name: value for name, value in one["history"].items() if name in known})
+        members.append(
+            Member(**{**one, "weights": weights, "architecture": architecture, "history": history}),
+        )
     return members
+
+
+def _check_weights(architecture: Architecture, weights: list[np.ndarray], name: str) -> None:
+    """Raises a ValueError if the weights are not those of this network; before it is built, since sizes may be anything."""
+    sizes = [architecture.width, *architecture.hidden_sizes]
+    kernels = [*itertools.pairwise(sizes)]
+    kernels += [(sizes[-1], size) for _, size in architecture.spec.heads]
+    found = [one.shape for one in weights if one.ndim == 2]
+    if found != kernels:
+        raise ValueError(f"`{name}` must have matrices of the shapes {kernels}, but they are {found}.")
+    variables = shared(architecture).model.variables
+    if len(variables) != len(weights):
+        raise ValueError(f"`{name}` must be {len(variables)} arrays, but there are {len(weights)}.")
+    for variable, one in zip(variables, weights, strict=True):
+        array(*variable.shape, kinds=np.dtype(variable.dtype).kind)(one, f"{name}: {variable.name}")
+        if variable.name == "spread" and not (one > 0.0).all():
+            raise ValueError(f"`{name}: spread` must be above 0.")
 
 
 def _plain(value):

@@ -9,10 +9,10 @@ that of its samples given all before.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from scipy.signal import lfilter
+
+from mdn.data import read_object_arrays
 
 RATE = 120  # samples a second
 PER_MILLIVOLT = 200
@@ -22,13 +22,13 @@ _KEPT = 1.0 - 1.0 / RATE  # of the level, from sample to sample: a second until 
 
 
 def read_records(path) -> dict[str, np.ndarray]:
-    """Records `(T,)` of integers by name.
+    """Records `(T,)` of integers by name, from an .npz that unpacks as `mdn.data.read_object_arrays` says.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file holds something else.
     """
-    with np.load(Path(path), allow_pickle=False) as found:
-        records = {name: found[name] for name in found.files}
+    records = read_object_arrays(path)
     for name, record in records.items():
         if record.ndim != 1 or len(record) < PIECE or record.dtype.kind not in "iu":
             raise ValueError(

@@ -10,39 +10,91 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from mdn.data import read_object_arrays
+from mdn.data import read_object_arrays, reading
+from mdn.data.limits import read_whole
 
 LONGEST = 5.0  # seconds, of a performance and of a pause
 SHORTEST = 0.001
 TAP = 0.1  # seconds of pause before a touch that begins a new swipe
 PLACE_NOISE, TIME_NOISE = 0.0005, 0.02  # half the width of the cells that recorded values stand for; of log dt
 _COLUMNS = ("time", "x", "y")
+_OF_IMPSY = "perfs"  # the array that IMPSY writes: dt first, then the values
 
 
-def read_performances(path) -> list[np.ndarray]:
-    """Performances from a file.
+class Performances(list[np.ndarray]):
+    """Performances of a file, a list of arrays of touches `(T, 3)`.
+
+    Attributes:
+        placed: The same in the places of the file, with None for each that is empty and was left out.
+    """
+
+    def __init__(self, placed: Iterable[np.ndarray | None]):
+        self.placed = list(placed)
+        super().__init__(one for one in self.placed if one is not None)
+
+    @property
+    def left_out(self) -> int:
+        """How many performances of the file are empty."""
+        return len(self.placed) - len(self)
+
+
+def read_performances(path) -> Performances:
+    """Performances from a file, empty ones left out.
 
     Args:
-        path: A .npz file of object arrays of touches (TinyPerformanceArrays.npz), a .csv of one performance as MicroJam writes
-            it (a header with time, x and y), or a .log of IMPSY (lines of timestamp, source, values), which is cut where
-            nobody played for five seconds; a touch all by itself is left out.
+        path: A .npz file of object arrays of touches: x, y and dt (TinyPerformanceArrays.npz), or in the array `perfs`, as IMPSY
+            writes it, dt, x and y; a .csv of one performance as MicroJam writes it (a header with time, x and y); or a .log of
+            IMPSY (lines of timestamp, source, values), which is cut where nobody played for five seconds; a touch all by
+            itself is left out. A .csv or .log has 128 MiB at most, an .npz unpacks as `mdn.data.read_object_arrays` says.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is none of these; a bad line is named by its number.
+        ValueError: if it is none of these, or larger, or its performances are of another number of values than x, y and dt; a
+            bad line is named by its number.
     """
     path = Path(path)
-    if path.suffix == ".npz":
-        found = [one for array in read_object_arrays(path).values() for one in array.flat]
-        return [_clipped(one, f"{str(path)!r}: performance {i}: ") for i, one in enumerate(found)]
+    with reading(path, "performances"):
+        return Performances(_arrays(path) if path.suffix.lower() == ".npz" else _text(path))
+
+
+def _arrays(path: Path) -> list[np.ndarray | None]:
+    placed: list[np.ndarray | None] = []
+    for name, array in read_object_arrays(path).items():
+        if array.dtype.kind not in "biufO":
+            raise ValueError(f"{str(path)!r}: {name!r} must hold touches, but holds {array.dtype}.")
+        for one in _each(array):
+            whose = f"{str(path)!r}: performance {len(placed)}: "
+            if not np.size(one):
+                placed.append(None)
+            elif name != _OF_IMPSY:
+                placed.append(_clipped(one, whose))
+            elif np.ndim(one) == 2 and np.shape(one)[1] != 3:
+                raise ValueError(
+                    f"{str(path)!r} is a file of IMPSY's for {np.shape(one)[1] - 1} values and their dt, but a jam has touches: "
+                    "dt, x and y. Take a file that IMPSY wrote with the dimension 3."
+                )
+            else:
+                placed.append(_clipped(one, whose, from_impsy=True))
+    if not any(one is not None for one in placed):
+        raise ValueError(f"{str(path)!r} holds no performance that is not empty.")
+    return placed
+
+
+def _each(array: np.ndarray) -> Iterable:
+    """The performances of an array; NumPy makes one block of them where all are of one length."""
+    if array.dtype == object and array.ndim < 3:
+        return array.flat
+    return array.astype("float64") if array.ndim == 3 else [array]
+
+
+def _text(path: Path) -> list[np.ndarray]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
+        lines = read_whole(path).decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise ValueError(
             f"{str(path)!r} is no text. Performances are a .npz, a .csv of MicroJam or a .log of IMPSY."
@@ -85,7 +137,7 @@ def _impsy(path, lines) -> list[np.ndarray]:
         if source not in ("interface", "user", "rnn", "prediction"):
             raise ValueError(f"{str(path)!r}: line {number} names the source {source!r}; known are interface and rnn.")
         if source in ("interface", "user"):
-            rows.append([when.timestamp(), x, y])
+            rows.append([_seconds(when, path, number), x, y])
     if not rows:
         raise ValueError(f"{str(path)!r} holds no event of a player.")
     touches = np.array(rows)
@@ -94,7 +146,17 @@ def _impsy(path, lines) -> list[np.ndarray]:
     return [_from_times(path, part) for part in np.split(touches, cuts) if len(part) > 1]
 
 
+def _seconds(when: datetime.datetime, path, number: int) -> float:
+    try:
+        return when.timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"{str(path)!r}: line {number} is of the year {when.year}, which no clock shows.") from None
+
+
 def _from_times(path, rows: np.ndarray) -> np.ndarray:
+    if not np.isfinite(rows).all():
+        bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
+        raise ValueError(f"{str(path)!r}: touch {bad} holds a number that is not finite.")
     dt = np.diff(rows[:, 0], prepend=rows[0, 0])
     if np.any(dt < 0):
         raise ValueError(f"{str(path)!r}: time goes back at event {int(np.argmax(dt < 0)) + 1}.")
@@ -110,13 +172,16 @@ def clipped(touches) -> np.ndarray:
     return _clipped(touches, "")
 
 
-def _clipped(touches, whose: str) -> np.ndarray:
+def _clipped(touches, whose: str, from_impsy: bool = False) -> np.ndarray:
+    """Touches within their bounds; those of IMPSY come with dt first."""
     touches = np.asarray(touches, "float64")
     if touches.ndim != 2 or touches.shape[-1] != 3 or not len(touches):
         raise ValueError(f"{whose}touches must have shape (T, 3): x, y and dt, but {touches.shape} came.")
     if not np.isfinite(touches).all():
         bad = int(np.argmin(np.isfinite(touches).all(axis=1)))
         raise ValueError(f"{whose}touch {bad} holds a number that is not finite.")
+    if from_impsy:
+        touches = touches[:, [1, 2, 0]]
     return np.concatenate([np.clip(touches[:, :2], 0.0, 1.0), np.clip(touches[:, 2:], SHORTEST, LONGEST)], axis=-1)
 
 
@@ -150,13 +215,13 @@ def read_split(path, count: int) -> dict[str, np.ndarray]:
         ValueError: if the file says anything else.
     """
     path = Path(path)
+    with reading(path, "a split"):
+        content = read_whole(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(content)
         parts = {name: np.asarray(found[name], "int64") for name in ("train", "valid", "test")}
         good = all(len(rows) and rows.ndim == 1 and rows.min() >= 0 and rows.max() < count for rows in parts.values())
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {str(path)!r}.") from None
-    except (ValueError, KeyError, TypeError):
+    except Exception:
         good = False
     if not good:
         raise ValueError(

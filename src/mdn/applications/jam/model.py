@@ -11,6 +11,7 @@ import mdn
 from mdn.applications.jam import data
 from mdn.models import load_as, save_plain
 from mdn.sequences import MDNRNN
+from mdn.sequences.model import reads_only
 
 SHIPPED = Path(__file__).parent / "jam.keras"
 _LOG_SHORTEST, _LOG_LONGEST = float(np.log(data.SHORTEST)), float(np.log(data.LONGEST))
@@ -35,7 +36,7 @@ def inside(event, place):
 
 
 def _fits(model) -> bool:
-    return isinstance(model, MDNRNN) and model.spec.target_size == 3 and model.positions == [0, 1]
+    return reads_only(model, 3, [0, 1])
 
 
 class Jam:

@@ -13,6 +13,7 @@ from mdn.applications.robot import data
 from mdn.losses import DistributionLoss
 from mdn.models import load_as
 from mdn.sequences import MDNRNN
+from mdn.sequences.model import reads_only
 from mdn.sequences.ragged import shifted
 
 
@@ -77,7 +78,7 @@ def load(path) -> MDNRNN:
 
 
 def _fits(model) -> bool:
-    return isinstance(model, MDNRNN) and model.spec.target_size == 2 and model.positions == [0, 1]
+    return reads_only(model, 2, [0, 1])
 
 
 def parameters(model: keras.Model) -> int:

@@ -17,6 +17,7 @@ from mdn.applications.world.memory import Memory, load_memory, memory_path
 from mdn.applications.world.play import Play
 from mdn.applications.world.storage import Experiment, Latents
 from mdn.applications.world.vision import load_vision
+from mdn.data.schema import array, one_of, record, text, whole
 
 SEES = ("zh", "z")
 WHERE = ("real", "dream")
@@ -157,6 +158,38 @@ def save_controller(path, environment: str, controller: Controller, parameters: 
     write_arrays(path, arrays, {"environment": environment, **controller.describe()})
 
 
+_UNITS = whole(most=2**20)
+_ABOUT = record(
+    environment=text, latent_size=whole(1, 2**20), action_size=whole(1, 2**20), kind=one_of("discrete", "box"),
+    hidden_size=_UNITS, units=_UNITS,
+)  # fmt: skip
+
+
+def read_controller(path) -> tuple[Controller, np.ndarray, str, dict[str, np.ndarray]]:
+    """(what the parameters mean, the parameters, the environment, what arrays stand beside) of a file of `save_controller`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged.
+    """
+    found: list[Controller] = []
+
+    def check(arrays, about):
+        described = {name: value for name, value in about.items() if name != "environment"}
+        for name in ("shift", "scale"):
+            array(about["hidden_size"])(arrays[name], name)
+        if not arrays["scale"].all():
+            raise ValueError("`scale` must not be 0.")
+        found.append(Controller(**described, shift=arrays.pop("shift"), scale=arrays.pop("scale")))
+        array(found[0].size)(arrays["parameters"], "parameters")
+
+    try:
+        arrays, about = read_arrays(path, _ABOUT, check)
+    except Damaged as error:
+        raise ValueError(f"{error}: delete it and run --stage act again.") from error
+    return found[0], arrays.pop("parameters"), about["environment"], arrays
+
+
 def load_controller(path, environment: str) -> tuple[Controller, np.ndarray]:
     """(what its parameters mean, the parameters) of a file of `save_controller`.
 
@@ -165,13 +198,7 @@ def load_controller(path, environment: str) -> tuple[Controller, np.ndarray]:
     """
     if not Path(path).exists():
         raise ValueError(f"there is no C at {str(path)!r} yet: run --stage act first.")
-    try:
-        arrays, about = read_arrays(path)
-        found = about.pop("environment")
-        parameters = arrays.pop("parameters")
-        controller = Controller(**about, shift=arrays["shift"], scale=arrays["scale"])
-    except (Damaged, KeyError, TypeError) as error:
-        raise ValueError(f"{str(path)!r} is damaged: delete it and run --stage act again.") from error
+    controller, parameters, found, _ = read_controller(path)
     if found != environment:
         raise ValueError(f"the controller in {str(path)!r} belongs to {found!r}, but {environment!r} was asked for.")
     return controller, parameters

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from mdn.data import replacing
+from mdn.data import reading, replacing
+from mdn.data.archives import plain_arrays
+from mdn.data.schema import Rule, record, whole
 
 FORMAT = 1
 _ABOUT = "about"  # the member with what is no array, as JSON
@@ -31,11 +30,15 @@ def write_arrays(path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any
         temporary.write_bytes(written.getbuffer())
 
 
-def read_arrays(path, without: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_arrays(
+    path, about: Rule, check: Callable[[dict, dict], None] | None = None, without: tuple[str, ...] = ()
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays by name, what describes them) of a file by `write_arrays`.
 
     Args:
         path: Of the file.
+        about: What may describe them; see `mdn.data.schema`.
+        check: Told both; raises a ValueError, or a KeyError for a missing array, if they do not fit each other.
         without: Arrays that are not wanted, and not read.
 
     Raises:
@@ -44,20 +47,17 @@ def read_arrays(path, without: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarr
         ValueError: if it is of a newer version.
     """
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name not in without}
-        about = json.loads(str(arrays.pop(_ABOUT)))
-        version = about.pop("format")
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        with reading(path, "a file of arrays"):
+            arrays = plain_arrays(path, without)
+            found = json.loads(str(arrays.pop(_ABOUT)))
+            found = record(format=whole(), others=True)(found, "")
+            newer = found.pop("format") > FORMAT
+            if not newer:
+                found = about(found, "")
+                if check is not None:
+                    check(arrays, found)
+    except ValueError as error:
         raise Damaged(f"{str(path)!r} is damaged ({error})") from error
-    if version > FORMAT:
+    if newer:
         raise ValueError(f"{str(path)!r} was written by a newer version of mdn: upgrade mdn to read it.")
-    return arrays, about
-
-
-def forget_unfinished(folder: Path) -> None:
-    """Removes what a killed process left while it wrote."""
-    for left in folder.glob(".*.npz"):
-        left.unlink(missing_ok=True)
+    return arrays, found

@@ -13,12 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from mdn.applications.world.arrays import Damaged, forget_unfinished, read_arrays, write_arrays
+from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
+from mdn.data.files import forget_unfinished
+from mdn.data.schema import anything, array, figure, listed, mapping, record, whole
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
     """All chance of one epoch (chunk, generation): the same whatever ran before it."""
     return np.random.default_rng([int(seed), int(epoch)])
+
+
+_ABOUT = record(done=whole(), figures=listed(mapping(figure)), settings=mapping(anything))
+
+
+def _check(arrays: dict[str, np.ndarray], about: dict) -> None:
+    if len(about["figures"]) != about["done"]:
+        raise ValueError(f"`figures` must be {about['done']}, as `done` says, but there are {len(about['figures'])}.")
+    for name, value in arrays.items():
+        array(*value.shape, kinds="biuf")(value, name)
 
 
 class Checkpoints:
@@ -55,7 +67,7 @@ class Checkpoints:
         if not self.path.exists():
             return None
         try:
-            return read_arrays(self.path)
+            return read_arrays(self.path, _ABOUT, _check)
         except Damaged as error:
             raise ValueError(f"the checkpoint {error}: delete it, and the stage begins anew.") from error
 
@@ -153,7 +165,10 @@ class Training:
         wrong = [
             name
             for name in sorted({*variables, *arrays})
-            if name not in variables or name not in arrays or tuple(variables[name].shape) != arrays[name].shape
+            if name not in variables
+            or name not in arrays
+            or tuple(variables[name].shape) != arrays[name].shape
+            or np.dtype(variables[name].dtype).kind != arrays[name].dtype.kind
         ]
         if wrong:
             raise ValueError(

@@ -15,9 +15,9 @@ import numpy as np
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from mdn.applications.world import cartpole, environments
-from mdn.applications.world.arrays import forget_unfinished
 from mdn.applications.world.environments import Actions
 from mdn.applications.world.storage import Episode, Experiment
+from mdn.data.files import forget_unfinished
 
 Act = Callable[[np.ndarray], Any]
 """An episode's policy: told an observation, it gives an action of the environment."""

@@ -128,7 +128,12 @@ def evolve(
     checkpoints = Checkpoints(folder, asked)
     last = checkpoints.last()
     figures = [] if last is None else last[2]
-    earned = np.zeros((0, population)) if last is None else last[1]["returns"]
+    earned = np.zeros((0, population)) if last is None else last[1].get("returns", np.empty(0))
+    if earned.shape != (0 if last is None else last[0], population):
+        raise ValueError(
+            f"the checkpoint {str(checkpoints.path)!r} holds no returns of {population} candidates a generation: delete the "
+            f"folder {checkpoints.path.parent.name!r} to begin anew."
+        )
     search = _search(controller.size, population, sigma, seed)
     for generation in range(generations):
         candidates = search.ask()

@@ -9,7 +9,6 @@ import numpy as np
 
 import mdn
 from mdn.applications.world import act, environments
-from mdn.applications.world.arrays import Damaged, read_arrays
 from mdn.applications.world.collect import Policy
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.dream import Dream, starts_of
@@ -17,11 +16,32 @@ from mdn.applications.world.memory import Memory, load_memory
 from mdn.applications.world.play import Play
 from mdn.applications.world.storage import Experiment
 from mdn.applications.world.vision import Standardised, Vision, load_vision
+from mdn.data import reading
+from mdn.data.schema import array
 from mdn.models import save_plain
 from mdn.sequences.program import compiled
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cartpole", "racing")}
 _STARTS = ("start_mean", "start_deviation")
+
+
+def _check(environment: str, vision, memory, controller: Controller, beside: dict[str, np.ndarray]) -> None:
+    """Raises a ValueError if V, M, C and the starts of dreams do not fit each other."""
+    if not isinstance(vision, Vision | Standardised):
+        raise ValueError("vision.keras holds no V of a world model.")
+    if not isinstance(memory, Memory):
+        raise ValueError("memory.keras holds no M of a world model.")
+    for name, model in (("vision", vision), ("memory", memory)):
+        if model.environment != environment:
+            raise ValueError(f"{name}.keras is of {model.environment!r}, but controller.npz of {environment!r}.")
+    sizes = {vision.latent_size, memory.latent_size, controller.latent_size}
+    if len(sizes) > 1 or memory.action_size != controller.action_size:
+        raise ValueError("V, M and C must have one size of z and of actions.")
+    if controller.hidden_size not in (0, memory.units):
+        raise ValueError(f"C sees {controller.hidden_size} numbers of h, but M has {memory.units}.")
+    mean, deviation = (array(None, controller.latent_size)(beside[name], name) for name in _STARTS)
+    if not len(mean) or mean.shape != deviation.shape or (deviation < 0.0).any():
+        raise ValueError(f"`{_STARTS[0]}` and `{_STARTS[1]}` must have one shape, and deviations be 0 at least.")
 
 
 @dataclass(frozen=True)
@@ -106,14 +126,15 @@ class WorldModel:
                 f"there is no world model in {str(folder)!r}: mdn train world --out {folder} makes one."
             )
         try:
-            arrays, about = read_arrays(folder / "controller.npz")
-            starts = tuple(arrays[name] for name in _STARTS)
-            environment = about["environment"]
-        except (Damaged, KeyError) as error:
-            raise ValueError(f"the world model in {str(folder)!r} is damaged: fetch or train it again.") from error
-        controller, parameters = act.load_controller(folder / "controller.npz", environment)
-        vision, memory = mdn.load(folder / "vision.keras"), mdn.load(folder / "memory.keras")
-        return cls(environment, vision, memory, controller, parameters, (starts[0], starts[1]))
+            controller, parameters, environment, beside = act.read_controller(folder / "controller.npz")
+            vision, memory = mdn.load(folder / "vision.keras"), mdn.load(folder / "memory.keras")
+            with reading(folder, "a world model"):
+                _check(environment, vision, memory, controller, beside)
+        except ValueError as error:
+            raise ValueError(
+                f"the world model in {str(folder)!r} is damaged: fetch or train it again. {error}"
+            ) from error
+        return cls(environment, vision, memory, controller, parameters, (beside[_STARTS[0]], beside[_STARTS[1]]))
 
     def save(self, folder) -> None:
         """Writes V, M and C, without what only training needs."""

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mdn.applications.world.arrays import FORMAT, Damaged, forget_unfinished, read_arrays, write_arrays
-from mdn.data import replacing
+from mdn.applications.world.arrays import FORMAT, Damaged, read_arrays, write_arrays
+from mdn.data import reading, replacing
+from mdn.data.files import forget_unfinished
+from mdn.data.schema import Rule, anything, array, mapping, record, text, whole
 
 _EVERY = 10  # of so many chunks one is held out
 _AGAIN = "run --stage collect again"
@@ -108,13 +110,15 @@ class Experiment:
                 f"there is no experiment in {str(folder)!r}: mdn train world --env NAME --out {folder} --stage collect makes one."
             )
         try:
-            about = json.loads(path.read_text())
-            version, found = about["format"], cls(folder, about["environment"], about["seed"], about["settings"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{str(path)!r} is damaged: delete the folder and begin anew.") from error
-        if version > FORMAT:
+            with reading(path, "an experiment"):
+                about = record(format=whole(), others=True)(json.loads(path.read_text(encoding="utf-8")), "")
+                if about["format"] <= FORMAT:
+                    about = _EXPERIMENT(about, "")
+        except ValueError as error:
+            raise ValueError(f"{error} {str(path)!r} is damaged: delete the folder and begin anew.") from error
+        if about["format"] > FORMAT:
             raise ValueError(f"{str(path)!r} was written by a newer version of mdn: upgrade mdn to read it.")
-        return found
+        return cls(folder, about["environment"], about["seed"], about["settings"])
 
     def check(self, environment: str, what: str = "these weights") -> None:
         """Raises a ValueError if `what`, which belongs to `environment`, is of another one."""
@@ -163,6 +167,7 @@ class Experiment:
         states = [one.states for one in episodes if one.states is not None]
         if len(states) == len(episodes):
             arrays["states"] = np.concatenate(states)
+        _check_episodes(arrays)
         about = {"environment": self.environment, "seed": self.seed, "chunk": chunk, "policy": policy}
         write_arrays(path, arrays, about, compressed=True)
 
@@ -172,7 +177,7 @@ class Experiment:
         Raises:
             ValueError: if it is damaged, or of another environment.
         """
-        arrays, about = self._checked(self.chunk_path(chunk), _AGAIN)
+        arrays, about = self._episodes(chunk)
         self.check(about["environment"], f"the episodes in {str(self.chunk_path(chunk))!r}")
         return [
             Episode(
@@ -188,7 +193,7 @@ class Experiment:
 
     def rewards(self, chunk: int) -> list[np.ndarray]:
         """The rewards of each episode of a chunk, without reading its observations."""
-        arrays, _ = self._checked(self.chunk_path(chunk), _AGAIN, without=("observations", "actions", "states"))
+        arrays, _ = self._episodes(chunk, without=("observations", "actions", "states"))
         return np.split(arrays["rewards"], np.cumsum(arrays["lengths"])[:-1])
 
     def stream(self, chunks: Iterable[int] | None = None) -> Iterator[list[Episode]]:
@@ -216,7 +221,7 @@ class Experiment:
     def has_latents(self, chunk: int, seen_by: str) -> bool:
         """Whether the latents of a chunk are there, whole, and by this V."""
         try:
-            _, about = read_arrays(self.latents_path(chunk))
+            _, about = read_arrays(self.latents_path(chunk), _LATENTS, _check_latents)
         except (FileNotFoundError, Damaged):
             return False
         return about["seen_by"] == seen_by
@@ -232,9 +237,15 @@ class Experiment:
             raise ValueError(
                 f"V has not seen the episodes of chunk {chunk} yet ({str(path)!r} is missing): run --stage see first."
             )
-        arrays, about = self._checked(path, "run --stage see again")
+        arrays, about = self._checked(path, _LATENTS, _check_latents, "run --stage see again")
         self.check(about["environment"], f"the latents in {str(path)!r}")
-        kept = self._checked(self.chunk_path(chunk), _AGAIN, without=("observations",))[0]
+        kept = self._episodes(chunk, without=("observations",))[0]
+        seen = kept["lengths"].sum() + len(kept["lengths"])
+        if len(arrays["mean"]) != seen:
+            raise ValueError(
+                f"the file {str(path)!r} has {len(arrays['mean'])} latents, but chunk {chunk} has {seen} observations: delete "
+                "it and run --stage see again."
+            )
         return [
             Latents(
                 arrays["mean"][after],
@@ -248,12 +259,52 @@ class Experiment:
             for i, steps, after in _places(kept["lengths"])
         ]
 
+    def _episodes(self, chunk: int, without: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], dict]:
+        check = lambda arrays, _: _check_episodes(arrays, without)  # noqa: E731
+        return self._checked(self.chunk_path(chunk), _EPISODES, check, _AGAIN, without)
+
     @staticmethod
-    def _checked(path: Path, remedy: str, without: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], dict]:
+    def _checked(
+        path: Path, about: Rule, check, remedy: str, without: tuple[str, ...] = ()
+    ) -> tuple[dict[str, np.ndarray], dict]:
         try:
-            return read_arrays(path, without)
+            return read_arrays(path, about, check, without)
         except Damaged as error:
             raise ValueError(f"the file {error}: delete it and {remedy}; only this file is made anew.") from error
+
+
+# ---- what files may say ----------------------------------------------------------------------------------------------
+
+_EXPERIMENT = record(format=whole(), environment=text, seed=whole(most=2**63), settings=mapping(anything))
+_EPISODES = record(environment=text, others=True)
+_LATENTS = record(environment=text, seen_by=text, others=True)
+
+
+def _check_episodes(arrays: dict[str, np.ndarray], without: tuple[str, ...] = ()) -> None:
+    """Raises a ValueError if arrays are not episodes whose lengths agree, or hold what is not finite."""
+    count = len(array(None, kinds="iu")(arrays["lengths"], "lengths"))
+    lengths = arrays["lengths"]
+    if not count or lengths.min() < 1 or lengths.max() > len(arrays["rewards"]):
+        raise ValueError(f"`lengths` must be whole numbers from 1 to {len(arrays['rewards'])}, at least one.")
+    steps = int(lengths.sum())
+    rules: dict[str, Rule] = {
+        "rewards": array(steps),
+        "actions": array(steps, None),
+        "terminated": array(count, kinds="b"),
+        "truncated": array(count, kinds="b"),
+        "observations": lambda value, name: array(steps + count, *value.shape[1:], kinds="biuf")(value, name),
+        "states": array(steps + count, None, kinds="fiu"),
+    }
+    for name, rule in rules.items():
+        if name not in without and (name in arrays or name != "states"):
+            rule(arrays[name], name)
+
+
+def _check_latents(arrays: dict[str, np.ndarray], about: dict) -> None:
+    mean = array(None, None)(arrays["mean"], "mean")
+    log_variance = array(*mean.shape, infinite=True)(arrays["log_variance"], "log_variance")
+    if np.isposinf(log_variance).any():
+        raise ValueError("`log_variance` holds infinity.")
 
 
 def _places(lengths: np.ndarray) -> Iterator[tuple[int, slice, slice]]:

@@ -1,0 +1,104 @@
+"""Zip archives of plain arrays and of text from outside: bounded in size, and nothing in them that could run."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+import zipfile
+from collections.abc import Callable, Container
+from typing import Any
+
+import numpy as np
+
+MOST_UNPACKED = 2**30
+"""Bytes to which an archive may unpack; or four times what it has on disk, if that is more."""
+_PLAIN = "biufcUS"  # kinds of numbers and text
+_LAST_CHARACTER = 0x10FFFF
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def check_unpacked(archive: zipfile.ZipFile, most: int | None = None) -> None:
+    """Raises a ValueError if the members of an archive would unpack to more than `most` bytes, or than `MOST_UNPACKED` says."""
+    there = sum(one.file_size for one in archive.infolist())
+    if most is None:
+        most = max(MOST_UNPACKED, 4 * sum(one.compress_size for one in archive.infolist()))
+    if there > most:
+        raise ValueError(f"it would unpack to {there:,} bytes, but {most:,} are the most that is read.")
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> bytes:
+    """A member of an archive whose sizes were checked: never more bytes than its list says, whatever the packed ones become."""
+    info = archive.getinfo(member) if isinstance(member, str) else member
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack all at once
+        raise ValueError(f"its member {info.filename!r} is packed in a way that is not read.")
+    # One byte more is asked for: so what goes on behind the size that was said is seen, and never unpacked. (Without a size,
+    # zipfile unpacks all before it cuts; so does Keras, when it reads the same member.)
+    longer = copy.copy(info)
+    longer.file_size += 1
+    with archive.open(longer) as file:
+        content = file.read(info.file_size + 1)
+    if len(content) != info.file_size:
+        raise ValueError(f"its member {info.filename!r} is not {info.file_size:,} bytes long, as the archive says.")
+    return content
+
+
+def plain_arrays(source, without: Container[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of numbers and text of a .npz file, by name.
+
+    Args:
+        source: A path, or a file that is open for reading.
+        without: Names of arrays that are not wanted, and not read.
+
+    Raises:
+        ValueError: if a member is no such array, or its shape does not fit its size; for the rest see `reading`.
+    """
+    with zipfile.ZipFile(source) as archive:
+        check_unpacked(archive)
+        members = {one.filename.removesuffix(".npy"): one for one in archive.infolist()}
+        return {
+            name: read_array(name, read_member(archive, member))
+            for name, member in members.items()
+            if name not in without
+        }
+
+
+def read_array(
+    name: str, content: bytes, objects: Callable[[bytes, tuple[int, ...]], np.ndarray] | None = None
+) -> np.ndarray:
+    """The array of numbers or text of a .npy file; of an object array, what `objects` makes of its pickle and its shape.
+
+    Raises:
+        ValueError: if it holds anything else, or its shape does not fit its size.
+    """
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADERS:
+        raise ValueError(f"its array {name!r} is of the unknown version {version}.")
+    shape, fortran, dtype = _HEADERS[version](file)
+    if dtype.kind == "O" and objects is not None:
+        return objects(file.read(), shape)
+    if dtype.kind not in _PLAIN or dtype.names is not None:
+        raise ValueError(f"its array {name!r} must hold numbers or text, but holds {str(dtype)[:60]}.")
+    array = array_of(bytearray(file.read()), shape, dtype, fortran, f"its array {name!r}")
+    if dtype.kind == "U" and np.any(
+        array.ravel("K").view(np.dtype("u4").newbyteorder(dtype.byteorder)) > _LAST_CHARACTER
+    ):
+        raise ValueError(f"its array {name!r} holds text of numbers that are no characters.")
+    return array
+
+
+def array_of(
+    content: bytes | bytearray, shape: Any, dtype: np.dtype, fortran: bool, name: str = "an array"
+) -> np.ndarray:
+    """The array that stands in bytes, which it shares; they must be as many as its shape says.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    sizes = isinstance(shape, tuple) and all(type(length) is int and length >= 0 for length in shape)
+    if not sizes or math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(
+            f"{name} says that its shape is {str(shape)[:80]}, of {dtype.str}, but has {len(content)} bytes."
+        )
+    return np.ndarray(shape, dtype, content, order="F" if fortran else "C")

@@ -1,0 +1,110 @@
+"""The performances that jam reads: those of IMPSY, empty ones, and what no player recorded; more in test_jam.py."""
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import mdn_cli
+from jamming import performance
+from mdn.applications.jam import data
+from mdn.applications.jam import train as jam_train
+from mdn.data import limits
+
+pytestmark = pytest.mark.jax
+
+
+def test_performances_of_impsy_are_known_by_their_name_and_come_as_x_y_dt(tmp_path):
+    """Fault 14a of issue 18: dt, x and y were read as x, y and dt without a word."""
+    touches = [data.clipped(performance(seed, rows)) for seed, rows in ((0, 40), (1, 9), (2, 40))]
+    theirs = [one[:, [2, 0, 1]].astype("float32") for one in touches]
+    arrays = np.empty(3, object)
+    arrays[:] = theirs
+    np.savez(tmp_path / "training-dataset-3d.npz", perfs=arrays)
+    np.savez(tmp_path / "one-block.npz", perfs=np.array([theirs[0], theirs[2]]))  # all of one length
+    np.savez(tmp_path / "block-of-objects.npz", perfs=np.array([theirs[0], theirs[2]]).astype(object))
+    for name, expected in (
+        ("training-dataset-3d.npz", touches),
+        ("one-block.npz", touches[::2]),
+        ("block-of-objects.npz", touches[::2]),
+    ):
+        found = data.read_performances(tmp_path / name)
+        assert found.left_out == 0
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("dimension", [2, 4, 9])
+def test_performances_of_impsy_with_another_number_of_values_say_so(dimension, tmp_path):
+    """Fault 14a of issue 18: they "cannot be trusted", or "must have shape (T, 3)"."""
+    arrays = np.empty(2, object)
+    arrays[:] = [np.zeros((0, dimension), "float32"), np.ones((7, dimension), "float32")]
+    with open(tmp_path / "perfs.npy", "wb") as file:  # as Python 2 and NumPy's protocol of old wrote the empty one
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (2,)})
+        pickle.dump(arrays, file, protocol=2)
+    with zipfile.ZipFile(tmp_path / "impsy.npz", "w") as archive:
+        archive.write(tmp_path / "perfs.npy", "perfs.npy")
+    with pytest.raises(
+        ValueError, match=rf"impsy\.npz' is a file of IMPSY's for {dimension - 1} values and their dt, but"
+    ):
+        data.read_performances(tmp_path / "impsy.npz")
+
+
+def test_empty_performances_are_left_out_and_keep_the_places_of_the_others(tmp_path):
+    """Fault 14a of issue 18."""
+    arrays = np.empty(4, object)
+    arrays[:] = [np.zeros((0, 3)), performance(0), np.zeros(0), performance(1)]
+    np.savez(tmp_path / "p.npz", arrays)
+    found = data.read_performances(tmp_path / "p.npz")
+    assert (
+        len(found) == 2 and found.left_out == 2 and [one is None for one in found.placed] == [True, False, True, False]
+    )
+    np.testing.assert_allclose(found[1], data.clipped(performance(1)))
+    arrays[:] = [np.zeros((0, 3))] * 4
+    np.savez(tmp_path / "none.npz", arrays)
+    with pytest.raises(ValueError, match=r"none\.npz' holds no performance that is not empty"):
+        data.read_performances(tmp_path / "none.npz")
+
+
+def test_a_table_of_performances_is_held_to_what_is_there(tmp_path, monkeypatch):
+    """Faults 3 and 14 of issue 18: a text without an end, times that no clock shows, numbers that are none."""
+    for text, message in (
+        ("time,x,y\n0,0.1,0.2\ninf,0.3,0.2\n", "touch 1 holds a number that is not finite"),
+        ("0001-01-01T00:00:00,interface,0.1,0.2\n", "line 1 is of the year 1, which no clock shows"),
+        ('time,x,y\n"' + "0" * 200_000 + '",0,0\n', "field larger than field limit"),
+    ):
+        (tmp_path / "a.log").write_text(text)
+        with pytest.raises(ValueError, match=rf"a\.log.*{message}"):
+            data.read_performances(tmp_path / "a.log")
+    monkeypatch.setattr(limits, "TEXT", 20)
+    with pytest.raises(ValueError, match=r"a\.log' is larger than .* MiB, the most that is read at once"):
+        data.read_performances(tmp_path / "a.log")
+
+
+def test_mdn_train_jam_says_how_many_performances_are_empty(tmp_path, monkeypatch):
+    """Fault 14a of issue 18: they are left out, and a split keeps to the places of the file."""
+    seen = []
+
+    class Trained:
+        def save(self, path):
+            Path(path).write_bytes(b"")
+
+    def train(performances, held_out, **_):
+        seen.append([[len(one) for one in part] for part in (performances, held_out)])
+        return Trained()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jam_train, "train", train)
+    monkeypatch.setattr(jam_train, "figures", lambda *_: {"test NLL": 0.0})
+    arrays = np.empty(12, object)
+    arrays[:] = [np.zeros((0, 3)) if i == 2 else performance(i, 20 + i)[:, [2, 0, 1]] for i in range(12)]
+    np.savez("p.npz", perfs=arrays)
+    Path("split.json").write_text('{"train": [5, 3, 2], "valid": [0], "test": [1]}')
+    for options in ([], ["--split", "split.json"]):
+        result = CliRunner().invoke(mdn_cli.app, ["train", "jam", "p.npz", "--out", "a.keras", *options])
+        assert result.exit_code == 0, result.output
+        assert "p.npz: 1 of 12 performances are empty and left out." in result.output
+    assert sum(map(len, seen[0])) == 10 and seen[1] == [[25, 23], [20]]
