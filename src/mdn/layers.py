@@ -83,6 +83,7 @@ class MDN(keras.layers.Layer):
             ValueError: if the shape does not fit, or nothing is observed.
         """
         y = self._targets(y)
+        initializers.warn_if_blurred(y, "targets")
         shift, spread = self.spec.scaling(y)
         self._start = self.spec.starting_biases(y, seed)
         self.target_scaling.set(shift, spread)
@@ -215,6 +216,7 @@ class FeatureScaling(keras.layers.Layer):
         """Learns median and spread from features `(..., features)`; returns the layer itself."""
         if not self.built:
             self.build(np.shape(x))
+        initializers.warn_if_blurred(x, "features")
         shift, spread = initializers.robust_scaling(x)
         self.shift.assign(shift)
         self.spread.assign(spread)
