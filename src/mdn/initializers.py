@@ -5,6 +5,8 @@ leaves it. So locations start at quantiles (k-means++ beyond one dimension), and
 components takes the outliers, out to three times the furthest.
 """
 
+import warnings
+
 import numpy as np
 
 _NORMAL_IQR = 1.3489795003921634  # of the standard normal
@@ -16,6 +18,8 @@ _LADDER_START = 3.0
 _BEYOND = 3.0
 _NARROWEST = 0.02  # a start narrower than this sits on ties (integers, say), and overfits before the first step
 _LOWEST_SHARE = 1e-3
+_FAR = 256.0  # spreads
+_BLURRED = 1e-6  # of the centre: about 16 spacings of float32
 
 
 def robust_scaling(y) -> tuple[np.ndarray, np.ndarray]:
@@ -32,17 +36,61 @@ def robust_scaling(y) -> tuple[np.ndarray, np.ndarray]:
     return shift.astype("float32"), np.clip(spread, 1e-30, 1e30).astype("float32")
 
 
+def far_origin(y) -> np.ndarray:
+    """What to take off each column, in float64, before it becomes float32: its median if that is far from 0, else 0.
+
+    Far is more than 256 spreads, where float32 has lost 8 of its 24 binary digits.
+
+    Args:
+        y: Shape (N, D); NaN is missing.
+    Returns:
+        Shape (D,), float64; 0 for a constant column.
+    """
+    origin = np.zeros(np.shape(y)[-1])
+    for d, column in enumerate(np.asarray(y, "float64").T):
+        column = column[np.isfinite(column)]
+        if len(column) and column.min() < column.max():
+            center, spread = _median_and_spread(column)
+            origin[d] = center if abs(center) > _FAR * spread else 0.0
+    return origin
+
+
+def warn_if_blurred(y, what: str) -> None:
+    """Warns of columns so far from 0 that float32, in which networks compute, does not hold what their values differ by.
+
+    Args:
+        y: Shape (..., D), in float64; NaN is missing.
+        what: Their name.
+    """
+    for d, column in enumerate(np.asarray(y, "float64").reshape(-1, np.shape(y)[-1]).T):
+        column = column[np.isfinite(column)]
+        center, spread = _median_and_spread(column) if len(column) and column.min() < column.max() else (0.0, 1.0)
+        if spread < abs(center) * _BLURRED:
+            warnings.warn(
+                f"column {d} of the {what} lies around {center:.6g} with a spread of {spread:.3g}, but float32, in which "
+                f"networks compute, tells values there apart by {np.spacing(np.float32(abs(center))):.3g} only: subtract "
+                f"{center:.6g} in float64 before anything else. MDNRegressor does so by itself.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
 def _center_and_spread(column: np.ndarray) -> tuple[float, float]:
     if not len(column):
         return 0.0, 1.0
+    center, spread = _median_and_spread(column)
+    # float32 cannot tell the values apart below its spacing at the centre
+    return center, max(spread, abs(center) * _BLURRED)
+
+
+def _median_and_spread(column: np.ndarray) -> tuple[float, float]:
     low, center, high = np.quantile(column, [0.25, 0.5, 0.75])
     spread = (high - low) / _NORMAL_IQR
     if not spread > 0.0:  # more than half of the values are ties: the typical distance of the others
         away = np.abs(column - center)
         away = away[away > 0.0]
         spread = float(np.median(away)) if len(away) else 1.0
-    # float32 cannot tell the values apart below its spacing at the centre
-    return float(center), max(float(spread), float(abs(center)) * 1e-6)
+    return float(center), float(spread)
 
 
 def spread_mixture(event_size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -84,6 +84,7 @@ class MDN(keras.layers.Layer):
             ValueError: if the shape does not fit, or nothing is observed.
         """
         y = self._targets(y)
+        initializers.warn_if_blurred(y, "targets")
         shift, spread = self.spec.scaling(y)
         self._start = self.spec.starting_biases(y, seed)
         self.target_scaling.set(shift, spread)
@@ -133,7 +134,7 @@ class MDN(keras.layers.Layer):
         config = super().get_config()
         config.pop("dtype", None)
         if self._by_numbers:
-            made = {"output_dimension": self.spec.target_size, "num_mixtures": self.spec.num_components}
+            made = {"output_dimension": self.spec.target_size, "num_mixtures": self.spec.num_components}  # type: ignore[attr-defined]
         else:
             made = {"spec": keras.saving.serialize_keras_object(self.spec)}
         return {**config, **made, "adapted": self.target_scaling.built, "format": _FORMAT}
@@ -228,6 +229,7 @@ class FeatureScaling(keras.layers.Layer):
         """Learns median and spread from features `(..., features)`; returns the layer itself."""
         if not self.built:
             self.build(np.shape(x))
+        initializers.warn_if_blurred(x, "features")
         shift, spread = initializers.robust_scaling(x)
         self.shift.assign(shift)
         self.spread.assign(spread)

@@ -72,9 +72,10 @@ class Baseline:
         y = y[np.all(np.isfinite(y), axis=-1)]
         self.center, covariance = np.mean(y, axis=0), np.cov(y.T, bias=True).reshape(y.shape[1], y.shape[1])
         self.scale_tril = np.linalg.cholesky(numerics.ridge(covariance))
+        y = y - self.center  # in float64: what they are counted from is nothing that float32 must hold
         shift, spread = initializers.robust_scaling(y)
         loc, scale, self.weights = initializers.starting_mixture((y - shift) / spread, num_components)
-        self.loc, self.scale = shift + spread * loc, spread * scale
+        self.loc, self.scale = self.center + shift + spread * loc, spread * scale
 
     @classmethod
     def of(cls, fields: dict) -> Baseline:
@@ -85,17 +86,19 @@ class Baseline:
 
     def gaussian_nll(self, y) -> float:
         """Mean NLL of `y` (N, D) under the normal; of what is observed, where NaN is missing."""
-        z = (np.asarray(y, "float64") - self.center) / np.diagonal(self.scale_tril)  # float32 has no room for outliers
+        centred = np.asarray(y, "float64") - self.center
+        z = centred / np.diagonal(self.scale_tril)  # float32 has no room for outliers
         if z.shape[1] == 1:
             scale = float(self.scale_tril[0, 0])
             return float(np.nanmean(0.5 * z**2) + math.log(scale) + 0.5 * numerics.LOG_2PI)
-        normal = MultivariateNormal(self.center, self.scale_tril)
-        return _mean_nll(normal.log_prob_observed(np.asarray(y, "float32")), y)
+        normal = MultivariateNormal(np.zeros_like(self.center), self.scale_tril)
+        return _mean_nll(normal.log_prob_observed(centred.astype("float32")), y)
 
     def mixture_nll(self, y) -> float:
         """Mean NLL of `y` (N, D) under the mixture."""
-        mixture = Mixture(np.log(self.weights), Normal(self.loc, self.scale))
-        return _mean_nll(mixture.log_prob_observed(np.asarray(y, "float32")), y)
+        mixture = Mixture(np.log(self.weights), Normal(self.loc - self.center, self.scale))
+        centred = np.asarray(y, "float64") - self.center
+        return _mean_nll(mixture.log_prob_observed(centred.astype("float32")), y)
 
 
 def _mean_nll(log_prob, y) -> float:

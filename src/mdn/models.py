@@ -24,7 +24,7 @@ from mdn.distributions import Distribution, Spec
 from mdn.layers import MDN
 
 DESCRIPTION = "mdn.json"  # beside Keras' own members in a .keras file: what only this package knows of a model
-_FORMAT = 1
+_FORMAT = 2  # the newest that is read; 1 is written, but of regressors with an origin
 # Who reads a file with a description, by its kind; named, not imported, since those rooms stand above this one
 _READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
 # Where the classes live that a file may name and that `import mdn` does not import: nothing else is imported for a file
@@ -333,4 +333,4 @@ def read_description(path: Path) -> dict | None:
 def write_description(path: Path, kind: str, description: dict) -> None:
     """Adds `description` to a `.keras` file; `kind` says who reads it."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, json.dumps({"format": _FORMAT, "kind": kind, **description}, indent=1))
+        archive.writestr(DESCRIPTION, json.dumps({"format": 1, "kind": kind, **description}, indent=1))

@@ -49,6 +49,11 @@ def epsilon() -> float:
     return float(np.finfo(float_dtype()).eps)
 
 
+def log_range() -> tuple[float, float]:
+    """(-log of the smallest positive float, log of the largest one), rounded up."""
+    return (745.0, 710.0) if float_dtype() == "float64" else (104.0, 89.0)
+
+
 # ---- constraints: from the line to what a parameter may be, and back -------------------------------------------------
 
 
@@ -109,6 +114,12 @@ def safe_log(x):
     """log(x) for x >= 0: -inf at 0, where its gradient is 0 rather than NaN."""
     zero = x <= 0.0
     return ops.where(zero, -math.inf, ops.log(ops.where(zero, 1.0, x)))
+
+
+def safe_exp(x):
+    """exp(x): inf where it leaves float, where its gradient is 0 rather than NaN."""
+    beyond = x > math.log(float(np.finfo(float_dtype()).max))
+    return ops.where(beyond, math.inf, ops.exp(ops.where(beyond, 0.0, x)))
 
 
 def safe_log1p(x):
@@ -202,6 +213,12 @@ def squash(z, bend=4.0):
     beyond = ops.abs(z) > bend
     far = bend * (1.0 + ops.log(ops.where(beyond, ops.abs(z), bend) / bend))
     return ops.where(beyond, ops.sign(z) * ops.minimum(far, 100.0 * bend), z)
+
+
+def finite_place(x):
+    """A place on the line held so far within float that distances between such places are finite."""
+    largest = float(np.finfo(float_dtype()).max) / 16.0
+    return ops.clip(x, -largest, largest)
 
 
 def no_nan(x, value):

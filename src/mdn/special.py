@@ -90,13 +90,38 @@ def ndtri(log_lower, log_upper):
     return ops.where(flip, -x, x)
 
 
+def log_cosh(x):
+    r"""$\log \cosh x$, with the relative precision of small ones, and where cosh leaves float."""
+    x = ops.abs(x)
+    far = x > 1.0
+    near = ops.log1p(2.0 * ops.square(ops.sinh(0.5 * ops.where(far, 0.0, x))))
+    return ops.where(far, x + ops.log1p(ops.exp(-2.0 * ops.where(far, x, 1.0))) - math.log(2.0), near)
+
+
 def log_gamma_half_step(a):
     r"""$\log \Gamma(a + \tfrac12) - \log \Gamma(a)$ for $a > 0$, without the cancellation of two large logs.
 
     Eight steps of the recurrence, then the asymptotic series of Tricomi and Erdélyi (1951) at a + 8.
     """
+    small = a < 0.5
+    # log(a / (a + 1/2)); by log1p, no digit of a small a would be left
+    first = ops.where(
+        small,
+        ops.log(ops.where(small, a, 1.0)) - ops.log(a + 0.5),
+        ops.log1p(-0.5 / (ops.where(small, 0.5, a) + 0.5)),
+    )
+    return first + _later_steps(a)
+
+
+def log_gamma_half_step_up(a):
+    r"""$\log \Gamma(a + \tfrac12) - \log \Gamma(a + 1)$ for $a > 0$."""
+    return _later_steps(a) - ops.log(a + 0.5)
+
+
+def _later_steps(a):
+    """log Γ(a + ½) - log Γ(a) without the first step of the recurrence, log(a / (a + ½))."""
     shift = 8
-    steps = sum(ops.log1p(-0.5 / (a + n + 0.5)) for n in range(shift))
+    steps = sum(ops.log1p(-0.5 / (a + n + 0.5)) for n in range(1, shift))
     b = a + float(shift)
     inverse = 1.0 / b
     series = inverse * (-1 / 8 + inverse**2 * (1 / 192 + inverse**2 * (-1 / 640 + inverse**2 * (17 / 14336))))

@@ -207,7 +207,7 @@ def _of_json(rng: Random, found) -> bytes:
     elif kind == 4 and isinstance(old, list):
         one[key] = rng.choice((old * 2, old[:1], old[1:], old[::-1], [old], old * 200))
     elif kind == 4 and isinstance(old, int | float):
-        one[key] = rng.choice((old + 1, old - 1, -old, old * 1.5, str(old), old * 1000))
+        one[key] = rng.choice((old + 1, old - 1, -old, 0.5, f"{old}", old * 1000))
     elif kind == 4 and isinstance(old, str):
         one[key] = rng.choice((old + "x", old[:-1], old.upper(), [old], *WORDS))
     elif kind == 5:

@@ -86,17 +86,18 @@ class Worker:
     def _running(self) -> subprocess.Popen:
         if self._process is None:
             command = [sys.executable, str(HERE), "--worker", str(self._folder)]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
+            with open(self._folder / "stderr", "w") as errors:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+                )
         return self._process
 
     def _ended(self, name: str) -> list[str]:
         process, self._process = self._process, None
         code = process.wait()
         trace = (self._folder / "trace").read_text()
-        if not trace and not any(self._folder.glob(f"{name}-*")):
-            raise SystemExit(f"the process for {name} ended with {code} before it read a file.")
+        if not trace and code > 0:  # neither a signal nor the watch: the fuzzer's own fault
+            raise SystemExit(f"{name}: {(self._folder / 'stderr').read_text()[-2000:]}")
         places = re.findall(r'File ".*?/src/mdn/(.+?)", line (\d+) in (\S+)', trace)
         where = "{}:{} {}".format(*places[0]) if places else ""
         kind = "slow" if trace.startswith("Timeout") else "abort"

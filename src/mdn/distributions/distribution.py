@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 
 import numpy as np
 from keras import ops
@@ -259,6 +260,14 @@ class Distribution:
         """
         self._require_line("crps", instead="energy_score is its extension to vectors.")
         return self._run("_crps", self._as_event(y))
+
+    def _power_tails(self, y, below):
+        """(mass below or above y, the power by which it falls), each `(..., components)`; inf: faster than any power."""
+        mass = ops.exp(self._log_tail(y, below))[..., None]
+        return mass, self._tail_power() + 0.0 * mass
+
+    def _tail_power(self):
+        return numerics.as_tensor(math.inf)
 
     def _crps(self, y):
         raise NotImplementedError

@@ -104,7 +104,8 @@ class Independent(Distribution):
         """Points that cut the line where this distribution changes, (M, *batch, 1), for quadrature."""
         levels = numerics.as_tensor(univariate.crps_levels())
         tail = ops.reshape(levels, (-1, *(1,) * (len(self.batch_shape) + 1)))
-        return ops.stop_gradient(ops.concatenate(univariate.two_quantiles(self, tail, tail), axis=0))
+        points = ops.concatenate(univariate.two_quantiles(self, tail, tail), axis=0)
+        return ops.stop_gradient(numerics.finite_place(points))
 
     def _mean(self):
         return self._center()

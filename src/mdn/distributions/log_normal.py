@@ -15,6 +15,9 @@ from mdn.distributions.independent import Independent
 from mdn.distributions.normal import hypotenuse
 from mdn.distributions.spec import ComponentSpec, serializable
 
+_WIDE, _ROOM = 2.0, 4.0  # scales, and distances of log E X from the largest float: else E X is vast
+_BEYOND = 1e4  # standard scores: so far, and two scales more, not even vast values count
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LogNormal(Independent):
@@ -69,16 +72,28 @@ class LogNormal(Independent):
 
     def _deviation(self, y):
         inside, _, z = self._inside(y)
-        z = ops.where(inside, z, -math.inf)
-        return y * _signed(z) - self._center() * _signed(z - self.scale)
+        signed = ops.where(inside, _signed(z), -1.0)
+        return 2.0 * (
+            0.5 * y * signed + self._half_share(ops.where(inside, self.scale - z, 2.0 * self.scale + _BEYOND))
+        )
 
     def _difference(self, other):
         # E|X - X'| = E(X - X')(1{X > X'} - 1{X < X'}), each term a normal probability after a change of measure
         both = hypotenuse(self.scale, other.scale)
         gap = self.loc - other.loc
-        return self._center() * _signed((gap + ops.square(self.scale)) / both) + other._center() * _signed(
-            (ops.square(other.scale) - gap) / both
-        )
+        mine = self._half_share((ops.square(self.scale) + gap) / both)
+        return 2.0 * (mine + other._half_share((ops.square(other.scale) - gap) / both))
+
+    def _half_share(self, z):
+        """(2 Φ(z) - 1) E X / 2, less E X / 2 where that is vast.
+
+        E|X - y| and E|X - X'| are sums of such terms. In a CRPS their means cancel, and they leave float long before it
+        does: where one is much larger than the rest, it is left out of both.
+        """
+        log_mean = self.loc + 0.5 * ops.square(self.scale)
+        vast = ops.logical_or(self.scale > _WIDE, log_mean > numerics.log_range()[1] - _ROOM)
+        near = 0.5 * ops.exp(ops.where(vast, 0.0, log_mean)) * _signed(z)
+        return ops.where(vast, -numerics.safe_exp(ops.where(vast, log_mean + special.log_ndtr(-z), 0.0)), near)
 
     def _pull(self, y):
         # stationary in u = log y: Σ r (loc - u) / scale² - 1 = 0; each component carries its share of the -1

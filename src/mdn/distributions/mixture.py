@@ -210,19 +210,29 @@ class Mixture(Distribution):
         low, high = (ops.concatenate(side, axis=-2) for side in bounds)
         low = ops.min(ops.where(live, low, np.inf), axis=-2)
         high = ops.max(ops.where(live, high, -np.inf), axis=-2)
-        finite = ops.logical_and(ops.isfinite(low), ops.isfinite(high))  # else q is 0 or 1
-        inner = univariate.invert(self, log_lower, log_upper, ops.where(finite, low, 0.0), ops.where(finite, high, 0.0))
-        return ops.where(finite, inner, ops.where(log_lower <= log_upper, low, high))
+        # a component's quantile may leave float where the mixture's does not: the search goes as far as float does
+        inside = ops.logical_and(ops.isfinite(log_lower), ops.isfinite(log_upper))
+        sought = ops.logical_or(inside, ops.logical_and(ops.isfinite(low), ops.isfinite(high)))
+        first, last = (ops.where(sought, numerics.finite_place(end), 0.0) for end in (low, high))
+        inner = univariate.invert(self, log_lower, log_upper, first, last)
+        inner = ops.where(ops.logical_and(low < first, inner < 0.99 * first), low, inner)
+        inner = ops.where(ops.logical_and(high > last, inner > 0.99 * last), high, inner)
+        return ops.where(sought, inner, ops.where(log_lower <= log_upper, low, high))
+
+    def _power_tails(self, y, below):
+        parts = [group._power_tails(ops.expand_dims(y, -2), below) for group in self._groups]
+        mass, power = (ops.concatenate(part, axis=-2)[..., 0] for part in zip(*parts, strict=True))
+        return self.weights * mass, ops.where(self.weights > 0.0, power, np.inf)
 
     def _crps(self, y):
         if len(self._groups) > 1 or not self.components._closed_crps:
             breaks = self._each(lambda group: group._breaks(), axis=-2)
             return univariate.crps_by_quadrature(self, y, components_first(breaks))
         group, weights = self.components, self.weights
-        to_target = ops.sum(weights * group._deviation(ops.expand_dims(y, -2))[..., 0], axis=-1)
+        to_target = numerics.weighted_sum(weights, group._deviation(ops.expand_dims(y, -2))[..., 0])
         pairs = _with_axis(group)._difference(_with_axis(group, 1))[..., 0]
         both = ops.expand_dims(weights, -1) * ops.expand_dims(weights, -2)
-        return to_target - 0.5 * ops.sum(both * pairs, axis=(-2, -1))
+        return to_target - 0.5 * numerics.weighted_sum(both, pairs, axis=(-2, -1))
 
     def energy_score(self, y, num_samples: int = 64, seed=None):
         """Energy score, as in `Distribution.energy_score`, with `num_samples` draws from *each* component.

@@ -19,6 +19,7 @@ _CENTRAL_NODES = 20
 _TAIL_NODES = 40
 _TAIL_END = 5.5  # exp(-5.5²) = 7e-14
 _START_DF = 5.0
+_LARGE = 1e10  # its square holds no 1, and fits float32
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +61,9 @@ class StudentT(Independent):
         u = univariate.invert_each(_Standard, [self.df], log_lower, log_upper, -end, end)
         return self.loc + self.scale * _from_arc(u, self.df)
 
+    def _tail_power(self):
+        return self.df
+
     def _draw(self, shape, stream):
         # the polar method of Bailey (1994): no rejection, and differentiable in df
         u, angle = stream.uniform(shape), stream.uniform(shape)
@@ -93,10 +97,10 @@ def _log_constant(df):
 
 
 def _log1p_square(z, df):
-    """log(1 + z² / df), also where z² leaves float."""
-    z = ops.abs(z)
-    large = z > 1e15
-    moderate = ops.log1p(ops.square(ops.where(large, 1.0, z)) / df)
+    """log(1 + z² / df), also where z² / df leaves float."""
+    z, root = ops.abs(z), ops.sqrt(df)
+    large = z > _LARGE * root  # then the 1 is nothing
+    moderate = ops.log1p(ops.square(ops.where(large, root, z) / root))
     return ops.where(large, 2.0 * ops.log(ops.where(large, z, 1.0)) - ops.log(df), moderate)
 
 
@@ -108,46 +112,70 @@ def _log_lower(z, df):
     """log P(T <= z): by the central integral for |z| < 1, by the tail integral beyond."""
     distance = ops.abs(z)
     central = distance < 1.0
-    half = _central(ops.where(central, distance, 0.5), df)
-    tail = _log_tail(ops.where(central, 1.0, distance), df)
+    arc = ops.arcsinh(ops.where(central, distance, 0.0) / ops.sqrt(df))
+    return _log_half(z < 0.0, central, arc, _log1p_square(ops.where(central, 1.0, distance), df), df)
+
+
+def _log_lower_of_arc(u, df):
+    """log P(T <= √ν sinh u), also where sinh u leaves float."""
+    distance, edge = ops.abs(u), ops.arcsinh(1.0 / ops.sqrt(df))
+    central = distance < edge
+    spread = 2.0 * special.log_cosh(ops.where(central, edge, distance))
+    return _log_half(u < 0.0, central, ops.where(central, distance, 0.0), spread, df)
+
+
+def _log_half(below, central, arc, spread, df):
+    """log P(T <= z): `arc` is asinh(|z| / √ν), used where `central`; `spread` log(1 + z² / ν), used elsewhere."""
+    half, tail = _central(arc, df), _log_tail(spread, df)
     log_small = ops.where(central, ops.log(0.5 - half), tail)
     log_large = ops.where(central, ops.log(0.5 + half), ops.log1p(-ops.exp(ops.minimum(tail, -0.5))))
-    return ops.where(z < 0.0, log_small, log_large)
+    return ops.where(below, log_small, log_large)
 
 
-def _central(z, df):
+def _central(arc, df):
     r"""$\int_0^z f$, with $t = \sqrt\nu \sinh u$, in which the density is $c\sqrt\nu\,\cosh(u)^{-\nu}$: smooth for every ν."""
     nodes, weights = (numerics.as_tensor(x) for x in special.gauss_legendre(_CENTRAL_NODES))
-    end = ops.arcsinh(z / ops.sqrt(df))
-    u = ops.expand_dims(end, -1) * nodes
-    # log cosh u = log1p(sinh² u) / 2, exact for the small u of a large df
-    values = ops.exp(-0.5 * ops.expand_dims(df, -1) * ops.log1p(ops.square(ops.sinh(u))))
-    return ops.exp(_log_constant(df)) * ops.sqrt(df) * end * ops.sum(weights * values, axis=-1)
+    u = ops.expand_dims(arc, -1) * nodes
+    values = ops.exp(-ops.expand_dims(df, -1) * special.log_cosh(u))
+    # c √ν = Γ((ν+1)/2) / (Γ(ν/2) √π)
+    return (
+        ops.exp(special.log_gamma_half_step(0.5 * df)) / math.sqrt(math.pi) * arc * ops.sum(weights * values, axis=-1)
+    )
 
 
-def _log_tail(z, df):
+def _log_tail(spread, df):
     r"""log P(T > z) for z >= 1.
 
     With $w = \nu/(\nu + t^2) = x e^{-2 s^2/\nu}$, $x$ its value at z, the tail is
     $\frac{x^{\nu/2}}{\nu B(\nu/2, 1/2)} \int_0^\infty 2 s\, e^{-s^2} (1 - x e^{-2 s^2 / \nu})^{-1/2} ds$, smooth in s.
+    `spread` is -log x.
     """
     nodes, weights = (numerics.as_tensor(x) for x in special.gauss_legendre(_TAIL_NODES))
     s = _TAIL_END * nodes
-    log_x = -_log1p_square(z, df)
-    gap = -ops.expm1(ops.expand_dims(log_x, -1) - 2.0 * ops.square(s) / ops.expand_dims(df, -1))
+    steep = numerics.floor(ops.expand_dims(df, -1), 1e-12)  # below, e^(-2 s² / ν) is 0 at every node
+    gap = -ops.expm1(-ops.expand_dims(spread, -1) - 2.0 * ops.square(s) / steep)
     integral = ops.sum(_TAIL_END * weights * 2.0 * s * ops.exp(-ops.square(s)) / ops.sqrt(gap), axis=-1)
-    # ν B(ν/2, 1/2) = ν Γ(ν/2) √π / Γ((ν+1)/2)
-    log_beta = 0.5 * math.log(math.pi) - special.log_gamma_half_step(0.5 * df)
-    return 0.5 * df * log_x + ops.log(integral) - ops.log(df) - log_beta
+    # ν B(ν/2, 1/2) = 2 √π Γ(ν/2 + 1) / Γ((ν+1)/2)
+    return (
+        -0.5 * df * spread
+        + ops.log(integral)
+        + special.log_gamma_half_step_up(0.5 * df)
+        - 0.5 * math.log(4.0 * math.pi)
+    )
 
 
 def _from_arc(u, df):
-    return ops.sqrt(df) * ops.sinh(u)
+    """√ν sinh u, infinite only where it leaves float itself."""
+    size, root = ops.abs(u), ops.sqrt(df)
+    far = size > 20.0
+    large = ops.exp(ops.where(far, size, 0.0) + (ops.log(root) - math.log(2.0)))
+    return ops.where(far, ops.sign(u) * large, root * ops.sinh(ops.where(far, 0.0, u)))
 
 
 def _bracket(df):
-    """Where |u| of T = √ν sinh u can be: P(|T| > t) falls like e^(-ν u), and no float is below e^-104."""
-    return numerics.within(110.0 / df + 3.0, 0.0, 85.0)
+    """How far |u| of T = √ν sinh u can be: P(|T| > t) falls like e^(-ν u), and no probability is 0, nor T infinite."""
+    reach, largest = numerics.log_range()
+    return numerics.cap(reach / df + 3.0, largest + 2.0 - 0.5 * ops.log(df))
 
 
 class _Standard:
@@ -157,12 +185,12 @@ class _Standard:
         self.df = df
 
     def _log_tail(self, u, below):
-        return _log_lower(_from_arc(ops.where(below, u, -u), self.df), self.df)[..., 0]
+        return _log_lower_of_arc(ops.where(below, u, -u), self.df)[..., 0]
 
     def _log_prob(self, u):
-        z = _from_arc(u, self.df)
-        jacobian = 0.5 * (ops.log(self.df) + _log1p_square(z, self.df))
-        return (_log_kernel(z, self.df) + _log_constant(self.df) + jacobian)[..., 0]
+        return (special.log_gamma_half_step(0.5 * self.df) - 0.5 * math.log(math.pi) - self.df * special.log_cosh(u))[
+            ..., 0
+        ]
 
 
 @serializable

@@ -76,7 +76,9 @@ def invert(dist, log_lower, log_upper, lower, upper):
     step = ops.expand_dims(step, -1)
     # the value of that last step is rounding only: it is taken if it stays small, its derivative always
     small = ops.abs(step) <= 8.0 * numerics.epsilon() * ops.abs(x) + numerics.floor(0.0)
-    return x - ops.where(small, step, step - ops.stop_gradient(step))
+    x = x - ops.where(small, step, step - ops.stop_gradient(step))
+    # a step of rounding may lead out of the bracket, which is the end of the support of an angle
+    return x - ops.stop_gradient(x - numerics.within(x, lower, upper))
 
 
 def invert_each(make, fields, log_lower, log_upper, lower, upper):
@@ -177,7 +179,22 @@ def crps_by_quadrature(dist, y, breaks):
     cells = ops.sum((weights * jacobian)[..., 0] * ops.exp(2.0 * tail), axis=(0, 1))
     # nodes do not move with y in the gradient; what the moving boundary adds is F² - (1 - F)²
     boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))) - 1.0
-    return cells + boundary * (y - ops.stop_gradient(y))[..., 0]
+    beyond = sum(_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
+    return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
+
+
+def _beyond(dist, point, y, below):
+    """∫ F² below `point`, or ∫ (1 - F)² above it, of tails that fall as powers of the distance from there on.
+
+    Two that fall by a and b leave their product times the distance by a + b - 1: nothing that is finite, if that is not
+    positive, as in the CRPS of a StudentT of df <= 1/2.
+    """
+    mass, power = dist._power_tails(point, below)
+    heavy = power <= 0.5
+    power = ops.where(heavy, 1.0, power)
+    both = ops.expand_dims(power, -1) + ops.expand_dims(power, -2) - 1.0
+    shares = ops.expand_dims(mass, -1) * ops.expand_dims(mass, -2) * ops.abs(point - y)[..., None] / both
+    return ops.where(ops.any(heavy, axis=-1), math.inf, ops.sum(shares, axis=(-2, -1)))
 
 
 def crps_levels():

@@ -145,7 +145,7 @@ class Rollout:
             event, after = self.step(previous, list(state), uniforms, normals, temperatures, condition)
             # where JAX computes in float64 too, a loop must still hand on what it was given
             event = ops.cast(event, "float32")
-            state = [ops.cast(new, old.dtype) for new, old in zip(after, state, strict=True)]
+            state = tuple(ops.cast(new, old.dtype) for new, old in zip(after, state, strict=True))
             primed = t < lengths
             if prime is not None:
                 event = ops.where(primed[:, None], prime[ops.minimum(t, prime.shape[0] - 1)], event)

@@ -25,6 +25,7 @@ class Answers:
     """The half of `MDNRegressor` that speaks; the other half sets what stands below."""
 
     members_: list[Member]
+    target_origin_: np.ndarray
     n_targets_: int | None
     baseline_: Baseline | None
 
@@ -32,7 +33,7 @@ class Answers:
         raise NotImplementedError
 
     def _targets(self, y, rows: int) -> np.ndarray:
-        """Targets to be judged, `(N, D)` float32, NaN where missing."""
+        """Targets to be judged, `(N, D)` float64, NaN where missing."""
         y = check_array(
             target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
         )
@@ -42,21 +43,29 @@ class Answers:
                 f"`y` must have {rows} rows of {self._event_size} targets, as X and the training targets have, but its "
                 f"shape is {y.shape}."
             )
-        return y.astype("float32")
+        return y
 
     @property
     def _event_size(self) -> int:
         return self.n_targets_ or 1
 
     def predict_distribution(self, X) -> Mixture:
-        """The exact mixture for each row, batch `(N,)`, of all members together; tensors of the backend."""
+        """The exact mixture for each row, batch `(N,)`, of all members together; tensors of the backend.
+
+        They are float32, which tells values around 1.7e9 (seconds since 1970, say) apart by 128 only. Everything else here
+        answers in float64, whatever the targets are counted from.
+        """
         check_is_fitted(self)
         x = self._features(X)
-        return _together(self.members_, x)
+        return _together(self.members_, x, self.target_origin_)
+
+    def _centred(self, X) -> Mixture:
+        """`predict_distribution`, counted from `target_origin_`: float32 holds all of it."""
+        return _together(self.members_, self._features(X))
 
     def predict(self, X) -> np.ndarray:
         """The mean for each row, shape `(N,)` or `(N, D)`, as the targets were."""
-        return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()))
+        return self._as_targets(self.target_origin_ + self._ask(X, lambda mixture, _: mixture.mean()))
 
     def predict_quantile(self, X, q) -> np.ndarray:
         """Quantiles of each target for each row.
@@ -100,6 +109,7 @@ class Answers:
         """`n` draws for each row: `(n, N)` or `(n, N, D)`."""
         stream = Stream(seed)
         draws = self._ask(X, lambda mixture, _: ops.moveaxis(mixture.sample(int(n), seed=stream.key()), 0, 1))
+        draws = self.target_origin_ + draws
         return np.moveaxis(draws if self.n_targets_ else draws[..., 0], 1, 0)
 
     def log_prob(self, X, y) -> np.ndarray:
@@ -118,13 +128,17 @@ class Answers:
             each = [ops.moveaxis(m.quantile(room)[..., 0], 0, -1) for m in self._marginals(mixture)]
             return ops.stack(each, axis=1)
 
-        return self._ask(X, quantiles)[..., : len(levels)]
+        return self.target_origin_[:, None] + self._ask(X, quantiles)[..., : len(levels)]
 
     def _ask(self, X, question: Callable, y=None) -> np.ndarray:
-        """What `question(mixture, y)` says of each row, a NumPy array; few rows at a time, in few different shapes."""
+        """What `question(mixture, y)` says of each row, a NumPy array; few rows at a time, in few different shapes.
+
+        Mixtures and targets are counted from `target_origin_`.
+        """
         check_is_fitted(self)
         x = self._features(X)
-        y = np.zeros((len(x), self._event_size), "float32") if y is None else self._targets(y, len(x))
+        y = np.zeros((len(x), self._event_size)) if y is None else self._targets(y, len(x)) - self.target_origin_
+        y = y.astype("float32")
         return by_rooms(lambda x, y: question(_together(self.members_, x), y), x, y).astype("float64")
 
     def _marginals(self, mixture):
@@ -144,7 +158,7 @@ class Answers:
             y: Targets; rows without any are left out.
         """
         log_prob = self.log_prob(X, y)
-        truth = self._targets(y, len(log_prob)).astype("float64")
+        truth = self._targets(y, len(log_prob))
 
         def judge(mixture, y):
             answers = []
@@ -163,7 +177,7 @@ class Answers:
             gaussian_nll=float("nan") if baseline is None else baseline.gaussian_nll(truth),
             mixture_nll=float("nan") if baseline is None else baseline.mixture_nll(truth),
             crps=np.nanmean(crps, axis=0),
-            rmse=np.sqrt(np.nanmean((mean - truth) ** 2, axis=0)),
+            rmse=np.sqrt(np.nanmean((mean + self.target_origin_ - truth) ** 2, axis=0)),
             pit=below,
             sharpness=np.mean(ends[..., 1] - ends[..., 0], axis=0),
         )
@@ -184,7 +198,7 @@ def _ends(coverage: float) -> np.ndarray:
     return np.array([0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage], "float32")
 
 
-def _together(members, x) -> Mixture:
-    """The exact mixture of what `members` say of features `(N, F)`."""
-    mixtures = [member.spec(member.params(x)) for member in members]
+def _together(members, x, origin=0.0) -> Mixture:
+    """The exact mixture of what `members` say of features `(N, F)`, moved by `origin`."""
+    mixtures = [member.spec(member.params(x, origin)) for member in members]
     return mixtures[0] if len(mixtures) == 1 else blend(mixtures)

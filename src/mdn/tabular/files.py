@@ -55,6 +55,9 @@ def save(regressor, path) -> None:
         "baseline": None if baseline is None else vars(baseline),
         "members": [{**vars(member), "weights": None} for member in regressor.members_],
     }
+    if np.any(regressor.target_origin_) or np.any(regressor.feature_origin_):  # versions before know none
+        origin = {"targets": regressor.target_origin_, "features": regressor.feature_origin_}
+        description |= {"format": 2, "origin": origin}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **weights)
@@ -90,6 +93,8 @@ def load(cls, path):
         regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
     regressor.columns_ = Columns(description["columns"])
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
+    origin = description.get("origin", {"targets": [0.0], "features": [0.0]})
+    regressor.target_origin_, regressor.feature_origin_ = (np.array(origin[side]) for side in ("targets", "features"))
     regressor.target_grid_ = np.array(description["grid"])
     regressor.baseline_ = None if description["baseline"] is None else Baseline.of(description["baseline"])
     regressor.members_ = members
@@ -147,6 +152,8 @@ def _checked(description: dict) -> dict[str, Any]:
         grid=listed(number(0.0), count=targets),
         baseline=maybe(_baseline(targets)),
         members=listed(_member(inputs, targets), least=1),
+        origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
+        optional=("origin",),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):

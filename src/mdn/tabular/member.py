@@ -73,11 +73,11 @@ class Member:
         """Of what `params` gives."""
         return dataclasses.replace(self.architecture, num_components=len(self.alive)).spec
 
-    def params(self, x) -> np.ndarray:
-        """Packed parameters `(N, spec.params_size)` of features `(N, features)`."""
+    def params(self, x, origin=0.0) -> np.ndarray:
+        """Packed parameters `(N, spec.params_size)` of features `(N, features)`, with locations moved by `origin` (D,)."""
         network = shared(self.architecture)
         loc, scale, logits = network.blocks(network.predict(self.weights, x))
-        return packed(loc[:, self.alive], self.widening * scale[:, self.alive], logits[:, self.alive])
+        return packed(loc[:, self.alive] + origin, self.widening * scale[:, self.alive], logits[:, self.alive])
 
 
 class Rows(NamedTuple):

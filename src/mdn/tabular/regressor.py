@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from mdn import numerics, training
+from mdn import initializers, numerics, training
 from mdn.metrics import Baseline
 from mdn.tabular import files, targets
 from mdn.tabular.answers import Answers
@@ -72,6 +72,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         target_names_: Of the series or frame of targets, else "y" or "y0", "y1", ...
         target_grid_: Step of the grid on which each target lies, 0 where it lies on none, shape `(D,)`. Rounded targets
             are spread over their cells before training, so that `log_prob` is the density of the unrounded target.
+        target_origin_, feature_origin_: What targets and features are counted from inside, shape `(D,)` and `(F,)`: 0, or
+            their median where it lies so far from 0 that float32 would lose their digits.
         baseline_: A normal and a mixture without features, fitted to the same targets.
         n_features_in_, feature_names_in_: As in scikit-learn.
 
@@ -183,6 +185,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 f"(n_samples = {len(x)})."
             )
         x, y, weight = x[known], y[known], weight[known]
+        self.target_origin_ = initializers.far_origin(y)
         weight = weight / np.mean(weight)
         seeds = check_random_state(self.random_state).randint(0, 2**31 - 1, size=1 + int(self.ensemble_size))
         self.target_grid_ = targets.grid(y)
@@ -191,6 +194,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         held_out = None if validation_data is None else self._held_out(*validation_data)
         if np.all(targets.constant(y)):
             return self._fit_constant(x, y)
+        y = y - self.target_origin_
         self._fit_members(x, y, weight, held_out, seeds, told)
         return self
 
@@ -244,7 +248,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
     def _held_out(self, X, y):
         x = self._features(X)
-        y = self._targets(y, len(x))
+        y = self._targets(y, len(x)) - self.target_origin_
         return x, targets.spread_over_cells(y, self.target_grid_, 1)
 
     def _fit_constant(self, x, y) -> MDNRegressor:
@@ -327,7 +331,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
             )
         self.columns_ = Columns.learn(X)
+        self.feature_origin_ = np.zeros(1)
         x = self._features(X, reset=True)
+        self.feature_origin_ = initializers.far_origin(x)
+        x = x - self.feature_origin_
         names = _names(y)
         y = check_array(
             target_numbers(y),
@@ -345,7 +352,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         return x, y.reshape(len(y), -1)
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
-        """`X` as numbers `(N, F)`, float64."""
+        """`X` as numbers `(N, F)`, float64, counted from `feature_origin_`."""
         # names that scikit-learn did not see in fit (of a Table, say) are none of its business later
         unseen = not reset and not hasattr(self, "feature_names_in_") and bool(self.columns_.levels)
         if hasattr(X, "columns") and not unseen:
@@ -362,7 +369,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             x = check_array(x, dtype="float64", ensure_all_finite=False, estimator=self)
         names = self.columns_.names if self.columns_.names else getattr(self, "feature_names_in_", None)
         check_finite(x, names, missing_too=self.missing == "error")
-        return numerics.as_features(x)
+        return numerics.as_features(x) - self.feature_origin_
 
     # ---- files -----------------------------------------------------------------------------------------------------
 

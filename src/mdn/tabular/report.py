@@ -115,9 +115,12 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     by_width = np.argsort(quantiles[:, -1] - quantiles[:, 0])
     few = chosen[by_width[np.linspace(0, len(by_width) - 1, min(_SHOWN, len(by_width))).astype(int)]]
     picture = figure(8.0, 3.6)
-    mixture = regressor.predict_distribution(_rows_of(X, few))
+    origin = regressor.target_origin_  # densities as the network sees them, on axes in the units of the data
+    mixture = regressor._centred(_rows_of(X, few))
     ends = _of(regressor.predict_quantile(_rows_of(X, few), [0.001, 0.999]), regressor, d)
-    _draw_densities(picture, mixture if mixture.event_size == 1 else mixture.marginal([d]), ends, truth[few], name)
+    _draw_densities(
+        picture, mixture if mixture.event_size == 1 else mixture.marginal([d]), ends, truth[few], name, origin[d]
+    )
     page.add(
         f"What it believes of {name} in a few rows",
         "From the surest to the least sure of the rows above; the line is what was observed. Several humps are several "
@@ -127,12 +130,12 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     )
 
 
-def _draw_densities(picture, mixture, ends, truth, name) -> None:
+def _draw_densities(picture, mixture, ends, truth, name, origin) -> None:
     axes = np.atleast_1d(picture.subplots(2, -(-len(truth) // 2), squeeze=False)).flat
     left, right = np.minimum(ends[:, 0], truth), np.maximum(ends[:, 1], truth)
     margin = 0.05 * (right - left)
-    grids = np.linspace(left - margin, right + margin, 400, dtype="float32")  # (400, rows)
-    densities = ops.convert_to_numpy(mixture.prob(grids[..., None]))
+    grids = np.linspace(left - margin, right + margin, 400)  # (400, rows)
+    densities = ops.convert_to_numpy(mixture.prob((grids - origin).astype("float32")[..., None]))
     for ax, seen, grid, density in zip(axes, truth, grids.T, densities.T, strict=False):
         ax.fill_between(grid, density, color=plots.BLUE, alpha=0.3, linewidth=0)
         ax.plot(grid, density, color=plots.BLUE, linewidth=1.2)

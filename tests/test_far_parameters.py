@@ -1,0 +1,228 @@
+"""Parameters at the ends of what is allowed: tails so heavy, and scales so wide, that answers come close to the ends of float."""
+
+import contextlib
+import math
+
+import keras
+import mpmath
+import numpy as np
+import pytest
+
+import mdn
+from gradients import value_and_gradients
+from mdn import special
+
+
+def number(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(tensor), "float64")
+
+
+def slopes(function, *arrays):
+    """Gradients of the sum of `function(*tensors)`."""
+    return value_and_gradients(lambda tensors: keras.ops.sum(function(*tensors)), arrays)[1]
+
+
+@contextlib.contextmanager
+def float64():
+    """Keras in float64, and JAX, which has to be told."""
+    x64 = contextlib.nullcontext()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        x64 = jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64()
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        with x64:
+            yield
+    finally:
+        keras.config.set_floatx(before)
+
+
+# ---- StudentT --------------------------------------------------------------------------------------------------------
+
+TINY_DF = np.float32([1e-30, 1e-12, 1e-6, 1e-5, 1e-4, 1e-3, 0.2])
+PLACES = np.float32([-1e20, -1e4, -3.0, -0.999, -1e-3, 0.0, 0.5, 1.001, 30.0, 1e30])
+
+
+def t_log_prob(z, df):
+    z, df = mpmath.mpf(float(z)), mpmath.mpf(float(df))
+    constant = mpmath.loggamma((df + 1) / 2) - mpmath.loggamma(df / 2) - mpmath.log(mpmath.pi * df) / 2
+    return constant - (df + 1) / 2 * mpmath.log1p(z * z / df)
+
+
+def t_upper(z, df):
+    """P(T > z)."""
+    z, a = mpmath.mpf(float(z)), mpmath.mpf(float(df)) / 2
+    if z < 0:
+        return 1 - t_upper(-z, df)
+    if z <= 1:
+        return (1 - mpmath.betainc(0.5, a, 0, z * z / (2 * a + z * z), regularized=True)) / 2
+    x = 2 * a / (2 * a + z * z)
+    return x**a / a / mpmath.beta(a, 0.5) * mpmath.hyp2f1(a, 0.5, a + 1, x) / 2
+
+
+def test_a_student_of_few_degrees_of_freedom_is_exact_at_any_distance():
+    """Fault 10 of issue 18: log_prob and cdf drifted below df 1e-4, and were infinite below 1e-7."""
+    df, z = (grid.reshape(-1, 1) for grid in np.meshgrid(TINY_DF, PLACES))
+    student = mdn.StudentT(np.zeros_like(z), np.ones_like(z), df)
+    with mpmath.workdps(50):
+        pairs = list(zip(z[:, 0], df[:, 0], strict=True))
+        expected = [float(t_log_prob(*pair)) for pair in pairs]
+        upper = [float(mpmath.log(t_upper(*pair))) for pair in pairs]
+        lower = [float(mpmath.log(t_upper(-one, nu))) for one, nu in pairs]
+    np.testing.assert_allclose(number(student.log_prob(z)), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(number(student.log_survival(z)), upper, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(number(student.log_cdf(z)), lower, rtol=1e-6, atol=1e-6)
+
+    def everything(z, df):
+        made = mdn.StudentT._new(keras.ops.zeros_like(z), keras.ops.ones_like(z), df)
+        return made._log_prob(z) + made._log_tail(z, True) + made._log_tail(z, False)
+
+    assert not any(np.isnan(slope).any() for slope in slopes(everything, z, df))
+
+
+@pytest.mark.parametrize("a", [1e-30, 1e-8, 1e-3, 0.3, 0.5, 2.0, 1e3])
+def test_half_steps_of_the_gamma_function_are_exact_down_to_0(a):
+    with mpmath.workdps(50):
+        exact = mpmath.mpf(float(np.float32(a)))
+        down = mpmath.loggamma(exact + 0.5) - mpmath.loggamma(exact)
+        up = mpmath.loggamma(exact + 0.5) - mpmath.loggamma(exact + 1)
+    at = keras.ops.convert_to_tensor(np.float32(a))
+    np.testing.assert_allclose(number(special.log_gamma_half_step(at)), float(down), rtol=1e-6, atol=2e-7)
+    np.testing.assert_allclose(number(special.log_gamma_half_step_up(at)), float(up), rtol=1e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-18, 1e-3, 0.99, 1.01, 50.0, 1e30])
+def test_log_cosh_is_exact_where_cosh_rounds_to_1_and_where_it_leaves_float(x):
+    with mpmath.workdps(50):
+        exact = mpmath.mpf(float(np.float32(x)))
+        expected = float(mpmath.log(mpmath.cosh(exact)) if x < 100 else exact - mpmath.log(2))
+    np.testing.assert_allclose(number(special.log_cosh(np.float32(-x))), expected, rtol=5e-7, atol=1e-37)
+
+
+def test_quantiles_of_a_heavy_tail_are_exact_in_float64_and_infinite_only_where_they_leave_float():
+    """Fault 10 of issue 18: in float64, the quantile of df 0.2 at 1e-12 was 1e-15 of what it is."""
+    levels, df = np.array([1e-12, 1e-6, 0.01]), 0.2
+    with float64():
+        found = number(mdn.StudentT(np.zeros(1), np.ones(1), np.full(1, df)).quantile(levels))[:, 0]
+    with mpmath.workdps(50):
+        back = [float(t_upper(-place, df)) for place in found]
+    np.testing.assert_allclose(back, levels, rtol=1e-6)
+    single = number(mdn.StudentT(np.zeros(1), np.ones(1), np.full(1, df)).quantile(np.float32(levels)))[:, 0]
+    assert single[0] == -np.inf  # -7.5e57
+    np.testing.assert_allclose(single[1:], found[1:], rtol=1e-4)
+
+
+def test_a_component_whose_quantile_leaves_float_does_not_take_the_mixtures_with_it():
+    df, levels = np.float32([[[0.2], [3.0]]]), np.float32([1e-12, 1e-6, 0.5])
+    mixture = mdn.Mixture(np.float32([[0.0, 30.0]]), mdn.StudentT(np.zeros_like(df), np.ones_like(df), df))
+    found = number(mixture.quantile(levels))[:, 0, 0]
+    np.testing.assert_allclose(number(mixture.cdf(np.float32(found)[:, None])), levels, rtol=1e-4)
+    even = mdn.Mixture(np.zeros((1, 2), "float32"), mdn.StudentT(np.zeros_like(df), np.ones_like(df), df))
+    assert number(even.quantile(levels)).ravel()[0] == -np.inf
+
+
+def t_crps(y, *tails):
+    """Of a mixture of standard t in equal shares, by quadrature: ∫ F² below y, ∫ (1 - F)² above."""
+
+    def upper(z):
+        return sum(t_upper(z, df) for df in tails) / len(tails)
+
+    far = mpmath.quad(lambda v: upper(mpmath.exp(v)) ** 2 * mpmath.exp(v), [0, 3, 10, 30, 100, 300, 1500])
+    near = mpmath.quad(lambda z: upper(z) ** 2, [y, 1])
+    return float(2 * (far + near) + mpmath.quad(lambda z: upper(-z) ** 2, [-y, 0, y]))
+
+
+def student_mixture(tails):
+    df = np.float32(tails).reshape(1, -1, 1)
+    return mdn.Mixture(np.zeros((1, len(tails)), "float32"), mdn.StudentT(np.zeros_like(df), np.ones_like(df), df))
+
+
+@pytest.mark.parametrize("tails", [(0.52,), (0.6, 3.0), (0.5, 3.0)])
+def test_the_crps_of_heavy_tails_holds_what_lies_beyond_float(tails):
+    """Fault 10 of issue 18: what lay beyond the last quantile was left out, a tenth of the CRPS of df 0.52."""
+    with mpmath.workdps(15):
+        expected = t_crps(0.5, *(float(np.float32(df)) for df in tails)) if min(tails) > 0.5 else math.inf
+    np.testing.assert_allclose(number(student_mixture(tails).crps(np.float32([[0.5]]))), [expected], rtol=1e-5)
+
+
+def test_the_crps_of_a_tail_of_half_a_degree_of_freedom_is_infinite():
+    """Fault 10 of issue 18: it was finite or NaN. (1 - F)² falls like y^(-2 df), which has no integral for df <= 1/2."""
+    df, y = np.float32([1e-6, 0.2, 0.3, 0.5, 0.51])[:, None], np.full((5, 1), 0.5, "float32")
+    found = number(mdn.StudentT(np.zeros_like(df), np.ones_like(df), df).crps(y))
+    np.testing.assert_array_equal(np.isinf(found), [True, True, True, True, False])
+
+    def crps(y, df):
+        return mdn.StudentT._new(keras.ops.zeros_like(y), keras.ops.ones_like(y), df)._crps(y)
+
+    assert not any(np.isnan(slope).any() for slope in slopes(crps, y, df))
+
+
+# ---- LogNormal -------------------------------------------------------------------------------------------------------
+
+
+def lognormal_crps(y, loc, scale):
+    y, loc, scale = (mpmath.mpf(float(np.float32(one))) for one in (y, loc, scale))
+    mean, root = mpmath.exp(loc + scale**2 / 2), mpmath.sqrt(2)
+    half = mean * mpmath.erf(scale / 2)
+    if y <= 0:
+        return -y + mean - half
+    z = (mpmath.log(y) - loc) / scale
+    return y * mpmath.erf(z / root) - mean * mpmath.erf((z - scale) / root) - half
+
+
+def test_the_crps_of_a_wide_log_normal_is_exact_and_infinite_only_where_it_leaves_float():
+    """Fault 10 of issue 18: LogNormal(0, 30).crps was NaN, as was every one whose mean left float."""
+    shapes = np.float32(
+        [(0, 0.01), (0, 1.9), (0, 2.1), (1, 5), (0, 15), (0, 17), (88, 1), (85, 0.1), (0, 30), (0, 1e10)]
+    )
+    y, loc, scale = (
+        np.concatenate(column).reshape(-1, 1)
+        for column in zip(*([np.full(len(shapes), y), *shapes.T] for y in (-1.0, 1e-3, 20.0, 1e30)), strict=True)
+    )
+    y, loc, scale = (column.astype("float32") for column in (y, loc, scale))
+    with mpmath.workdps(300):
+        exact = [lognormal_crps(*row) if row[2] < 100 else mpmath.inf for row in np.hstack([y, loc, scale])]
+        largest = mpmath.mpf(float(np.finfo("float32").max))
+        expected = [float(one) if one < largest else math.inf for one in exact]
+    found = number(mdn.LogNormal(loc, scale).crps(y))
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+    def crps(y, loc, scale):
+        return mdn.LogNormal._new(loc, scale)._crps(y)
+
+    assert not any(np.isnan(slope).any() for slope in slopes(crps, y, loc, scale))
+
+
+def test_the_crps_of_a_mixture_with_a_wide_log_normal_is_that_of_its_quadrature():
+    """Fault 10 of issue 18: what a component leaves out of both sums must cancel between components of all widths."""
+    loc, scale = np.float32([[[0.5], [-1.0], [0.0]]]), np.float32([[[0.5], [3.0], [2.5]]])
+    mixture = mdn.Mixture(np.zeros((1, 3), "float32"), mdn.LogNormal(loc, scale))
+
+    def cdf(x):
+        z = [(mpmath.log(x) - m) / s for m, s in zip(loc.ravel().tolist(), scale.ravel().tolist(), strict=True)]
+        return sum(mpmath.ncdf(one) for one in z) / 3
+
+    with mpmath.workdps(15):
+        y = math.log(2.0)
+        below = mpmath.quad(lambda v: cdf(mpmath.exp(v)) ** 2 * mpmath.exp(v), [-30, -3, y])
+        above = mpmath.quad(lambda v: (1 - cdf(mpmath.exp(v))) ** 2 * mpmath.exp(v), [y, 3, 10, 60])
+    np.testing.assert_allclose(number(mixture.crps(np.float32([[2.0]]))), [float(below + above)], rtol=2e-6)
+
+
+# ---- VonMises --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("concentration", [1e-3, 1.0, 30.0])
+def test_quantiles_and_draws_of_an_angle_stay_within_half_a_turn(concentration):
+    """Fault 10 of issue 18: they left [-π, π] by some ulps. π is the float next to it, which is where the line is cut."""
+    loc = np.linspace(-3.2, 3.2, 41).astype("float32")[:, None]
+    levels = np.float32([0.0, 1e-30, 1e-8, 1e-7, 1e-6, 1e-5, 0.1, 0.5, 0.9, 1 - 1e-5, 1 - 2e-7, 1 - 6e-8, 1.0])
+    one = mdn.VonMises(loc, np.full_like(loc, concentration))
+    two = mdn.VonMises(np.stack([loc, -loc], axis=1), np.full((41, 2, 1), concentration, "float32"))
+    for angles in (one, mdn.Mixture(np.zeros((41, 2), "float32"), two)):
+        found = number(angles.quantile(levels))
+        assert np.abs(found).max() <= np.float32(math.pi)
+        assert np.diff(found, axis=0).min() >= -5e-7  # an ulp or two of π
+    assert np.abs(number(one.sample(200, seed=0))).max() <= np.float32(math.pi)
