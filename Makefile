@@ -18,12 +18,13 @@ BIN := .venv/bin
 # What of the tests speaks of mathematics, and so must hold on every backend
 CORE := -m "not jax and not project"
 
-# $(call install,FOLDER,REQUIREMENTS): an environment, from the exact versions of constraints.txt
+# $(call install,FOLDER,REQUIREMENTS): an environment, from the exact versions of constraints.txt. FOLDER may be a link to an
+# environment that is kept elsewhere (see .ci/run): its scripts then begin with the place where it is.
 define install
 @$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "mdn needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
 @test -x $(1)/bin/pip || { echo "==> $(1): a new environment"; $(PYTHON) -m venv $(1); }
 @echo '==> $(1): installing $(2)'
-@$(1)/bin/python -m pip --quiet --quiet --disable-pip-version-check install -c constraints.txt -e $(2)
+@"$$(cd $(1) && pwd -P)/bin/python" -m pip --quiet --quiet --disable-pip-version-check install --no-compile -c constraints.txt -e $(2)
 endef
 DEVELOPMENT := ".[test,dev]"
 ON_TORCH := ".[test,torch]"
