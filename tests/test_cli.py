@@ -1,4 +1,4 @@
-"""The command line, each time in a process of its own: what it prints, what it writes, and how it refuses."""
+"""The command line: what it prints, what it writes, and how it refuses; in a process of its own where that is the point."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import mdn
+from commands import run_here
 from mdn.data import read_table
 from pages import ENTRY
 
@@ -71,16 +72,16 @@ def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
     assert "600 rows set aside" in ran.stdout and "PIT" in (wave / "page.html").read_text()
 
 
-def test_parquet_and_categories_go_through_fit_and_predict(home, tmp_path):
+def test_parquet_and_categories_go_through_fit_and_predict(tmp_path):
     frame = pd.DataFrame({"size": np.arange(120.0) % 7, "shop": ["1", "2", "north"] * 40})
     frame["price"] = frame["size"] + 5.0 * (frame["shop"] == "1") + 0.1 * np.arange(120)
     frame.to_parquet(tmp_path / "shops.parquet")
-    ran = run(home, tmp_path, "fit", "shops.parquet", "--target", "price", "--epochs", "3", "--components", "1")
-    assert ran.returncode == 0, ran.stderr
+    ran = run_here(tmp_path, "fit", "shops.parquet", "--target", "price", "--epochs", "3", "--components", "1")
+    assert ran.exit_code == 0, ran.stderr
     # all of these shops look like numbers, and the last was never seen
     (tmp_path / "new.tsv").write_text("shop\tsize\n1\t3\n2\t3\n3\t3\n")
-    ran = run(home, tmp_path, "predict", "model.mdn", "new.tsv", "--out", "q.parquet")
-    assert ran.returncode == 0, ran.stderr
+    ran = run_here(tmp_path, "predict", "model.mdn", "new.tsv", "--out", "q.parquet")
+    assert ran.exit_code == 0, ran.stderr
     values = read_table(tmp_path / "q.parquet").values
     new = pd.DataFrame({"size": [3.0] * 3, "shop": ["1", "2", "3"]})
     expected = mdn.load(tmp_path / "model.mdn").predict_quantile(new, [0.05, 0.5, 0.95])
@@ -109,18 +110,25 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_ends_in_one_sentence_and_code_2_and_leaves_nothing(home, wave, case):
+def test_bad_input_ends_in_one_sentence_and_code_2_and_leaves_nothing(wave, case):
     (wave / "text.csv").write_text("x,y\n1,2\noops,3\n" + "4,5\n" * 20)
     (wave / "one.csv").write_text("x,y\n1,2\n")
     (wave / "constant.csv").write_text("x,y\n" + "".join(f"{i},3\n" for i in range(30)))
     (wave / "alone.csv").write_text("y\n" + "1\n2\n" * 20)
     before = sorted(wave.iterdir())
     arguments, message = BAD[case]
-    ran = run(home, wave, *arguments)
-    assert ran.returncode == 2, ran.stderr
+    ran = run_here(wave, *arguments)
+    assert ran.exit_code == 2, ran.stderr
     assert message in " ".join(ran.stderr.split())
     assert "Traceback" not in ran.stderr
     assert sorted(wave.iterdir()) == before
+
+
+def test_the_process_itself_ends_with_code_2(home, wave):
+    ran = run(home, wave, "fit", "nothing.csv", "--target", "y")
+    assert ran.returncode == 2
+    assert ran.stderr.strip() == "mdn: there is no file 'nothing.csv'."
+    assert not ran.stdout
 
 
 def test_ctrl_c_keeps_the_best_weights_so_far(home, wave):

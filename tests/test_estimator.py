@@ -25,9 +25,11 @@ def exempt(_):
     }
 
 
-# (with the default of 400 epochs it passes too, and takes twice as long)
+# (with the defaults it passes too, and takes several times as long; how K is chosen has tests of its own in test_tabular.py)
 @pytest.mark.filterwarnings("default")
-@parametrize_with_checks([mdn.MDNRegressor(epochs=60)], expected_failed_checks=exempt, xfail_strict=False)
+@parametrize_with_checks(
+    [mdn.MDNRegressor(num_components=2, epochs=30)], expected_failed_checks=exempt, xfail_strict=False
+)
 def test_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
 

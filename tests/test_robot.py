@@ -1,10 +1,6 @@
 """Robot motion: demonstrations, what counts as staying on the way, the three heads, pictures, commands."""
 
 import importlib
-import os
-import subprocess
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import keras
@@ -13,8 +9,8 @@ import pytest
 from keras import ops
 
 import mdn
+from commands import run_here
 from mdn.applications.robot import data, judge, model, pictures, rollouts, train
-from pages import ENTRY
 
 lessons = importlib.import_module("mdn.applications.robot.train")  # the package calls a function by that name
 
@@ -248,23 +244,15 @@ def test_ellipses_lie_where_the_network_expects_the_next_place(demonstrations, t
 
 
 def test_training_and_generating_by_command(letters, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(Path(mdn.__file__).parent.parent), "COLUMNS": "120"}
-
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-c", ENTRY, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True,
-            timeout=300,
-        )  # fmt: skip
-
-    ran = run("train", "robot", "--data", str(letters), "--letters", "AB", "--epochs", "1")
-    assert ran.returncode == 0, ran.stderr
+    ran = run_here(tmp_path, "train", "robot", "--data", str(letters), "--letters", "AB", "--epochs", "1")
+    assert ran.exit_code == 0, ran.stderr
     assert "stayed" in ran.stdout and (tmp_path / "robot.json").is_file()
     assert isinstance(model.load(tmp_path / "robot.keras"), mdn.MDNRNN)
-    ran = run("generate", "robot", "--count", "5")
-    assert ran.returncode == 0, ran.stderr
+    ran = run_here(tmp_path, "generate", "robot", "--count", "5")
+    assert ran.exit_code == 0, ran.stderr
     assert "<svg" in (tmp_path / "robot.svg").read_text()
-    ran = run("generate", "robot", "--model", "none.keras")
-    assert ran.returncode == 2 and "there is no file 'none.keras'. `mdn train robot" in ran.stderr
+    ran = run_here(tmp_path, "generate", "robot", "--model", "none.keras")
+    assert ran.exit_code == 2 and "there is no file 'none.keras'. `mdn train robot" in ran.stderr
 
 
 def test_models_of_something_else_are_refused(tmp_path):
