@@ -1,6 +1,9 @@
 """A model that several threads use, and JAX where it computes in float64 too."""
 
+import os
+import select
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -62,3 +65,26 @@ def test_a_rollout_runs_where_jax_computes_in_float64(model):
         assert again.generate(2, stop=lambda event: event[:, 0] > 1e9, seed=0)[0].shape == (2, 2)
         assert np.isfinite(again.log_prob(WALKS[:1])[0]).all()
         assert np.isfinite(again.stream(seed=0).step(WALKS[0][0])).all()
+
+
+@pytest.mark.jax
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+def test_a_process_that_was_forked_after_jax_had_computed_gets_an_error_instead_of_hanging(model):
+    """Fault 9 of issue 18: fork after use hangs."""
+    model.generate(2, seed=0)
+    ends, begins = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of JAX and Python, which see several threads
+        child = os.fork()
+    if not child:
+        try:
+            model.generate(2, seed=0)
+        except RuntimeError as error:
+            os.write(begins, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(begins)
+    assert select.select([ends], [], [], 20)[0], "the child hangs"
+    told = os.read(ends, 10_000).decode()
+    os.waitpid(child, 0)
+    assert "was forked" in told and 'multiprocessing.get_context("spawn")' in told

@@ -56,6 +56,35 @@ import keras  # noqa: E402
 NAME: str = keras.backend.backend()
 
 
+_in_use = _left_behind = False
+
+
+def _forked() -> None:
+    global _left_behind
+    _left_behind = _in_use
+
+
+if NAME == "jax" and hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def use() -> None:
+    """To be called before JAX computes: refuses to in a process that was forked from one in which it had.
+
+    A forked process has the memory of JAX's threads and none of the threads, and waits for them for ever.
+
+    Raises:
+        RuntimeError: in such a process.
+    """
+    global _in_use
+    if _left_behind:
+        raise RuntimeError(
+            "this process was forked from one that had computed with JAX, whose threads are not here, so that every computation "
+            'would hang. Start processes by multiprocessing.get_context("spawn") or by joblib, or fork before JAX is used.'
+        )
+    _in_use = True
+
+
 def is_concrete(*tensors) -> bool:
     """Whether every value can be read now: false while a graph or a jaxpr is being traced."""
     return all(_is_concrete(tensor) for tensor in tensors)

@@ -413,6 +413,7 @@ class Distribution:
 
     def _run(self, method: str, *tensors, static: tuple = ()):
         """self.method(*tensors, *static), compiled on JAX."""
+        backend.use()
         return _call(self, *tensors, method=method, static=static)
 
     def _tensors(self):

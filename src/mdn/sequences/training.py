@@ -127,6 +127,7 @@ class Turns(keras.callbacks.Callback):
     @contextlib.contextmanager
     def training(self):
         """For the thread that trains: begins once nobody uses the model."""
+        backend.use()
         with self._changed:
             self._changed.wait_for(lambda: self._trainer is None and self._served == self._asked)
             self._trainer = threading.get_ident()
@@ -143,6 +144,7 @@ class Turns(keras.callbacks.Callback):
 
         The thread that trains need not wait for itself.
         """
+        backend.use()
         if self._trainer == threading.get_ident():
             yield
             return

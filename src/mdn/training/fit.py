@@ -118,6 +118,7 @@ def fit(
     Reference:
         Rothfuss et al. (2019), Noise regularization for conditional density estimation (`target_noise`).
     """
+    backend.use()
     data = _rows(x, y, sample_weight)
     held_out = None if validation is None else _rows(*validation)
     if not model.built:
