@@ -9,6 +9,8 @@ from scipy import integrate, stats
 
 import references as ref
 
+pytestmark = pytest.mark.project
+
 RNG = np.random.default_rng(20240)
 
 UNIVARIATE = {

@@ -27,6 +27,8 @@ from mdn.applications.world.vision import Standardised
 from mdn.data import archives, files
 from mdn.sequences.model import reads_only
 
+pytestmark = pytest.mark.project
+
 SRC = Path(mdn.__file__).parent
 
 
