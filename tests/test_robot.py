@@ -91,7 +91,7 @@ NAMES = np.array(["A", "A", "B", "B"])
         (np.where(FLAT == 40.0, np.nan, FLAT), NAMES, "path 2 holds a number that is not finite"),
         (FLAT, NAMES[:3], r"must name each of the 4 paths, but its shape is \(3,\)"),
         (FLAT, np.array(["A", "A", "A", "B"]), "has 'B' only once"),
-        (FLAT, np.array(["A", None], object)[[0, 0, 1, 1]], "cannot be read as demonstrations"),
+        (FLAT, np.array(["A", None], object)[[0, 0, 1, 1]], "is no file of arrays that can be trusted"),
     ],
 )
 def test_demonstrations_of_another_kind_get_a_sentence(position, letter, sentence, tmp_path):

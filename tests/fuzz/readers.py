@@ -345,7 +345,7 @@ def _use_records(path: Path) -> None:
 def _regressors() -> Files:
     import mdn
 
-    x, y = np.arange(24.0).reshape(12, 2) % 7, np.ones(12)
+    x, y = np.arange(24.0).reshape(12, 2) % 7, np.arange(12.0) % 5
 
     def write(folder):
         settings: dict[str, Any] = {"num_components": 1, "hidden_sizes": (3,), "epochs": 1, "random_state": 0}

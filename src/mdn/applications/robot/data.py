@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data import read_object_arrays
+from mdn.data import limits, read_object_arrays
 
 BRANCHING = ("D", "H", "B", "K")
 """Letters that begin alike, with a stem upwards, and then part: to the right (D, B), or back down the stem (H, K); nobody goes
@@ -91,9 +91,12 @@ def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
         )
     if position.shape[1] <= STEPS:
         raise ValueError(f"{str(path)!r}: a path needs more than {STEPS} points, but these have {position.shape[1]}.")
-    if not np.isfinite(position).all():
-        bad = int(np.argmin(np.isfinite(position).all(axis=(1, 2))))
-        raise ValueError(f"{str(path)!r}: path {bad} holds a number that is not finite.")
+    sound = (np.abs(position.astype("float64")) <= limits.LARGEST).all(axis=(1, 2))
+    if not sound.all():
+        raise ValueError(
+            f"{str(path)!r}: path {int(np.argmin(sound))} holds a number that is not finite or lies beyond ±{limits.LARGEST:g}, the "
+            "largest coordinate that is read."
+        )
     if letter.shape != (len(position),):
         raise ValueError(
             f"{str(path)!r}: `letter` must name each of the {len(position)} paths, but its shape is {letter.shape}."
