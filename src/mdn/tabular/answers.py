@@ -65,7 +65,7 @@ class Answers:
 
     def predict(self, X) -> np.ndarray:
         """The mean for each row, shape `(N,)` or `(N, D)`, as the targets were."""
-        return self._as_targets(self.target_origin_ + self._ask(X, lambda mixture, _: mixture.mean()))
+        return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()) + self.target_origin_)
 
     def predict_quantile(self, X, q) -> np.ndarray:
         """Quantiles of each target for each row.
@@ -128,7 +128,7 @@ class Answers:
             each = [ops.moveaxis(m.quantile(room)[..., 0], 0, -1) for m in self._marginals(mixture)]
             return ops.stack(each, axis=1)
 
-        return self.target_origin_[:, None] + self._ask(X, quantiles)[..., : len(levels)]
+        return self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
 
     def _ask(self, X, question: Callable, y=None) -> np.ndarray:
         """What `question(mixture, y)` says of each row, a NumPy array; few rows at a time, in few different shapes.
