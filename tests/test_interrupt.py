@@ -96,6 +96,8 @@ def test_somebody_elses_handler_stays_in_charge_and_other_threads_install_none()
 class Loop:
     """Three epochs a call; `at` strikes in the call of that number, "start" before the first."""
 
+    stopped = False
+
     def __init__(self, at, times=1):
         self.at, self.times, self.calls, self.finished = at, times, 0, False
 
@@ -139,7 +141,7 @@ def fits(monkeypatch):
     """Stands in for `fit_member`: at once, and pressed where the list says so: ("before" | "within" | "after", place)."""
     struck, begun = [], []
 
-    def fit_member(architecture, table, recipe, seed, on_epoch=None):
+    def fit_member(architecture, table, recipe, seed, **told):
         place = len(begun)
         begun.append(architecture.num_components)
         with training.ctrl_c_waits() as pressed:
