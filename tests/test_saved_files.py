@@ -164,7 +164,9 @@ def test_a_bomb_in_a_model_is_refused(regressor, tmp_path, monkeypatch):
 @pytest.fixture(scope="module", name="network")
 def _network(tmp_path_factory):
     path = tmp_path_factory.mktemp("network") / "m.keras"
-    keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), mdn.MDN(mdn.MixtureSpec(mdn.NormalSpec(1), 2))]).save(path)
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), mdn.MDN(mdn.MixtureSpec(mdn.NormalSpec(1), 2))]).save(
+        path
+    )
     return path.read_bytes()
 
 

@@ -182,6 +182,9 @@ def save_plain(model: keras.Model, path) -> None:
         plain.save(temporary)
 
 
+_OPTIMIZERS_ON_TORCH = "keras.src.backend.torch.optimizers."  # there Keras writes its optimizers by these names
+
+
 def _load_model(path: Path) -> keras.Model:
     """The Keras model in a file, all of whose parts are known, and whose weights are as many as it says and finite."""
     with reading(path, "a model"):
@@ -235,8 +238,11 @@ def _is_keras(module) -> bool:
     """Whether a module is one of Keras' that models are made of, and is imported already."""
     if module in ("keras", "builtins"):
         return True
-    parts = str(module).split(".")
-    return parts[0] == "keras" and parts[1] in _PARTS_OF_KERAS and module in sys.modules
+    name = str(module)
+    if name.startswith(_OPTIMIZERS_ON_TORCH):
+        return True  # Keras imports these when it first needs one
+    parts = name.split(".")
+    return parts[0] == "keras" and parts[1] in _PARTS_OF_KERAS and name in sys.modules
 
 
 def _check_weights(archive: zipfile.ZipFile) -> int:
