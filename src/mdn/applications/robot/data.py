@@ -94,8 +94,8 @@ def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
     sound = (np.abs(position.astype("float64")) <= limits.LARGEST).all(axis=(1, 2))
     if not sound.all():
         raise ValueError(
-            f"{str(path)!r}: path {int(np.argmin(sound))} holds a number that is not finite or lies beyond ±{limits.LARGEST:g}, the "
-            "largest coordinate that is read."
+            f"{str(path)!r}: path {int(np.argmin(sound))} holds a number that is not finite or lies beyond "
+            f"±{limits.LARGEST:g}, the largest coordinate that is read."
         )
     if letter.shape != (len(position),):
         raise ValueError(
