@@ -50,10 +50,11 @@ def test_a_factor_keeps_digits_that_its_square_would_lose():
 
 def test_systems_are_solved_as_by_numpy():
     tril, right = factors(8), RNG.normal(size=(6, 8, 2)).astype("float32")
+    tensors = keras.ops.convert_to_tensor(tril), keras.ops.convert_to_tensor(right)
     wanted = np.linalg.solve(tril.astype("float64"), right)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(triangular.solve_lower(tril, right)), wanted, atol=2e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(triangular.solve_lower(*tensors)), wanted, atol=2e-5)
     wanted = np.linalg.solve(tril.astype("float64").swapaxes(-1, -2), right)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(triangular.solve_upper(tril, right)), wanted, atol=2e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(triangular.solve_upper(*tensors)), wanted, atol=2e-5)
     positive = square(tril) + np.eye(8)
     found = triangular.solve_positive(
         keras.ops.convert_to_tensor(positive.astype("float32")), keras.ops.convert_to_tensor(right[..., 0])
