@@ -128,7 +128,7 @@ def test_the_process_itself_ends_with_code_2(home, wave):
     ran = run(home, wave, "fit", "nothing.csv", "--target", "y")
     assert ran.returncode == 2
     assert ran.stderr.strip() == "mdn: there is no file 'nothing.csv'."
-    assert not ran.stdout
+    assert not ran.stdout.strip()
 
 
 def test_ctrl_c_keeps_the_best_weights_so_far(home, wave):
