@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -345,13 +346,15 @@ def _use_records(path: Path) -> None:
 def _regressors() -> Files:
     import mdn
 
-    x, y = np.arange(24.0).reshape(12, 2) % 7, np.arange(12.0) % 5
+    x, y = np.arange(24.0).reshape(12, 2) % 7, np.ones(12)  # one value alone needs no training
 
     def write(folder):
         settings: dict[str, Any] = {"num_components": 1, "hidden_sizes": (3,), "epochs": 1, "random_state": 0}
-        mdn.MDNRegressor(**settings).fit(x, y).save(folder / "fuzzed.mdn")
         table = _with_text({"a": None, "town": ["north", "south"]}, 12)
-        mdn.MDNRegressor(**settings).fit(table, y).save(folder / "fuzzed-text.mdn")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the one value
+            mdn.MDNRegressor(**settings).fit(x, y).save(folder / "fuzzed.mdn")
+            mdn.MDNRegressor(**settings).fit(table, y).save(folder / "fuzzed-text.mdn")
 
     return _written(write)
 

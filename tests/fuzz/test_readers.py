@@ -44,6 +44,7 @@ def test_a_thousand_changed_files_are_read_or_refused_by_name(name, tmp_path, mo
     reader, wrong = READERS[name], defaultdict(list)
     if reader.rare > 1:
         _make_rare(monkeypatch, reader.rare)
+    assert reader.seeds  # made before the clock runs
     for seed in range(FIRST, FIRST + MUTATIONS):
         with ended(SECONDS):
             outcome = judged(reader, seed, tmp_path / "case")
