@@ -14,6 +14,9 @@ override MDN_DATA := $(abspath $(MDN_DATA))
 export MDN_DATA
 endif
 
+# Without the bytecode that Python keeps, each process that imports Keras would compile it anew, for ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 # What of the tests speaks of mathematics, and so must hold on every backend
 CORE := -m "not jax and not project"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mdn
+from gradients import finite_differences, value_and_gradients
 from mdn.distributions import triangular
 
 RNG = np.random.default_rng(0)
@@ -61,6 +62,56 @@ def test_systems_are_solved_as_by_numpy():
     )
     wanted = np.linalg.solve(positive, right[..., :1])[..., 0]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(found), wanted, atol=2e-5)
+
+
+def weighed_factor(rows, observed, weights):
+    """A number made of all entries of the lower factor, in float64 by Cholesky."""
+    both = observed[..., None] & observed[..., None, :]
+    return (weights * np.linalg.cholesky(np.where(both, square(rows), np.eye(rows.shape[-2])))).sum((-2, -1))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_the_gradient_of_a_factor_is_that_of_float64(share):
+    """JAX takes it from a formula (`_turned`), the other backends from the steps themselves."""
+    rows, observed = RNG.normal(size=(6, 5, 7)).astype("float32"), RNG.random((6, 5)) < share
+    weights = np.tril(RNG.normal(size=(6, 5, 5))).astype("float32")
+    steps = 1e-5 * np.ones((6, 5, 7))
+    (wanted,) = finite_differences(
+        lambda moved: weighed_factor(moved[0], observed, weights), [rows], [steps], batch_rank=1
+    )
+
+    def ours(tensors):
+        factor = triangular.lower_factor(tensors[0], keras.ops.convert_to_tensor(observed))
+        return keras.ops.sum(factor * keras.ops.convert_to_tensor(weights))
+
+    _, (found,) = value_and_gradients(ours, [rows])
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.jax
+def test_second_derivatives_of_factors_and_of_systems_are_those_of_float64():
+    import jax
+
+    rows, right = RNG.normal(size=(4, 6)).astype("float32"), RNG.normal(size=(4, 2)).astype("float32")
+    along = RNG.normal(size=(4, 6)).astype("float32")
+
+    def ours(rows):
+        return keras.ops.sum(triangular.solve_lower(triangular.lower_factor(rows), right) ** 2)
+
+    def truth(rows):
+        return (np.linalg.solve(np.linalg.cholesky(square(rows)), right.astype("float64")) ** 2).sum()
+
+    step = 1e-4
+    wanted = (truth(rows + step * along) - 2 * truth(rows) + truth(rows - step * along)) / step**2
+    forwards = jax.jvp(lambda r: jax.jvp(ours, (r,), (along,))[1], (rows,), (along,))[1]
+    backwards = (jax.grad(lambda r: (jax.grad(ours)(r) * along).sum())(rows) * along).sum()
+    np.testing.assert_allclose([forwards, backwards], wanted, rtol=1e-3)
+
+
+def test_rows_that_depend_on_one_another_leave_finite_gradients():
+    rows = np.array([[[1, 0, 0], [1, 0, 0], [0.3, 0.2, 1]], [[0, 0, 0], [1, 2, 3], [2, 4, 6]]], "float32")
+    value, (found,) = value_and_gradients(lambda tensors: keras.ops.sum(triangular.lower_factor(tensors[0])), [rows])
+    assert np.isfinite(value) and not np.isnan(found).any()
 
 
 @pytest.mark.parametrize("size", [5, 8])

@@ -206,13 +206,37 @@ def repeated(count: int, step, carry):
     return carry, None if found[0] is None else keras.ops.stack(found)
 
 
-def recomputed(function):
-    """`function`, which on JAX keeps nothing for its gradient, and is computed a second time for it."""
+def with_tangent(function, tangent):
+    """`function` of arrays whose derivative JAX takes from `tangent(arguments, changes, values)`, linear in the changes.
+
+    Other backends, and `tangent` itself, differentiate what they compute. For a loop: JAX would keep every step of it.
+    """
     if NAME != "jax":
         return function
     import jax
 
-    return jax.checkpoint(function)
+    run = jax.custom_jvp(function)
+
+    @run.defjvp
+    def both(arguments, changes):
+        values = run(*arguments)
+        return values, tangent(arguments, changes, values)
+
+    return run
+
+
+def linear_solve(multiply, right, solve, solve_transposed):
+    """The x with `multiply(x) == right`, by `solve(right)`; JAX takes its derivative from solving once more.
+
+    Other backends differentiate what `solve` computes.
+    """
+    if NAME != "jax":
+        return solve(right)
+    import jax
+
+    return jax.lax.custom_linear_solve(
+        multiply, right, lambda _, b: solve(b), transpose_solve=lambda _, b: solve_transposed(b)
+    )
 
 
 _BLOCK = 8192  # rows

@@ -54,7 +54,6 @@ def asked_to_end() -> Iterator[Callable[[], None]]:
 
 
 def _replace(handler, by) -> None:
-    if (
-        signal.getsignal(signal.SIGINT) is handler
-    ):  # and not one of somebody who calls us, or none at all, as under nohup
+    """Only if `handler` is in charge: not one of somebody who calls us, and not if Ctrl-C is ignored, as under nohup."""
+    if signal.getsignal(signal.SIGINT) is handler:
         signal.signal(signal.SIGINT, by)

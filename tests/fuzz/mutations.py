@@ -272,6 +272,7 @@ def _npy(rng: Random, data: bytes, others: Sequence[bytes] = ()) -> bytes:
         start = 12 if long else 10
         header, body = data[start : start + size], data[start + size :]
         about = ast.literal_eval(header.decode("latin1"))
+        assert isinstance(about, dict) and about
     except Exception:  # changed before
         return _bytes(rng, data, others)
     kind = rng.randrange(6)

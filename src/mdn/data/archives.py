@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-MOST_UNPACKED = 2**30
-"""Bytes to which an archive may unpack; or four times what it has on disk, if that is more."""
+from mdn.data import limits
+
 _PLAIN = "biufcUS"  # kinds of numbers and text
 _LAST_CHARACTER = 0x10FFFF
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def check_unpacked(archive: zipfile.ZipFile, most: int | None = None) -> None:
-    """Raises a ValueError if the members of an archive would unpack to more than `most` bytes, or than `MOST_UNPACKED` says."""
+    """Raises a ValueError if the members of an archive would unpack to more than `most` bytes, by default those of `limits`."""
     there = sum(one.file_size for one in archive.infolist())
     if most is None:
-        most = max(MOST_UNPACKED, 4 * sum(one.compress_size for one in archive.infolist()))
+        most = max(limits.ARCHIVE, limits.ARCHIVE_TIMES * sum(one.compress_size for one in archive.infolist()))
     if there > most:
         raise ValueError(f"it would unpack to {there:,} bytes, but {most:,} are the most that is read.")
 

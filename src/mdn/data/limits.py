@@ -11,6 +11,8 @@ TEXT = 2**27
 """Bytes of text that are held at once: a whole file of XML or JSON, or one line of a file that is read by lines (128 MiB)."""
 UNPACKED, UNPACKED_TIMES = 2**26, 100
 """Bytes that a packed file may unpack to (64 MiB), or so many times its own size, whichever is more."""
+ARCHIVE, ARCHIVE_TIMES = 2**30, 4
+"""Bytes that all members of a zip archive may unpack to together (1 GiB), or so many times what they have on disk."""
 INSTRUCTIONS = 5 * 10**6
 """Of one pickle; an array takes about 25, so this is 200,000 arrays."""
 LARGEST = 1e9

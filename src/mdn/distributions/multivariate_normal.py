@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mdn import backend, numerics
+from mdn import numerics
 from mdn.distributions.arguments import broadcast_shapes, check_finite, check_positive
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.normal_scores import NormalScores
@@ -68,12 +68,10 @@ class MultivariateNormal(NormalScores, Distribution):
 
     def _log_prob_observed(self, y, observed):
         # Where each row is whole or, as padding is, wholly missing, nothing has to be refactored; a compiled program can only
-        # learn that from the data. What the other branch needs for its gradient is made anew there: kept, it would be filled
-        # in every step.
+        # learn that from the data.
         known = ops.any(observed, axis=-1)
         simple = ops.all(ops.logical_or(ops.all(observed, axis=-1), ops.logical_not(known)))
-        missing = backend.recomputed(lambda: self._log_prob_missing(y, observed))
-        return ops.cond(simple, lambda: self._log_prob_rows(y, known), missing)
+        return ops.cond(simple, lambda: self._log_prob_rows(y, known), lambda: self._log_prob_missing(y, observed))
 
     def _log_prob_rows(self, y, known):
         difference = ops.where(ops.expand_dims(known, -1), y - self.loc, 0.0)

@@ -28,9 +28,16 @@ def lower_factor(rows, observed=None):
     Reference:
         Björck (1967), Solving linear least squares problems by Gram-Schmidt orthogonalization.
     """
+    if observed is None:
+        return _lower_and_directions(rows)[0]
+    lower, _ = _lower_and_directions(ops.where(ops.expand_dims(observed, -1), rows, 0.0))
+    hidden = ops.logical_and(ops.eye(rows.shape[-2], dtype="bool"), ops.logical_not(ops.expand_dims(observed, -1)))
+    return ops.where(hidden, 1.0, lower)
+
+
+def _orthogonalized(rows):
+    """(L, Q) with R = L Q, the rows of Q orthonormal, or 0 where one of R is a combination of those before it."""
     count = rows.shape[-2]
-    if observed is not None:
-        rows = ops.where(ops.expand_dims(observed, -1), rows, 0.0)
 
     def split_off(i, rows):
         """Takes from all rows what lies along row i, and tells how much that was: column i of L."""
@@ -39,14 +46,25 @@ def lower_factor(rows, observed=None):
         square = ops.sum(ops.square(along), axis=0)
         along = along / ops.sqrt(ops.where(square > 0.0, square, 1.0))
         column = ops.sum(rows * along, axis=1)
-        return rows - ops.expand_dims(column, 1) * along, column
+        return rows - ops.expand_dims(column, 1) * along, ops.concatenate([column, along], axis=0)
 
-    _, columns = backend.repeated(count, split_off, _outward(rows))
-    lower = ops.tril(ops.swapaxes(_inward(columns, ops.shape(rows)[:-2]), -1, -2))
-    diagonal = ops.eye(count, dtype="bool")
-    if observed is not None:
-        lower = ops.where(ops.logical_and(diagonal, ops.logical_not(ops.expand_dims(observed, -1))), 1.0, lower)
-    return ops.where(diagonal, numerics.floor(lower, numerics.SMALLEST_SCALE), lower)
+    _, found = backend.repeated(count, split_off, _outward(rows))
+    found = _inward(found, ops.shape(rows)[:-2])
+    lower = ops.tril(ops.swapaxes(found[..., :count], -1, -2))
+    lower = ops.where(ops.eye(count, dtype="bool"), numerics.floor(lower, numerics.SMALLEST_SCALE), lower)
+    return lower, found[..., count:]
+
+
+def _turned(arguments, changes, values):
+    """As in differentiating a Cholesky factor, L⁻¹ dL = Φ(M + Mᵀ) with M = L⁻¹ dR Qᵀ and Φ the lower half."""
+    (change,), (lower, directions) = changes, values
+    moved = solve_lower(lower, change)
+    turn = ops.matmul(moved, ops.swapaxes(directions, -1, -2))
+    turn = ops.tril(turn + ops.swapaxes(turn, -1, -2)) * (1.0 - 0.5 * ops.eye(lower.shape[-1], dtype=lower.dtype))
+    return ops.matmul(lower, turn), moved - ops.matmul(turn, directions)
+
+
+_lower_and_directions = backend.with_tangent(_orthogonalized, _turned)
 
 
 def solve_lower(factor, right):
@@ -55,17 +73,24 @@ def solve_lower(factor, right):
     Rows are divided by their diagonal first, so that only what must overflow does.
     """
     diagonal = ops.expand_dims(ops.diagonal(factor, axis1=-2, axis2=-1), -1)
-    strict = ops.tril(factor / diagonal, k=-1)
-    right = right / diagonal
+    strict, right = ops.tril(factor / diagonal, k=-1), right / diagonal
     strict = strict + ops.zeros_like(right[..., :1])
     right = right + ops.zeros_like(strict[..., :1])
-    columns = _outward(ops.swapaxes(strict, -1, -2))
 
-    def eliminate(i, right):
-        return right - ops.expand_dims(columns[i], 1) * right[i], None
+    def eliminated(upper):
+        def solve(right):
+            columns = _outward(strict if upper else ops.swapaxes(strict, -1, -2))
+            last = strict.shape[-1] - 1
 
-    solved, _ = backend.repeated(factor.shape[-1], eliminate, _outward(right))
-    return _inward(solved, ops.shape(right)[:-2])
+            def eliminate(i, right):
+                i = last - i if upper else i
+                return right - ops.expand_dims(columns[i], 1) * right[i], None
+
+            return _inward(backend.repeated(last + 1, eliminate, _outward(right))[0], ops.shape(right)[:-2])
+
+        return solve
+
+    return backend.linear_solve(lambda x: x + ops.matmul(strict, x), right, eliminated(False), eliminated(True))
 
 
 def solve_upper(factor, right):
@@ -112,7 +137,7 @@ def pack_tril(matrix, size: int):
 
 
 def _outward(matrices):
-    """Matrices (*batch, m, n) as (m, n, B), the batch as one axis: the longest, so that a step runs along it."""
+    """Matrices (*batch, m, n) as (m, n, B), the batch as one axis: the longest comes last, so that a step runs along it."""
     return ops.moveaxis(ops.reshape(matrices, (-1, *matrices.shape[-2:])), 0, -1)
 
 
