@@ -42,6 +42,16 @@ def compiled_programs_forgotten():
         gc.collect()
 
 
+@pytest.fixture(scope="module")
+def fast_epochs():
+    """For modules that train for seconds: `make test` optimises no program, since most of them run once; epochs run often."""
+    from mdn.training import compiled_loop
+
+    compiled_loop.COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+    yield
+    compiled_loop.COMPILER_OPTIONS = None
+
+
 # What takes longest begins first, so that no worker waits for the other in the end.
 LONGEST_FIRST = (
     "test_readme",

@@ -129,6 +129,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments")
     parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=list(COMMANDS))
     asked = parser.parse_args()
+    # What a shell runs in the background ignores Ctrl-C, and so would the commands that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = np.random.default_rng(asked.seed)
     print(f"seed {asked.seed}", flush=True)
     wrong = 0

@@ -430,6 +430,7 @@ def test_ctrl_c_before_a_command_begins_is_one_line(monkeypatch, capsys):
     def pressed():
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(interrupt, "_process_is_ours", False)  # as it will be again
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         monkeypatch.setitem(sys.modules, "mdn_commands.app", types.SimpleNamespace(app=pressed))
@@ -439,5 +440,34 @@ def test_ctrl_c_before_a_command_begins_is_one_line(monkeypatch, capsys):
         assert signal.getsignal(signal.SIGINT) is interrupt.stop_at_once
         with shared.messages():
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+LATE = """
+import atexit, os, typer
+from mdn_commands import interrupt, shared
+
+interrupt.before_a_command()
+atexit.register(os.kill, os.getpid(), 2)
+app = typer.Typer()
+
+
+@app.command()
+def one():
+    with shared.messages("the best is kept."):
+        raise KeyboardInterrupt
+
+
+app()
+"""
+
+
+def test_ctrl_c_while_a_command_ends_changes_nothing():
+    """Found by tests/interrupts.py: a second press, a fifth of a second after the first, killed a process that ended by itself."""
+    source = str(Path(mdn_cli.__file__).parent)
+    ran = subprocess.run(
+        [sys.executable, "-c", LATE], env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (130, "mdn: stopped: the best is kept.\n")

@@ -15,6 +15,8 @@ import mdn
 from mdn import metrics, tabular
 from mdn.data import read_table
 
+pytestmark = pytest.mark.usefixtures("fast_epochs")
+
 
 def wave(seed, count=1500):
     rng = np.random.default_rng(seed)

@@ -15,14 +15,25 @@ def stop_at_once(*_) -> None:
     os._exit(130)
 
 
+_process_is_ours = False
+
+
 def before_a_command() -> None:
-    """From here on Ctrl-C ends the process at once."""
+    """From here on Ctrl-C ends the process at once, which has nothing to do but run one command."""
+    global _process_is_ours
+    _process_is_ours = True
     _replace(signal.default_int_handler, stop_at_once)
 
 
 def within_a_command() -> None:
     """From here on Ctrl-C is a KeyboardInterrupt again, so that a command can keep what it has."""
     _replace(stop_at_once, signal.default_int_handler)
+
+
+def after_a_command() -> None:
+    """From here on Ctrl-C is ignored: all is said, and another press must not change the exit code of a process that ends."""
+    if _process_is_ours:
+        _replace(signal.default_int_handler, signal.SIG_IGN)
 
 
 @contextmanager

@@ -78,8 +78,11 @@ def messages(kept: str = "") -> Iterator[Ending]:
     except (ValueError, OSError, ImportError) as error:
         stop(str(error))
     except KeyboardInterrupt as error:
+        interrupt.after_a_command()
         say_stopped(*error.args or [ending.kept])
         raise typer.Exit(130) from None
+    finally:
+        interrupt.after_a_command()
     if ending.pressed:
         raise typer.Exit(130)
 

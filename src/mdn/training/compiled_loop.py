@@ -17,6 +17,7 @@ import numpy as np
 from mdn.training.optimizer import make_optimizer
 from mdn.training.process import keep_compiled_programs
 
+COMPILER_OPTIONS: dict[str, int] | None = None  # of XLA, for the epochs; None is what the environment says
 _MOST_EPOCHS_A_CALL = 256
 _SECONDS_A_CALL = 0.2  # so long a progress bar stands still, and Ctrl-C waits
 _FOREVER = 2**31 - 1
@@ -138,7 +139,7 @@ class _Program:
         self.optimizer.build(model.trainable_variables)
         self._rate = next(i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer._learning_rate)
         self._fresh = [np.asarray(v.value) for v in self.optimizer.variables]
-        self.run = jax.jit(self._run)
+        self.run = jax.jit(self._run, compiler_options=COMPILER_OPTIONS)
         self.score = jax.jit(self._score)
 
     def moments(self):
