@@ -439,7 +439,7 @@ def test_ctrl_c_before_a_command_begins_is_one_line(monkeypatch, capsys):
         assert stopped.value.code == 130 and capsys.readouterr().err == "mdn: stopped.\n"
         assert signal.getsignal(signal.SIGINT) is interrupt.stop_at_once
         with shared.messages():
-            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            assert signal.getsignal(signal.SIGINT) is interrupt.raise_interrupt
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -464,8 +464,31 @@ app()
 """
 
 
+IMPORTING = """
+import os, sys
+from mdn_commands import interrupt, shared
+
+interrupt.before_a_command()
+with open("slow.py", "w") as file:
+    file.write("import os\\ntry:\\n    os.kill(os.getpid(), 2)\\nfinally:\\n    os.abort()")  # as C++ does
+sys.path.insert(0, "")
+with shared.messages("nothing was learnt yet."):
+    import slow
+"""
+
+
+def test_ctrl_c_within_an_import_ends_the_process_and_is_never_an_abort(tmp_path):
+    """Found by tests/interrupts.py: a module of Python written in C++ aborted (exit code 134) at a KeyboardInterrupt."""
+    source = str(Path(mdn_cli.__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": source, "PYTHONFAULTHANDLER": "0"}
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTING], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (130, "mdn: stopped.\n")
+
+
 def test_ctrl_c_while_a_command_ends_changes_nothing():
-    """Found by tests/interrupts.py: a second press, a fifth of a second after the first, killed a process that ended by itself."""
+    """Found by tests/interrupts.py: a second press, soon after the first, killed a process that was ending."""
     source = str(Path(mdn_cli.__file__).parent)
     ran = subprocess.run(
         [sys.executable, "-c", LATE], env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True

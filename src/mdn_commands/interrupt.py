@@ -7,9 +7,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
-def stop_at_once(*_) -> None:
+def stop_at_once(*_) -> NoReturn:
     """Says so and ends the process, in which nothing has begun that could be kept."""
     os.write(2, b"mdn: stopped.\n")
     os._exit(130)
@@ -26,14 +27,30 @@ def before_a_command() -> None:
 
 
 def within_a_command() -> None:
-    """From here on Ctrl-C is a KeyboardInterrupt again, so that a command can keep what it has."""
-    _replace(stop_at_once, signal.default_int_handler)
+    """From here on Ctrl-C is a KeyboardInterrupt again, so that a command can keep what it has; see `raise_interrupt`."""
+    _replace(stop_at_once, raise_interrupt)
+
+
+def raise_interrupt(_, frame) -> NoReturn:
+    """KeyboardInterrupt; within an import the end of the process, which a module in C++ would otherwise abort at it.
+
+    What is imported while something might be lost is imported within `mdn.training.ctrl_c_waits`, where the press waits.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            stop_at_once()
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+# As signal.default_int_handler does: `ctrl_c_waits` may take its place.
+vars(raise_interrupt)["raises_keyboard_interrupt"] = True
 
 
 def after_a_command() -> None:
     """From here on Ctrl-C is ignored: all is said, and another press must not change the exit code of a process that ends."""
     if _process_is_ours:
-        _replace(signal.default_int_handler, signal.SIG_IGN)
+        _replace(raise_interrupt, signal.SIG_IGN)
 
 
 @contextmanager

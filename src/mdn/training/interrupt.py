@@ -26,9 +26,10 @@ class CtrlC:
         times: 1 asks whatever trains to end at the next safe place. 2 asks it to leave out what only makes the result better.
     """
 
-    def __init__(self):
+    def __init__(self, otherwise=signal.default_int_handler):
         self.times = 0
         self._waits = 0
+        self._otherwise = otherwise  # what raises where nothing waits
 
     def __bool__(self) -> bool:
         return self.times > 0
@@ -52,12 +53,12 @@ class CtrlC:
         finally:
             self._waits = before
 
-    def _press(self, *_) -> None:
+    def _press(self, number, frame) -> None:
         self.times += 1
+        if not self._waits:
+            self._otherwise(number, frame)
         if self.times > self._waits:
-            raise KeyboardInterrupt(
-                *(["what was learnt is lost, since Ctrl-C was pressed again."] if self._waits else [])
-            )
+            raise KeyboardInterrupt("what was learnt is lost, since Ctrl-C was pressed again.")
 
 
 @contextlib.contextmanager
@@ -72,9 +73,11 @@ def ctrl_c_waits() -> Iterator[CtrlC]:
     if _held is not None:
         yield _held
         return
-    pressed = CtrlC()
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    pressed = CtrlC(before)
+    here = threading.current_thread() is threading.main_thread()
+    raises = before is signal.default_int_handler or getattr(before, "raises_keyboard_interrupt", False)
+    if not here or not raises:
         yield pressed
         return
     signal.signal(signal.SIGINT, pressed._press)
@@ -83,7 +86,7 @@ def ctrl_c_waits() -> Iterator[CtrlC]:
         yield pressed
     finally:
         _held = None
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
 
 
 class StopsAtBatchEnd(keras.callbacks.Callback):
