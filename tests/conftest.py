@@ -57,6 +57,8 @@ LONGEST_FIRST = (
     "test_readme",
     "test_cluster",
     "test_contract_matrix",
+    "test_tabular",
+    "test_sequences",
     "test_cli",
     "test_handwriting",
     "test_world_see",
