@@ -487,6 +487,39 @@ def test_ctrl_c_within_an_import_ends_the_process_and_is_never_an_abort(tmp_path
     assert (ran.returncode, ran.stderr) == (130, "mdn: stopped.\n")
 
 
+COLLECTING = """
+import gc, os, time
+from mdn_commands import interrupt, shared
+
+interrupt.before_a_command()
+
+
+def press(phase, _):
+    gc.callbacks.clear()
+    gc.callbacks.append(press)
+    if phase == "stop":
+        os.kill(os.getpid(), 2)
+        sum(range(1000))
+
+
+with shared.messages("the best is kept."):
+    gc.callbacks.append(press)
+    gc.collect()
+    gc.callbacks.clear()
+    time.sleep(10)
+print("lost")
+"""
+
+
+def test_ctrl_c_within_a_callback_of_the_garbage_collector_is_not_lost():
+    """Found by tests/interrupts.py: Python ignored the exception, and `mdn fit` went on to its end."""
+    source = str(Path(mdn_cli.__file__).parent)
+    ran = subprocess.run(
+        [sys.executable, "-c", COLLECTING], env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True
+    )
+    assert ran.stdout == "" and ran.stderr.startswith("mdn: stopped: the best is kept.\n")
+
+
 def test_ctrl_c_while_a_command_ends_changes_nothing():
     """Found by tests/interrupts.py: a second press, soon after the first, killed a process that was ending."""
     source = str(Path(mdn_cli.__file__).parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ def stop_at_once(*_) -> NoReturn:
     os._exit(130)
 
 
+_AGAIN = 0.02  # seconds
 _process_is_ours = False
 
 
@@ -31,14 +33,20 @@ def within_a_command() -> None:
     _replace(stop_at_once, raise_interrupt)
 
 
-def raise_interrupt(_, frame) -> NoReturn:
+def raise_interrupt(number, frame) -> None:
     """KeyboardInterrupt; within an import the end of the process, which a module in C++ would otherwise abort at it.
 
     What is imported while something might be lost is imported within `mdn.training.ctrl_c_waits`, where the press waits.
+    Within a callback of the garbage collector, of which JAX has one, or in a `__del__`, Python would ignore the exception: the
+    press comes once more, a moment later.
     """
+    ignoring = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     while frame is not None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             stop_at_once()
+        if frame.f_code in ignoring or frame.f_code.co_name == "__del__":
+            threading.Timer(_AGAIN, os.kill, (os.getpid(), number)).start()
+            return
         frame = frame.f_back
     raise KeyboardInterrupt
 
