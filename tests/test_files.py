@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.data import archives, files, schema
+from mdn.data import archives, files, limits, schema
 from mdn.data.files import reading
 
 pytestmark = pytest.mark.project
@@ -198,7 +198,7 @@ def test_an_archive_may_not_unpack_to_more_than_is_stated(tmp_path, monkeypatch)
     """Fault 14 of issue 18: a small file filled the memory."""
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(400_000))
     assert archives.plain_arrays(tmp_path / "a.npz")["a"].shape == (400_000,)
-    monkeypatch.setattr(archives, "MOST_UNPACKED", 1_000_000)
+    monkeypatch.setattr(limits, "ARCHIVE", 1_000_000)
     with pytest.raises(ValueError, match=r"would unpack to 3,200,\d+ bytes, but 1,000,000 are the most"):
         archives.plain_arrays(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", a=np.zeros(400_000))  # as large on disk as in memory

@@ -24,7 +24,7 @@ from mdn.applications.world.checkpoints import Checkpoints
 from mdn.applications.world.controller import Controller, evolve
 from mdn.applications.world.memory import Memory
 from mdn.applications.world.vision import Standardised
-from mdn.data import archives, files
+from mdn.data import files, limits
 from mdn.sequences.model import reads_only
 
 pytestmark = pytest.mark.project
@@ -149,7 +149,7 @@ def test_a_regressor_whose_weights_do_not_fit_it_is_refused(name, regressor, tmp
 
 def test_a_bomb_in_a_model_is_refused(regressor, tmp_path, monkeypatch):
     """Fault 14 of issue 18: sizes within .mdn and .keras files are bounded by a stated limit."""
-    monkeypatch.setattr(archives, "MOST_UNPACKED", 1_000_000)
+    monkeypatch.setattr(limits, "ARCHIVE", 1_000_000)
     for name in ("m.mdn", "m.keras"):
         (tmp_path / name).write_bytes(regressor)
         with zipfile.ZipFile(tmp_path / name, "a", zipfile.ZIP_DEFLATED) as archive:

@@ -245,7 +245,7 @@ def test_frames_of_carracing_lose_their_dashboard():
 def test_frames_of_carracing_are_those_of_gymnasium_without_what_is_out_of_sight():
     room = pytest.importorskip("gymnasium.envs.box2d.car_racing", reason="needs Box2D")
     envs = [gymnasium.make("CarRacing-v3") for _ in range(2)]
-    environments._paint_what_shows(envs[0].unwrapped)
+    environments.paint_what_shows(envs[0].unwrapped)
     painted = []
     for env in envs:
         paint, count = env.unwrapped._draw_colored_polygon, [0]

@@ -105,7 +105,8 @@ def act(experiment: Experiment, console, options) -> None:
 
     def measure():
         pictures.write_returns(folder / "returns.png", {folder.name: figures})
-        play.steps = max(suits.steps, settings["steps"])  # a search may be cut short, what judges it is whole
+        # a search may be cut short, and see what a fast painter paints; what judges it does not
+        play.steps, play.judges = max(suits.steps, settings["steps"]), True
         returns = play.returns(controller, parameters[None], episodes, [experiment.seed, act.TESTS])[0]
         collected = [one.sum(dtype="float64") for chunk in experiment.chunks() for one in experiment.rewards(chunk)]
         return {

@@ -45,7 +45,8 @@ def drive(actions: Actions, rng: np.random.Generator) -> Act:
 
     def new():
         brake = rng.uniform(0.0, 0.5) if rng.random() < 0.1 else 0.0
-        return np.array([rng.uniform(-1.0, 1.0), rng.uniform(0.0, 1.0), brake], "float32")
+        steer, gas = rng.uniform(-1.0, 1.0), rng.uniform(0.0, 1.0)
+        return np.array([steer, gas, brake] if actions.size == 3 else [steer, -brake or gas], "float32")
 
     return _kept(new, rng)
 

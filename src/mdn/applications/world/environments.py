@@ -13,6 +13,7 @@ import numpy as np
 from mdn.applications.world import cartpole
 
 PIXEL_CARTPOLE = "mdn/PixelCartPole-v0"
+CAR_RACING = "mdn/CarRacing-v0"
 _SIDE = 64  # of frames that are made smaller
 _HINT = "pip install 'mdn[world]'"
 
@@ -76,8 +77,13 @@ PRESETS = {
         tries=4,
     ),
     "CarRacing-v3": Preset("drive", 160, 4, 1000, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30),
+    CAR_RACING: Preset("drive", 200, 4, 250, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30),
     "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
 }
+
+
+JUDGED: dict[str, dict[str, Any]] = {CAR_RACING: {"painter": "gymnasium"}}
+"""Settings of `make` for episodes whose scores are reported, where an environment is learnt in a faster form of itself."""
 
 
 def preset(name: str) -> Preset:
@@ -214,7 +220,7 @@ def _prepared(env, name: str):
         crop = shape[0]
         if name.startswith("CarRacing"):
             crop = 84
-            _paint_what_shows(env.unwrapped)
+            paint_what_shows(env.unwrapped)
         if shape[:2] in ((32, 32), (_SIDE, _SIDE)):
             return env
         small = gymnasium.spaces.Box(0, 255, (_SIDE, _SIDE, shape[2]), np.uint8)
@@ -239,7 +245,7 @@ def smaller(frame: np.ndarray) -> np.ndarray:
     return small.reshape(_SIDE, _SIDE, frame.shape[2])
 
 
-def _paint_what_shows(racing) -> None:
+def paint_what_shows(racing) -> None:
     """Lets CarRacing pass over what is far out of sight, before it turns and moves all 700 polygons of the grass and the track.
 
     No frame changes by a byte.
@@ -302,11 +308,12 @@ def _gymnasium():
     except ImportError as error:
         raise ImportError(f"world models need the package gymnasium, which is not installed: {_HINT}") from error
     if PIXEL_CARTPOLE not in gymnasium.registry:
-        room = "mdn.applications.world.pixel_cartpole"
+        room = "mdn.applications.world"
         gymnasium.register(
             PIXEL_CARTPOLE,
-            entry_point=f"{room}:PixelCartPole",
-            vector_entry_point=f"{room}:PixelCartPoles",
+            entry_point=f"{room}.pixel_cartpole:PixelCartPole",
+            vector_entry_point=f"{room}.pixel_cartpole:PixelCartPoles",
             max_episode_steps=cartpole.MOST_STEPS,
         )
+        gymnasium.register(CAR_RACING, entry_point=f"{room}.racing_env:Racing")
     return gymnasium

@@ -173,12 +173,12 @@ class WorldModel:
     def returns(self, episodes: int = 100, seed: int = 0, steps: int | None = None) -> np.ndarray:
         """What C earns in real episodes, `(episodes,)`."""
         steps = environments.preset(self.environment).steps if steps is None else steps
-        play = Play(self.environment, self.vision, self.memory, steps)
+        play = Play(self.environment, self.vision, self.memory, steps, judges=True)
         return play.returns(self.controller, self.parameters[None], episodes, seed)[0]
 
     def play(self, steps: int = 500, seed: int = 0) -> Run:
-        """A real episode."""
-        env = environments.make(self.environment)
+        """A real episode; an action that an environment repeats is one step."""
+        env = environments.make(self.environment, **environments.JUDGED.get(self.environment, {}))
         try:
             return self._run(env, environments.actions_of(env), steps, seed)
         finally:

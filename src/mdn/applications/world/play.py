@@ -30,6 +30,7 @@ class Play:
         memory: M; only controllers that see h need one.
         steps: At most, an episode.
         workers: Processes that share the episodes of environments that are no programs.
+        judges: Whether episodes are played in the form of the environment whose scores are reported; see `environments.JUDGED`.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Play:
         memory: Memory | None = None,
         steps: int = cartpole.MOST_STEPS,
         workers: int = 1,
+        judges: bool = False,
     ):
         self.environment, self.vision, self.memory, self.steps = environment, vision, memory, steps
-        self.workers = workers
+        self.workers, self.judges = workers, judges
         self._programs: dict = {}
         self._name = uuid.uuid4().hex  # by which other processes know it
 
@@ -118,7 +120,9 @@ class Play:
         sent = pickle.dumps(alone)
         try:
             found = joblib.Parallel(n_jobs=self.workers)(
-                joblib.delayed(_share)(self._name, sent, self.steps, controller, parameters[share], starts[share])
+                joblib.delayed(_share)(
+                    self._name, sent, self.steps, self.judges, controller, parameters[share], starts[share]
+                )
                 for share in shares
             )
         except TerminatedWorkerError as error:
@@ -141,7 +145,8 @@ class Play:
         """
         rows = len(parameters)
         count = -(-rows // -(-rows // _AT_ONCE))  # of groups of one size: fewest are played twice
-        many = environments.make_many(self.environment, count, once=True)
+        settings = environments.JUDGED.get(self.environment, {}) if self.judges else {}
+        many = environments.make_many(self.environment, count, once=True, **settings)
         total = np.zeros(rows)
         try:
             for first in range(0, rows, count):
@@ -196,12 +201,12 @@ class Play:
 _plays: dict[str, Play] = {}  # of this process, which was sent them; the last one only
 
 
-def _share(name: str, sent: bytes, steps: int, controller, parameters, starts) -> np.ndarray:
+def _share(name: str, sent: bytes, steps: int, judges: bool, controller, parameters, starts) -> np.ndarray:
     """Plays for another process; V and M are read once for all generations, and so are their programs compiled."""
     if name not in _plays:
         _plays.clear()
         _plays[name] = pickle.loads(sent)
-    _plays[name].steps = steps  # a search is cut short, what judges it is not
+    _plays[name].steps, _plays[name].judges = steps, judges  # a search is cut short, what judges it is not
     return _plays[name].group_by_group(controller, parameters, starts)
 
 

@@ -1,0 +1,85 @@
+"""`mdn/CarRacing-v0`: CarRacing-v3 as a world model drives it; imported only where Gymnasium and Box2D are there."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.box2d import car_racing
+
+from mdn.applications.world.environments import paint_what_shows, smaller
+from mdn.applications.world.racing_painter import SIDE, Painter
+
+PAINTERS = ("fast", "gymnasium")
+_SEEN_ROWS = 84  # of 96; below them is the dashboard
+
+
+class Racing(car_racing.CarRacing):
+    """CarRacing-v3's tracks, physics, rewards and ends; an action is two numbers, kept for some steps; frames are 64 by 64.
+
+    The first number of an action steers, from -1 (left) to 1 (right); the second is the gas where it is above 0, and the brake
+    where it is below. `info["steps"]` counts the steps of CarRacing-v3, whatever `repeat` is.
+
+    Args:
+        painter: "fast" paints what is in sight on a small canvas; "gymnasium" is CarRacing-v3's own, a hundred times slower than
+            the physics, for scores that are to be reported.
+        repeat: Steps of CarRacing-v3 that an action is kept for. Their rewards add up, and only the last one is painted.
+        steps: Of CarRacing-v3 an episode may have; then it is truncated.
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: if the painter is unknown, or a number below 1.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "state_pixels"], "render_fps": car_racing.FPS}
+
+    def __init__(self, painter: str = "fast", repeat: int = 4, steps: int = 1000, render_mode: str | None = None):
+        if painter not in PAINTERS:
+            raise ValueError(f"`painter` must be one of {', '.join(map(repr, PAINTERS))}, but {painter!r} came.")
+        if repeat < 1 or steps < 1:
+            raise ValueError(f"`repeat` and `steps` must be at least 1, but {repeat} and {steps} came.")
+        super().__init__(render_mode=render_mode)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self.observation_space = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
+        self._repeat, self._most, self._steps, self._paints = repeat, steps, 0, True
+        self._painter = Painter(self) if painter == "fast" else None
+        if self._painter is None:
+            paint_what_shows(self)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        """A new track; `options` is of no use here, and is there for Gymnasium."""
+        self._steps, self._paints = 0, True
+        frame, info = super().reset(seed=seed)
+        return frame, {**info, "steps": 0}
+
+    def step(self, action):
+        """Keeps an action for `repeat` steps of CarRacing-v3, or until the episode ends. `None` is one step without a reward."""
+        if action is None:  # of `reset`
+            return super().step(None)
+        steer, pedal = np.clip(np.asarray(action, "float32"), -1.0, 1.0)
+        kept = np.array([steer, max(pedal, 0.0), max(-pedal, 0.0)], "float32")
+        total, terminated, info = 0.0, False, {}
+        self._paints = False
+        for _ in range(min(self._repeat, self._most - self._steps)):
+            _, reward, terminated, _, info = super().step(kept)
+            self._steps += 1
+            total += reward
+            if terminated:
+                break
+        self._paints = True
+        self.state = self._render("state_pixels")
+        return (
+            self.state,
+            total,
+            terminated,
+            self._steps >= self._most and not terminated,
+            {**info, "steps": self._steps},
+        )
+
+    def _render(self, mode: str):
+        if mode != "state_pixels":
+            return super()._render(mode)
+        if not self._paints:
+            return None
+        return smaller(super()._render(mode)[:_SEEN_ROWS]) if self._painter is None else self._painter.frame()

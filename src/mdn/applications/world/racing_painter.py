@@ -1,0 +1,159 @@
+"""CarRacing's physics with a painter of its own: only what is in sight, straight at a quarter of the window's size.
+
+Gymnasium paints a window of 1,000 by 800 pixels for each step, which takes a hundred times as long as the step itself, and
+shrinks it to 96 by 96; this chapter cuts the dashboard away and shrinks once more. Tracks, physics, rewards and ends are
+Gymnasium's own here, stepped as they are; frames are painted when they are asked for, and differ from the shrunken window by
+less than a grey level on average (`benchmarks/world_racing_frames.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+SIDE = 64
+_SCALE = 0.25  # canvas pixels for a pixel of the window
+_INSET = 0.4  # canvas pixels: pygame fills a polygon's border too, which makes it wider by half a pixel on each side
+_MARK_IN = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
+
+
+class Painter:
+    """Paints the frames of one `gymnasium.envs.box2d.car_racing.CarRacing`.
+
+    Args:
+        racing: The environment; its track may change with each reset.
+    """
+
+    def __init__(self, racing):
+        import pygame
+        from gymnasium.envs.box2d import car_dynamics, car_racing
+
+        self._pygame, self._racing, self._room = pygame, racing, car_racing
+        self._size = round(_SCALE * car_racing.WINDOW_W), round(_SCALE * car_racing.WINDOW_H * 7 / 8)
+        self._canvas = pygame.Surface(self._size, depth=32)
+        self._track = None
+        dim, field = car_racing.GRASS_DIM, car_racing.PLAYFIELD
+        corners = np.array([(dim * x, dim * y) for x in range(-20, 20, 2) for y in range(-20, 20, 2)])
+        square = np.array([(1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
+        self._grass = corners[:, None] + dim * square, np.broadcast_to(0.5 - square, (len(corners), 4, 2)) * 2.0
+        whole = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)])
+        self._field = field * whole, -whole
+        self._wheel = car_dynamics.WHEEL_W * car_dynamics.SIZE, car_dynamics.WHEEL_R * car_dynamics.SIZE
+        self._car: Any = None
+        grey = pygame.Surface((car_racing.WINDOW_W, car_racing.WINDOW_H))
+        grey.fill((128, 128, 128))
+        shrunken = pygame.transform.smoothscale(grey, (car_racing.STATE_W, car_racing.STATE_H))
+        self._lost = 128 - shrunken.get_at((0, 0))[0]  # levels: pygame rounds down, twice
+        self._background = self._shade(racing.bg_color)
+        self._grass_color = self._shade(racing.grass_color)
+        self._white = self._shade(car_dynamics.WHEEL_WHITE)
+
+    def _learn_track(self):
+        """Polygons, and for each corner the direction in which it is drawn in; colours become rows of one array."""
+        racing = self._racing
+        polygons = np.array([polygon for polygon, _ in racing.road_poly])
+        self._colors = np.empty((len(polygons), 3))
+        tiles = iter(racing.road)
+        for row, (i, (polygon, color)) in zip(self._colors, enumerate(racing.road_poly), strict=True):
+            row[:] = color
+            if isinstance(color, np.ndarray):  # a tile, whose colour changes when a wheel touches it
+                next(tiles).color = row
+                racing.road_poly[i] = polygon, row
+        across = polygons[:, [1, 0, 3, 2]] - polygons
+        across /= np.linalg.norm(across, axis=-1, keepdims=True)
+        grass, grass_in = self._grass
+        self._polygons = np.concatenate([grass, polygons])
+        self._inwards = np.concatenate([grass_in, across])
+        self._middles = self._polygons.mean(axis=1)
+        self._reach = np.linalg.norm(self._polygons - self._middles[:, None], axis=-1).max()
+        self._track = racing.road_poly
+
+    def frame(self, out: np.ndarray | None = None) -> np.ndarray:
+        """What the car sees now, `(64, 64, 3)` uint8."""
+        from PIL import Image
+
+        room, racing = self._room, self._racing
+        if self._track is not racing.road_poly:
+            self._learn_track()
+        hull = racing.car.hull
+        x, y = hull.position
+        angle = -hull.angle
+        cosine, sine = math.cos(angle), math.sin(angle)
+        zoom = 0.1 * room.SCALE * max(1 - racing.t, 0) + room.ZOOM * room.SCALE * min(racing.t, 1)
+        scale = _SCALE * zoom
+        # turned, scaled and mirrored: (x, y) @ turn + move, in canvas pixels from the upper left corner
+        turn = np.array([[cosine, -sine], [-sine, -cosine]]) * scale
+        width, height = _SCALE * room.WINDOW_W, _SCALE * room.WINDOW_H
+        move = np.array([width / 2, height * 3 / 4]) - np.array([x, y]) @ turn
+        inset = _INSET / scale
+
+        ahead = room.WINDOW_H / 4 / zoom  # of the car, the middle of the window
+        middle = np.array([x + ahead * sine, y + ahead * cosine])
+        far = math.hypot(room.WINDOW_W, room.WINDOW_H) / 2 / zoom + self._reach
+        near = np.flatnonzero(np.square(self._middles - middle).sum(axis=1) < far * far)
+
+        canvas, polygon = self._canvas, self._pygame.draw.polygon
+        canvas.fill((0, 0, 0))
+        field = np.floor((self._field[0] + inset * self._field[1]) @ turn + move).astype(int).tolist()
+        polygon(canvas, self._background, field)
+        corners = self._polygons[near] + inset * self._inwards[near]
+        corners = np.floor(corners @ turn + move).astype(int).tolist()
+        grass = len(self._grass[0])
+        split = int(np.searchsorted(near, grass))
+        for points in corners[:split]:
+            polygon(canvas, self._grass_color, points)
+        colors = np.maximum(self._colors[near[split:] - grass].astype(int) - self._lost, 0).tolist()
+        for color, points in zip(colors, corners[split:], strict=True):
+            polygon(canvas, color, points)
+        self._paint_car(turn, move, inset)
+        seen = Image.frombuffer("RGB", self._size, canvas.get_buffer().raw, "raw", "BGRX", canvas.get_pitch(), 1)
+        small = seen.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=1.5)
+        if out is None:
+            return np.asarray(small)
+        out[:] = small
+        return out
+
+    def _shade(self, color) -> list[int]:
+        return [max(int(level) - self._lost, 0) for level in color]
+
+    def _learn_car(self):
+        """Corners of the car's polygons, drawn in, as one array; polygons of fewer than eight corners repeat the last one."""
+        bodies, shapes, colors = [], [], []
+        for place, body in enumerate(self._racing.car.drawlist):
+            for fixture in body.fixtures:
+                shape = list(fixture.shape.vertices)
+                bodies.append(place)
+                shapes.append(shape + shape[-1:] * (8 - len(shape)))
+                colors.append(self._shade([255 * level for level in body.color]))
+        corners = np.array(shapes)
+        self._car = self._racing.car
+        self._bodies, self._corners, self._colors_of_car = np.array(bodies), corners, colors
+        self._corners_in = -np.sign(corners - corners.mean(axis=1, keepdims=True))
+
+    def _paint_car(self, turn, move, inset):
+        if self._car is not self._racing.car:
+            self._learn_car()
+        bodies = self._car.drawlist
+        angles = np.array([body.angle for body in bodies])
+        cosine, sine = np.cos(angles), np.sin(angles)
+        turns = np.stack([cosine, sine, -sine, cosine], axis=-1).reshape(-1, 2, 2) @ turn
+        moves = np.array([tuple(body.position) for body in bodies]) @ turn + move
+        there = (self._corners + inset * self._corners_in) @ turns[self._bodies] + moves[self._bodies, None]
+        lists = np.floor(there).astype(int).tolist()
+        polygon, canvas = self._pygame.draw.polygon, self._canvas
+        wide, high = self._wheel
+        for place, color, points in zip(self._bodies.tolist(), self._colors_of_car, lists, strict=True):
+            polygon(canvas, color, points)
+            phase = bodies[place].__dict__.get("phase")
+            if phase is None:
+                continue
+            s1, s2, c1, c2 = math.sin(phase), math.sin(phase + 1.2), math.cos(phase), math.cos(phase + 1.2)
+            if s1 > 0 and s2 > 0:
+                continue
+            c1, c2 = math.copysign(1.0, c1) if s1 > 0 else c1, math.copysign(1.0, c2) if s2 > 0 else c2
+            low, up = sorted((high * c1, high * c2))
+            mark = np.array([(-wide, low), (wide, low), (wide, up), (-wide, up)])
+            mark = mark + inset * _MARK_IN
+            polygon(canvas, self._white, np.floor(mark @ turns[place] + moves[place]).astype(int).tolist())
