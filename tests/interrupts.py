@@ -107,6 +107,8 @@ def judged(folder: Path, code: int | None, said: str, predicts) -> str:
     found = [path for path in folder.iterdir() if path.name in ("m.mdn", "m.keras")]
     unfinished = [path.name for path in folder.iterdir() if path.name.startswith(".")]
     said = " ".join(said.split())
+    if code == -signal.SIGINT and not said:  # before Python had a handler; a shell says 130 of it, too
+        return "stopped before it began"
     if "Traceback" in said or code not in (0, 130) or unfinished:
         return f"WRONG: exit code {code}, left {unfinished}: {said[-300:]}"
     if found:
