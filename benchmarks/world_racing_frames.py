@@ -1,6 +1,6 @@
 """mdn/CarRacing-v0 beside CarRacing-v3: how far its frames, rewards and ends are from Gymnasium's, and how fast a decision is.
 
-    python benchmarks/world_racing_frames.py [--tracks 20] [--frames 100]
+    python benchmarks/world_racing_frames.py [--tracks 20] [--frames 150]
 
 Frames are compared along whole episodes, driven by a policy that sees all sides of the game: roads and kerbs, the first second's
 zoom, the grass, spins, and the border of the field, to which every fifth episode drives straight on.
@@ -79,7 +79,7 @@ def seconds_a_decision(make, repeat: int, count: int = 120) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=20)
-    parser.add_argument("--frames", type=int, default=100, help="of a track, at least")
+    parser.add_argument("--frames", type=int, default=150, help="of a track, at least")
     given = parser.parse_args()
     rounds = []
     for _ in range(3):  # in turn, since the machine is noisy
