@@ -1,5 +1,6 @@
 """The registry of data sets, against a server on loopback: checksums, broken downloads, folders, and the commands."""
 
+import gc
 import hashlib
 import http.server
 import os
@@ -59,6 +60,7 @@ def _origin(tmp_path, monkeypatch):
     yield address
     server.shutdown()
     server.server_close()
+    gc.collect()  # sockets that are left to it are found here, where a test says that this is no fault of its own
 
 
 def left(folder):
