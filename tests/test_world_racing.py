@@ -1,5 +1,7 @@
 """`mdn/CarRacing-v0`: CarRacing-v3 with a fast painter, beside Gymnasium's own."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,20 @@ def test_settings_that_have_no_meaning_are_refused():
     for settings, word in (({"painter": "slow"}, "painter"), ({"repeat": 0}, "repeat"), ({"steps": 0}, "steps")):
         with pytest.raises(ValueError, match=word):
             _made(**settings)
+
+
+def test_actions_that_have_no_meaning_are_refused():
+    env = _made().unwrapped
+    env.reset(seed=0)
+    for action in (np.zeros(3), np.array([np.nan, 0.0])):
+        with pytest.raises(ValueError, match="`action` must be two finite numbers"):
+            env.step(action)
+    env.close()
+
+
+def test_a_copy_has_the_same_settings():
+    copied = pickle.loads(pickle.dumps(_made(painter="gymnasium", repeat=2, steps=10).unwrapped))
+    assert (copied._painter, copied._repeat, copied._most) == (None, 2, 10)
 
 
 def test_scores_are_played_with_the_painter_of_gymnasium():

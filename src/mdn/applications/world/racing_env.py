@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.box2d import car_racing
+from gymnasium.utils import EzPickle
 
 from mdn.applications.world.environments import paint_what_shows, smaller
 from mdn.applications.world.racing_painter import SIDE, Painter
@@ -40,6 +41,7 @@ class Racing(car_racing.CarRacing):
         if repeat < 1 or steps < 1:
             raise ValueError(f"`repeat` and `steps` must be at least 1, but {repeat} and {steps} came.")
         super().__init__(render_mode=render_mode)
+        EzPickle.__init__(self, painter, repeat, steps, render_mode)  # and not with the arguments of CarRacing
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.observation_space = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
         self._repeat, self._most, self._steps, self._paints = repeat, steps, 0, True
@@ -54,10 +56,19 @@ class Racing(car_racing.CarRacing):
         return frame, {**info, "steps": 0}
 
     def step(self, action):
-        """Keeps an action for `repeat` steps of CarRacing-v3, or until the episode ends. `None` is one step without a reward."""
+        """Keeps an action for `repeat` steps of CarRacing-v3, or until the episode ends. `None` is one step without a reward.
+
+        Raises:
+            ValueError: if the action is not two finite numbers.
+        """
         if action is None:  # of `reset`
             return super().step(None)
-        steer, pedal = np.clip(np.asarray(action, "float32"), -1.0, 1.0)
+        given = np.asarray(action, "float32")
+        if given.shape != (2,) or not np.isfinite(given).all():
+            raise ValueError(
+                f"`action` must be two finite numbers, the steering and the pedal, but {given.tolist()} came."
+            )
+        steer, pedal = np.clip(given, -1.0, 1.0)
         kept = np.array([steer, max(pedal, 0.0), max(-pedal, 0.0)], "float32")
         total, terminated, info = 0.0, False, {}
         self._paints = False
@@ -69,13 +80,8 @@ class Racing(car_racing.CarRacing):
                 break
         self._paints = True
         self.state = self._render("state_pixels")
-        return (
-            self.state,
-            total,
-            terminated,
-            self._steps >= self._most and not terminated,
-            {**info, "steps": self._steps},
-        )
+        truncated = self._steps >= self._most and not terminated
+        return self.state, total, terminated, truncated, {**info, "steps": self._steps}
 
     def _render(self, mode: str):
         if mode != "state_pixels":

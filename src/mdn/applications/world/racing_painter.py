@@ -70,7 +70,7 @@ class Painter:
         self._reach = np.linalg.norm(self._polygons - self._middles[:, None], axis=-1).max()
         self._track = racing.road_poly
 
-    def frame(self, out: np.ndarray | None = None) -> np.ndarray:
+    def frame(self) -> np.ndarray:
         """What the car sees now, `(64, 64, 3)` uint8."""
         from PIL import Image
 
@@ -109,11 +109,7 @@ class Painter:
             polygon(canvas, color, points)
         self._paint_car(turn, move, inset)
         seen = Image.frombuffer("RGB", self._size, canvas.get_buffer().raw, "raw", "BGRX", canvas.get_pitch(), 1)
-        small = seen.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=1.5)
-        if out is None:
-            return np.asarray(small)
-        out[:] = small
-        return out
+        return np.asarray(seen.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=1.5))
 
     def _shade(self, color) -> list[int]:
         return [max(int(level) - self._lost, 0) for level in color]
