@@ -40,7 +40,7 @@ def searched(experiment, given, sees: str, random: bool) -> dict:
         episodes=1, steps=given.steps, workers=given.workers,
         told=lambda done, found: print(f"  {name}, generation {done}: mean {found['mean']:.1f}", flush=True),
     )  # fmt: skip
-    play.steps = WHOLE
+    play.steps, play.judges = WHOLE, True
     returns = play.returns(controller, parameters[None], given.tests, TEST_SEED)[0]
     return {"returns": returns.tolist(), "generations": figures, "parameters": controller.size}
 

@@ -14,7 +14,8 @@ from mdn.applications.world import cartpole
 
 PIXEL_CARTPOLE = "mdn/PixelCartPole-v0"
 CAR_RACING = "mdn/CarRacing-v0"
-_SIDE = 64  # of frames that are made smaller
+SIDE = 64  # of frames that are made smaller
+SEEN_ROWS = 84  # of the 96 of CarRacing-v3; below them is its dashboard
 _HINT = "pip install 'mdn[world]'"
 
 
@@ -219,11 +220,11 @@ def _prepared(env, name: str):
     if box and len(shape) == 3 and space.dtype == np.uint8:
         crop = shape[0]
         if name.startswith("CarRacing"):
-            crop = 84
+            crop = SEEN_ROWS
             paint_what_shows(env.unwrapped)
-        if shape[:2] in ((32, 32), (_SIDE, _SIDE)):
+        if shape[:2] in ((32, 32), (SIDE, SIDE)):
             return env
-        small = gymnasium.spaces.Box(0, 255, (_SIDE, _SIDE, shape[2]), np.uint8)
+        small = gymnasium.spaces.Box(0, 255, (SIDE, SIDE, shape[2]), np.uint8)
         return gymnasium.wrappers.TransformObservation(env, lambda frame: smaller(frame[:crop]), small)
     if box and len(shape) == 1:
         if space.dtype == np.float32:
@@ -241,8 +242,8 @@ def smaller(frame: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     picture = Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame)
-    small = np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
-    return small.reshape(_SIDE, _SIDE, frame.shape[2])
+    small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return small.reshape(SIDE, SIDE, frame.shape[2])
 
 
 def paint_what_shows(racing) -> None:

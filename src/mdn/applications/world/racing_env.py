@@ -9,11 +9,10 @@ from gymnasium import spaces
 from gymnasium.envs.box2d import car_racing
 from gymnasium.utils import EzPickle
 
-from mdn.applications.world.environments import paint_what_shows, smaller
-from mdn.applications.world.racing_painter import SIDE, Painter
+from mdn.applications.world.environments import SEEN_ROWS, SIDE, paint_what_shows, smaller
+from mdn.applications.world.racing_painter import Painter
 
 PAINTERS = ("fast", "gymnasium")
-_SEEN_ROWS = 84  # of 96; below them is the dashboard
 
 
 class Racing(car_racing.CarRacing):
@@ -88,4 +87,4 @@ class Racing(car_racing.CarRacing):
             return super()._render(mode)
         if not self._paints:
             return None
-        return smaller(super()._render(mode)[:_SEEN_ROWS]) if self._painter is None else self._painter.frame()
+        return smaller(super()._render(mode)[:SEEN_ROWS]) if self._painter is None else self._painter.frame()

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-SIDE = 64
+from mdn.applications.world.environments import SEEN_ROWS, SIDE
+
 _SCALE = 0.25  # canvas pixels for a pixel of the window
 _INSET = 0.4  # canvas pixels: pygame fills a polygon's border too, which makes it wider by half a pixel on each side
 _MARK_IN = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
@@ -31,7 +32,10 @@ class Painter:
         from gymnasium.envs.box2d import car_dynamics, car_racing
 
         self._pygame, self._racing, self._room = pygame, racing, car_racing
-        self._size = round(_SCALE * car_racing.WINDOW_W), round(_SCALE * car_racing.WINDOW_H * 7 / 8)
+        self._size = (
+            round(_SCALE * car_racing.WINDOW_W),
+            round(_SCALE * car_racing.WINDOW_H * SEEN_ROWS / car_racing.STATE_H),
+        )
         self._canvas = pygame.Surface(self._size, depth=32)
         self._track = None
         dim, field = car_racing.GRASS_DIM, car_racing.PLAYFIELD
