@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import mdn
-from mdn.applications.world import act, cartpole, controller, environments, judge, memory, model, play, remember
+from mdn.applications.world import act, cartpole, controller, environments, judge, memory, model, play, remember, senses
 from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.factorised import Factorised, FactorisedSpec
 from mdn.applications.world.storage import Experiment, Latents
@@ -274,6 +274,11 @@ def test_a_search_finds_the_top_of_a_hill_and_goes_on_where_it_was_killed(tmp_pa
     again, others = controller.evolve(c, returns, tmp_path / "parts", **settings)
     np.testing.assert_array_equal(again, whole)
     assert others == figures
+    only_each = controller.evolve(c, returns, tmp_path / "each", separable=True, **settings)[0]
+    np.testing.assert_allclose(only_each, top, atol=0.1)
+    assert not np.array_equal(only_each, whole)
+    # left to itself, a search that was begun in one way goes on in that way
+    np.testing.assert_array_equal(controller.evolve(c, returns, tmp_path / "each", **settings)[0], only_each)
     with pytest.raises(ValueError, match="was made with seed=0, but seed=1"):
         controller.evolve(c, returns, tmp_path / "parts", seed=1, **settings)
 
@@ -295,7 +300,7 @@ def world():
 
 def test_episodes_in_one_program_earn_what_they_earn_step_by_step(world):
     candidates = np.stack([world.parameters, np.random.default_rng(4).normal(size=world.controller.size)])
-    awake = play.Play(world.environment, world.vision, world.memory)
+    awake = play.Play(world.environment, world.vision, world.beside)
     found = awake.returns(world.controller, candidates, 3, seed=9)
     starts = cartpole.initial_states(np.random.default_rng(9), 3)
     env = environments.make(world.environment)
@@ -378,7 +383,7 @@ def test_processes_share_the_episodes_and_one_that_is_killed_is_told_of(monkeypa
     vision = Standardised(np.zeros(3, "float32"), np.ones(3, "float32"), environment="Pendulum-v1")
     c = controller.Controller(3, 1, "box", hidden_size=4, shift=np.zeros(4, "float32"), scale=np.ones(4, "float32"))
     candidates = np.random.default_rng(0).normal(size=(4, c.size))
-    alone, two = (play.Play("Pendulum-v1", vision, m, 30, workers=workers) for workers in (1, 2))
+    alone, two = (play.Play("Pendulum-v1", vision, senses.Remembered(m), 30, workers=workers) for workers in (1, 2))
     expected = alone.returns(c, candidates, 2, seed=1)
     for _ in range(2):
         np.testing.assert_allclose(two.returns(c, candidates, 2, seed=1), expected, rtol=1e-4)
@@ -407,6 +412,31 @@ def test_an_episode_that_has_ended_stands_still_until_it_is_reset_with_a_seed():
     assert reward == 0.0 and over[:2] == [False, False] and env.unwrapped.steps == steps
     env.reset(seed=1)
     assert env.unwrapped.steps == 0 and env.step(np.array([0.0]))[1] > 0.0
+
+
+class _Idle(gymnasium.Env):
+    """Gives the reward that the action says."""
+
+    observation_space, action_space = gymnasium.spaces.Box(-9, 9, (2,)), gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, "float32"), {}
+
+    def step(self, action):
+        return np.zeros(2, "float32"), float(action[0]), False, False, {}
+
+
+def test_an_episode_without_rewards_is_cut_off_after_so_many_steps_in_a_row():
+    from mdn.applications.world.once import Once
+
+    rewards = [0.0, -1.0, 0.5, 0.0, 0.0, -0.1, 1.0]
+    for patience, cut in ((3, 5), (2, 1), (None, None)):
+        env = Once(_Idle(), patience)
+        env.reset(seed=0)
+        ends = [env.step(np.array([reward]))[3] for reward in rewards]
+        assert ends == [i == cut for i in range(len(rewards))]
+        env.reset(seed=1)
+        assert env.step(np.array([0.0]))[3] is False
 
 
 def test_a_world_model_is_written_read_and_refused_elsewhere(world, tmp_path):

@@ -36,23 +36,30 @@ class Stage(StrEnum):
     all = "all"
 
 
+_TESTS_BEFORE = 10  # episodes that judge a round that is not the last
+_EXPLORES, _HELD = (
+    0.2,
+    5.0,
+)  # share of steps whose action is random, and for how many it is kept: it has to leave the road too
+
+
 @dataclass(frozen=True)
 class Options:
     """What was asked for; None where what suits the environment is meant."""
 
-    episodes: int | None
-    policy: str | None
-    steps: int | None
-    workers: int
-    latent: int | None
-    epochs: int | None
-    where: Where
-    sees: Sees
-    variance_temperature: float
-    generations: int | None
-    population: int | None
-    tests: int | None
-    layer: int
+    episodes: int | None = None
+    policy: str | None = None
+    steps: int | None = None
+    workers: int = 1
+    latent: int | None = None
+    epochs: int | None = None
+    where: Where = Where.real
+    sees: Sees | None = None
+    variance_temperature: float = 1.0
+    generations: int | None = None
+    population: int | None = None
+    tests: int | None = None
+    layer: int = 0
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -77,7 +84,8 @@ def train_world(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Who acts while collecting: random, held, drive, reflex, or current: the controller that was found.",
+            help="Who acts while collecting: random, held, drive, reflex, current (the controller that was found) or before "
+            "(that of a round before, which is made first).",
             show_default=False,
         ),
     ] = None,
@@ -95,7 +103,13 @@ def train_world(
         int | None, typer.Option(min=1, help="Of the stage, see or remember.", show_default=False)
     ] = None,
     where: Annotated[Where, typer.Option(help="Where the controller learns.")] = Where.real,
-    sees: Annotated[Sees, typer.Option(help="What it sees: z and what M remembers, or z alone.")] = Sees.zh,
+    sees: Annotated[
+        Sees | None,
+        typer.Option(
+            help="What it sees: z and what M remembers (zh), z and its change since the step before (zz), or z alone.",
+            show_default=False,
+        ),
+    ] = None,
     variance_temperature: VarianceTemperature = 1.0,
     generations: Annotated[int | None, typer.Option(min=1, help="Of controllers.", show_default=False)] = None,
     population: Annotated[int | None, typer.Option(min=4, help="Controllers a generation.", show_default=False)] = None,
@@ -123,49 +137,61 @@ def train_world(
             experiment = Experiment.open(out)
         elif there:
             experiment = Experiment.open(out)
-            experiment.check(env, "--env and what it makes")
+            if environments.LEARNT_AS.get(env) != experiment.environment:
+                experiment.check(env, "--env and what it makes")
         else:
             if stage not in (Stage.collect, Stage.all):
                 stop(f"there is no experiment in {str(out)!r} yet: run --stage collect first.")
             environments.make(env).close()  # its sentences, before there is a folder
-            experiment = Experiment.create(out, env, seed)
+            faster = environments.LEARNT_AS.get(env)
+            if faster is not None:
+                console.print(f"{env} is learnt as {faster}, the same but painted faster; scores are of {env}.")
+            experiment = Experiment.create(out, faster or env, seed)
         check_folder(out / "experiment.json")
         options = Options(
             episodes, policy, steps, workers, latent, epochs, where, sees, variance_temperature, generations, population,
             tests, layer,
         )  # fmt: skip
-        # in order; each is told (experiment, console, options)
-        stages: dict[Stage, Any] = {
-            Stage.collect: _collect,
-            Stage.see: _see,
-            Stage.remember: world_stages.remember,
-            Stage.act: world_stages.act,
-        }
-        for each, run in stages.items():
-            if stage in (each, Stage.all):
-                run(experiment, console, options)
+        _run(experiment, stage, console, options)
+
+
+def _run(experiment: Experiment, stage: Stage, console, options: Options) -> None:
+    """One stage, or all of them in order."""
+    stages: dict[Stage, Any] = {
+        Stage.collect: _collect,
+        Stage.see: _see,
+        Stage.remember: world_stages.remember,
+        Stage.act: world_stages.act,
+    }
+    for each, run in stages.items():
+        if stage in (each, Stage.all):
+            run(experiment, console, options)
 
 
 def _collect(experiment: Experiment, console, options: Options) -> None:
-    from mdn.applications.world import act, collect, environments
+    from mdn.applications.world import act, collect
 
-    suits = environments.preset(experiment.environment)
+    suits = experiment.suits
     chosen = options.policy or suits.policy
     policy: Any = chosen
     if chosen == "current":
-        from mdn.applications.world import WorldModel
+        from mdn.applications.world.model import Acting
 
-        if options.workers > 1:
-            stop("the current controller collects in one process: leave out --workers.")
-        folder = act.act_folder(experiment, options.where.value, options.sees.value, options.variance_temperature)
-        policy = WorldModel.of(experiment, folder.name).policy()
+        sees = options.sees or suits.sees
+        folder = act.act_folder(experiment, options.where.value, sees, options.variance_temperature)
+        if not (folder / "controller.npz").exists():
+            stop(f"there is no C in {str(folder)!r} yet: run --stage act first.")
+        policy = Acting(folder)
+    elif chosen == "before":
+        policy = _round_before(experiment, console, options)
     episodes = options.episodes or suits.episodes
     chunk = min(
         suits.chunk, -(-episodes // 2)
     )  # two files at least: what comes after learns from one and judges by another
+    steps = options.steps or suits.collected_steps or suits.steps
     with steps_bar(console, "collecting") as told:
         found = collect.collect(
-            experiment, episodes, policy, chunk=chunk, steps=options.steps or suits.steps, workers=options.workers, told=told,
+            experiment, episodes, policy, chunk=chunk, steps=steps, workers=options.workers, told=told,
         )  # fmt: skip
     console.print(
         f"collect: {found['episodes']} episodes, {found['steps']} steps, mean return {found['mean return']:.1f}; new ones "
@@ -174,20 +200,38 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
     )
 
 
+def _round_before(experiment: Experiment, console, options: Options):
+    """A world model on a smaller budget; its episodes are taken over, and its controller then collects what comes after."""
+    from mdn.applications.world import act, storage
+    from mdn.applications.world.model import Acting
+
+    if experiment.suits.before is None:
+        stop(f"{experiment.environment!r} is learnt in one round: choose another --policy.")
+    first = storage.Experiment.create(
+        experiment.folder / storage.BEFORE, experiment.environment, experiment.seed, before=True
+    )
+    asked = Options(workers=options.workers, tests=_TESTS_BEFORE)
+    console.print(f"a round before, in {first.folder}:", soft_wrap=True)
+    _run(first, Stage.all, console, asked)
+    experiment.take_over(first)
+    console.print(f"the round itself, in {experiment.folder}:", soft_wrap=True)
+    return Acting(act.act_folder(first, sees=first.suits.sees), explore=_EXPLORES, held=_HELD)
+
+
 def _see(experiment: Experiment, console, options: Options) -> None:
     import mdn
-    from mdn.applications.world import environments, see
+    from mdn.applications.world import see
     from mdn.applications.world.see_pictures import some_frames, write_reconstructions
     from mdn.applications.world.vision import Vision, vision_path
 
-    suits = environments.preset(experiment.environment)
+    suits = experiment.suits
     epochs = options.epochs or suits.epochs
     with steps_bar(
         console, "seeing", lambda found: f"held-out squared error {found['held-out squared error']:.2f}"
     ) as told:
         model, figures = see.see(
             experiment, epochs=epochs, latent_size=options.latent or suits.latent_size, filters=suits.filters,
-            noise=suits.noise, learning_rate=suits.rate, batch_size=suits.batch_size,
+            noise=suits.noise, learning_rate=suits.rate, batch_size=suits.batch_size, mirrored=bool(suits.mirror),
             told=lambda done, found: told(done, epochs, found),
         )  # fmt: skip
     path = vision_path(experiment)

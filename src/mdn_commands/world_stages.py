@@ -35,19 +35,20 @@ class Where(StrEnum):
 
 
 class Sees(StrEnum):
-    """What a controller sees: z of V and h of M, or z alone."""
+    """What a controller sees: z of V and h of M, z and its change, or z alone."""
 
     zh = "zh"
+    zz = "zz"
     z = "z"
 
 
 def remember(experiment: Experiment, console, options) -> None:
     """M learns from what V saw, and says what it is worth."""
     import mdn
-    from mdn.applications.world import act, environments, pictures
+    from mdn.applications.world import act, pictures
     from mdn.applications.world.memory import memory_path
 
-    suits = environments.preset(experiment.environment)
+    suits = experiment.suits
     epochs = options.epochs or suits.memory_epochs
     with steps_bar(console, "remembering", lambda found: f"{found['nll']:.2f} nats a step") as told:
         model, _ = act.remember_stage(
@@ -79,21 +80,23 @@ def remember(experiment: Experiment, console, options) -> None:
 def act(experiment: Experiment, console, options) -> None:
     """C learns, in the real environment or in a dream, and plays."""
     import mdn
-    from mdn.applications.world import WorldModel, act, environments, pictures
+    from mdn.applications.world import WorldModel, act, pictures
     from mdn.applications.world.memory import memory_path
     from mdn.data import reading
     from mdn.data.schema import anything, mapping
 
-    suits = environments.preset(experiment.environment)
+    suits = experiment.suits
     generations = options.generations or suits.generations
+    awake = options.where is Where.real
     settings = {
         "where": options.where.value,
-        "sees": options.sees.value,
+        "sees": (options.sees or suits.sees),
         "units": options.layer,
         "generations": generations,
         "population": options.population or suits.population,
-        "episodes": suits.tries * (2 if options.where is Where.dream else 1),
+        "episodes": suits.tries * (1 if awake else 2),
         "steps": options.steps or suits.steps,
+        **({"first_steps": suits.first_steps, "patience": suits.patience} if awake and suits.first_steps else {}),
         "variance_temperature": options.variance_temperature,
     }
     with steps_bar(console, "acting", lambda found: f"mean return {found['mean']:.1f}") as told:
@@ -109,12 +112,13 @@ def act(experiment: Experiment, console, options) -> None:
         play.steps, play.judges = max(suits.steps, settings["steps"]), True
         returns = play.returns(controller, parameters[None], episodes, [experiment.seed, act.TESTS])[0]
         collected = [one.sum(dtype="float64") for chunk in experiment.chunks() for one in experiment.rewards(chunk)]
+        comparable = play.steps == settings["steps"] and not suits.collected_steps and not suits.before
         return {
             "mean return": float(returns.mean()),
             "its standard deviation": float(returns.std()),
             "worst": float(returns.min()),
             # episodes that were cut short earn less, or lose less
-            **({} if play.steps > settings["steps"] else {_COLLECTED: float(sum(collected) / len(collected))}),
+            **({_COLLECTED: float(sum(collected) / len(collected))} if comparable else {}),
         }
 
     provenance = {"environment": experiment.environment, "seed": experiment.seed, **settings, "mdn": mdn.__version__}
@@ -159,5 +163,14 @@ def generate_world(
         dream = world.dream(
             steps, seed, component_temperature=component_temperature, variance_temperature=variance_temperature
         )
-        write_film(out, {"real": real.frames, "dream": dream.frames})
-        typer.echo(f"{len(real.rewards)} real steps, {len(dream.rewards)} dreamt ones: {out}")
+        runs = {"real": real, "dream": dream}
+        box = world.controller.kind == "box"
+        write_film(
+            out,
+            {name: run.frames for name, run in runs.items()},
+            rewards={name: run.rewards for name, run in runs.items()},
+            actions={name: run.actions for name, run in runs.items()} if box else None,
+        )
+        for name, run in runs.items():
+            typer.echo(f"{name}: {len(run.rewards)} steps, score {run.rewards.sum(dtype='float64'):.0f}")
+        typer.echo(str(out))

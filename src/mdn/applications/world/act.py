@@ -12,14 +12,14 @@ from mdn.applications.world import environments, remember
 from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
 from mdn.applications.world.controller import Controller, evolve
 from mdn.applications.world.dream import Dream, starts_of
-from mdn.applications.world.judge import hidden
+from mdn.applications.world.judge import beside
 from mdn.applications.world.memory import Memory, load_memory, memory_path
 from mdn.applications.world.play import Play
+from mdn.applications.world.senses import Senses, senses
 from mdn.applications.world.storage import Experiment, Latents
-from mdn.applications.world.vision import load_vision
-from mdn.data.schema import array, one_of, record, text, whole
+from mdn.applications.world.vision import Standardised, Vision, load_vision
+from mdn.data.schema import array, listed, one_of, record, text, whole
 
-SEES = ("zh", "z")
 WHERE = ("real", "dream")
 DREAMS, PLAYS, TESTS = 1, 2, 3  # after the seed, so that no two share their chance
 
@@ -48,10 +48,19 @@ def remember_stage(
     """
     known, _ = learnt(experiment)
     path = memory_path(experiment)
-    settings = {"seed": experiment.seed, "environment": experiment.environment, **settings}
+    settings = {
+        "seed": experiment.seed, "environment": experiment.environment,
+        "mirror": mirror_of(experiment, load_vision(experiment)), **settings,
+    }  # fmt: skip
     model, figures = remember.train(known, path.parent, told=told, **settings)
     model.save_plain(path)
     return model, figures
+
+
+def mirror_of(experiment: Experiment, vision: Vision | Standardised) -> tuple[int, ...]:
+    """Signs of an action's numbers where left and right change places, if V is tied to them; else empty."""
+    tied = isinstance(vision, Vision) and vision.mirrored
+    return environments.preset(experiment.environment).mirror if tied else ()
 
 
 def remembered(experiment: Experiment, model: Memory) -> dict[str, dict[str, float]]:
@@ -63,26 +72,38 @@ def remembered(experiment: Experiment, model: Memory) -> dict[str, dict[str, flo
     }
 
 
-def controller_for(experiment: Experiment, memory: Memory, sees: str = "zh", units: int = 0) -> Controller:
-    """A controller for an experiment's environment, told how h is scaled by the episodes that were learnt from.
+def controller_for(
+    experiment: Experiment,
+    vision: Vision | Standardised,
+    memory: Memory | None = None,
+    sees: str = "zh",
+    units: int = 0,
+) -> tuple[Controller, Senses]:
+    """(a controller for an experiment's environment, what it sees beside z), scaled by the episodes that were learnt from.
 
     Args:
         experiment: With latents.
-        memory: M.
-        sees: "zh", or "z" alone.
+        vision: V. Where it is tied to left and right, the controller is.
+        memory: M; only "zh" needs one.
+        sees: A name in `senses.SEES`.
         units: Of a layer between; 0 for a linear map.
     """
-    if sees not in SEES:
-        raise ValueError(f"`sees` must be one of {', '.join(map(repr, SEES))}, but {sees!r} came.")
     env = environments.make(experiment.environment)
     actions = environments.actions_of(env)
     env.close()
+    mirror = mirror_of(experiment, vision)
+    what = senses(sees, vision.latent_size, memory, mirror)
     known: dict[str, Any] = {}
-    if sees == "zh":
-        h = np.concatenate(hidden(memory, learnt(experiment)[0]))
-        spread = h.std(axis=0)
-        known = {"hidden_size": memory.units, "shift": h.mean(axis=0), "scale": np.where(spread > 0.0, spread, 1.0)}
-    return Controller(memory.latent_size, actions.size, actions.kind, units=units, **known)
+    if what.size:
+        seen = np.concatenate(beside(what, learnt(experiment)[0]))
+        shift = seen.mean(axis=0)
+        if mirror:
+            shift[what.size // 2 :] = 0.0  # as many turn left as right
+        spread = np.sqrt(np.mean(np.square(seen - shift), axis=0))
+        known = {"hidden_size": what.size, "shift": shift, "scale": np.where(spread > 0.0, spread, 1.0)}
+    return Controller(
+        vision.latent_size, actions.size, actions.kind, units=units, sees=sees, mirror=mirror, **known
+    ), what
 
 
 def act_stage(
@@ -95,6 +116,8 @@ def act_stage(
     population: int = 16,
     episodes: int = 4,
     steps: int = 500,
+    first_steps: int | None = None,
+    patience: int | None = None,
     sigma: float = 0.1,
     variance_temperature: float = 1.0,
     workers: int = 1,
@@ -112,6 +135,8 @@ def act_stage(
         generations, population, sigma: Of CMA-ES.
         episodes: Of each candidate in a generation; all candidates meet the same.
         steps: At most, an episode or dream.
+        first_steps: Of the first generation, if fewer; they grow over the first half of the generations.
+        patience: See `Play`.
         variance_temperature: Of the dream.
         workers: See `Play`.
         memory: M, if it is another than the experiment's.
@@ -123,32 +148,45 @@ def act_stage(
     """
     if where not in WHERE:
         raise ValueError(f"`where` must be one of {', '.join(map(repr, WHERE))}, but {where!r} came.")
-    memory = load_memory(experiment) if memory is None else memory
+    if memory is None and sees == "zh":
+        memory = load_memory(experiment)
     vision = load_vision(experiment)
-    controller = controller_for(experiment, memory, sees, units)
-    play = Play(experiment.environment, vision, memory if sees == "zh" else None, steps, workers)
+    controller, what = controller_for(experiment, vision, memory, sees, units)
+    play = Play(experiment.environment, vision, what, steps, workers, patience=patience)
     if where == "real":
 
         def returns(candidates, generation):
+            play.steps = _steps_of(generation, generations, steps, first_steps)
             return play.returns(controller, candidates, episodes, [experiment.seed, PLAYS, generation])
 
     else:
-        dream = Dream(memory, starts_of(learnt(experiment)[0]), variance_temperature=variance_temperature)
+        dreamt = load_memory(experiment) if memory is None else memory
+        dream = Dream(dreamt, starts_of(learnt(experiment)[0]), variance_temperature=variance_temperature)
 
         def returns(candidates, generation):
             seed = [experiment.seed, DREAMS, generation]
-            return dream.returns(controller, candidates, episodes, seed, steps)
+            return dream.returns(controller, candidates, episodes, seed, steps, what)
 
     folder = (
         act_folder(experiment, where, sees, variance_temperature) if name is None else experiment.folder / "act" / name
     )
     settings = {"where": where, "episodes": episodes, "steps": steps, "variance_temperature": variance_temperature}
+    only = {"first_steps": first_steps, "patience": patience}
+    settings |= {name: value for name, value in only.items() if value is not None}
     parameters, figures = evolve(
         controller, returns, folder, generations=generations, population=population, sigma=sigma,
         seed=experiment.seed, settings=settings, told=told,
     )  # fmt: skip
     save_controller(folder / "controller.npz", experiment.environment, controller, parameters)
+    play.steps, play.patience = steps, None
     return play, controller, parameters, figures
+
+
+def _steps_of(generation: int, generations: int, steps: int, first: int | None) -> int:
+    """Of an episode in a generation: from `first` they grow over the first half of the generations."""
+    if first is None or first >= steps:
+        return steps
+    return round(first + (steps - first) * min(1.0, 2.0 * generation / generations))
 
 
 def act_folder(
@@ -168,7 +206,7 @@ def save_controller(path, environment: str, controller: Controller, parameters: 
 _UNITS = whole(most=2**20)
 _ABOUT = record(
     environment=text, latent_size=whole(1, 2**20), action_size=whole(1, 2**20), kind=one_of("discrete", "box"),
-    hidden_size=_UNITS, units=_UNITS,
+    hidden_size=_UNITS, units=_UNITS, sees=text, mirror=listed(one_of(-1.0, 1.0)), optional=("sees", "mirror"),
 )  # fmt: skip
 
 

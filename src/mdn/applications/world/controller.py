@@ -1,4 +1,4 @@
-"""C: what to do. A linear map, or one with a small layer, from [z, h] or z alone to an action, found by CMA-ES."""
+"""C: what to do. A linear map, or one with a small layer, from z and what is seen beside it to an action, found by CMA-ES."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy as np
 from keras import ops
 
 from mdn.applications.world.checkpoints import Checkpoints, epoch_rng
+from mdn.applications.world.senses import SEES
+
+_FEW = 100  # numbers whose covariances CMA-ES learns
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +24,16 @@ class Controller:
         latent_size: Z.
         action_size: A.
         kind: "discrete": the action with the highest score, the first having score 0; "box": tanh of each score.
-        hidden_size: H, where it sees what M remembers; 0 for z alone.
+        hidden_size: H, of what it sees beside z; 0 for z alone.
         units: Of a layer of tanh between; 0 for a linear map.
-        shift, scale: Of h, `(H,)` each: it is seen as (h - shift) / scale. z is about standard normal as it is.
+        shift, scale: Of what is beside z, `(H,)` each: it is seen as (h - shift) / scale. z is about standard normal as it is.
+        sees: A name in `senses.SEES`; by default "zh", or "z" where H is 0.
+        mirror: Where left and right are alike: 1 for a number of the action that stays as it is in a mirrored world, -1 for one
+            that changes its sign. The former is a map of the features that stay as they are (the earlier halves of z and of
+            what is beside it) and a constant, the latter of those that change their sign. Empty: the map is of all features.
+
+    Raises:
+        ValueError: if these do not fit each other.
     """
 
     latent_size: int
@@ -33,8 +43,27 @@ class Controller:
     units: int = 0
     shift: np.ndarray = field(default_factory=lambda: np.zeros(0, "float32"))
     scale: np.ndarray = field(default_factory=lambda: np.ones(0, "float32"))
+    sees: str = ""
+    mirror: tuple[float, ...] = ()
 
     def __post_init__(self):
+        if not self.sees:
+            object.__setattr__(self, "sees", self._usual())
+        if self.sees not in SEES or (self.sees == "z") != (self.hidden_size == 0):
+            raise ValueError(f"a controller that sees {self.sees!r} cannot see {self.hidden_size} numbers beside z.")
+        object.__setattr__(self, "mirror", tuple(float(sign) for sign in self.mirror))
+        if self.mirror and not (
+            self.kind == "box"
+            and not self.units
+            and len(self.mirror) == self.action_size
+            and set(self.mirror) <= {-1.0, 1.0}
+            and not self.latent_size % 2
+            and not self.hidden_size % 2
+        ):
+            raise ValueError(
+                "left and right can be tied in a linear controller with an even number of features, whose actions are a box with "
+                f"one sign of 1 or -1 each, but `mirror` {self.mirror} came with {self.describe()}."
+            )
         if self.kind not in ("discrete", "box"):
             raise ValueError(f'`kind` must be "discrete" or "box", but {self.kind!r} came.')
         for name in ("shift", "scale"):
@@ -42,6 +71,9 @@ class Controller:
                 raise ValueError(
                     f"`{name}` must have shape ({self.hidden_size},), but {np.shape(getattr(self, name))} came."
                 )
+
+    def _usual(self) -> str:
+        return "zh" if self.hidden_size else "z"
 
     @property
     def layers(self) -> list[tuple[int, int]]:
@@ -53,6 +85,9 @@ class Controller:
     @property
     def size(self) -> int:
         """How many numbers it has."""
+        if self.mirror:
+            half = (self.latent_size + self.hidden_size) // 2
+            return sum(half + (sign > 0.0) for sign in self.mirror)
         return sum((inputs + 1) * outputs for inputs, outputs in self.layers)
 
     def act(self, parameters, z, h):
@@ -61,11 +96,13 @@ class Controller:
         Args:
             parameters: `(R, size)`.
             z: `(R, Z)`.
-            h: `(R, H)`; not looked at by a controller that sees z alone.
+            h: What is seen beside z, `(R, H)`; not looked at by a controller that sees z alone.
         """
-        x = z
         if self.hidden_size:
-            x = ops.concatenate([z, (h - self.shift) / self.scale], axis=-1)
+            h = (h - self.shift) / self.scale
+        if self.mirror:
+            return self._act_of_halves(parameters, z, h)
+        x = ops.concatenate([z, h], axis=-1) if self.hidden_size else z
         first = 0
         for i, (inputs, outputs) in enumerate(self.layers):
             kernel = ops.reshape(parameters[:, first : first + inputs * outputs], (-1, inputs, outputs))
@@ -79,9 +116,24 @@ class Controller:
         scores = ops.concatenate([ops.zeros_like(x[:, :1]), x], axis=-1)
         return ops.one_hot(ops.argmax(scores, axis=-1), self.action_size)
 
+    def _act_of_halves(self, parameters, z, h):
+        halves = [ops.split(part, 2, axis=-1) for part in ([z, h] if self.hidden_size else [z])]
+        same, turned = (ops.concatenate(part, axis=-1) for part in zip(*halves, strict=True))
+        scores, first = [], 0
+        for sign in self.mirror:
+            x = same if sign > 0.0 else turned
+            score = ops.sum(x * parameters[:, first : first + x.shape[1]], axis=1)
+            first += x.shape[1]
+            if sign > 0.0:
+                score = score + parameters[:, first]
+                first += 1
+            scores.append(score)
+        return ops.tanh(ops.stack(scores, axis=-1))
+
     def describe(self) -> dict[str, Any]:
-        """All but the arrays, as JSON allows it."""
-        names = ("latent_size", "action_size", "kind", "hidden_size", "units")
+        """All but the arrays, as JSON allows it; what is as usual is not named, as in files of earlier versions."""
+        names = ["latent_size", "action_size", "kind", "hidden_size", "units"]
+        names += ["sees"] * (self.sees != self._usual()) + ["mirror"] * bool(self.mirror)
         return {name: getattr(self, name) for name in names}
 
 
@@ -98,6 +150,7 @@ def evolve(
     population: int = 16,
     sigma: float = 0.1,
     seed: int = 0,
+    separable: bool | None = None,
     settings: Mapping[str, Any] | None = None,
     told: Callable[[int, dict[str, float]], None] | None = None,
 ) -> tuple[np.ndarray, list[dict[str, float]]]:
@@ -114,6 +167,8 @@ def evolve(
         population: Candidates a generation.
         sigma: Standard deviation of the first candidates, about 0.
         seed: Of the candidates.
+        separable: Whether CMA-ES learns a variance for each number alone, as suits many numbers, instead of their covariances; by
+            default where there are more than 100.
         settings: What else the result depends on.
         told: Told how many generations are done and the figures of the last.
 
@@ -124,8 +179,13 @@ def evolve(
     Reference:
         Hansen (2016), The CMA evolution strategy: a tutorial, arXiv 1604.00772.
     """
+    if separable is None:
+        separable = controller.size > _FEW
+        there = Checkpoints(folder, {})
+        if there.path.exists():  # a search of an earlier version goes on as it began
+            separable = bool(there.begun_with("separable"))
     asked = {**controller.describe(), "population": population, "sigma": sigma, "seed": seed, **(settings or {})}
-    checkpoints = Checkpoints(folder, asked)
+    checkpoints = Checkpoints(folder, {**asked, "separable": True} if separable else asked)
     last = checkpoints.last()
     figures = [] if last is None else last[2]
     earned = np.zeros((0, population)) if last is None else last[1].get("returns", np.empty(0))
@@ -134,7 +194,7 @@ def evolve(
             f"the checkpoint {str(checkpoints.path)!r} holds no returns of {population} candidates a generation: delete the "
             f"folder {checkpoints.path.parent.name!r} to begin anew."
         )
-    search = _search(controller.size, population, sigma, seed)
+    search = _search(controller.size, population, sigma, seed, separable)
     for generation in range(generations):
         candidates = search.ask()
         if generation < len(earned):
@@ -151,7 +211,7 @@ def evolve(
     return np.asarray(search.mean, "float32"), figures[:generations]
 
 
-def _search(size: int, population: int, sigma: float, seed: int):
+def _search(size: int, population: int, sigma: float, seed: int, separable: bool):
     try:
         import cma
     except ImportError as error:
@@ -163,5 +223,6 @@ def _search(size: int, population: int, sigma: float, seed: int):
         "seed": float("nan"),  # its chance is ours alone
         "verbose": -9,
         "verb_log": 0,
+        "CMA_diagonal": separable,
     }
     return cma.CMAEvolutionStrategy(np.zeros(size), sigma, options)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import Memory, require_jax
+from mdn.applications.world.senses import Remembered, Senses, senses
 from mdn.distributions import Joint
 from mdn.sequences.program import compiled
 from mdn.sequences.sampler import Sampler, check_temperatures
@@ -70,7 +71,13 @@ class Dream:
         return mean[rows] + deviation[rows] * rng.standard_normal((count, mean.shape[1]), "float32")
 
     def returns(
-        self, controller: Controller, parameters, episodes: int, seed: Sequence[int] | int, steps: int
+        self,
+        controller: Controller,
+        parameters,
+        episodes: int,
+        seed: Sequence[int] | int,
+        steps: int,
+        beside: Senses | None = None,
     ) -> np.ndarray:
         """What controllers earn in dreams, `(N, episodes)`, all of them in one compiled loop.
 
@@ -82,41 +89,49 @@ class Dream:
             episodes: Dreams of each.
             seed: Of all chance.
             steps: At most, a dream.
+            beside: What the controller sees beside z; by default what its description says, of this dream's M.
         """
         require_jax("many dreams in one loop")
         rng = np.random.default_rng(seed)
         parameters = np.asarray(parameters, "float32")
         first = self.begin(episodes, rng)
+        if beside is None:
+            beside = senses(controller.sees, controller.latent_size, self.memory, controller.mirror)
         run = self.program(
             f"returns {controller.describe()} {steps}",
-            lambda *given: self._returns(controller, steps, *given),
+            lambda *given: self._returns(controller, beside, steps, *given),
         )
         chance = np.uint32(rng.integers(2**32))
         return np.asarray(run(parameters, first, chance, self.temperatures), "float64")
 
-    def _returns(self, controller, steps, parameters, first, seed, temperatures):
+    def _returns(self, controller, beside, steps, parameters, first, seed, temperatures):
         import jax
         from jax import numpy as jnp
 
         count, episodes = parameters.shape[0], first.shape[0]
         own = jnp.repeat(parameters, episodes, axis=0)
         z = jnp.tile(first, (count, 1))
-        state = self.memory.first_state(count * episodes)
+        own_state = self.memory.first_state(count * episodes)
+        # M's state is what a controller that sees h remembers: no need to keep it twice
+        alike = isinstance(beside, Remembered) and beside.memory is self.memory
+        state = own_state, [] if alike else beside.first_state(count * episodes)
 
         def going(carry):
-            t, _, _, _, alive = carry
+            t, *_, alive = carry
             return (t < steps) & jnp.any(alive)
 
         def body(carry):
-            t, z, state, total, alive = carry
+            t, z, (state, seen_before), total, alive = carry
             one, other = jax.random.split(jax.random.fold_in(jax.random.key(seed), t))
             uniforms = jax.random.uniform(one, (episodes, self.sampler.uniforms))
             normals = jax.random.normal(other, (episodes, self.sampler.normals))
-            action = controller.act(own, z, state[0])
+            remembered = state if alike else seen_before
+            action = controller.act(own, z, beside.seen(z, remembered))
+            seen_before = [] if alike else beside.after(z, action, remembered)
             z, reward, ended, state = self.step(
                 z, action, state, jnp.tile(uniforms, (count, 1)), jnp.tile(normals, (count, 1)), temperatures
             )
-            return t + 1, z, state, total + jnp.where(alive, reward, 0.0), alive & ~ended
+            return t + 1, z, (state, seen_before), total + jnp.where(alive, reward, 0.0), alive & ~ended
 
         alive = jnp.ones(count * episodes, bool)
         carry = (0, z, state, jnp.zeros(count * episodes), alive)

@@ -40,6 +40,12 @@ class Preset:
         generations: Of C.
         population: Controllers a generation.
         tries: Episodes of each in a generation; twice as many dreams.
+        mirror: Where left and right are alike: the signs of an action's numbers when they change places; else empty.
+        first_steps: Of an episode in the first generation, if fewer than in the last; see `act.act_stage`.
+        patience: See `play.Play`.
+        sees: What C sees; a name in `senses.SEES`.
+        collected_steps: At most, an episode that is collected, if fewer than `steps`.
+        before: The round before this one, if there is one, whose controller then collects for this one: "before" as a policy.
     """
 
     policy: str = "random"
@@ -58,7 +64,35 @@ class Preset:
     generations: int = 20
     population: int = 16
     tries: int = 1
+    mirror: tuple[int, ...] = ()
+    first_steps: int | None = None
+    patience: int | None = None
+    sees: str = "zh"
+    collected_steps: int | None = None
+    before: Preset | None = None
 
+
+_BEFORE_RACING = Preset(
+    "drive",
+    400,
+    10,
+    250,
+    filters=(8, 16, 32, 64),
+    noise=0.25,
+    epochs=3,
+    rate=2e-3,
+    batch_size=64,
+    units=64,
+    memory_epochs=5,
+    generations=25,
+    population=16,
+    tries=2,
+    mirror=(-1, 1),
+    first_steps=100,
+    patience=25,
+    sees="zz",
+    collected_steps=80,
+)
 
 PRESETS = {
     PIXEL_CARTPOLE: Preset(
@@ -78,7 +112,26 @@ PRESETS = {
         tries=4,
     ),
     "CarRacing-v3": Preset("drive", 160, 4, 1000, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30),
-    CAR_RACING: Preset("drive", 200, 4, 250, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30),
+    CAR_RACING: Preset(
+        "before",
+        640,
+        4,
+        250,
+        filters=(8, 16, 32, 64),
+        noise=0.25,
+        epochs=3,
+        rate=2e-3,
+        batch_size=64,
+        units=64,
+        memory_epochs=20,
+        generations=60,
+        population=16,
+        tries=4,
+        mirror=(-1, 1),
+        first_steps=100,
+        patience=25,
+        before=_BEFORE_RACING,
+    ),
     "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
 }
 
@@ -87,12 +140,17 @@ JUDGED: dict[str, dict[str, Any]] = {CAR_RACING: {"painter": "gymnasium"}}
 """Settings of `make` for episodes whose scores are reported, where an environment is learnt in a faster form of itself."""
 
 
-def preset(name: str) -> Preset:
-    """What suits the environment `name`."""
-    return PRESETS.get(name, Preset())
+LEARNT_AS = {"CarRacing-v3": CAR_RACING}
+"""The faster form in which an environment is learnt; its scores are those of the environment itself."""
 
 
-def make(name: str, **settings):
+def preset(name: str, before: bool = False) -> Preset:
+    """What suits the environment `name`, or the round before the last."""
+    found = PRESETS.get(name, Preset())
+    return found.before if before and found.before is not None else found
+
+
+def make(name: str, *, judges: bool = False, **settings):
     """An environment whose observations are frames `(H, W, C)` uint8 or vectors `(D,)` float32.
 
     CarRacing's frames lose the 12 rows of its dashboard, as in the paper; frames that are not square with a side of 32 or 64
@@ -100,6 +158,7 @@ def make(name: str, **settings):
 
     Args:
         name: As registered with Gymnasium, such as "CarRacing-v3" or "mdn/PixelCartPole-v0".
+        judges: Whether in the form whose scores are reported; see `JUDGED`.
         **settings: Of `gymnasium.make`.
 
     Raises:
@@ -107,6 +166,7 @@ def make(name: str, **settings):
         ValueError: if there is no such environment, or its observations or actions are of another kind.
     """
     gymnasium = _gymnasium()
+    settings |= JUDGED.get(name, {}) if judges else {}
     env = _made(lambda: gymnasium.make(name, **settings), name)
     try:
         env = _prepared(env, name)
@@ -117,16 +177,21 @@ def make(name: str, **settings):
     return env
 
 
-def make_many(name: str, count: int, *, once: bool = False, **settings):
+def make_many(
+    name: str, count: int, *, once: bool = False, patience: int | None = None, judges: bool = False, **settings
+):
     """`count` environments in one `gymnasium.vector.VectorEnv`; PixelCartPole steps them with arrays.
 
     Args:
         name: As `make` takes it.
         count: How many.
         once: Each stands still at the end of its episode, for nothing, until it is reset with a seed; else it begins another.
+        patience: See `once.Once`.
+        judges: See `make`.
         **settings: Of `gymnasium.make_vec`.
     """
     gymnasium = _gymnasium()
+    settings |= JUDGED.get(name, {}) if judges else {}
     if name == PIXEL_CARTPOLE:
         return gymnasium.make_vec(name, num_envs=count, **settings)
     make(name).close()  # its sentences
@@ -134,7 +199,7 @@ def make_many(name: str, count: int, *, once: bool = False, **settings):
     if once:
         from mdn.applications.world.once import Once
 
-        wrappers.append(Once)
+        wrappers.append(lambda env: Once(env, patience))
     return _made(
         lambda: gymnasium.make_vec(
             name,

@@ -9,27 +9,23 @@ import numpy as np
 
 from mdn.applications.world.memory import Memory
 from mdn.applications.world.remember import cut
-from mdn.sequences.program import compiled
+from mdn.applications.world.senses import Remembered, Senses, seen_along
 
 _STEPS_AT_ONCE = 16_384
 
 
-def hidden(memory: Memory, latents: Sequence[Any]) -> list[np.ndarray]:
-    """h before each step of each episode, `(T, H)`: what a controller sees beside z; zeros before the first.
+def beside(what: Senses, latents: Sequence[Any]) -> list[np.ndarray]:
+    """What is seen beside z before each step of each episode, `(T, size)`.
 
     M reads the means of z, as it does where a controller acts.
     """
-    pieces = cut(latents, memory.rewards)
+    pieces = cut(latents)
     rows = max(1, _STEPS_AT_ONCE // pieces.outcome.shape[1])
-    run = compiled(memory, lambda z, actions: memory.unroll(z, actions, memory.first_state(z.shape[0]))[1])
     found = []
     for first in range(0, len(pieces), rows):
         part = pieces[first : first + rows]
-        h = np.asarray(run(part.mean[:, :-1], part.actions))
-        found += [
-            np.concatenate([np.zeros_like(one[:1]), one[: length - 1]])
-            for one, length in zip(h, part.lengths, strict=True)
-        ]
+        seen = seen_along(what, part.mean[:, :-1], part.actions)
+        found += [one[:length] for one, length in zip(seen, part.lengths, strict=True)]
     return found
 
 
@@ -66,7 +62,7 @@ def probes(memory: Memory, learnt: Sequence[Any], held_out: Sequence[Any], after
         return rows([one.states[:-1] for one in latents])
 
     def seen(latents) -> dict[str, np.ndarray]:
-        return {"z": rows([one.mean[:-1] for one in latents]), "h": rows(hidden(memory, latents))}
+        return {"z": rows([one.mean[:-1] for one in latents]), "h": rows(beside(Remembered(memory), latents))}
 
     known, asked = seen(learnt), seen(held_out)
     return {name: probe(known[name], states(learnt), asked[name], states(held_out)) for name in ("z", "h")}

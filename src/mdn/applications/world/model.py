@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from mdn.applications.world.controller import Controller
 from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.memory import Memory, load_memory
 from mdn.applications.world.play import Play
+from mdn.applications.world.senses import senses
 from mdn.applications.world.storage import Experiment
 from mdn.applications.world.vision import Standardised, Vision, load_vision
 from mdn.data import reading
@@ -37,8 +40,11 @@ def _check(environment: str, vision, memory, controller: Controller, beside: dic
     sizes = {vision.latent_size, memory.latent_size, controller.latent_size}
     if len(sizes) > 1 or memory.action_size != controller.action_size:
         raise ValueError("V, M and C must have one size of z and of actions.")
-    if controller.hidden_size not in (0, memory.units):
-        raise ValueError(f"C sees {controller.hidden_size} numbers of h, but M has {memory.units}.")
+    there = senses(controller.sees, controller.latent_size, memory, controller.mirror).size
+    if controller.hidden_size != there:
+        raise ValueError(f"C sees {controller.hidden_size} numbers beside z, but {there} are there.")
+    if controller.mirror and not getattr(vision, "mirrored", False):
+        raise ValueError("C is tied to left and right, but V is not.")
     mean, deviation = (array(None, controller.latent_size)(beside[name], name) for name in _STARTS)
     if not len(mean) or mean.shape != deviation.shape or (deviation < 0.0).any():
         raise ValueError(f"`{_STARTS[0]}` and `{_STARTS[1]}` must have one shape, and deviations be 0 at least.")
@@ -61,6 +67,29 @@ class Run:
     actions: np.ndarray
     rewards: np.ndarray
     ended: bool
+
+
+class Acting:
+    """The controller in a folder as a policy for `collect`, in any process: each reads the folder for itself.
+
+    Args:
+        folder: Of `WorldModel.save`.
+        explore, held: See `WorldModel.policy`.
+    """
+
+    __name__ = "current"
+
+    def __init__(self, folder, explore: float = 0.1, held: float = 1.0):
+        self._folder, self._explore, self._held = str(folder), explore, held
+
+    def __call__(self, actions, rng):
+        """Begins an episode."""
+        return _read_once(self._folder).policy(self._explore, self._held)(actions, rng)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_once(folder: str) -> WorldModel:
+    return WorldModel.load(folder)
 
 
 class WorldModel:
@@ -92,8 +121,9 @@ class WorldModel:
     ):
         self.environment, self.vision, self.memory = environment, vision, memory
         self.controller, self.parameters, self.starts = controller, parameters, starts
-        self._act = compiled(memory, lambda own, z, state: controller.act(own, z, state[0]))
-        self._remember = compiled(memory, memory.remember)
+        self.beside = senses(controller.sees, controller.latent_size, memory, controller.mirror)
+        self._act = compiled(memory, lambda own, z, state: controller.act(own, z, self.beside.seen(z, state)))
+        self._remember = compiled(memory, self.beside.after)
 
     @classmethod
     def of(cls, experiment: Experiment, name: str = "real-zh") -> WorldModel:
@@ -147,22 +177,30 @@ class WorldModel:
             **dict(zip(_STARTS, self.starts, strict=True)),
         )  # fmt: skip
 
-    def policy(self, explore: float = 0.1) -> Policy:
+    def policy(self, explore: float = 0.1, held: float = 1.0) -> Policy:
         """C as a policy for `collect`: to see what a better controller meets, and learn V and M anew.
 
         Args:
             explore: The share of steps whose action is random.
+            held: Steps for which a random action is kept, on average.
         """
+        # one begins so often that it is kept in the asked share of all steps
+        begins = 1.0 if explore >= 1.0 else min(1.0, explore / (held * (1.0 - explore) + explore))
 
         def current(actions, rng):
-            state = [np.asarray(part) for part in self.memory.first_state(1)]
+            kept: Any = None
+            state = [np.asarray(part) for part in self.beside.first_state(1)]
 
             def acted(observation):
-                nonlocal state
+                nonlocal state, kept
                 z = self.vision.encode(observation[None])[0]
                 action = actions.action(np.asarray(self._act(self.parameters[None], z, state))[0])
-                if rng.random() < explore:
-                    action = actions.sample(rng)
+                if kept is not None and rng.random() < 1.0 / held:
+                    kept = None
+                if kept is None and rng.random() < begins:
+                    kept = actions.sample(rng)
+                if kept is not None:
+                    action = kept
                 state = self._remember(z, actions.vector(action)[None], state)
                 return action
 
@@ -173,12 +211,12 @@ class WorldModel:
     def returns(self, episodes: int = 100, seed: int = 0, steps: int | None = None) -> np.ndarray:
         """What C earns in real episodes, `(episodes,)`."""
         steps = environments.preset(self.environment).steps if steps is None else steps
-        play = Play(self.environment, self.vision, self.memory, steps, judges=True)
+        play = Play(self.environment, self.vision, self.beside, steps, judges=True)
         return play.returns(self.controller, self.parameters[None], episodes, seed)[0]
 
     def play(self, steps: int = 500, seed: int = 0) -> Run:
-        """A real episode; an action that an environment repeats is one step."""
-        env = environments.make(self.environment, **environments.JUDGED.get(self.environment, {}))
+        """A real episode, of `steps` of the environment's own steps at most; an action that it repeats counts so often."""
+        env = environments.make(self.environment, judges=True)
         try:
             return self._run(env, environments.actions_of(env), steps, seed)
         finally:
@@ -201,7 +239,8 @@ class WorldModel:
 
     def _run(self, env, actions, steps, seed, dreamt=False) -> Run:
         seen, _ = env.reset(seed=seed)
-        state = [np.asarray(part) for part in self.memory.first_state(1)]
+        state = [np.asarray(part) for part in self.beside.first_state(1)]
+        count = 0
         found, zs = [], []
         taken: list[np.ndarray] = []
         rewards: list[float] = []
@@ -210,11 +249,12 @@ class WorldModel:
             z = seen[None] if dreamt else self.vision.encode(seen[None])[0]
             found.append(self.vision.decode(z)[0] if dreamt else seen)
             zs.append(z[0])
-            if ended or cut_off or len(taken) >= steps:
+            if ended or cut_off or count >= steps:
                 break
             vector = np.asarray(self._act(self.parameters[None], z, state))
             state = self._remember(z, vector, state)
-            seen, reward, ended, cut_off, _ = env.step(actions.action(vector[0]))
+            seen, reward, ended, cut_off, info = env.step(actions.action(vector[0]))
             taken.append(vector[0])
             rewards.append(reward)
+            count = info.get("steps", len(taken))
         return Run(np.stack(found), np.stack(zs), np.stack(taken), np.array(rewards, "float32"), bool(ended))

@@ -10,17 +10,22 @@ class Once(gymnasium.Wrapper):
 
     A vector of environments begins another episode where one has ended, which nobody asked for and which may be dear. Here a
     reset without a seed, as a vector makes it, changes nothing, and steps give the last observation and no reward.
+
+    Args:
+        env: The environment.
+        patience: Steps in a row without a reward above 0 after which an episode is cut off; None: never.
     """
 
-    def __init__(self, env):
+    def __init__(self, env, patience: int | None = None):
         super().__init__(env)
         self._ended, self._last = False, None
+        self._patience, self._idle = patience, 0
 
     def reset(self, *, seed=None, options=None):
         """With a seed, as the environment; without one, nothing where an episode has ended."""
         if self._ended and seed is None:
             return self._last, {}
-        self._ended = False
+        self._ended, self._idle = False, 0
         self._last, info = self.env.reset(seed=seed, options=options)
         return self._last, info
 
@@ -29,5 +34,8 @@ class Once(gymnasium.Wrapper):
         if self._ended:
             return self._last, 0.0, False, False, {}
         self._last, reward, terminated, truncated, info = self.env.step(action)
+        self._idle = 0 if reward > 0.0 else self._idle + 1
+        if self._patience is not None and self._idle >= self._patience and not terminated:
+            truncated = True
         self._ended = bool(terminated or truncated)
         return self._last, reward, terminated, truncated, info

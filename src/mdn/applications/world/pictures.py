@@ -16,16 +16,27 @@ from mdn.page import figure
 _COLORS = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6e", "#7b5ea7", "#c9a227")
 _PAPER = "#fdfcf9"
 _LARGE = 192  # pixels of a frame's side in a film
+_BAR = 12  # pixels of the height of an action's bar
 _LEVELS = 160  # at which a density is drawn
 
 
-def write_film(path, films: Mapping[str, np.ndarray], frames_a_second: int = 25) -> None:
+def write_film(
+    path,
+    films: Mapping[str, np.ndarray],
+    frames_a_second: int = 25,
+    *,
+    rewards: Mapping[str, np.ndarray] | None = None,
+    actions: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Films side by side, each under its name; one that is shorter stays at its last frame, dimmed.
 
     Args:
         path: Of the .gif.
-        films: Frames `(T, H, W, C)` uint8 by name.
+        films: Frames `(T + 1, H, W, C)` uint8 by name.
         frames_a_second: As the name says.
+        rewards: Of each film's steps, `(T,)`: the score so far is written above its frames.
+        actions: Of each film's steps, `(T, A)`, from -1 to 1: each number is a bar below the frames, from the middle to the right
+            where it is above 0.
 
     Raises:
         ValueError: if the name ends otherwise.
@@ -35,8 +46,10 @@ def write_film(path, films: Mapping[str, np.ndarray], frames_a_second: int = 25)
     path = Path(path)
     if path.suffix != ".gif":
         raise ValueError(f"a film ends in .gif, but {path.name!r} came.")
+    rewards, actions = rewards or {}, actions or {}
     gap, label = 12, 22
-    width, height = gap + len(films) * (_LARGE + gap), label + _LARGE + gap
+    bars = max((acted.shape[1] for acted in actions.values()), default=0)
+    width, height = gap + len(films) * (_LARGE + gap), label + _LARGE + gap + bars * _BAR
     pages = []
     for t in range(max(len(film) for film in films.values())):
         page = Image.new("RGB", (width, height), _PAPER)
@@ -44,12 +57,23 @@ def write_film(path, films: Mapping[str, np.ndarray], frames_a_second: int = 25)
         for i, (name, film) in enumerate(films.items()):
             left, over = gap + i * (_LARGE + gap), t >= len(film)
             page.paste(_large(film[min(t, len(film) - 1)], over), (left, label))
-            draw.text((left, 5), f"{name}, step {min(t, len(film) - 1)}{', over' * over}", fill="#22303c")
+            step = min(t, len(film) - 1)
+            score = f", score {rewards[name][:step].sum():.0f}" if name in rewards else ""
+            draw.text((left, 5), f"{name}, step {step}{score}{', over' * over}", fill="#22303c")
+            for row, value in enumerate(actions[name][min(t, len(actions[name]) - 1)] if name in actions else ()):
+                _draw_bar(draw, left, label + _LARGE + row * _BAR, float(value))
         pages.append(page)
     with replacing(path) as temporary:
         pages[0].save(
             temporary, format="GIF", save_all=True, append_images=pages[1:], duration=1000 // frames_a_second, loop=0
         )
+
+
+def _draw_bar(draw, left: int, top: int, value: float) -> None:
+    middle = left + _LARGE // 2
+    end = middle + round(value * _LARGE / 2)
+    draw.rectangle((left, top + 4, left + _LARGE - 1, top + _BAR - 1), outline="#c8c4b8")
+    draw.rectangle((min(middle, end), top + 5, max(middle, end), top + _BAR - 2), fill=_COLORS[1 if value < 0.0 else 0])
 
 
 def write_strip(path, films: Mapping[str, np.ndarray], every: int = 5, count: int = 12) -> None:

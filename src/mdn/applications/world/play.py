@@ -13,12 +13,13 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mdn.applications.world import cartpole, environments
 from mdn.applications.world.controller import Controller
-from mdn.applications.world.memory import Memory, require_jax
+from mdn.applications.world.memory import require_jax
+from mdn.applications.world.senses import Nothing, Senses
 from mdn.sequences.program import compiled
 
 _STRIDE = 32  # steps in a compiled call, after which only episodes that go on are taken along
 _FEWEST = 8  # episodes of a compiled call
-_AT_ONCE = 16  # episodes that are stepped side by side, where an environment is no program
+_AT_ONCE = 32  # episodes that are stepped side by side, where an environment is no program
 
 
 class Play:
@@ -27,23 +28,26 @@ class Play:
     Args:
         environment: Its name.
         vision: V.
-        memory: M; only controllers that see h need one.
+        beside: What controllers see beside z; see `senses`.
         steps: At most, an episode.
         workers: Processes that share the episodes of environments that are no programs.
         judges: Whether episodes are played in the form of the environment whose scores are reported; see `environments.JUDGED`.
+        patience: Steps in a row without a reward above 0 after which an episode is cut off, in a search; None: never.
     """
 
     def __init__(
         self,
         environment: str,
         vision,
-        memory: Memory | None = None,
+        beside: Senses | None = None,
         steps: int = cartpole.MOST_STEPS,
         workers: int = 1,
         judges: bool = False,
+        patience: int | None = None,
     ):
-        self.environment, self.vision, self.memory, self.steps = environment, vision, memory, steps
-        self.workers, self.judges = workers, judges
+        self.environment, self.vision, self.steps = environment, vision, steps
+        self.beside: Senses = Nothing() if beside is None else beside
+        self.workers, self.judges, self.patience = workers, judges, patience
         self._programs: dict = {}
         self._name = uuid.uuid4().hex  # by which other processes know it
 
@@ -56,8 +60,10 @@ class Play:
             episodes: Of each.
             seed: Of the beginnings.
         """
-        if controller.hidden_size and self.memory is None:
-            raise ValueError("a controller that sees h needs M: give `memory`.")
+        if controller.hidden_size != self.beside.size:
+            raise ValueError(
+                f"the controller sees {controller.hidden_size} numbers beside z, but {self.beside.size} are there: give `beside`."
+            )
         parameters = np.repeat(np.asarray(parameters, "float32"), episodes, axis=0)
         run = self._of_arrays if self.environment == environments.PIXEL_CARTPOLE else self._step_by_step
         return run(controller, parameters, episodes, seed).reshape(-1, episodes)
@@ -116,12 +122,17 @@ class Play:
         if self.workers == 1 or rows < 2 * self.workers:
             return self.group_by_group(controller, parameters, starts)
         shares = [np.arange(rows)[i :: self.workers] for i in range(self.workers)]
-        alone = Play(self.environment, self.vision, self.memory, self.steps)
+        alone = Play(self.environment, self.vision, self.beside)
         sent = pickle.dumps(alone)
         try:
             found = joblib.Parallel(n_jobs=self.workers)(
                 joblib.delayed(_share)(
-                    self._name, sent, self.steps, self.judges, controller, parameters[share], starts[share]
+                    self._name,
+                    sent,
+                    (self.steps, self.judges, self.patience),
+                    controller,
+                    parameters[share],
+                    starts[share],
                 )
                 for share in shares
             )
@@ -145,12 +156,11 @@ class Play:
         """
         rows = len(parameters)
         count = -(-rows // -(-rows // _AT_ONCE))  # of groups of one size: fewest are played twice
-        settings = environments.JUDGED.get(self.environment, {}) if self.judges else {}
-        many = environments.make_many(self.environment, count, once=True, **settings)
+        many = environments.make_many(self.environment, count, once=True, patience=self.patience, judges=self.judges)
         total = np.zeros(rows)
         try:
             for first in range(0, rows, count):
-                taken = np.resize(np.arange(first, min(first + count, rows)), count)  # one size, compiled once
+                taken = np.resize(np.arange(first, min(first + count, rows)), count)
                 total[taken] = self._side_by_side(many, controller, parameters[taken], starts[taken])
         finally:
             many.close()
@@ -164,10 +174,19 @@ class Play:
                 lambda parameters, seen, memory: self._acted(controller, parameters, seen, memory)
             )
         actions, run = environments.actions_of(many), self._programs[key]
-        total, alive, memory = np.zeros(len(starts)), np.ones(len(starts), bool), self._first_state(len(starts))
+        count = len(starts)
+        total, alive, memory = np.zeros(count), np.ones(count, bool), self._first_state(count)
+        vectors = np.zeros((count, actions.size), "float32")
         seen, _ = many.reset(seed=[int(start) for start in starts])
         for step in range(self.steps):
-            vectors, memory = run(parameters, seen, memory)
+            going = np.flatnonzero(alive)
+            taken = np.resize(
+                going, min(count, 2 ** int(np.ceil(np.log2(len(going)))))
+            )  # few sizes, each compiled once
+            chosen, kept = run(parameters[taken], seen[taken], [part[taken] for part in memory])
+            vectors[taken] = np.asarray(chosen)
+            for part, new in zip(memory, kept, strict=True):
+                part[taken] = np.asarray(new)
             try:
                 seen, reward, terminated, truncated, _ = many.step(actions.action(vectors))
             except Exception as error:  # whatever an environment may raise
@@ -186,28 +205,27 @@ class Play:
     def _acted(self, controller, parameters, seen, memory):
         """(actions as vectors, what is remembered then)."""
         z = self.vision.encode_mean(seen)
-        if self.memory is None:
-            return controller.act(parameters, z, None), memory
-        action = controller.act(parameters, z, memory[0])
-        return action, self.memory.remember(z, action, memory)
+        action = controller.act(parameters, z, self.beside.seen(z, memory))
+        return action, self.beside.after(z, action, memory)
 
     def _first_state(self, rows: int) -> list[Any]:
-        return [] if self.memory is None else [np.array(part) for part in self.memory.first_state(rows)]
+        return [np.array(part) for part in self.beside.first_state(rows)]
 
     def _compiled(self, function):
-        return compiled(_Both(self.vision, self.memory), function)
+        return compiled(_Both(self.vision, getattr(self.beside, "memory", None)), function)
 
 
 _plays: dict[str, Play] = {}  # of this process, which was sent them; the last one only
 
 
-def _share(name: str, sent: bytes, steps: int, judges: bool, controller, parameters, starts) -> np.ndarray:
+def _share(name: str, sent: bytes, settings: tuple, controller, parameters, starts) -> np.ndarray:
     """Plays for another process; V and M are read once for all generations, and so are their programs compiled."""
     if name not in _plays:
         _plays.clear()
         _plays[name] = pickle.loads(sent)
-    _plays[name].steps, _plays[name].judges = steps, judges  # a search is cut short, what judges it is not
-    return _plays[name].group_by_group(controller, parameters, starts)
+    play = _plays[name]
+    play.steps, play.judges, play.patience = settings  # a search is cut short, what judges it is not
+    return play.group_by_group(controller, parameters, starts)
 
 
 class _Both:

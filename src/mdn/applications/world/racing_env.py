@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,13 +14,18 @@ from mdn.applications.world.environments import SEEN_ROWS, SIDE, paint_what_show
 from mdn.applications.world.racing_painter import Painter
 
 PAINTERS = ("fast", "gymnasium")
+STATES = ("place", "heading", "bend", "far bend", "speed", "turning")
+"""Of the true state: metres right of the middle of the road; radians right of the road's direction; radians by which the road
+turns right over the next 14 and the next 28 metres; metres a second forwards; radians a second to the right."""
+_NEAR, _FAR = 4, 8  # tiles of 3.5 metres
 
 
 class Racing(car_racing.CarRacing):
     """CarRacing-v3's tracks, physics, rewards and ends; an action is two numbers, kept for some steps; frames are 64 by 64.
 
     The first number of an action steers, from -1 (left) to 1 (right); the second is the gas where it is above 0, and the brake
-    where it is below. `info["steps"]` counts the steps of CarRacing-v3, whatever `repeat` is.
+    where it is below. `info["steps"]` counts the steps of CarRacing-v3, whatever `repeat` is; `info["state"]` holds the numbers
+    of `STATES`, which no frame shows as such.
 
     Args:
         painter: "fast" paints what is in sight on a small canvas; "gymnasium" is CarRacing-v3's own, a hundred times slower than
@@ -52,7 +58,9 @@ class Racing(car_racing.CarRacing):
         """A new track; `options` is of no use here, and is there for Gymnasium."""
         self._steps, self._paints = 0, True
         frame, info = super().reset(seed=seed)
-        return frame, {**info, "steps": 0}
+        self._middle = np.array([(x, y) for _, _, x, y in self.track])
+        self._along = np.roll(self._middle, -1, axis=0) - self._middle
+        return frame, {**info, "steps": 0, "state": self._true_state()}
 
     def step(self, action):
         """Keeps an action for `repeat` steps of CarRacing-v3, or until the episode ends. `None` is one step without a reward.
@@ -80,7 +88,17 @@ class Racing(car_racing.CarRacing):
         self._paints = True
         self.state = self._render("state_pixels")
         truncated = self._steps >= self._most and not terminated
-        return self.state, total, terminated, truncated, {**info, "steps": self._steps}
+        return (
+            self.state,
+            total,
+            terminated,
+            truncated,
+            {
+                **info,
+                "steps": self._steps,
+                "state": self._true_state(),
+            },
+        )
 
     def _render(self, mode: str):
         if mode != "state_pixels":
@@ -88,3 +106,17 @@ class Racing(car_racing.CarRacing):
         if not self._paints:
             return None
         return smaller(super()._render(mode)[:SEEN_ROWS]) if self._painter is None else self._painter.frame()
+
+    def _true_state(self) -> np.ndarray:
+        """The numbers of `STATES`."""
+        hull = self.car.hull
+        place, speed = np.array(hull.position), np.array(hull.linearVelocity)
+        forwards = np.array([-math.sin(hull.angle), math.cos(hull.angle)])
+        nearest = int(np.argmin(np.square(self._middle - place).sum(axis=1)))
+        along = self._along[(nearest + np.array([0, _NEAR, _FAR])) % len(self._along)]
+        directions = np.arctan2(along[:, 1], along[:, 0])  # to the left, as all angles of Box2D
+        x, y = place - self._middle[nearest]
+        right = (x * along[0, 1] - y * along[0, 0]) / math.hypot(*along[0])
+        turns = np.array([math.atan2(forwards[1], forwards[0]), *directions[1:]]) - directions[0]
+        turns = (math.pi - turns) % (2.0 * math.pi) - math.pi
+        return np.array([right, *turns, speed @ forwards, -hull.angularVelocity])

@@ -13,6 +13,7 @@ from keras import ops
 
 from mdn.applications.world.checkpoints import Training, epoch_rng, put, take
 from mdn.applications.world.memory import Memory, require_jax, rewards_of
+from mdn.applications.world.vision import signs_of_mirror
 from mdn.losses import NegativeLogLikelihood
 from mdn.sequences.program import compiled
 from mdn.sequences.training import schedule
@@ -99,6 +100,7 @@ def train(
     window: int = 64,
     learning_rate: float = 3e-3,
     seed: int = 0,
+    mirror: Sequence[float] = (),
     told: Callable[[int, dict[str, float]], None] | None = None,
     **architecture,
 ) -> tuple[Memory, list[dict[str, float]]]:
@@ -114,6 +116,8 @@ def train(
         window: See `cut`.
         learning_rate: At the start; it falls along a cosine.
         seed: Of weights, order and draws.
+        mirror: Signs of an action's numbers where left and right change places: M then reads each piece as it was or mirrored, by
+            chance, with z of a V that is tied to left and right. Empty: as it was.
         told: Told of each epoch: how many are done, its figures.
         **architecture: `head`, `components`, `units` of `Memory`.
     """
@@ -133,9 +137,10 @@ def train(
         "learning_rate": learning_rate,
         "seed": seed,
         "steps": int(pieces.lengths.sum()),
+        **({"mirror": list(mirror)} if mirror else {}),
     }
     training = Training(folder, model, optimizer, settings)
-    epoch_of = _compiled_epoch(model, optimizer)
+    epoch_of = _compiled_epoch(model, optimizer, mirror)
     data = tuple(map(ops.convert_to_tensor, pieces.arrays))
 
     def one_epoch(epoch: int) -> dict[str, float]:
@@ -176,13 +181,17 @@ def _drawn(mean, deviation, outcome, key):
     return z[:, :-1], ops.where(behind, float("nan"), after)
 
 
-def _compiled_epoch(model: Memory, optimizer):
+def _compiled_epoch(model: Memory, optimizer, mirror: Sequence[float] = ()):
     import jax
 
+    of_z, of_action = signs_of_mirror(model.latent_size), np.asarray(mirror, "float32")
     loss = NegativeLogLikelihood(model.spec)
 
     def cost(trainable, fixed, data, key):
         mean, deviation, actions, outcome = data
+        if mirror:
+            turned = jax.random.bernoulli(jax.random.fold_in(key, 1), shape=(mean.shape[0], 1, 1))
+            mean, actions = mean * ops.where(turned, of_z, 1.0), actions * ops.where(turned, of_action, 1.0)
         z, target = _drawn(mean, deviation, outcome, key)
         params, _ = model.stateless_call(trainable, fixed, [z, actions], training=True)
         return loss(target, params)

@@ -10,8 +10,8 @@ import numpy as np
 
 from mdn import models
 from mdn.applications.world.checkpoints import Checkpoints, Training, epoch_rng, put, take
-from mdn.applications.world.storage import Experiment
-from mdn.applications.world.vision import Standardised, Vision, vision_path
+from mdn.applications.world.storage import BEFORE, Experiment
+from mdn.applications.world.vision import Standardised, Vision, load_vision, vision_path
 from mdn.training import keep_compiled_programs
 
 _ROOM = 2**28  # bytes of frames in memory at once
@@ -25,13 +25,15 @@ def see(
     latent_size: int = 32,
     filters: Sequence[int] = (32, 64, 128, 256),
     noise: float = 0.7071,
+    mirrored: bool = False,
     batch_size: int = _BATCH,
     learning_rate: float = _RATE,
     told: Callable[[int, dict[str, float]], None] | None = None,
 ) -> tuple[Vision | Standardised, list[dict[str, float]]]:
     """Trains V, from the last checkpoint on if there is one, and writes it and the latents of every chunk.
 
-    Once V is trained, only the latents of chunks that came since are new; without the folder `see` V learns anew, from all.
+    V begins with the weights of the round before, if there was one. Once V is trained, only the latents of chunks that came
+    since are new; without the folder `see` V learns anew, from all.
 
     Args:
         experiment: With episodes.
@@ -39,6 +41,7 @@ def see(
         latent_size: Of z.
         filters: Of the convolutions.
         noise: See `Vision`.
+        mirrored: See `Vision`; frames are then seen as they are and mirrored, by chance.
         batch_size: Frames a step.
         learning_rate: At the start.
         told: Told how many epochs are done and the figures of the last.
@@ -60,12 +63,17 @@ def see(
         model = _standardised(experiment, learnt)
     else:
         keras.utils.set_random_seed(experiment.seed)
-        model = Vision(first.shape[1:], latent_size, filters, noise=noise, environment=experiment.environment)
+        model = Vision(
+            first.shape[1:], latent_size, filters, noise=noise, mirrored=mirrored, environment=experiment.environment
+        )
         model.begin(first)
+        start = _of_round_before(experiment)
+        if start is not None:
+            model.set_weights(start.get_weights())
         settings = {
             "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs, "latent_size": latent_size,
             "filters": list(filters), "noise": noise, "batch_size": batch_size, "learning_rate": learning_rate,
-            "chunks": chunks,
+            "chunks": chunks, **({"mirrored": True} if mirrored else {}), **({"start": digest(start)} if start else {}),
         }  # fmt: skip
         frames = sum(len(one.actions) + 1 for part in experiment.stream(learnt) for one in part)
         steps = max(1, frames // batch_size)
@@ -80,10 +88,7 @@ def see(
 
 def write_latents(experiment: Experiment, model: Vision | Standardised) -> None:
     """Writes what V sees in each episode, a file for each chunk; those by the same weights stay."""
-    digest = hashlib.sha256()
-    for part in (*model.get_weights(), repr(sorted(model.get_config().items())).encode()):
-        digest.update(part.tobytes() if isinstance(part, np.ndarray) else part)
-    seen_by = digest.hexdigest()[:16]
+    seen_by = digest(model)
     for chunk in experiment.chunks():
         if not experiment.has_latents(chunk, seen_by):
             episodes = experiment.read(chunk)
@@ -91,6 +96,23 @@ def write_latents(experiment: Experiment, model: Vision | Standardised) -> None:
             ends = np.cumsum([len(one.observations) for one in episodes])[:-1]
             found = list(zip(np.split(mean, ends), np.split(log_variance, ends), strict=True))
             experiment.write_latents(chunk, found, seen_by)
+
+
+def _of_round_before(experiment: Experiment) -> Vision | None:
+    before = experiment.folder / BEFORE
+    if not (before / "experiment.json").exists():
+        return None
+    found = load_vision(Experiment.open(before))
+    return found if isinstance(found, Vision) else None
+
+
+def digest(model: Vision | Standardised) -> str:
+    """A checksum of V's weights and settings."""
+    found = hashlib.sha256()
+    config = {name: value for name, value in model.get_config().items() if (name, value) != ("mirrored", False)}
+    for part in (*model.get_weights(), repr(sorted(config.items())).encode()):
+        found.update(part.tobytes() if isinstance(part, np.ndarray) else part)
+    return found.hexdigest()[:16]
 
 
 def error_of_mean_frame(experiment: Experiment) -> float:
@@ -137,6 +159,9 @@ class _Epoch:
 
         trainable, fixed, moments = values
         noise = jax.random.normal(key, (batch.shape[0], self._training.model.latent_size))
+        if getattr(self._training.model, "mirrored", False):
+            turned = jax.random.bernoulli(jax.random.fold_in(key, 1), shape=(batch.shape[0], 1, 1, 1))
+            batch = jax.numpy.where(turned, jax.numpy.flip(batch, axis=2), batch)
 
         def cost(trainable):
             with keras.StatelessScope(self._mapping(trainable, fixed)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from mdn.applications.world.arrays import FORMAT, Damaged, read_arrays, write_arrays
+from mdn.applications.world.environments import Preset, preset
 from mdn.data import reading, replacing
 from mdn.data.files import forget_unfinished
 from mdn.data.schema import Rule, anything, array, mapping, record, text, whole
 
+BEFORE = "before"  # the folder of the round before, within an experiment's
 _EVERY = 10  # of so many chunks one is held out
 _AGAIN = "run --stage collect again"
 
@@ -120,6 +123,11 @@ class Experiment:
             raise ValueError(f"{str(path)!r} was written by a newer version of mdn: upgrade mdn to read it.")
         return cls(folder, about["environment"], about["seed"], about["settings"])
 
+    @property
+    def suits(self) -> Preset:
+        """What suits it, where nothing else is asked for."""
+        return preset(self.environment, bool(self.settings.get("before")))
+
     def check(self, environment: str, what: str = "these weights") -> None:
         """Raises a ValueError if `what`, which belongs to `environment`, is of another one."""
         if environment != self.environment:
@@ -170,6 +178,16 @@ class Experiment:
         _check_episodes(arrays)
         about = {"environment": self.environment, "seed": self.seed, "chunk": chunk, "policy": policy}
         write_arrays(path, arrays, about, compressed=True)
+
+    def take_over(self, other: Experiment) -> None:
+        """Copies the episodes of another experiment of this environment; chunks that are there stay."""
+        other.check(self.environment, f"the episodes in {str(self.folder)!r}")
+        for chunk in other.chunks():
+            path = self.chunk_path(chunk)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                with replacing(path) as temporary:
+                    shutil.copyfile(other.chunk_path(chunk), temporary)
 
     def read(self, chunk: int) -> list[Episode]:
         """The episodes of a chunk.

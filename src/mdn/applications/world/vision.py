@@ -83,7 +83,13 @@ class Vision(_Seeing):
         filters: Of each convolution.
         noise: σ, the standard deviation of a pixel in the range 0 to 1; √½ gives the plain squared error of the paper.
         kl_floor: Nats a number of z, below which the divergence costs nothing more.
+        mirrored: Whether z is tied to left and right: where a frame is mirrored, the later half of z changes its sign, and the
+            earlier half stays as it is. Both sides are seen by one network: half the sum, and half the difference, of what it
+            says of the frame and of its mirror image.
         environment: Whose frames they are.
+
+    Raises:
+        ValueError: if the sides of a frame cannot be halved so often, or an odd number of z is to be tied to left and right.
 
     Reference:
         Ha and Schmidhuber (2018), World models, arXiv 1803.10122; Kingma and Welling (2014), Auto-encoding variational Bayes.
@@ -97,13 +103,17 @@ class Vision(_Seeing):
         *,
         noise: float = math.sqrt(0.5),
         kl_floor: float = 0.5,
+        mirrored: bool = False,
         environment: str = "",
         **settings,
     ):
         super().__init__(**{"name": "vision", **settings})
+        if mirrored and latent_size % 2:
+            raise ValueError(f"`latent_size` must be even where left and right are tied, but {latent_size} came.")
         self.shape = tuple(int(size) for size in shape)
         self.latent_size, self.filters = int(latent_size), tuple(int(each) for each in filters)
         self.noise, self.kl_floor, self.environment = float(noise), float(kl_floor), environment
+        self.mirrored = bool(mirrored)
         self._programs: dict = {}
         height, width, channels = self.shape
         halvings = 2 ** len(self.filters)
@@ -139,8 +149,14 @@ class Vision(_Seeing):
 
     def _posterior(self, frames):
         frames = ops.cast(frames, "float32") / 255.0
-        mean, log_variance = ops.split(self.eye(frames), 2, axis=-1)
-        return mean, log_variance
+        if not self.mirrored:
+            mean, log_variance = ops.split(self.eye(frames), 2, axis=-1)
+            return mean, log_variance
+        both = self.eye(ops.concatenate([frames, ops.flip(frames, axis=2)], axis=0))
+        one, other = ops.split(both, 2, axis=0)
+        (mean, log_variance), (of_mirror, log_of_mirror) = ops.split(one, 2, axis=-1), ops.split(other, 2, axis=-1)
+        signs = ops.convert_to_tensor(signs_of_mirror(self.latent_size))
+        return 0.5 * (mean + signs * of_mirror), 0.5 * (log_variance + log_of_mirror)
 
     def _seen(self, z):
         return (self.hand(z),)
@@ -165,7 +181,7 @@ class Vision(_Seeing):
 
     def get_config(self):
         """What `from_config` needs."""
-        own = ("shape", "latent_size", "filters", "noise", "kl_floor")
+        own = ("shape", "latent_size", "filters", "noise", "kl_floor", "mirrored")
         return super().get_config() | {name: getattr(self, name) for name in own}
 
 
@@ -202,6 +218,11 @@ class Standardised(_Seeing):
     def get_config(self):
         """What `from_config` needs."""
         return super().get_config() | {"shift": self.shift, "scale": self.scale}
+
+
+def signs_of_mirror(latent_size: int) -> np.ndarray:
+    """What z is multiplied by where a frame is mirrored, `(Z,)`: 1 for the earlier half, -1 for the later."""
+    return np.repeat(np.array([1.0, -1.0], "float32"), latent_size // 2)
 
 
 def load_vision(experiment: Experiment) -> Vision | Standardised:

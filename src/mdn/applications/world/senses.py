@@ -1,0 +1,168 @@
+"""What a controller sees beside z: nothing, how z has changed, or what M remembers.
+
+The state of each is a list of arrays `(R, ...)`, one row an episode, so that many episodes run side by side. A controller of an
+environment whose left and right are alike sees features in two halves: in a mirrored world the earlier ones stay as they are, and
+the later ones change their sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from keras import ops
+
+from mdn.applications.world.vision import signs_of_mirror
+
+SEES = {"zh": "z and what M remembers", "zz": "z and its change since the step before", "z": "z alone"}
+
+
+class Senses(Protocol):
+    """What a controller sees beside z."""
+
+    size: int
+
+    def first_state(self, rows: int) -> list:
+        """The state before the first step of `rows` episodes."""
+
+    def seen(self, z, state):
+        """The features `(R, size)` beside z `(R, Z)`, before an action is chosen."""
+
+    def after(self, z, action, state) -> list:
+        """The state after z and the action that was chosen, a vector of each row `(R, A)`."""
+
+
+class Nothing:
+    """Nothing beside z."""
+
+    size = 0
+
+    def first_state(self, rows: int) -> list:
+        """No arrays."""
+        return []
+
+    def seen(self, z, state):
+        """No features."""
+        return z[:, :0]
+
+    def after(self, z, action, state) -> list:
+        """No arrays."""
+        return []
+
+
+class Change:
+    """How z has changed since the step before; 0 at the first step. It needs no network: the honest control for a memory.
+
+    Args:
+        latent_size: Z.
+    """
+
+    def __init__(self, latent_size: int):
+        self.size = latent_size
+
+    def first_state(self, rows: int) -> list:
+        """z of the step before, which is not there yet: NaN."""
+        return [np.full((rows, self.size), np.nan, "float32")]
+
+    def seen(self, z, state):
+        """z less z of the step before."""
+        return ops.where(ops.isnan(state[0]), 0.0, z - state[0])
+
+    def after(self, z, action, state) -> list:
+        """z itself."""
+        return [z]
+
+
+class Remembered:
+    """h of M.
+
+    Args:
+        memory: M.
+    """
+
+    def __init__(self, memory):
+        self.memory, self.size = memory, memory.units
+
+    def first_state(self, rows: int) -> list:
+        """That of M."""
+        return self.memory.first_state(rows)
+
+    def seen(self, z, state):
+        """h, before M has read z."""
+        return state[0]
+
+    def after(self, z, action, state) -> list:
+        """M has read z and the action."""
+        return self.memory.remember(z, action, state)
+
+
+class RememberedTwice:
+    """h of M that reads the episode, and h of M that reads its mirror image: half their sum, then half their difference.
+
+    Args:
+        memory: M.
+        mirror: Signs of an action's numbers where left and right change places.
+    """
+
+    def __init__(self, memory, mirror: Sequence[float]):
+        self.memory, self.size = memory, 2 * memory.units
+        self._of_z, self._of_action = signs_of_mirror(memory.latent_size), np.asarray(mirror, "float32")
+
+    def first_state(self, rows: int) -> list:
+        """Those of both."""
+        return [*self.memory.first_state(rows), *self.memory.first_state(rows)]
+
+    def seen(self, z, state):
+        """Half the sum and half the difference of both h."""
+        one, other = state[0], state[len(state) // 2]
+        return ops.concatenate([0.5 * (one + other), 0.5 * (one - other)], axis=-1)
+
+    def after(self, z, action, state) -> list:
+        """M has read z and the action, and what they are in a mirror."""
+        half = len(state) // 2
+        read = self.memory.remember(z, action, state[:half])
+        mirrored = self.memory.remember(z * self._of_z, action * self._of_action, state[half:])
+        return [*read, *mirrored]
+
+
+def senses(sees: str, latent_size: int, memory: Any = None, mirror: Sequence[float] = ()) -> Senses:
+    """What a controller sees beside z.
+
+    Args:
+        sees: A name in `SEES`.
+        latent_size: Z.
+        memory: M; only "zh" needs one.
+        mirror: Signs of an action's numbers where left and right change places; empty where they are not alike.
+
+    Raises:
+        ValueError: if there is no such name, or M is missing.
+    """
+    if sees not in SEES:
+        raise ValueError(f"`sees` must be one of {', '.join(map(repr, SEES))}, but {sees!r} came.")
+    if sees == "z":
+        return Nothing()
+    if sees == "zz":
+        return Change(latent_size)
+    if memory is None:
+        raise ValueError("a controller that sees h needs M: give `memory`.")
+    return RememberedTwice(memory, mirror) if mirror else Remembered(memory)
+
+
+def seen_along(what: Senses, z: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """What is seen beside z before each step of episodes, `(N, T, size)`.
+
+    Args:
+        what: See `senses`.
+        z: `(N, T, Z)`.
+        actions: `(N, T, A)`.
+    """
+    import jax
+
+    def step(state, given):
+        now, action = given
+        return what.after(now, action, state), what.seen(now, state)
+
+    start = [ops.convert_to_tensor(part) for part in what.first_state(len(z))]
+    _, found = jax.lax.scan(step, start, (z.swapaxes(0, 1), actions.swapaxes(0, 1)))
+    return np.asarray(found).swapaxes(0, 1)
