@@ -1,16 +1,18 @@
-"""CarRacing-v3: what C earns with V and M, with V alone and with a random M, by one budget, in whole episodes.
+"""CarRacing-v3: what C earns by what it sees, all by one search and one budget, and what it earns when it learnt in dreams alone.
 
-    mdn train world --env CarRacing-v3 --out racing --stage collect --steps 300
-    mdn train world --out racing --stage see && mdn train world --out racing --stage remember
-    python benchmarks/world_racing.py --out racing [--generations 16] [--population 12] [--steps 300] [--tests 100]
+    python benchmarks/world_racing.py --out FOLDER [--seeds 0 1 2] [--workers 2] [--tests 100] [--pictures docs/pictures]
 
-Searches are cut after so many steps an episode, tests are whole (1,000). Each part is written to OUT/racing.json as soon as it is
-done, searches generation by generation; a run that was killed goes on.
+For each seed, `mdn train world --env CarRacing-v3 --seed SEED --out FOLDER/SEED` makes V and M in two rounds, and C
+on [z, h]. Then C is searched for anew on z alone, on z and its change, on [z, h] of a random M, and in dreams of M. Each plays
+the same 100 tracks of CarRacing-v3, Gymnasium's own painter, 1,000 steps, which no search has seen. What is done is kept, stage
+by stage and generation by generation; a run that was killed goes on.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,69 +24,114 @@ import numpy as np
 from scipy import stats
 
 from mdn import training
-from mdn.applications.world import act, environments, pictures, remember
+from mdn.applications.world import act, pictures, remember
+from mdn.applications.world.memory import load_memory
 from mdn.applications.world.storage import Experiment
 from mdn.data import replacing
 
-TEST_SEED, WHOLE = 7_000_000, 1000
-SEARCHES = {"C on [z, h]": ("zh", False), "C on z alone": ("z", False), "C on [z, h] of a random M": ("zh", True)}
+TEST_SEED = 7_000_000
+AWAKE = {
+    "C on [z, h]": ("zh", False),
+    "C on z alone": ("z", False),
+    "C on z and its change": ("zz", False),
+    "C on [z, h] of a random M": ("zh", True),
+}
+DREAMS = (0.5, 1.0, 1.15, 1.3)
+QUESTIONS = {
+    "what h adds to z": ("C on [z, h]", "C on z alone"),
+    "what a change adds to z": ("C on z and its change", "C on z alone"),
+    "what h of a random M adds to z": ("C on [z, h] of a random M", "C on z alone"),
+    "what training M adds": ("C on [z, h]", "C on [z, h] of a random M"),
+}
 
 
-def searched(experiment, given, sees: str, random: bool) -> dict:
+def random_memory(experiment):
     known, _ = act.learnt(experiment)
-    units = environments.preset(experiment.environment).units
-    memory = remember.fresh(known, 1000, environment=experiment.environment, units=units) if random else None
-    name = f"real-{sees}" + "-random" * random
+    suits = experiment.suits
+    return remember.fresh(known, 1000 + experiment.seed, environment=experiment.environment, units=suits.units)
+
+
+def searched(experiment, given, where: str, sees: str, random: bool, temperature: float = 1.0) -> dict:
+    suits = experiment.suits
+    memory = random_memory(experiment) if random else load_memory(experiment)
+    name = act.act_folder(experiment, where, sees, temperature).name + "-random" * random
+    generations = given.generations or suits.generations
+    awake = {"first_steps": suits.first_steps, "patience": suits.patience} if where == "real" else {}
     play, controller, parameters, figures = act.act_stage(
-        experiment, sees=sees, memory=memory, name=name, generations=given.generations, population=given.population,
-        episodes=1, steps=given.steps, workers=given.workers,
-        told=lambda done, found: print(f"  {name}, generation {done}: mean {found['mean']:.1f}", flush=True),
+        experiment, where=where, sees=sees, memory=memory, name=name, generations=generations,
+        population=suits.population, episodes=suits.tries * (1 if awake else 2), steps=suits.steps,
+        variance_temperature=temperature, workers=given.workers, **awake,
+        told=lambda done, found: print(f"  {experiment.folder.name} {name}, {done}: mean {found['mean']:.1f}", flush=True),
     )  # fmt: skip
-    play.steps, play.judges = WHOLE, True
+    play.judges = True
     returns = play.returns(controller, parameters[None], given.tests, TEST_SEED)[0]
-    return {"returns": returns.tolist(), "generations": figures, "parameters": controller.size}
+    return {"returns": returns.tolist(), "generations": figures, "numbers": controller.size}
+
+
+def parts(experiment, given) -> dict:
+    found = {name: lambda asked=asked: searched(experiment, given, "real", *asked) for name, asked in AWAKE.items()}
+    for temperature in DREAMS:
+        found[f"C learnt in dreams, variance × {temperature:g}"] = lambda temperature=temperature: searched(
+            experiment, given, "dream", "zh", False, temperature
+        )
+    return found
+
+
+def one_seed(seed: int, given) -> dict:
+    folder = given.out / str(seed)
+    command = "import sys; from mdn_cli import main; sys.exit(main())"
+    asked = ["train", "world", "--env", "CarRacing-v3", "--out", folder, "--seed", seed, "--workers", given.workers]
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", command, *map(str, asked)], check=True)
+    print(f"  {folder}: {time.perf_counter() - begun:.0f} s for what was still to do of all stages", flush=True)
+    experiment, path = Experiment.open(folder), folder / "racing.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name, part in parts(experiment, given).items():
+        if name not in known:
+            wall = time.perf_counter()
+            known[name] = part() | {"seconds": time.perf_counter() - wall}
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(known, indent=1) + "\n")
+    return known
+
+
+def interval(values) -> str:
+    """Mean ± half of a 95 % interval."""
+    values = np.asarray(values, "float64")
+    if len(values) < 2:
+        return f"{values.mean():7.1f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():7.1f} ± {half:5.1f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("racing"))
-    parser.add_argument("--generations", type=int, default=16)
-    parser.add_argument("--population", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--generations", type=int, help="of each search; as `mdn train world` by default")
     parser.add_argument("--tests", type=int, default=100)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--only", type=int, nargs="+", help="numbers of parts, from 0; for two processes side by side")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pictures", type=Path, help="a folder for them")
     given = parser.parse_args()
     training.keep_compiled_programs()
-    experiment, path = Experiment.open(given.out), given.out / "racing.json"
-    parts = {name: lambda asked=asked: searched(experiment, given, *asked) for name, asked in SEARCHES.items()}
-
-    def known():
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    for number, (name, part) in enumerate(parts.items()):
-        found = known()
-        if given.only and number not in given.only:
-            continue
-        if name not in found:
-            wall, cpu = time.perf_counter(), time.process_time()
-            figures = part()
-            figures |= {"seconds": time.perf_counter() - wall, "seconds of CPU": time.process_time() - cpu}
-            found = known() | {name: figures}
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(found, indent=1) + "\n")
-        returns = np.array(found[name]["returns"])
-        half = stats.t.ppf(0.975, len(returns) - 1) * returns.std(ddof=1) / np.sqrt(len(returns))
-        print(
-            f"{name:28s} {returns.mean():7.1f} ± {half:.1f} ({len(returns)} whole episodes, best {returns.max():.0f}, worst "
-            f"{returns.min():.0f}); {found[name]['seconds']:.0f} s, {found[name]['seconds of CPU']:.0f} s of CPU",
-            flush=True,
-        )
-        last = np.mean([one["mean"] for one in found[name]["generations"][-4:]])
-        print(f"  {last:.1f} in {given.steps} steps, candidates of the last four generations", flush=True)
+    found = {seed: one_seed(seed, given) for seed in given.seeds}
+    print(f"\nmean return of {given.tests} unseen tracks of CarRacing-v3; seeds {given.seeds}")
+    for name in next(iter(found.values())):
+        means = [np.mean(one[name]["returns"]) for one in found.values()]
+        print(f"  {name:38s} {interval(means)}  by seed {np.round(means).astype(int).tolist()}")
+        for seed, one in found.items():
+            values = np.array(one[name]["returns"])
+            print(
+                f"      seed {seed}: {interval(values)} over tracks, median {np.median(values):.0f}, worst {values.min():.0f}; "
+                f"{one[name]['numbers']} numbers, {one[name]['seconds']:.0f} s"
+            )
+    print("\ndifferences, track by track: over seeds, then each seed over its tracks")
+    for name, (more, less) in QUESTIONS.items():
+        each = [np.subtract(one[more]["returns"], one[less]["returns"]) for one in found.values()]
+        print(f"  {name:34s} {interval([one.mean() for one in each])};", "; ".join(map(interval, each)))
     if given.pictures:
-        curves = {name: known()[name]["generations"] for name in SEARCHES}
+        seed = given.seeds[0]
+        curves = {name: found[seed][name]["generations"] for name in AWAKE}
         pictures.write_returns(given.pictures / "world-racing-returns.png", curves)
 
 

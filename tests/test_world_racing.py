@@ -1,11 +1,17 @@
 """`mdn/CarRacing-v0`: CarRacing-v3 with a fast painter, beside Gymnasium's own."""
 
+import contextlib
 import pickle
 
+import keras
 import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
-from mdn.applications.world import collect, environments
+import mdn_cli
+from mdn.applications.world import arrays, collect, controller, environments, memory, model, pictures, storage
+from mdn.applications.world.vision import Vision
 
 pytest.importorskip("Box2D", reason="needs Box2D: pip install 'gymnasium[box2d]'")
 gymnasium = pytest.importorskip("gymnasium")
@@ -115,11 +121,179 @@ def test_actions_that_have_no_meaning_are_refused():
 
 def test_a_copy_has_the_same_settings():
     copied = pickle.loads(pickle.dumps(_made(painter="gymnasium", repeat=2, steps=10).unwrapped))
-    assert (copied._painter, copied._repeat, copied._most) == (None, 2, 10)
+    assert (copied._painter, copied.repeat, copied._most) == (None, 2, 10)
+
+
+def test_the_true_state_is_where_the_car_stands_to_the_road():
+    env = _made()
+    _, info = env.reset(seed=3)
+    racing = env.unwrapped
+    np.testing.assert_allclose(info["state"][[0, 4, 5]], 0.0, atol=1e-2)
+    assert abs(info["state"][1]) < 0.1
+    # put beside a tile, 2 m to its right, and turned by 0.3 to the right of the road's direction
+    middle = np.array([(x, y) for _, _, x, y in racing.track])
+    for i in (40, 120):
+        along = middle[(i + 1) % len(middle)] - middle[i]
+        direction = np.arctan2(along[1], along[0])
+        right = np.array([np.sin(direction), -np.cos(direction)])
+        racing.car.hull.position = tuple(middle[i] + 2.0 * right)
+        racing.car.hull.angle = direction - np.pi / 2 - 0.3
+        racing.car.hull.linearVelocity = tuple(5.0 * np.array([np.cos(direction - 0.3), np.sin(direction - 0.3)]))
+        state = racing._true_state()
+        np.testing.assert_allclose(state[[0, 1, 4]], [2.0, 0.3, 5.0], atol=0.05)
+        ahead = middle[(i + 5) % len(middle)] - middle[(i + 4) % len(middle)]
+        turn = (direction - np.arctan2(ahead[1], ahead[0]) + np.pi) % (2 * np.pi) - np.pi
+        np.testing.assert_allclose(state[2], turn, atol=1e-6)
+    env.close()
+
+
+def test_a_tile_whose_corners_meet_is_painted_as_well():
+    env = _made()
+    env.reset(seed=0)
+    racing = env.unwrapped
+    corners, color = racing.road_poly[0]
+    racing.road_poly[0] = [corners[0], corners[0], corners[2], corners[3]], color
+    racing._painter._track = None  # a new track
+    assert racing._painter.frame().std() > 0.0
+    env.close()
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A world model with random weights that drives."""
+    name = environments.CAR_RACING
+    keras.utils.set_random_seed(0)
+    vision = Vision((64, 64, 3), 4, (2, 2), mirrored=True, environment=name)
+    m = memory.Memory(4, 2, units=3, components=2, environment=name)
+    c = controller.Controller(4, 2, "box", hidden_size=4, sees="zz", mirror=(-1, 1), **_scaled(4))
+    parameters = np.random.default_rng(0).normal(size=c.size).astype("float32")
+    starts = np.zeros((1, 4), "float32"), np.ones((1, 4), "float32")
+    return model.WorldModel(name, vision, m, c, parameters, starts)
+
+
+def _scaled(size):
+    return {"shift": np.zeros(size, "float32"), "scale": np.ones(size, "float32")}
+
+
+def test_steps_of_a_played_episode_are_those_of_carracing(world, tmp_path):
+    run = world.play(steps=22, seed=1)
+    assert len(run.rewards) == 6 and len(run.frames) == 7  # 4 steps of CarRacing a decision
+    world.save(tmp_path / "w")
+    again = model.WorldModel.load(tmp_path / "w")
+    assert again.controller.describe() == world.controller.describe()
+    np.testing.assert_array_equal(again.play(steps=22, seed=1).actions, run.actions)
+    # as CarRacing-v3 itself gives them
+    env = gymnasium.make("CarRacing-v3")
+    env.reset(seed=1)
+    for action, reward in zip(run.actions, run.rewards, strict=True):
+        steer, pedal = action
+        kept = np.array([steer, max(pedal, 0), max(-pedal, 0)], "float32")
+        np.testing.assert_allclose(sum(env.step(kept)[1] for _ in range(4)), reward, atol=1e-5)
+    env.close()
+
+
+def test_a_film_shows_the_score_and_what_is_done(world, tmp_path):
+    run = world.play(steps=12, seed=1)
+    plain, told = tmp_path / "plain.gif", tmp_path / "told.gif"
+    pictures.write_film(plain, {"real": run.frames})
+    pictures.write_film(told, {"real": run.frames}, rewards={"real": run.rewards}, actions={"real": run.actions})
+    with Image.open(plain) as one, Image.open(told) as other:
+        assert other.height == one.height + 36 and other.n_frames == one.n_frames == 4
+        other.seek(0)
+        bars = np.asarray(other.convert("RGB"))[-48:-12]
+    for row, value in enumerate(run.actions[0]):
+        coloured = (np.abs(bars[18 * row + 9].astype(int) - (42, 111, 151)).sum(axis=1) < 60).sum()
+        orange = (np.abs(bars[18 * row + 9].astype(int) - (224, 122, 31)).sum(axis=1) < 60).sum()
+        assert abs((coloured if value >= 0 else orange) - abs(value) * 96) < 4
+
+
+def test_a_controller_that_collects_leaves_the_road_for_as_long_as_was_asked():
+    class World(model.WorldModel):
+        def __init__(self):
+            self.vision, self.parameters = self, np.zeros(1)
+            self.beside = self
+
+        def encode(self, seen):
+            return (seen,)
+
+        def first_state(self, rows):
+            return []
+
+        def _act(self, *given):
+            return np.zeros((1, 2))
+
+        def _remember(self, *given):
+            return []
+
+    actions = environments.actions_of(_made())
+    for explore, held in ((0.1, 1.0), (0.2, 5.0)):
+        act = World().policy(explore, held)(actions, np.random.default_rng(0))
+        taken = np.array([act(np.zeros(1)) for _ in range(20_000)])
+        random = taken[:, 0] != 0.0
+        changes = np.any(taken[1:] != taken[:-1], axis=1) & random[1:]
+        assert abs(random.mean() - explore) < 0.02 and abs(random.sum() / changes.sum() - held) < 0.15 * held
+
+
+TOY = environments.Preset(
+    "before", 6, 2, 10, latent_size=4, filters=(2, 2), noise=0.25, epochs=1, batch_size=16, units=3, memory_epochs=1,
+    generations=2, population=4, mirror=(-1, 1), first_steps=5, patience=8,
+    before=environments.Preset(
+        "drive", 4, 2, 10, latent_size=4, filters=(2, 2), noise=0.25, epochs=1, batch_size=16, units=3, memory_epochs=1,
+        generations=2, population=4, mirror=(-1, 1), first_steps=5, patience=8, sees="zz", collected_steps=6,
+    ),
+)  # fmt: skip
+
+
+def _files(folder):
+    """All that is written but what says how long it took."""
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*.npz"))}
+
+
+def test_rounds_by_command_end_alike_however_often_they_were_stopped(tmp_path, monkeypatch):
+    monkeypatch.setitem(environments.PRESETS, environments.CAR_RACING, TOY)
+    runner = CliRunner()
+
+    def command(folder, *more):
+        asked = ["train", "world", "--env", "CarRacing-v3", "--out", str(folder), "--tests", "1", *more]
+        return runner.invoke(mdn_cli.app, asked)
+
+    whole = command(tmp_path / "whole")
+    assert whole.exit_code == 0, whole.output
+    assert "CarRacing-v3 is learnt as mdn/CarRacing-v0" in whole.output and "a round before" in whole.output
+    assert "4 episodes, 24 steps" in whole.output and "6 episodes" in whole.output
+    experiment = storage.Experiment.open(tmp_path / "whole")
+    lengths = [len(one) for chunk in experiment.chunks() for one in experiment.rewards(chunk)]
+    assert lengths == [6, 6, 6, 6, 10, 10]
+    assert model.WorldModel.load(tmp_path / "whole").controller.sees == "zh"
+    assert model.WorldModel.load(tmp_path / "whole" / "before", "real-zz").controller.sees == "zz"
+    # stopped again and again, where so many files have been written
+    parts, real = tmp_path / "parts", arrays.replacing
+    for most in (3, 9, 5):
+        written = 0
+
+        @contextlib.contextmanager
+        def stopping(path, most=most):
+            nonlocal written
+            with real(path) as temporary:
+                yield temporary
+            written += 1
+            if written == most:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(arrays, "replacing", stopping)
+        assert command(parts).exit_code == 130
+        monkeypatch.setattr(arrays, "replacing", real)
+    assert command(parts).exit_code == 0
+    ended, other = _files(tmp_path / "whole"), _files(parts)
+    assert ended.keys() == other.keys()
+    for name, written_ in ended.items():
+        assert other[name] == written_, name
+    again = command(tmp_path / "whole", "--stage", "collect", "--env", "Pendulum-v1")
+    assert again.exit_code != 0
 
 
 def test_scores_are_played_with_the_painter_of_gymnasium():
-    env = _made(**environments.JUDGED[environments.CAR_RACING])
+    env = _made(judges=True)
     assert env.unwrapped._painter is None
     env.close()
     actions = environments.actions_of(_made())

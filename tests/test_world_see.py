@@ -244,8 +244,10 @@ def test_frames_of_carracing_lose_their_dashboard():
 
 def test_frames_of_carracing_are_those_of_gymnasium_without_what_is_out_of_sight():
     room = pytest.importorskip("gymnasium.envs.box2d.car_racing", reason="needs Box2D")
+    from mdn.applications.world import racing_painter
+
     envs = [gymnasium.make("CarRacing-v3") for _ in range(2)]
-    environments.paint_what_shows(envs[0].unwrapped)
+    racing_painter.paint_what_shows(envs[0].unwrapped)
     painted = []
     for env in envs:
         paint, count = env.unwrapped._draw_colored_polygon, [0]

@@ -37,10 +37,8 @@ class Stage(StrEnum):
 
 
 _TESTS_BEFORE = 10  # episodes that judge a round that is not the last
-_EXPLORES, _HELD = (
-    0.2,
-    5.0,
-)  # share of steps whose action is random, and for how many it is kept: it has to leave the road too
+# share of steps whose action is random, and for how many it is kept: what is collected has to leave the road too
+_EXPLORES, _HELD = 0.1, 4.0
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,14 @@ def train_world(
         typer.Option(min=1, help="At most, an episode that is collected or searched in.", show_default=False),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Above 1, episodes are collected, and controllers tried, in parallel processes.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Above 1, episodes are collected, and controllers tried, in parallel processes: 1, and for CarRacing-v3 one for "
+            "each core.",
+            show_default=False,
+        ),
+    ] = None,
     latent: Annotated[
         int | None, typer.Option(min=1, help="Numbers that V keeps of a frame.", show_default=False)
     ] = None,
@@ -121,6 +125,7 @@ def train_world(
 ) -> None:
     """Learn a world: collect episodes of an environment, see them (V), remember what follows what (M), and act in it (C)."""
     with messages("what is done is kept, and the same command goes on from there."):
+        import joblib
         from rich.console import Console
 
         from mdn.applications.world import environments
@@ -148,6 +153,7 @@ def train_world(
                 console.print(f"{env} is learnt as {faster}, the same but painted faster; scores are of {env}.")
             experiment = Experiment.create(out, faster or env, seed)
         check_folder(out / "experiment.json")
+        workers = workers or experiment.suits.workers or joblib.cpu_count()
         options = Options(
             episodes, policy, steps, workers, latent, epochs, where, sees, variance_temperature, generations, population,
             tests, layer,

@@ -141,7 +141,10 @@ def generate_world(
         ),
     ] = None,
     controller: Annotated[str, typer.Option(help="Of the folder's controllers.")] = "real-zh",
-    steps: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the environment, at most: 200, of CarRacing a whole lap.", show_default=False),
+    ] = None,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
     seed: Seed = 0,
@@ -152,16 +155,21 @@ def generate_world(
         if out.suffix != ".gif":
             stop(f"--out ends in .gif, but {out.name!r} came.")
         from mdn import training
-        from mdn.applications.world import WorldModel
+        from mdn.applications.world import WorldModel, environments
         from mdn.applications.world.pictures import write_film
 
         training.keep_compiled_programs()
         world = WorldModel.load(name=controller) if model is None else WorldModel.load(model, controller)
         if len(world.vision.shape) != 3:
             stop(f"{world.environment!r} has no frames to show.")
+        steps = steps or environments.preset(world.environment).shown
         real = world.play(steps, seed)
         dream = world.dream(
-            steps, seed, component_temperature=component_temperature, variance_temperature=variance_temperature
+            steps,
+            seed,
+            first=real.z[0],
+            component_temperature=component_temperature,
+            variance_temperature=variance_temperature,
         )
         runs = {"real": real, "dream": dream}
         box = world.controller.kind == "box"
@@ -170,6 +178,7 @@ def generate_world(
             {name: run.frames for name, run in runs.items()},
             rewards={name: run.rewards for name, run in runs.items()},
             actions={name: run.actions for name, run in runs.items()} if box else None,
+            labels=environments.preset(world.environment).labels,
         )
         for name, run in runs.items():
             typer.echo(f"{name}: {len(run.rewards)} steps, score {run.rewards.sum(dtype='float64'):.0f}")

@@ -13,15 +13,16 @@ from keras import ops
 from mdn import backend
 
 
-def compiled(model, function, inline: bool = False, one_row: bool = False):
+def compiled(model, function, inline: bool = False, one_row: bool = False, one_thread: bool = False):
     """`function` of arrays and of `model`'s weights as they are at each call, as one program where the backend has such.
 
     `model` must outlive it. With `inline` it computes in the thread that calls, where that can be, and what it gives is of
     another device than other arrays: to be read, or for this program again. `one_row` says that all products are of one row,
-    see `OneKernel`.
+    see `OneKernel`. With `one_thread` products on a CPU keep to one thread, as suits one of several processes that work at once.
     """
     if backend.NAME == "jax":
-        run, variables = jitted(stateless(model, function), one_row), model.variables
+        options = {"compiler_options": alone()} if one_thread else {}
+        run, variables = jitted(stateless(model, function), one_row, **options), model.variables
 
         # past Keras' property, which asks for scopes that nobody is in here, and takes a tenth of a short rollout to do it
         def now():

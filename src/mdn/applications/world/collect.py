@@ -46,7 +46,8 @@ def drive(actions: Actions, rng: np.random.Generator) -> Act:
     def new():
         brake = rng.uniform(0.0, 0.5) if rng.random() < 0.1 else 0.0
         steer, gas = rng.uniform(-1.0, 1.0), rng.uniform(0.0, 1.0)
-        return np.array([steer, gas, brake] if actions.size == 3 else [steer, -brake or gas], "float32")
+        pedal = -brake if brake else gas
+        return np.array([steer, gas, brake] if actions.size == 3 else [steer, pedal], "float32")
 
     return _kept(new, rng)
 

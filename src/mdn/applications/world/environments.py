@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,9 +39,12 @@ class Preset:
         generations: Of C.
         population: Controllers a generation.
         tries: Episodes of each in a generation; twice as many dreams.
+        labels: Names of an action's numbers, for people.
         mirror: Where left and right are alike: the signs of an action's numbers when they change places; else empty.
         first_steps: Of an episode in the first generation, if fewer than in the last; see `act.act_stage`.
         patience: See `play.Play`.
+        shown: Steps of a film; of the environment's own, as always.
+        workers: Processes that collect and try controllers; 0: as many as there are cores.
         sees: What C sees; a name in `senses.SEES`.
         collected_steps: At most, an episode that is collected, if fewer than `steps`.
         before: The round before this one, if there is one, whose controller then collects for this one: "before" as a policy.
@@ -64,9 +66,12 @@ class Preset:
     generations: int = 20
     population: int = 16
     tries: int = 1
+    labels: tuple[str, ...] = ()
     mirror: tuple[int, ...] = ()
     first_steps: int | None = None
     patience: int | None = None
+    shown: int = 200
+    workers: int = 1
     sees: str = "zh"
     collected_steps: int | None = None
     before: Preset | None = None
@@ -130,6 +135,9 @@ PRESETS = {
         mirror=(-1, 1),
         first_steps=100,
         patience=25,
+        shown=1000,
+        labels=("steering", "pedal"),
+        workers=0,
         before=_BEFORE_RACING,
     ),
     "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
@@ -285,6 +293,8 @@ def _prepared(env, name: str):
     if box and len(shape) == 3 and space.dtype == np.uint8:
         crop = shape[0]
         if name.startswith("CarRacing"):
+            from mdn.applications.world.racing_painter import paint_what_shows
+
             crop = SEEN_ROWS
             paint_what_shows(env.unwrapped)
         if shape[:2] in ((32, 32), (SIDE, SIDE)):
@@ -309,40 +319,6 @@ def smaller(frame: np.ndarray) -> np.ndarray:
     picture = Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame)
     small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     return small.reshape(SIDE, SIDE, frame.shape[2])
-
-
-def paint_what_shows(racing) -> None:
-    """Lets CarRacing pass over what is far out of sight, before it turns and moves all 700 polygons of the grass and the track.
-
-    No frame changes by a byte.
-    """
-    from gymnasium.envs.box2d import car_racing as room
-
-    size, field = room.GRASS_DIM, room.PLAYFIELD
-    whole = [(field, field), (field, -field), (-field, -field), (-field, field)]
-    corners = [(size * x, size * y) for x in range(-20, 20, 2) for y in range(-20, 20, 2)]
-    grass = [[(x + size, y), (x, y), (x, y + size), (x + size, y + size)] for x, y in corners]
-    most = 2.0 * room.MAX_SHAPE_DIM  # no polygon is so wide
-    known: dict[str, Any] = {"track": None}
-
-    def render_road(zoom, translation, angle):
-        def paint(polygon, color, clip=True):
-            racing._draw_colored_polygon(racing.surf, polygon, color, zoom, translation, angle, clip)
-
-        if known["track"] is not racing.road_poly:
-            pieces = [[(p[0], p[1]) for p in polygon] for polygon, _ in racing.road_poly]
-            known.update(track=racing.road_poly, polygons=grass + pieces)
-            known["first"] = np.array([polygon[0] for polygon in known["polygons"]])
-        x, y = known["first"].T
-        across = (x * math.cos(angle) - y * math.sin(angle)) * zoom + translation[0]
-        along = (x * math.sin(angle) + y * math.cos(angle)) * zoom + translation[1]
-        near = (-most <= across) & (across <= room.WINDOW_W + most) & (-most <= along) & (along <= room.WINDOW_H + most)
-        paint(whole, racing.bg_color, clip=False)
-        for i in np.flatnonzero(near):
-            color = racing.grass_color if i < len(grass) else [int(c) for c in racing.road_poly[i - len(grass)][1]]
-            paint(known["polygons"][i], color)
-
-    racing._render_road = render_road
 
 
 def _made(build: Callable, name: str):

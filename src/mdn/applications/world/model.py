@@ -215,7 +215,12 @@ class WorldModel:
         return play.returns(self.controller, self.parameters[None], episodes, seed)[0]
 
     def play(self, steps: int = 500, seed: int = 0) -> Run:
-        """A real episode, of `steps` of the environment's own steps at most; an action that it repeats counts so often."""
+        """A real episode.
+
+        Args:
+            steps: Of the environment's own at most: an action that is kept for four steps, as in CarRacing, counts as four.
+            seed: Of the environment.
+        """
         env = environments.make(self.environment, judges=True)
         try:
             return self._run(env, environments.actions_of(env), steps, seed)
@@ -223,19 +228,33 @@ class WorldModel:
             env.close()
 
     def dream(
-        self, steps: int = 500, seed: int = 0, *, component_temperature: float = 1.0, variance_temperature: float = 1.0
+        self,
+        steps: int = 500,
+        seed: int = 0,
+        *,
+        first: np.ndarray | None = None,
+        component_temperature: float = 1.0,
+        variance_temperature: float = 1.0,
     ) -> Run:
-        """A dream, decoded through V."""
+        """A dream, decoded through V.
+
+        Args:
+            steps: As of `play`.
+            seed: Of all chance.
+            first: The z that it begins with, such as `play().z[0]`; by default that of an episode that was learnt from.
+            component_temperature, variance_temperature: See `Dream`.
+        """
         from mdn.applications.world.dream_env import DreamEnv
 
         env = environments.make(self.environment)
-        actions = environments.actions_of(env)
+        actions, repeat = environments.actions_of(env), getattr(env.unwrapped, "repeat", 1)
         env.close()
+        starts = self.starts if first is None else (np.asarray(first)[None], np.zeros_like(first)[None])
         dream = Dream(
-            self.memory, self.starts, component_temperature=component_temperature,
-            variance_temperature=variance_temperature,
-        )  # fmt: skip
-        return self._run(DreamEnv(dream, actions, steps), actions, steps, seed, dreamt=True)
+            self.memory, starts, component_temperature=component_temperature, variance_temperature=variance_temperature
+        )
+        most = -(-steps // repeat)
+        return self._run(DreamEnv(dream, actions, most), actions, most, seed, dreamt=True)
 
     def _run(self, env, actions, steps, seed, dreamt=False) -> Run:
         seen, _ = env.reset(seed=seed)

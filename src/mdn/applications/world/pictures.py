@@ -16,7 +16,7 @@ from mdn.page import figure
 _COLORS = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6e", "#7b5ea7", "#c9a227")
 _PAPER = "#fdfcf9"
 _LARGE = 192  # pixels of a frame's side in a film
-_BAR = 12  # pixels of the height of an action's bar
+_BAR = 18  # pixels of the height of an action's bar
 _LEVELS = 160  # at which a density is drawn
 
 
@@ -27,6 +27,7 @@ def write_film(
     *,
     rewards: Mapping[str, np.ndarray] | None = None,
     actions: Mapping[str, np.ndarray] | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Films side by side, each under its name; one that is shorter stays at its last frame, dimmed.
 
@@ -37,6 +38,7 @@ def write_film(
         rewards: Of each film's steps, `(T,)`: the score so far is written above its frames.
         actions: Of each film's steps, `(T, A)`, from -1 to 1: each number is a bar below the frames, from the middle to the right
             where it is above 0.
+        labels: Names of an action's numbers.
 
     Raises:
         ValueError: if the name ends otherwise.
@@ -61,7 +63,8 @@ def write_film(
             score = f", score {rewards[name][:step].sum():.0f}" if name in rewards else ""
             draw.text((left, 5), f"{name}, step {step}{score}{', over' * over}", fill="#22303c")
             for row, value in enumerate(actions[name][min(t, len(actions[name]) - 1)] if name in actions else ()):
-                _draw_bar(draw, left, label + _LARGE + row * _BAR, float(value))
+                named = labels[row] if row < len(labels) else ""
+                _draw_bar(draw, left, label + _LARGE + row * _BAR, float(value), named)
         pages.append(page)
     with replacing(path) as temporary:
         pages[0].save(
@@ -69,11 +72,12 @@ def write_film(
         )
 
 
-def _draw_bar(draw, left: int, top: int, value: float) -> None:
+def _draw_bar(draw, left: int, top: int, value: float, named: str) -> None:
     middle = left + _LARGE // 2
     end = middle + round(value * _LARGE / 2)
     draw.rectangle((left, top + 4, left + _LARGE - 1, top + _BAR - 1), outline="#c8c4b8")
     draw.rectangle((min(middle, end), top + 5, max(middle, end), top + _BAR - 2), fill=_COLORS[1 if value < 0.0 else 0])
+    draw.text((left + 3, top + 3), named, fill="#22303c")
 
 
 def write_strip(path, films: Mapping[str, np.ndarray], every: int = 5, count: int = 12) -> None:

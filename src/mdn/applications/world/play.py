@@ -49,6 +49,7 @@ class Play:
         self.beside: Senses = Nothing() if beside is None else beside
         self.workers, self.judges, self.patience = workers, judges, patience
         self._programs: dict = {}
+        self._is_a_share = False  # whether other processes work beside it
         self._name = uuid.uuid4().hex  # by which other processes know it
 
     def returns(self, controller: Controller, parameters, episodes: int, seed: Sequence[int] | int) -> np.ndarray:
@@ -123,6 +124,7 @@ class Play:
             return self.group_by_group(controller, parameters, starts)
         shares = [np.arange(rows)[i :: self.workers] for i in range(self.workers)]
         alone = Play(self.environment, self.vision, self.beside)
+        alone._is_a_share = True
         sent = pickle.dumps(alone)
         try:
             found = joblib.Parallel(n_jobs=self.workers)(
@@ -212,7 +214,8 @@ class Play:
         return [np.array(part) for part in self.beside.first_state(rows)]
 
     def _compiled(self, function):
-        return compiled(_Both(self.vision, getattr(self.beside, "memory", None)), function)
+        models = _Both(self.vision, getattr(self.beside, "memory", None))
+        return compiled(models, function, one_thread=self._is_a_share)
 
 
 _plays: dict[str, Play] = {}  # of this process, which was sent them; the last one only

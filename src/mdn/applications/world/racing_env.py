@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.envs.box2d import car_racing
 from gymnasium.utils import EzPickle
 
-from mdn.applications.world.environments import SEEN_ROWS, SIDE, paint_what_shows, smaller
-from mdn.applications.world.racing_painter import Painter
+from mdn.applications.world.environments import SEEN_ROWS, SIDE, smaller
+from mdn.applications.world.racing_painter import Painter, paint_what_shows
 
 PAINTERS = ("fast", "gymnasium")
 STATES = ("place", "heading", "bend", "far bend", "speed", "turning")
@@ -49,7 +49,7 @@ class Racing(car_racing.CarRacing):
         EzPickle.__init__(self, painter, repeat, steps, render_mode)  # and not with the arguments of CarRacing
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.observation_space = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
-        self._repeat, self._most, self._steps, self._paints = repeat, steps, 0, True
+        self.repeat, self._most, self._steps, self._paints = repeat, steps, 0, True
         self._painter = Painter(self) if painter == "fast" else None
         if self._painter is None:
             paint_what_shows(self)
@@ -79,7 +79,7 @@ class Racing(car_racing.CarRacing):
         kept = np.array([steer, max(pedal, 0.0), max(-pedal, 0.0)], "float32")
         total, terminated, info = 0.0, False, {}
         self._paints = False
-        for _ in range(min(self._repeat, self._most - self._steps)):
+        for _ in range(min(self.repeat, self._most - self._steps)):
             _, reward, terminated, _, info = super().step(kept)
             self._steps += 1
             total += reward
