@@ -24,12 +24,14 @@ import numpy as np
 from scipy import stats
 
 from mdn import training
-from mdn.applications.world import act, pictures, remember
+from mdn.applications.world import act, judge, pictures, remember, senses
 from mdn.applications.world.memory import load_memory
+from mdn.applications.world.racing_env import STATES
 from mdn.applications.world.storage import Experiment
 from mdn.data import replacing
 
 TEST_SEED = 7_000_000
+HALF_A_ROAD = 40 / 6  # metres
 AWAKE = {
     "C on [z, h]": ("zh", False),
     "C on z alone": ("z", False),
@@ -54,18 +56,43 @@ def random_memory(experiment):
 def searched(experiment, given, where: str, sees: str, random: bool, temperature: float = 1.0) -> dict:
     suits = experiment.suits
     memory = random_memory(experiment) if random else load_memory(experiment)
-    name = act.act_folder(experiment, where, sees, temperature).name + "-random" * random
+    name = act.act_folder(experiment, where, sees, temperature).name + "-random" * random  # [z, h] is there already
     generations = given.generations or suits.generations
-    awake = {"first_steps": suits.first_steps, "patience": suits.patience} if where == "real" else {}
     play, controller, parameters, figures = act.act_stage(
         experiment, where=where, sees=sees, memory=memory, name=name, generations=generations,
-        population=suits.population, episodes=suits.tries * (1 if awake else 2), steps=suits.steps,
-        variance_temperature=temperature, workers=given.workers, **awake,
+        population=suits.population, episodes=suits.tries * (1 if where == "real" else 2), steps=suits.steps,
+        variance_temperature=temperature, workers=given.workers,
+        first_steps=suits.first_steps, growing=suits.growing, patience=suits.patience,
         told=lambda done, found: print(f"  {experiment.folder.name} {name}, {done}: mean {found['mean']:.1f}", flush=True),
     )  # fmt: skip
     play.judges = True
     returns = play.returns(controller, parameters[None], given.tests, TEST_SEED)[0]
     return {"returns": returns.tolist(), "generations": figures, "numbers": controller.size}
+
+
+def probed(experiment) -> dict:
+    """R² of linear probes of the true state on the road, on held-out episodes, by what they read."""
+    memory = load_memory(experiment)
+    read = {
+        "z": None,
+        "z and its change": senses.Change(memory.latent_size),
+        "z and h": senses.Remembered(memory),
+        "z and h of a random M": senses.Remembered(random_memory(experiment)),
+    }
+
+    def rows(latents, what):
+        z = [one.mean[:-1] for one in latents]
+        if what is not None:
+            z = [np.concatenate(both, axis=1) for both in zip(z, senses.along(what, latents), strict=True)]
+        states = np.concatenate([one.states[:-1] for one in latents])
+        on_road = np.abs(states[:, 0]) < HALF_A_ROAD
+        return np.concatenate(z)[on_road], states[on_road]
+
+    parts = act.learnt(experiment)
+    return {
+        name: judge.probe(*(array for part in parts for array in rows(part, what))).tolist()
+        for name, what in read.items()
+    }
 
 
 def parts(experiment, given) -> dict:
@@ -79,14 +106,27 @@ def parts(experiment, given) -> dict:
 
 def one_seed(seed: int, given) -> dict:
     folder = given.out / str(seed)
+    more = ["--generations", given.generations] if given.generations else []
     command = "import sys; from mdn_cli import main; sys.exit(main())"
-    asked = ["train", "world", "--env", "CarRacing-v3", "--out", folder, "--seed", seed, "--workers", given.workers]
+    asked = [
+        "train",
+        "world",
+        "--env",
+        "CarRacing-v3",
+        "--out",
+        folder,
+        "--seed",
+        seed,
+        "--workers",
+        given.workers,
+        *more,
+    ]
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", command, *map(str, asked)], check=True)
     print(f"  {folder}: {time.perf_counter() - begun:.0f} s for what was still to do of all stages", flush=True)
     experiment, path = Experiment.open(folder), folder / "racing.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    for name, part in parts(experiment, given).items():
+    for name, part in {"probes": lambda: {"r2": probed(experiment)}, **parts(experiment, given)}.items():
         if name not in known:
             wall = time.perf_counter()
             known[name] = part() | {"seconds": time.perf_counter() - wall}
@@ -115,6 +155,13 @@ def main() -> None:
     given = parser.parse_args()
     training.keep_compiled_programs()
     found = {seed: one_seed(seed, given) for seed in given.seeds}
+    print(
+        "\nshare of the true state that a linear probe reads on the road, R², held-out episodes: " + ", ".join(STATES)
+    )
+    probes = {seed: one.pop("probes")["r2"] for seed, one in found.items()}
+    for name in next(iter(probes.values())):
+        each = np.array([one[name] for one in probes.values()])
+        print(f"  {name:24s}", *(f"{value:6.3f}" for value in each.mean(axis=0)), " by seed", each.round(2).tolist())
     print(f"\nmean return of {given.tests} unseen tracks of CarRacing-v3; seeds {given.seeds}")
     for name in next(iter(found.values())):
         means = [np.mean(one[name]["returns"]) for one in found.values()]

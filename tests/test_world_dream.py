@@ -300,7 +300,7 @@ def world():
 
 def test_episodes_in_one_program_earn_what_they_earn_step_by_step(world):
     candidates = np.stack([world.parameters, np.random.default_rng(4).normal(size=world.controller.size)])
-    awake = play.Play(world.environment, world.vision, world.beside)
+    awake = play.Play(world.environment, world.vision, world.senses)
     found = awake.returns(world.controller, candidates, 3, seed=9)
     starts = cartpole.initial_states(np.random.default_rng(9), 3)
     env = environments.make(world.environment)

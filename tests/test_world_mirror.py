@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import mdn
-from mdn.applications.world import controller, environments, judge, memory, remember, senses
+from mdn.applications.world import controller, environments, memory, remember, senses
 from mdn.applications.world.dream import Dream
 from mdn.applications.world.storage import Latents
 from mdn.applications.world.vision import Vision, signs_of_mirror
@@ -15,6 +15,16 @@ pytest.importorskip("gymnasium")
 pytest.importorskip("cma")
 
 Z, A, MIRROR = 4, 2, (-1.0, 1.0)
+
+
+def _seen(what, z, actions) -> np.ndarray:
+    """What is seen beside z along episodes of one length."""
+    last = np.zeros((1, z.shape[2]), "float32")  # the z after the last step, which nobody asks for
+    latents = [
+        Latents(np.concatenate([one, last]), np.zeros((len(one) + 1, Z)), acted, np.zeros(len(one)), True, False)
+        for one, acted in zip(z, actions, strict=True)
+    ]
+    return np.stack(senses.along(what, latents))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +67,8 @@ def test_files_of_v_from_before_there_were_mirrors_are_read():
 @pytest.mark.parametrize("sees", sorted(senses.SEES))
 def test_what_is_seen_beside_z_is_the_same_or_changes_its_sign_in_a_mirror(sees, m, episode):
     plain, mirrored = episode
-    what = senses.senses(sees, Z, m, MIRROR)
-    seen, turned = (senses.seen_along(what, *one) for one in (plain, mirrored))
+    what = senses.senses_of(sees, Z, m, MIRROR)
+    seen, turned = (_seen(what, *one) for one in (plain, mirrored))
     assert seen.shape == (3, 5, what.size) and what.size == {"z": 0, "zz": Z, "zh": 12}[sees]
     np.testing.assert_allclose(turned, seen * np.repeat([1.0, -1.0], what.size // 2), atol=1e-6)
     c = controller.Controller(
@@ -80,27 +90,32 @@ def test_what_is_seen_beside_z_is_the_same_or_changes_its_sign_in_a_mirror(sees,
 
 def test_a_change_is_that_since_the_step_before(episode):
     (z, actions), _ = episode
-    seen = senses.seen_along(senses.Change(Z), z, actions)
+    seen = _seen(senses.Change(Z), z, actions)
     np.testing.assert_array_equal(seen[:, 0], 0.0)
     np.testing.assert_allclose(seen[:, 1:], np.diff(z, axis=1), atol=1e-6)
 
 
 def test_h_beside_z_is_what_m_had_read_before(m, episode):
     (z, actions), _ = episode
-    latents = [
-        Latents(
-            np.concatenate([z[0], z[0, :1]]),
-            np.zeros((6, Z), "float32"),
-            actions[0],
-            np.zeros(5, "float32"),
-            True,
-            False,
-        )
-    ]
-    (h,) = judge.beside(senses.Remembered(m), latents)
+    h = _seen(senses.Remembered(m), z, actions)[0]
     np.testing.assert_array_equal(h[0], 0.0)
     _, after, _ = m.unroll(z[:1], actions[:1], m.first_state(1))
     np.testing.assert_allclose(h[1:], np.asarray(after)[0, :-1], atol=1e-6)
+
+
+def test_episodes_of_other_lengths_are_seen_as_each_alone(m, episode, monkeypatch):
+    (z, actions), _ = episode
+    ends = [3, 5, 2]
+    latents = [
+        Latents(
+            z[i, : end + 1] if end < 5 else np.concatenate([z[i], z[i, :1]]), None, actions[i, :end], None, True, False
+        )
+        for i, end in enumerate(ends)
+    ]
+    whole = _seen(senses.Remembered(m), z, actions)
+    monkeypatch.setattr(senses, "_STEPS_AT_ONCE", 10)  # two at a time: the last group is filled up
+    for i, (found, end) in enumerate(zip(senses.along(senses.Remembered(m), latents), ends, strict=True)):
+        np.testing.assert_allclose(found, whole[i, :end], atol=1e-6)
 
 
 def test_controllers_that_do_not_fit_are_refused():
@@ -118,9 +133,9 @@ def test_controllers_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="a controller that sees 'x' cannot"):
         controller.Controller(Z, A, sees="x")
     with pytest.raises(ValueError, match="`sees` must be one of 'zh', 'zz', 'z', but 'y' came"):
-        senses.senses("y", Z)
+        senses.senses_of("y", Z)
     with pytest.raises(ValueError, match="a controller that sees h needs M: give `memory`"):
-        senses.senses("zh", Z)
+        senses.senses_of("zh", Z)
     # as in files from before there was a choice
     assert controller.Controller(Z, A).sees == "z" and controller.Controller(Z, A, hidden_size=4, **ones).sees == "zh"
 
@@ -152,7 +167,7 @@ def test_m_that_learns_in_a_mirror_knows_the_other_side_as_well(tmp_path):
 def test_a_controller_in_a_dream_remembers_both_sides(m):
     starts = np.zeros((1, Z), "float32"), np.ones((1, Z), "float32")
     dream = Dream(m, starts)
-    what = senses.senses("zh", Z, m, MIRROR)
+    what = senses.senses_of("zh", Z, m, MIRROR)
     ones = {"shift": np.zeros(what.size, "float32"), "scale": np.ones(what.size, "float32")}
     c = controller.Controller(Z, A, "box", hidden_size=what.size, mirror=MIRROR, **ones)
     parameters = np.random.default_rng(2).normal(size=(2, c.size))

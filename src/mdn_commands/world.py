@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -34,11 +36,6 @@ class Stage(StrEnum):
     remember = "remember"
     act = "act"
     all = "all"
-
-
-_TESTS_BEFORE = 10  # episodes that judge a round that is not the last
-# share of steps whose action is random, and for how many it is kept: what is collected has to leave the road too
-_EXPLORES, _HELD = 0.1, 4.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,10 @@ def train_world(
             environments.make(env).close()  # its sentences, before there is a folder
             faster = environments.LEARNT_AS.get(env)
             if faster is not None:
-                console.print(f"{env} is learnt as {faster}, the same but painted faster; scores are of {env}.")
+                console.print(
+                    f"{env} is learnt as {faster}: painted fast, one pedal, an action kept for four steps. Scores are of {env}.",
+                    soft_wrap=True,
+                )
             experiment = Experiment.create(out, faster or env, seed)
         check_folder(out / "experiment.json")
         workers = workers or experiment.suits.workers or joblib.cpu_count()
@@ -185,9 +185,9 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
 
         sees = options.sees or suits.sees
         folder = act.act_folder(experiment, options.where.value, sees, options.variance_temperature)
-        if not (folder / "controller.npz").exists():
+        if not (folder / "vision.keras").exists():  # V, M and C stand beside one another once a search has ended
             stop(f"there is no C in {str(folder)!r} yet: run --stage act first.")
-        policy = Acting(folder)
+        policy = Acting(folder, explore=suits.explore, held=suits.held)
     elif chosen == "before":
         policy = _round_before(experiment, console, options)
     episodes = options.episodes or suits.episodes
@@ -216,12 +216,23 @@ def _round_before(experiment: Experiment, console, options: Options):
     first = storage.Experiment.create(
         experiment.folder / storage.BEFORE, experiment.environment, experiment.seed, before=True
     )
-    asked = Options(workers=options.workers, tests=_TESTS_BEFORE)
-    console.print(f"a round before, in {first.folder}:", soft_wrap=True)
-    _run(first, Stage.all, console, asked)
+    suits, found = experiment.suits, act.act_folder(first, sees=first.suits.sees)
+    if not _is_judged(found / "world.json"):
+        # of `--episodes` half is for the round itself
+        most = None if options.episodes is None else min(first.suits.episodes, -(-options.episodes // 2))
+        asked = dataclasses.replace(
+            options, episodes=most, policy=None, sees=None, where=Where.real, tests=first.suits.tests, layer=0
+        )
+        console.print(f"a round before, in {first.folder}:", soft_wrap=True)
+        _run(first, Stage.all, console, asked)
+        console.print(f"the round itself, in {experiment.folder}:", soft_wrap=True)
     experiment.take_over(first)
-    console.print(f"the round itself, in {experiment.folder}:", soft_wrap=True)
-    return Acting(act.act_folder(first, sees=first.suits.sees), explore=_EXPLORES, held=_HELD)
+    return Acting(found, explore=suits.explore, held=suits.held)
+
+
+def _is_judged(path: Path) -> bool:
+    """Whether a world model is complete: its scores are what is written last."""
+    return path.exists() and "figures" in json.loads(path.read_text(encoding="utf-8"))
 
 
 def _see(experiment: Experiment, console, options: Options) -> None:

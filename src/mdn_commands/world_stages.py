@@ -23,7 +23,6 @@ from mdn_commands.world_bars import steps_bar
 if TYPE_CHECKING:
     from mdn.applications.world.storage import Experiment
 
-_TESTS = 100  # episodes
 _COLLECTED = "mean return, episodes collected"  # by who knew nothing, or by who acted before
 
 
@@ -81,10 +80,11 @@ def act(experiment: Experiment, console, options) -> None:
     """C learns, in the real environment or in a dream, and plays."""
     import mdn
     from mdn.applications.world import WorldModel, act, pictures
-    from mdn.applications.world.memory import memory_path
+    from mdn.applications.world.memory import load_memory, memory_path
     from mdn.data import reading
     from mdn.data.schema import anything, mapping
 
+    load_memory(experiment)  # its sentence, before a search
     suits = experiment.suits
     generations = options.generations or suits.generations
     awake = options.where is Where.real
@@ -96,7 +96,9 @@ def act(experiment: Experiment, console, options) -> None:
         "population": options.population or suits.population,
         "episodes": suits.tries * (1 if awake else 2),
         "steps": options.steps or suits.steps,
-        **({"first_steps": suits.first_steps, "patience": suits.patience} if awake and suits.first_steps else {}),
+        "first_steps": suits.first_steps,
+        "growing": suits.growing,
+        "patience": suits.patience,
         "variance_temperature": options.variance_temperature,
     }
     with steps_bar(console, "acting", lambda found: f"mean return {found['mean']:.1f}") as told:
@@ -104,7 +106,7 @@ def act(experiment: Experiment, console, options) -> None:
             experiment, workers=options.workers, told=lambda done, found: told(done, generations, found), **settings
         )
     folder = act.act_folder(experiment, settings["where"], settings["sees"], options.variance_temperature)
-    episodes = options.tests or _TESTS
+    episodes = options.tests or suits.tests
 
     def measure():
         pictures.write_returns(folder / "returns.png", {folder.name: figures})
@@ -143,7 +145,9 @@ def generate_world(
     controller: Annotated[str, typer.Option(help="Of the folder's controllers.")] = "real-zh",
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Of the environment, at most: 200, of CarRacing a whole lap.", show_default=False),
+        typer.Option(
+            min=1, help="Of the environment, at most: 200 by default, 1,000 of CarRacing.", show_default=False
+        ),
     ] = None,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
@@ -179,6 +183,7 @@ def generate_world(
             rewards={name: run.rewards for name, run in runs.items()},
             actions={name: run.actions for name, run in runs.items()} if box else None,
             labels=environments.preset(world.environment).labels,
+            repeat=world.repeat,
         )
         for name, run in runs.items():
             typer.echo(f"{name}: {len(run.rewards)} steps, score {run.rewards.sum(dtype='float64'):.0f}")

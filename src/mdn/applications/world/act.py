@@ -12,14 +12,14 @@ from mdn.applications.world import environments, remember
 from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
 from mdn.applications.world.controller import Controller, evolve
 from mdn.applications.world.dream import Dream, starts_of
-from mdn.applications.world.judge import beside
 from mdn.applications.world.memory import Memory, load_memory, memory_path
 from mdn.applications.world.play import Play
-from mdn.applications.world.senses import Senses, senses
+from mdn.applications.world.senses import Senses, along, senses_of
 from mdn.applications.world.storage import Experiment, Latents
 from mdn.applications.world.vision import Standardised, Vision, load_vision
 from mdn.data.schema import array, listed, one_of, record, text, whole
 
+STARTS = ("start_mean", "start_deviation")  # arrays beside a controller: where dreams begin
 WHERE = ("real", "dream")
 DREAMS, PLAYS, TESTS = 1, 2, 3  # after the seed, so that no two share their chance
 
@@ -83,7 +83,7 @@ def controller_for(
 
     Args:
         experiment: With latents.
-        vision: V. Where it is tied to left and right, the controller is.
+        vision: V. Where it is tied to left and right, a linear controller is.
         memory: M; only "zh" needs one.
         sees: A name in `senses.SEES`.
         units: Of a layer between; 0 for a linear map.
@@ -91,19 +91,19 @@ def controller_for(
     env = environments.make(experiment.environment)
     actions = environments.actions_of(env)
     env.close()
-    mirror = mirror_of(experiment, vision)
-    what = senses(sees, vision.latent_size, memory, mirror)
+    mirror = () if units else mirror_of(experiment, vision)
+    senses = senses_of(sees, vision.latent_size, memory, mirror)
     known: dict[str, Any] = {}
-    if what.size:
-        seen = np.concatenate(beside(what, learnt(experiment)[0]))
+    if senses.size:
+        seen = np.concatenate(along(senses, learnt(experiment)[0]))
         shift = seen.mean(axis=0)
         if mirror:
-            shift[what.size // 2 :] = 0.0  # as many turn left as right
+            shift[senses.size // 2 :] = 0.0  # over a world and its mirror image the later half has mean 0
         spread = np.sqrt(np.mean(np.square(seen - shift), axis=0))
-        known = {"hidden_size": what.size, "shift": shift, "scale": np.where(spread > 0.0, spread, 1.0)}
+        known = {"hidden_size": senses.size, "shift": shift, "scale": np.where(spread > 0.0, spread, 1.0)}
     return Controller(
         vision.latent_size, actions.size, actions.kind, units=units, sees=sees, mirror=mirror, **known
-    ), what
+    ), senses
 
 
 def act_stage(
@@ -117,6 +117,7 @@ def act_stage(
     episodes: int = 4,
     steps: int = 500,
     first_steps: int | None = None,
+    growing: int = 1,
     patience: int | None = None,
     sigma: float = 0.1,
     variance_temperature: float = 1.0,
@@ -135,8 +136,9 @@ def act_stage(
         generations, population, sigma: Of CMA-ES.
         episodes: Of each candidate in a generation; all candidates meet the same.
         steps: At most, an episode or dream.
-        first_steps: Of the first generation, if fewer; they grow over the first half of the generations.
-        patience: See `Play`.
+        first_steps: Of an episode in the first generation, if fewer; from then on they grow.
+        growing: Generations until they are `steps`.
+        patience: See `Play`. This, `first_steps` and `growing` are of real episodes alone.
         variance_temperature: Of the dream.
         workers: See `Play`.
         memory: M, if it is another than the experiment's.
@@ -150,43 +152,40 @@ def act_stage(
         raise ValueError(f"`where` must be one of {', '.join(map(repr, WHERE))}, but {where!r} came.")
     if memory is None and sees == "zh":
         memory = load_memory(experiment)
-    vision = load_vision(experiment)
-    controller, what = controller_for(experiment, vision, memory, sees, units)
-    play = Play(experiment.environment, vision, what, steps, workers, patience=patience)
+    vision, known = load_vision(experiment), learnt(experiment)[0]
+    controller, senses = controller_for(experiment, vision, memory, sees, units)
+    play = Play(experiment.environment, vision, senses, steps, workers, patience=patience)
     if where == "real":
 
         def returns(candidates, generation):
-            play.steps = _steps_of(generation, generations, steps, first_steps)
+            play.steps = steps
+            if first_steps is not None:
+                play.steps = round(first_steps + (steps - first_steps) * min(1.0, generation / growing))
             return play.returns(controller, candidates, episodes, [experiment.seed, PLAYS, generation])
 
     else:
         dreamt = load_memory(experiment) if memory is None else memory
-        dream = Dream(dreamt, starts_of(learnt(experiment)[0]), variance_temperature=variance_temperature)
+        dream = Dream(dreamt, starts_of(known), variance_temperature=variance_temperature)
 
         def returns(candidates, generation):
             seed = [experiment.seed, DREAMS, generation]
-            return dream.returns(controller, candidates, episodes, seed, steps, what)
+            return dream.returns(controller, candidates, episodes, seed, steps, senses)
 
     folder = (
         act_folder(experiment, where, sees, variance_temperature) if name is None else experiment.folder / "act" / name
     )
     settings = {"where": where, "episodes": episodes, "steps": steps, "variance_temperature": variance_temperature}
-    only = {"first_steps": first_steps, "patience": patience}
-    settings |= {name: value for name, value in only.items() if value is not None}
+    if where == "real":
+        settings |= {} if first_steps is None else {"first_steps": first_steps, "growing": growing}
+        settings |= {} if patience is None else {"patience": patience}
     parameters, figures = evolve(
         controller, returns, folder, generations=generations, population=population, sigma=sigma,
         seed=experiment.seed, settings=settings, told=told,
     )  # fmt: skip
-    save_controller(folder / "controller.npz", experiment.environment, controller, parameters)
+    starts = dict(zip(STARTS, starts_of(known), strict=True))
+    save_controller(folder / "controller.npz", experiment.environment, controller, parameters, **starts)
     play.steps, play.patience = steps, None
     return play, controller, parameters, figures
-
-
-def _steps_of(generation: int, generations: int, steps: int, first: int | None) -> int:
-    """Of an episode in a generation: from `first` they grow over the first half of the generations."""
-    if first is None or first >= steps:
-        return steps
-    return round(first + (steps - first) * min(1.0, 2.0 * generation / generations))
 
 
 def act_folder(

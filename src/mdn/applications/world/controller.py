@@ -28,9 +28,9 @@ class Controller:
         units: Of a layer of tanh between; 0 for a linear map.
         shift, scale: Of what is beside z, `(H,)` each: it is seen as (h - shift) / scale. z is about standard normal as it is.
         sees: A name in `senses.SEES`; by default "zh", or "z" where H is 0.
-        mirror: Where left and right are alike: 1 for a number of the action that stays as it is in a mirrored world, -1 for one
-            that changes its sign. The former is a map of the features that stay as they are (the earlier halves of z and of
-            what is beside it) and a constant, the latter of those that change their sign. Empty: the map is of all features.
+        mirror: Signs of the action's numbers in a mirrored world; empty where left and right are not alike. A number with sign 1
+            is a linear map, with a constant, of the earlier halves of z and of what is beside it; a number with sign -1 is one,
+            without a constant, of the later halves.
 
     Raises:
         ValueError: if these do not fit each other.
@@ -130,6 +130,10 @@ class Controller:
             scores.append(score)
         return ops.tanh(ops.stack(scores, axis=-1))
 
+    def key(self) -> tuple:
+        """What a compiled program of it depends on."""
+        return repr(self.describe()), self.shift.tobytes(), self.scale.tobytes()
+
     def describe(self) -> dict[str, Any]:
         """All but the arrays, as JSON allows it; what is as usual is not named, as in files of earlier versions."""
         names = ["latent_size", "action_size", "kind", "hidden_size", "units"]
@@ -182,7 +186,7 @@ def evolve(
     if separable is None:
         separable = controller.size > _FEW
         there = Checkpoints(folder, {})
-        if there.path.exists():  # a search of an earlier version goes on as it began
+        if there.path.exists():  # a search goes on with the algorithm that it began with
             separable = bool(there.begun_with("separable"))
     asked = {**controller.describe(), "population": population, "sigma": sigma, "seed": seed, **(settings or {})}
     checkpoints = Checkpoints(folder, {**asked, "separable": True} if separable else asked)

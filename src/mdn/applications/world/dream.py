@@ -9,7 +9,7 @@ import numpy as np
 
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import Memory, require_jax
-from mdn.applications.world.senses import Remembered, Senses, senses
+from mdn.applications.world.senses import Remembered, Senses, senses_of
 from mdn.distributions import Joint
 from mdn.sequences.program import compiled
 from mdn.sequences.sampler import Sampler, check_temperatures
@@ -58,7 +58,7 @@ class Dream:
         size = self.memory.latent_size
         return drawn[:, :size], self.memory.reward_of(drawn[:, size : size + 1]), drawn[:, size + 1] > 0.5, state
 
-    def program(self, name: str, function):
+    def program(self, name, function):
         """`function` compiled for this dream, once."""
         if name not in self._programs:
             self._programs[name] = compiled(self.memory, function)
@@ -77,7 +77,7 @@ class Dream:
         episodes: int,
         seed: Sequence[int] | int,
         steps: int,
-        beside: Senses | None = None,
+        senses: Senses | None = None,
     ) -> np.ndarray:
         """What controllers earn in dreams, `(N, episodes)`, all of them in one compiled loop.
 
@@ -89,22 +89,22 @@ class Dream:
             episodes: Dreams of each.
             seed: Of all chance.
             steps: At most, a dream.
-            beside: What the controller sees beside z; by default what its description says, of this dream's M.
+            senses: What the controller sees beside z; by default what its description says, of this dream's M.
         """
         require_jax("many dreams in one loop")
         rng = np.random.default_rng(seed)
         parameters = np.asarray(parameters, "float32")
         first = self.begin(episodes, rng)
-        if beside is None:
-            beside = senses(controller.sees, controller.latent_size, self.memory, controller.mirror)
+        if senses is None:
+            senses = senses_of(controller.sees, controller.latent_size, self.memory, controller.mirror)
         run = self.program(
-            f"returns {controller.describe()} {steps}",
-            lambda *given: self._returns(controller, beside, steps, *given),
+            ("returns", controller.key(), steps, type(senses), id(senses.memory)),
+            lambda *given: self._returns(controller, senses, steps, *given),
         )
         chance = np.uint32(rng.integers(2**32))
         return np.asarray(run(parameters, first, chance, self.temperatures), "float64")
 
-    def _returns(self, controller, beside, steps, parameters, first, seed, temperatures):
+    def _returns(self, controller, senses, steps, parameters, first, seed, temperatures):
         import jax
         from jax import numpy as jnp
 
@@ -113,25 +113,25 @@ class Dream:
         z = jnp.tile(first, (count, 1))
         own_state = self.memory.first_state(count * episodes)
         # M's state is what a controller that sees h remembers: no need to keep it twice
-        alike = isinstance(beside, Remembered) and beside.memory is self.memory
-        state = own_state, [] if alike else beside.first_state(count * episodes)
+        alike = isinstance(senses, Remembered) and senses.memory is self.memory
+        state = own_state, [] if alike else senses.first_state(count * episodes)
 
         def going(carry):
             t, *_, alive = carry
             return (t < steps) & jnp.any(alive)
 
         def body(carry):
-            t, z, (state, seen_before), total, alive = carry
+            t, z, (state, known), total, alive = carry
             one, other = jax.random.split(jax.random.fold_in(jax.random.key(seed), t))
             uniforms = jax.random.uniform(one, (episodes, self.sampler.uniforms))
             normals = jax.random.normal(other, (episodes, self.sampler.normals))
-            remembered = state if alike else seen_before
-            action = controller.act(own, z, beside.seen(z, remembered))
-            seen_before = [] if alike else beside.after(z, action, remembered)
+            remembered = state if alike else known
+            action = controller.act(own, z, senses.seen(z, remembered))
+            known = [] if alike else senses.after(z, action, remembered)
             z, reward, ended, state = self.step(
                 z, action, state, jnp.tile(uniforms, (count, 1)), jnp.tile(normals, (count, 1)), temperatures
             )
-            return t + 1, z, (state, seen_before), total + jnp.where(alive, reward, 0.0), alive & ~ended
+            return t + 1, z, (state, known), total + jnp.where(alive, reward, 0.0), alive & ~ended
 
         alive = jnp.ones(count * episodes, bool)
         carry = (0, z, state, jnp.zeros(count * episodes), alive)

@@ -20,7 +20,7 @@ class DreamEnv(gymnasium.Env):
         dream: Where it happens.
         actions: Of the real environment, as `environments.actions_of` gives them.
         steps: After so many a dream is cut off.
-        hidden: Whether an observation is [z, h], what a controller sees, instead of z alone.
+        hidden: Whether an observation is [z, h] instead of z alone.
         vision: V, to see the dream: `render` gives frames.
     """
 

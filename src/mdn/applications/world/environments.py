@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Preset:
     """What suits an environment, where nothing else is asked for.
 
     Attributes:
-        policy: A name in `collect.POLICIES`.
+        policy: A name in `collect.POLICIES`, or "before": the controller of a round before this one.
         episodes: How many to collect.
         chunk: Episodes a file.
         steps: At most, an episode.
@@ -41,13 +42,15 @@ class Preset:
         tries: Episodes of each in a generation; twice as many dreams.
         labels: Names of an action's numbers, for people.
         mirror: Where left and right are alike: the signs of an action's numbers when they change places; else empty.
-        first_steps: Of an episode in the first generation, if fewer than in the last; see `act.act_stage`.
+        first_steps, growing: See `act.act_stage`.
         patience: See `play.Play`.
-        shown: Steps of a film; of the environment's own, as always.
+        explore, held: Of a controller that collects; see `model.WorldModel.policy`.
+        tests: Episodes that judge C.
+        shown: Steps of a film, counted in the environment's own steps, not in decisions.
         workers: Processes that collect and try controllers; 0: as many as there are cores.
         sees: What C sees; a name in `senses.SEES`.
         collected_steps: At most, an episode that is collected, if fewer than `steps`.
-        before: The round before this one, if there is one, whose controller then collects for this one: "before" as a policy.
+        before: What suits the round before this one, if there is one.
     """
 
     policy: str = "random"
@@ -69,7 +72,11 @@ class Preset:
     labels: tuple[str, ...] = ()
     mirror: tuple[int, ...] = ()
     first_steps: int | None = None
+    growing: int = 1
     patience: int | None = None
+    explore: float = 0.1
+    held: float = 1.0
+    tests: int = 100
     shown: int = 200
     workers: int = 1
     sees: str = "zh"
@@ -77,28 +84,45 @@ class Preset:
     before: Preset | None = None
 
 
-_BEFORE_RACING = Preset(
-    "drive",
-    400,
-    10,
-    250,
+# every choice was made on seed 100
+_RACING = Preset(
+    policy="before",
+    episodes=640,
+    chunk=4,
+    steps=250,
     filters=(8, 16, 32, 64),
     noise=0.25,
     epochs=3,
     rate=2e-3,
     batch_size=64,
     units=64,
-    memory_epochs=5,
-    generations=25,
+    memory_epochs=20,
+    generations=60,
     population=16,
-    tries=2,
+    tries=4,
+    labels=("steering", "pedal"),
     mirror=(-1, 1),
     first_steps=100,
+    growing=30,
     patience=25,
-    sees="zz",
-    collected_steps=80,
+    explore=0.1,
+    held=4.0,
+    shown=1000,
+    workers=0,
 )
-
+_BEFORE_RACING = dataclasses.replace(
+    _RACING,
+    policy="drive",
+    episodes=400,
+    chunk=10,
+    collected_steps=80,
+    memory_epochs=5,
+    sees="zz",
+    generations=25,
+    tries=2,
+    growing=15,
+    tests=10,
+)
 PRESETS = {
     PIXEL_CARTPOLE: Preset(
         "reflex",
@@ -116,30 +140,10 @@ PRESETS = {
         generations=25,
         tries=4,
     ),
-    "CarRacing-v3": Preset("drive", 160, 4, 1000, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30),
-    CAR_RACING: Preset(
-        "before",
-        640,
-        4,
-        250,
-        filters=(8, 16, 32, 64),
-        noise=0.25,
-        epochs=3,
-        rate=2e-3,
-        batch_size=64,
-        units=64,
-        memory_epochs=20,
-        generations=60,
-        population=16,
-        tries=4,
-        mirror=(-1, 1),
-        first_steps=100,
-        patience=25,
-        shown=1000,
-        labels=("steering", "pedal"),
-        workers=0,
-        before=_BEFORE_RACING,
+    "CarRacing-v3": Preset(
+        "drive", 160, 4, 1000, filters=(16, 32, 64, 128), epochs=5, units=64, memory_epochs=30, shown=1000
     ),
+    CAR_RACING: dataclasses.replace(_RACING, before=_BEFORE_RACING),
     "Pendulum-v1": Preset("held", 200, 20, 200, units=64, memory_epochs=60, memory_rate=1e-2, generations=40, tries=4),
 }
 
@@ -155,7 +159,11 @@ LEARNT_AS = {"CarRacing-v3": CAR_RACING}
 def preset(name: str, before: bool = False) -> Preset:
     """What suits the environment `name`, or the round before the last."""
     found = PRESETS.get(name, Preset())
-    return found.before if before and found.before is not None else found
+    if not before:
+        return found
+    if found.before is None:
+        raise ValueError(f"{name!r} is learnt in one round.")
+    return found.before
 
 
 def make(name: str, *, judges: bool = False, **settings):
@@ -201,6 +209,8 @@ def make_many(
     gymnasium = _gymnasium()
     settings |= JUDGED.get(name, {}) if judges else {}
     if name == PIXEL_CARTPOLE:
+        if once or patience is not None:
+            raise ValueError(f"{PIXEL_CARTPOLE!r} is stepped with arrays: `once` and `patience` are not for it.")
         return gymnasium.make_vec(name, num_envs=count, **settings)
     make(name).close()  # its sentences
     wrappers = [lambda env: _prepared(env, name)]
@@ -278,6 +288,11 @@ def actions_of(env) -> Actions:
         f"actions must be Discrete or a Box with finite bounds, but those of {_name(env)} are {space}: wrap the environment so "
         "that they are, and register the wrapped one."
     )
+
+
+def repeat_of(env) -> int:
+    """Steps of the environment itself for which an action is kept."""
+    return int(getattr(env.unwrapped, "repeat", 1))
 
 
 def observes_frames(env) -> bool:

@@ -8,25 +8,7 @@ from typing import Any
 import numpy as np
 
 from mdn.applications.world.memory import Memory
-from mdn.applications.world.remember import cut
-from mdn.applications.world.senses import Remembered, Senses, seen_along
-
-_STEPS_AT_ONCE = 16_384
-
-
-def beside(what: Senses, latents: Sequence[Any]) -> list[np.ndarray]:
-    """What is seen beside z before each step of each episode, `(T, size)`.
-
-    M reads the means of z, as it does where a controller acts.
-    """
-    pieces = cut(latents)
-    rows = max(1, _STEPS_AT_ONCE // pieces.outcome.shape[1])
-    found = []
-    for first in range(0, len(pieces), rows):
-        part = pieces[first : first + rows]
-        seen = seen_along(what, part.mean[:, :-1], part.actions)
-        found += [one[:length] for one, length in zip(seen, part.lengths, strict=True)]
-    return found
+from mdn.applications.world.senses import Remembered, along
 
 
 def probe(known, states, asked, true) -> np.ndarray:
@@ -62,7 +44,7 @@ def probes(memory: Memory, learnt: Sequence[Any], held_out: Sequence[Any], after
         return rows([one.states[:-1] for one in latents])
 
     def seen(latents) -> dict[str, np.ndarray]:
-        return {"z": rows([one.mean[:-1] for one in latents]), "h": rows(beside(Remembered(memory), latents))}
+        return {"z": rows([one.mean[:-1] for one in latents]), "h": rows(along(Remembered(memory), latents))}
 
     known, asked = seen(learnt), seen(held_out)
     return {name: probe(known[name], states(learnt), asked[name], states(held_out)) for name in ("z", "h")}

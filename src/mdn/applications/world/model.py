@@ -16,7 +16,7 @@ from mdn.applications.world.controller import Controller
 from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.memory import Memory, load_memory
 from mdn.applications.world.play import Play
-from mdn.applications.world.senses import senses
+from mdn.applications.world.senses import senses_of
 from mdn.applications.world.storage import Experiment
 from mdn.applications.world.vision import Standardised, Vision, load_vision
 from mdn.data import reading
@@ -25,7 +25,6 @@ from mdn.models import save_plain
 from mdn.sequences.program import compiled
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cartpole", "racing")}
-_STARTS = ("start_mean", "start_deviation")
 
 
 def _check(environment: str, vision, memory, controller: Controller, beside: dict[str, np.ndarray]) -> None:
@@ -40,14 +39,14 @@ def _check(environment: str, vision, memory, controller: Controller, beside: dic
     sizes = {vision.latent_size, memory.latent_size, controller.latent_size}
     if len(sizes) > 1 or memory.action_size != controller.action_size:
         raise ValueError("V, M and C must have one size of z and of actions.")
-    there = senses(controller.sees, controller.latent_size, memory, controller.mirror).size
+    there = senses_of(controller.sees, controller.latent_size, memory, controller.mirror).size
     if controller.hidden_size != there:
         raise ValueError(f"C sees {controller.hidden_size} numbers beside z, but {there} are there.")
     if controller.mirror and not getattr(vision, "mirrored", False):
         raise ValueError("C is tied to left and right, but V is not.")
-    mean, deviation = (array(None, controller.latent_size)(beside[name], name) for name in _STARTS)
+    mean, deviation = (array(None, controller.latent_size)(beside[name], name) for name in act.STARTS)
     if not len(mean) or mean.shape != deviation.shape or (deviation < 0.0).any():
-        raise ValueError(f"`{_STARTS[0]}` and `{_STARTS[1]}` must have one shape, and deviations be 0 at least.")
+        raise ValueError(f"`{act.STARTS[0]}` and `{act.STARTS[1]}` must have one shape, and deviations be 0 at least.")
 
 
 @dataclass(frozen=True)
@@ -81,14 +80,15 @@ class Acting:
 
     def __init__(self, folder, explore: float = 0.1, held: float = 1.0):
         self._folder, self._explore, self._held = str(folder), explore, held
+        self._written = (Path(folder) / "controller.npz").stat().st_mtime_ns
 
     def __call__(self, actions, rng):
         """Begins an episode."""
-        return _read_once(self._folder).policy(self._explore, self._held)(actions, rng)
+        return _read_once(self._folder, self._written).policy(self._explore, self._held)(actions, rng)
 
 
 @functools.lru_cache(maxsize=1)
-def _read_once(folder: str) -> WorldModel:
+def _read_once(folder: str, written: int) -> WorldModel:
     return WorldModel.load(folder)
 
 
@@ -121,9 +121,27 @@ class WorldModel:
     ):
         self.environment, self.vision, self.memory = environment, vision, memory
         self.controller, self.parameters, self.starts = controller, parameters, starts
-        self.beside = senses(controller.sees, controller.latent_size, memory, controller.mirror)
-        self._act = compiled(memory, lambda own, z, state: controller.act(own, z, self.beside.seen(z, state)))
-        self._remember = compiled(memory, self.beside.after)
+        self.senses = senses_of(controller.sees, controller.latent_size, memory, controller.mirror)
+        self._act = compiled(memory, lambda own, z, state: controller.act(own, z, self.senses.seen(z, state)))
+        self._remember = compiled(memory, self.senses.after)
+
+    @functools.cached_property
+    def _facts(self) -> tuple[environments.Actions, int]:
+        env = environments.make(self.environment)
+        try:
+            return environments.actions_of(env), environments.repeat_of(env)
+        finally:
+            env.close()
+
+    @property
+    def actions(self) -> environments.Actions:
+        """How the environment's actions become vectors."""
+        return self._facts[0]
+
+    @property
+    def repeat(self) -> int:
+        """Steps of the environment for which an action is kept."""
+        return self._facts[1]
 
     @classmethod
     def of(cls, experiment: Experiment, name: str = "real-zh") -> WorldModel:
@@ -164,7 +182,7 @@ class WorldModel:
             raise ValueError(
                 f"the world model in {str(folder)!r} is damaged: fetch or train it again. {error}"
             ) from error
-        return cls(environment, vision, memory, controller, parameters, (beside[_STARTS[0]], beside[_STARTS[1]]))
+        return cls(environment, vision, memory, controller, parameters, (beside[act.STARTS[0]], beside[act.STARTS[1]]))
 
     def save(self, folder) -> None:
         """Writes V, M and C, without what only training needs."""
@@ -174,7 +192,7 @@ class WorldModel:
         save_plain(self.memory, folder / "memory.keras")
         act.save_controller(
             folder / "controller.npz", self.environment, self.controller, self.parameters,
-            **dict(zip(_STARTS, self.starts, strict=True)),
+            **dict(zip(act.STARTS, self.starts, strict=True)),
         )  # fmt: skip
 
     def policy(self, explore: float = 0.1, held: float = 1.0) -> Policy:
@@ -189,7 +207,7 @@ class WorldModel:
 
         def current(actions, rng):
             kept: Any = None
-            state = [np.asarray(part) for part in self.beside.first_state(1)]
+            state = [np.asarray(part) for part in self.senses.first_state(1)]
 
             def acted(observation):
                 nonlocal state, kept
@@ -209,9 +227,9 @@ class WorldModel:
         return current
 
     def returns(self, episodes: int = 100, seed: int = 0, steps: int | None = None) -> np.ndarray:
-        """What C earns in real episodes, `(episodes,)`."""
+        """What C earns in real episodes, `(episodes,)`, of `steps` decisions at most; by default of whole ones."""
         steps = environments.preset(self.environment).steps if steps is None else steps
-        play = Play(self.environment, self.vision, self.beside, steps, judges=True)
+        play = Play(self.environment, self.vision, self.senses, steps, judges=True)
         return play.returns(self.controller, self.parameters[None], episodes, seed)[0]
 
     def play(self, steps: int = 500, seed: int = 0) -> Run:
@@ -223,7 +241,7 @@ class WorldModel:
         """
         env = environments.make(self.environment, judges=True)
         try:
-            return self._run(env, environments.actions_of(env), steps, seed)
+            return self._run(env, self.actions, max(1, steps // self.repeat), seed)
         finally:
             env.close()
 
@@ -246,20 +264,16 @@ class WorldModel:
         """
         from mdn.applications.world.dream_env import DreamEnv
 
-        env = environments.make(self.environment)
-        actions, repeat = environments.actions_of(env), getattr(env.unwrapped, "repeat", 1)
-        env.close()
+        most = max(1, steps // self.repeat)
         starts = self.starts if first is None else (np.asarray(first)[None], np.zeros_like(first)[None])
         dream = Dream(
             self.memory, starts, component_temperature=component_temperature, variance_temperature=variance_temperature
         )
-        most = -(-steps // repeat)
-        return self._run(DreamEnv(dream, actions, most), actions, most, seed, dreamt=True)
+        return self._run(DreamEnv(dream, self.actions, most), self.actions, most, seed, dreamt=True)
 
     def _run(self, env, actions, steps, seed, dreamt=False) -> Run:
         seen, _ = env.reset(seed=seed)
-        state = [np.asarray(part) for part in self.beside.first_state(1)]
-        count = 0
+        state = [np.asarray(part) for part in self.senses.first_state(1)]
         found, zs = [], []
         taken: list[np.ndarray] = []
         rewards: list[float] = []
@@ -268,12 +282,11 @@ class WorldModel:
             z = seen[None] if dreamt else self.vision.encode(seen[None])[0]
             found.append(self.vision.decode(z)[0] if dreamt else seen)
             zs.append(z[0])
-            if ended or cut_off or count >= steps:
+            if ended or cut_off or len(taken) >= steps:
                 break
             vector = np.asarray(self._act(self.parameters[None], z, state))
             state = self._remember(z, vector, state)
-            seen, reward, ended, cut_off, info = env.step(actions.action(vector[0]))
+            seen, reward, ended, cut_off, _ = env.step(actions.action(vector[0]))
             taken.append(vector[0])
             rewards.append(reward)
-            count = info.get("steps", len(taken))
         return Run(np.stack(found), np.stack(zs), np.stack(taken), np.array(rewards, "float32"), bool(ended))

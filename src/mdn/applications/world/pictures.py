@@ -28,6 +28,7 @@ def write_film(
     rewards: Mapping[str, np.ndarray] | None = None,
     actions: Mapping[str, np.ndarray] | None = None,
     labels: Sequence[str] = (),
+    repeat: int = 1,
 ) -> None:
     """Films side by side, each under its name; one that is shorter stays at its last frame, dimmed.
 
@@ -39,6 +40,7 @@ def write_film(
         actions: Of each film's steps, `(T, A)`, from -1 to 1: each number is a bar below the frames, from the middle to the right
             where it is above 0.
         labels: Names of an action's numbers.
+        repeat: Steps of the environment between two frames.
 
     Raises:
         ValueError: if the name ends otherwise.
@@ -61,7 +63,7 @@ def write_film(
             page.paste(_large(film[min(t, len(film) - 1)], over), (left, label))
             step = min(t, len(film) - 1)
             score = f", score {rewards[name][:step].sum():.0f}" if name in rewards else ""
-            draw.text((left, 5), f"{name}, step {step}{score}{', over' * over}", fill="#22303c")
+            draw.text((left, 5), f"{name}, step {repeat * step}{score}{', over' * over}", fill="#22303c")
             for row, value in enumerate(actions[name][min(t, len(actions[name]) - 1)] if name in actions else ()):
                 named = labels[row] if row < len(labels) else ""
                 _draw_bar(draw, left, label + _LARGE + row * _BAR, float(value), named)

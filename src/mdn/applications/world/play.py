@@ -28,25 +28,25 @@ class Play:
     Args:
         environment: Its name.
         vision: V.
-        beside: What controllers see beside z; see `senses`.
+        senses: What controllers see beside z; nothing by default.
         steps: At most, an episode.
         workers: Processes that share the episodes of environments that are no programs.
         judges: Whether episodes are played in the form of the environment whose scores are reported; see `environments.JUDGED`.
-        patience: Steps in a row without a reward above 0 after which an episode is cut off, in a search; None: never.
+        patience: Steps in a row without a reward above 0 after which an episode is cut off; None: never.
     """
 
     def __init__(
         self,
         environment: str,
         vision,
-        beside: Senses | None = None,
+        senses: Senses | None = None,
         steps: int = cartpole.MOST_STEPS,
         workers: int = 1,
         judges: bool = False,
         patience: int | None = None,
     ):
         self.environment, self.vision, self.steps = environment, vision, steps
-        self.beside: Senses = Nothing() if beside is None else beside
+        self.senses: Senses = Nothing() if senses is None else senses
         self.workers, self.judges, self.patience = workers, judges, patience
         self._programs: dict = {}
         self._is_a_share = False  # whether other processes work beside it
@@ -61,9 +61,10 @@ class Play:
             episodes: Of each.
             seed: Of the beginnings.
         """
-        if controller.hidden_size != self.beside.size:
+        if (controller.sees, controller.hidden_size) != (self.senses.sees, self.senses.size):
             raise ValueError(
-                f"the controller sees {controller.hidden_size} numbers beside z, but {self.beside.size} are there: give `beside`."
+                f"the controller sees {controller.sees!r}, {controller.hidden_size} numbers beside z, but {self.senses.sees!r}, "
+                f"{self.senses.size} numbers, is there: give `senses`."
             )
         parameters = np.repeat(np.asarray(parameters, "float32"), episodes, axis=0)
         run = self._of_arrays if self.environment == environments.PIXEL_CARTPOLE else self._step_by_step
@@ -94,7 +95,7 @@ class Play:
         return np.minimum(total, self.steps)
 
     def _program(self, controller):
-        key = repr(controller.describe())
+        key = controller.key()
         if key not in self._programs:
             require_jax("many episodes in one program")
             import jax
@@ -120,14 +121,15 @@ class Play:
     def _step_by_step(self, controller, parameters, episodes, seed):
         rows = len(parameters)
         starts = np.tile(np.random.default_rng(seed).integers(2**31, size=episodes), rows // episodes)
-        if self.workers == 1 or rows < 2 * self.workers:
+        workers = min(self.workers, rows // 2)
+        if workers < 2:
             return self.group_by_group(controller, parameters, starts)
-        shares = [np.arange(rows)[i :: self.workers] for i in range(self.workers)]
-        alone = Play(self.environment, self.vision, self.beside)
+        shares = [np.arange(rows)[i::workers] for i in range(workers)]
+        alone = Play(self.environment, self.vision, self.senses)
         alone._is_a_share = True
         sent = pickle.dumps(alone)
         try:
-            found = joblib.Parallel(n_jobs=self.workers)(
+            found = joblib.Parallel(n_jobs=workers)(
                 joblib.delayed(_share)(
                     self._name,
                     sent,
@@ -170,7 +172,7 @@ class Play:
 
     def _side_by_side(self, many, controller, parameters, starts):
         """What the controllers earn, `(rows,)`, in an episode each."""
-        key = repr(controller.describe())
+        key = controller.key()
         if key not in self._programs:
             self._programs[key] = self._compiled(
                 lambda parameters, seen, memory: self._acted(controller, parameters, seen, memory)
@@ -207,14 +209,14 @@ class Play:
     def _acted(self, controller, parameters, seen, memory):
         """(actions as vectors, what is remembered then)."""
         z = self.vision.encode_mean(seen)
-        action = controller.act(parameters, z, self.beside.seen(z, memory))
-        return action, self.beside.after(z, action, memory)
+        action = controller.act(parameters, z, self.senses.seen(z, memory))
+        return action, self.senses.after(z, action, memory)
 
     def _first_state(self, rows: int) -> list[Any]:
-        return [np.array(part) for part in self.beside.first_state(rows)]
+        return [np.array(part) for part in self.senses.first_state(rows)]
 
     def _compiled(self, function):
-        models = _Both(self.vision, getattr(self.beside, "memory", None))
+        models = _Both(self.vision, self.senses.memory)
         return compiled(models, function, one_thread=self._is_a_share)
 
 

@@ -103,10 +103,9 @@ class Painter:
                 next(tiles).color = row
                 racing.road_poly[i] = polygon, row
         across = polygons[:, [1, 0, 3, 2]] - polygons
+        # a kerb on a straight tile has no width: CarRacing's `side` is 0 there
         width = np.linalg.norm(across, axis=-1, keepdims=True)
-        across /= np.where(
-            width > 0.0, width, 1.0
-        )  # where two tiles have one middle, a corner may lie on its neighbour
+        across /= np.where(width > 0.0, width, 1.0)
         grass, grass_in = self._grass
         self._polygons = np.concatenate([grass, polygons])
         self._inwards = np.concatenate([grass_in, across])

@@ -32,8 +32,8 @@ def see(
 ) -> tuple[Vision | Standardised, list[dict[str, float]]]:
     """Trains V, from the last checkpoint on if there is one, and writes it and the latents of every chunk.
 
-    V begins with the weights of the round before, if there was one. Once V is trained, only the latents of chunks that came
-    since are new; without the folder `see` V learns anew, from all.
+    A new V starts from the weights of the round before, if the folder `before` has them. Once V is trained, only the latents of
+    chunks that came since are new; without the folder `see` V learns anew, from all.
 
     Args:
         experiment: With episodes.
@@ -54,7 +54,8 @@ def see(
     """
     folder = vision_path(experiment).parent
     # V goes on with the episodes that it began with, whatever has been collected since
-    chunks = Checkpoints(folder, {}).begun_with("chunks") or experiment.chunks()
+    begun = Checkpoints(folder, {})
+    chunks = begun.begun_with("chunks") or experiment.chunks()
     learnt, held_out = experiment.split(chunks)
     first = experiment.read(held_out[0])[0].observations
     model: Vision | Standardised
@@ -67,13 +68,13 @@ def see(
             first.shape[1:], latent_size, filters, noise=noise, mirrored=mirrored, environment=experiment.environment
         )
         model.begin(first)
-        start = _of_round_before(experiment)
-        if start is not None:
-            model.set_weights(start.get_weights())
+        start = begun.begun_with("start")
+        if not begun.path.exists():
+            start = _begin_as_before(model, experiment)
         settings = {
             "environment": experiment.environment, "seed": experiment.seed, "epochs": epochs, "latent_size": latent_size,
             "filters": list(filters), "noise": noise, "batch_size": batch_size, "learning_rate": learning_rate,
-            "chunks": chunks, **({"mirrored": True} if mirrored else {}), **({"start": digest(start)} if start else {}),
+            "chunks": chunks, **({"mirrored": True} if mirrored else {}), **({"start": start} if start else {}),
         }  # fmt: skip
         frames = sum(len(one.actions) + 1 for part in experiment.stream(learnt) for one in part)
         steps = max(1, frames // batch_size)
@@ -98,12 +99,16 @@ def write_latents(experiment: Experiment, model: Vision | Standardised) -> None:
             experiment.write_latents(chunk, found, seen_by)
 
 
-def _of_round_before(experiment: Experiment) -> Vision | None:
-    before = experiment.folder / BEFORE
-    if not (before / "experiment.json").exists():
+def _begin_as_before(model: Vision, experiment: Experiment) -> str | None:
+    """Gives V the weights of the round before; their checksum, or None if there are none of V's sizes."""
+    first = experiment.folder / BEFORE
+    if not vision_path(Experiment(first, experiment.environment, experiment.seed, {})).exists():
         return None
-    found = load_vision(Experiment.open(before))
-    return found if isinstance(found, Vision) else None
+    before = load_vision(Experiment.open(first))
+    if not isinstance(before, Vision) or [one.shape for one in before.weights] != [one.shape for one in model.weights]:
+        return None
+    model.set_weights(before.get_weights())
+    return digest(before)
 
 
 def digest(model: Vision | Standardised) -> str:

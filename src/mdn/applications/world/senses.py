@@ -13,15 +13,26 @@ from typing import Any, Protocol
 import numpy as np
 from keras import ops
 
+from mdn.applications.world.memory import require_jax
 from mdn.applications.world.vision import signs_of_mirror
 
-SEES = {"zh": "z and what M remembers", "zz": "z and its change since the step before", "z": "z alone"}
+_STEPS_AT_ONCE = 16_384
+
+SEES = ("zh", "zz", "z")  # z and what M remembers; z and its change since the step before; z alone
 
 
 class Senses(Protocol):
-    """What a controller sees beside z."""
+    """What a controller sees beside z.
 
+    Attributes:
+        sees: Its name in `SEES`.
+        size: How many numbers.
+        memory: M, where it has one.
+    """
+
+    sees: str
     size: int
+    memory: Any
 
     def first_state(self, rows: int) -> list:
         """The state before the first step of `rows` episodes."""
@@ -36,7 +47,7 @@ class Senses(Protocol):
 class Nothing:
     """Nothing beside z."""
 
-    size = 0
+    sees, size, memory = "z", 0, None
 
     def first_state(self, rows: int) -> list:
         """No arrays."""
@@ -57,6 +68,8 @@ class Change:
     Args:
         latent_size: Z.
     """
+
+    sees, memory = "zz", None
 
     def __init__(self, latent_size: int):
         self.size = latent_size
@@ -80,6 +93,8 @@ class Remembered:
     Args:
         memory: M.
     """
+
+    sees = "zh"
 
     def __init__(self, memory):
         self.memory, self.size = memory, memory.units
@@ -105,6 +120,8 @@ class RememberedTwice:
         mirror: Signs of an action's numbers where left and right change places.
     """
 
+    sees = "zh"
+
     def __init__(self, memory, mirror: Sequence[float]):
         self.memory, self.size = memory, 2 * memory.units
         self._of_z, self._of_action = signs_of_mirror(memory.latent_size), np.asarray(mirror, "float32")
@@ -126,7 +143,7 @@ class RememberedTwice:
         return [*read, *mirrored]
 
 
-def senses(sees: str, latent_size: int, memory: Any = None, mirror: Sequence[float] = ()) -> Senses:
+def senses_of(sees: str, latent_size: int, memory: Any = None, mirror: Sequence[float] = ()) -> Senses:
     """What a controller sees beside z.
 
     Args:
@@ -149,20 +166,33 @@ def senses(sees: str, latent_size: int, memory: Any = None, mirror: Sequence[flo
     return RememberedTwice(memory, mirror) if mirror else Remembered(memory)
 
 
-def seen_along(what: Senses, z: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """What is seen beside z before each step of episodes, `(N, T, size)`.
+def along(senses: Senses, latents: Sequence[Any]) -> list[np.ndarray]:
+    """What is seen beside z before each step of each episode, `(T, size)`.
 
-    Args:
-        what: See `senses`.
-        z: `(N, T, Z)`.
-        actions: `(N, T, A)`.
+    M reads the means of z, as it does where a controller acts.
     """
+    require_jax("what is seen along an episode")
     import jax
 
-    def step(state, given):
-        now, action = given
-        return what.after(now, action, state), what.seen(now, state)
+    def episodes(z, actions):
+        def step(state, given):
+            now, action = given
+            return senses.after(now, action, state), senses.seen(now, state)
 
-    start = [ops.convert_to_tensor(part) for part in what.first_state(len(z))]
-    _, found = jax.lax.scan(step, start, (z.swapaxes(0, 1), actions.swapaxes(0, 1)))
-    return np.asarray(found).swapaxes(0, 1)
+        start = [ops.convert_to_tensor(part) for part in senses.first_state(len(z))]
+        return jax.lax.scan(step, start, (z.swapaxes(0, 1), actions.swapaxes(0, 1)))[1].swapaxes(0, 1)
+
+    run = jax.jit(episodes)
+    lengths = [len(one.actions) for one in latents]
+    most, rows = max(lengths), max(1, min(len(latents), _STEPS_AT_ONCE // max(lengths)))
+    found = []
+    for first in range(0, len(latents), rows):
+        part = latents[first : first + rows]
+        # a group has one size, which is compiled once; what stands behind the end of an episode is not looked at
+        z = np.zeros((rows, most, part[0].mean.shape[1]), "float32")
+        actions = np.zeros((rows, most, part[0].actions.shape[1]), "float32")
+        for row, one in enumerate(part):
+            z[row, : len(one.actions)], actions[row, : len(one.actions)] = one.mean[:-1], one.actions
+        seen = np.asarray(run(z, actions))
+        found += [seen[row, : len(one.actions)] for row, one in enumerate(part)]
+    return found

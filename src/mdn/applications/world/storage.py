@@ -181,7 +181,7 @@ class Experiment:
 
     def take_over(self, other: Experiment) -> None:
         """Copies the episodes of another experiment of this environment; chunks that are there stay."""
-        other.check(self.environment, f"the episodes in {str(self.folder)!r}")
+        self.check(other.environment, f"the episodes in {str(other.folder)!r}")
         for chunk in other.chunks():
             path = self.chunk_path(chunk)
             path.parent.mkdir(parents=True, exist_ok=True)

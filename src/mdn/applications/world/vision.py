@@ -85,7 +85,7 @@ class Vision(_Seeing):
         kl_floor: Nats a number of z, below which the divergence costs nothing more.
         mirrored: Whether z is tied to left and right: where a frame is mirrored, the later half of z changes its sign, and the
             earlier half stays as it is. Both sides are seen by one network: half the sum, and half the difference, of what it
-            says of the frame and of its mirror image.
+            says of the frame and of its mirror image; its log variance is the mean of both.
         environment: Whose frames they are.
 
     Raises:
