@@ -38,6 +38,9 @@ class Stage(StrEnum):
     all = "all"
 
 
+_MOST_WORKERS = 8
+
+
 @dataclass(frozen=True)
 class Options:
     """What was asked for; None where what suits the environment is meant."""
@@ -92,8 +95,8 @@ def train_world(
         int | None,
         typer.Option(
             min=1,
-            help="Above 1, episodes are collected, and controllers tried, in parallel processes: 1, and for CarRacing-v3 one for "
-            "each core.",
+            help="Above 1, episodes are collected, and controllers tried, in parallel processes. By default 1, for CarRacing-v3 "
+            "one for each core, 8 at most.",
             show_default=False,
         ),
     ] = None,
@@ -153,7 +156,8 @@ def train_world(
                 )
             experiment = Experiment.create(out, faster or env, seed)
         check_folder(out / "experiment.json")
-        workers = workers or experiment.suits.workers or joblib.cpu_count()
+        # each process keeps Keras and JAX in memory
+        workers = workers or experiment.suits.workers or min(joblib.cpu_count(), _MOST_WORKERS)
         options = Options(
             episodes, policy, steps, workers, latent, epochs, where, sees, variance_temperature, generations, population,
             tests, layer,

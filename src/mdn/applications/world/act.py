@@ -100,6 +100,8 @@ def controller_for(
         if mirror:
             shift[senses.size // 2 :] = 0.0  # over a world and its mirror image the later half has mean 0
         spread = np.sqrt(np.mean(np.square(seen - shift), axis=0))
+        if sees == "zh":
+            spread = spread / experiment.suits.hidden_spread
         known = {"hidden_size": senses.size, "shift": shift, "scale": np.where(spread > 0.0, spread, 1.0)}
     return Controller(
         vision.latent_size, actions.size, actions.kind, units=units, sees=sees, mirror=mirror, **known

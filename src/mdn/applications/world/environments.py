@@ -44,10 +44,12 @@ class Preset:
         mirror: Where left and right are alike: the signs of an action's numbers when they change places; else empty.
         first_steps, growing: See `act.act_stage`.
         patience: See `play.Play`.
+        hidden_spread: The standard deviation that each number of h has for C. CMA-ES begins with weights that are alike: where h
+            has many numbers, most of which say little about what to do, a small spread lets a search begin with z.
         explore, held: Of a controller that collects; see `model.WorldModel.policy`.
         tests: Episodes that judge C.
         shown: Steps of a film, counted in the environment's own steps, not in decisions.
-        workers: Processes that collect and try controllers; 0: as many as there are cores.
+        workers: Processes that collect and try controllers; 0: one for each core, 8 at most.
         sees: What C sees; a name in `senses.SEES`.
         collected_steps: At most, an episode that is collected, if fewer than `steps`.
         before: What suits the round before this one, if there is one.
@@ -74,6 +76,7 @@ class Preset:
     first_steps: int | None = None
     growing: int = 1
     patience: int | None = None
+    hidden_spread: float = 1.0
     explore: float = 0.1
     held: float = 1.0
     tests: int = 100
@@ -105,6 +108,7 @@ _RACING = Preset(
     first_steps=100,
     growing=30,
     patience=25,
+    hidden_spread=0.125,
     explore=0.1,
     held=4.0,
     shown=1000,
