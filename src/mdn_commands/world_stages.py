@@ -81,6 +81,7 @@ def act(experiment: Experiment, console, options) -> None:
     import mdn
     from mdn.applications.world import WorldModel, act, pictures
     from mdn.applications.world.memory import load_memory, memory_path
+    from mdn.applications.world.vision import vision_path
     from mdn.data import reading
     from mdn.data.schema import anything, mapping
 
@@ -124,10 +125,11 @@ def act(experiment: Experiment, console, options) -> None:
         }
 
     provenance = {"environment": experiment.environment, "seed": experiment.seed, **settings, "mdn": mdn.__version__}
-    beside = memory_path(experiment).with_suffix(".json")
-    if beside.exists():
-        with reading(beside, "the provenance of M"):
-            provenance["M"] = mapping(anything)(json.loads(beside.read_text(encoding="utf-8")), "")
+    for part, of_part in (("V", vision_path(experiment)), ("M", memory_path(experiment))):
+        beside = of_part.with_suffix(".json")
+        if beside.exists():
+            with reading(beside, f"the provenance of {part}"):
+                provenance[part] = mapping(anything)(json.loads(beside.read_text(encoding="utf-8")), "")
     WorldModel.of(experiment, folder.name).save(folder)
     console.print(f"act: V, M and C: {folder}\nC in {episodes} real episodes:", soft_wrap=True)
     floors = {"mean return": [_COLLECTED]}
