@@ -87,7 +87,7 @@ class Preset:
     before: Preset | None = None
 
 
-# every choice was made on seed 100
+# chosen on seed 100; `hidden_spread` on searches of seed 0
 _RACING = Preset(
     policy="before",
     episodes=640,
