@@ -15,6 +15,7 @@ import mdn
 import mdn_cli
 from mdn import training
 from mdn.applications.jam import Jam
+from mdn.applications.world.environments import Preset
 from mdn.data import write_drawings
 from mdn_commands import world, world_stages
 from mdn_commands.shared import conclude
@@ -210,6 +211,7 @@ def _experiment(tmp_path, network, monkeypatch):
     monkeypatch.setattr(see, "see", lambda *_, **__: (vision, figures))
     monkeypatch.setattr(act, "remember_stage", lambda *_, **__: (network, []))
     monkeypatch.setattr(act, "learnt", lambda _: ([], []))
+    monkeypatch.setattr(module("world.memory"), "load_memory", lambda _: network)
     monkeypatch.setattr(act, "act_stage", lambda *_, **__: (played, None, np.zeros(3), []))
     monkeypatch.setattr(module("world.model").WorldModel, "of", lambda *_: SimpleNamespace(save=lambda _: None))
     for name, draws in (("pictures", "write_expected"), ("pictures", "write_returns")):
@@ -217,7 +219,12 @@ def _experiment(tmp_path, network, monkeypatch):
     monkeypatch.setattr(module("world.see_pictures"), "write_reconstructions", lambda *_: None)
     monkeypatch.setattr(module("world.see_pictures"), "some_frames", lambda *_: None)
     return SimpleNamespace(
-        folder=tmp_path, environment="CartPole-v1", seed=0, chunks=lambda: [0], rewards=lambda _: [np.array([4.0])] * 2
+        folder=tmp_path,
+        environment="CartPole-v1",
+        seed=0,
+        chunks=lambda: [0],
+        rewards=lambda _: [np.array([4.0])] * 2,
+        suits=Preset(),
     )
 
 
