@@ -468,7 +468,7 @@ def test_a_world_of_parts_that_do_not_fit_each_other_is_refused(tmp_path, monkey
         found.update(vision=v, memory=m)
     for controller, starts, message in (
         (Controller(1, 3), {}, "one size of z and of actions"),
-        (Controller(1, 2, hidden_size=3, shift=np.zeros(3, "float32"), scale=np.ones(3, "float32")), {}, "sees 3 numbers beside z"),
+        (Controller(1, 2, hidden_size=3, shift=np.zeros(3, "float32"), scale=np.ones(3, "float32")), {}, "sees 3 numbers"),
         (Controller(1, 2), {"start_mean": np.zeros((2, 2), "float32")}, "`start_mean` must be an array of shape"),
         (Controller(1, 2), {"start_deviation": np.full((2, 1), -1.0, "float32")}, "deviations be 0 at least"),
     ):  # fmt: skip
