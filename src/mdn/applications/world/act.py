@@ -74,6 +74,7 @@ def remembered(experiment: Experiment, model: Memory) -> dict[str, dict[str, flo
 
 def controller_for(
     experiment: Experiment,
+    known: list[Latents],
     vision: Vision | Standardised,
     memory: Memory | None = None,
     sees: str = "zh",
@@ -82,7 +83,8 @@ def controller_for(
     """(a controller for an experiment's environment, what it sees beside z), scaled by the episodes that were learnt from.
 
     Args:
-        experiment: With latents.
+        experiment: Whose environment it acts in.
+        known: The episodes that were learnt from; see `learnt`.
         vision: V. Where it is tied to left and right, a linear controller is.
         memory: M; only "zh" needs one.
         sees: A name in `senses.SEES`.
@@ -93,18 +95,18 @@ def controller_for(
     env.close()
     mirror = () if units else mirror_of(experiment, vision)
     senses = senses_of(sees, vision.latent_size, memory, mirror)
-    known: dict[str, Any] = {}
+    scaled: dict[str, Any] = {}
     if senses.size:
-        seen = np.concatenate(along(senses, learnt(experiment)[0]))
+        seen = np.concatenate(along(senses, known))
         shift = seen.mean(axis=0)
         if mirror:
             shift[senses.size // 2 :] = 0.0  # over a world and its mirror image the later half has mean 0
         spread = np.sqrt(np.mean(np.square(seen - shift), axis=0))
         if sees == "zh":
             spread = spread / experiment.suits.hidden_spread
-        known = {"hidden_size": senses.size, "shift": shift, "scale": np.where(spread > 0.0, spread, 1.0)}
+        scaled = {"hidden_size": senses.size, "shift": shift, "scale": np.where(spread > 0.0, spread, 1.0)}
     return Controller(
-        vision.latent_size, actions.size, actions.kind, units=units, sees=sees, mirror=mirror, **known
+        vision.latent_size, actions.size, actions.kind, units=units, sees=sees, mirror=mirror, **scaled
     ), senses
 
 
@@ -155,7 +157,7 @@ def act_stage(
     if memory is None and sees == "zh":
         memory = load_memory(experiment)
     vision, known = load_vision(experiment), learnt(experiment)[0]
-    controller, senses = controller_for(experiment, vision, memory, sees, units)
+    controller, senses = controller_for(experiment, known, vision, memory, sees, units)
     play = Play(experiment.environment, vision, senses, steps, workers, patience=patience)
     if where == "real":
 
