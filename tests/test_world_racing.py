@@ -290,6 +290,9 @@ def test_rounds_by_command_end_alike_however_often_they_were_stopped(tmp_path, m
         assert other[name] == written_, name
     again = command(tmp_path / "whole", "--stage", "collect", "--env", "Pendulum-v1")
     assert again.exit_code != 0
+    (tmp_path / "whole" / "before" / "act" / "real-zz" / "world.json").write_text("{")
+    damaged = command(tmp_path / "whole", "--stage", "collect")
+    assert damaged.exit_code != 0 and "world.json" in damaged.output and "Traceback" not in damaged.output
 
 
 def test_scores_are_played_with_the_painter_of_gymnasium():

@@ -236,7 +236,12 @@ def _round_before(experiment: Experiment, console, options: Options):
 
 def _is_judged(path: Path) -> bool:
     """Whether a world model is complete: its scores are what is written last."""
-    return path.exists() and "figures" in json.loads(path.read_text(encoding="utf-8"))
+    from mdn.data import reading
+
+    if not path.exists():
+        return False
+    with reading(path, "the scores of a world model"):
+        return "figures" in json.loads(path.read_text(encoding="utf-8"))
 
 
 def _see(experiment: Experiment, console, options: Options) -> None:
