@@ -60,7 +60,7 @@ def searched(experiment, given, where: str, sees: str, random: bool, temperature
     generations = given.generations or suits.generations
     play, controller, parameters, figures = act.act_stage(
         experiment, where=where, sees=sees, memory=memory, name=name, generations=generations,
-        population=suits.population, episodes=suits.tries * (1 if where == "real" else 2), steps=suits.steps,
+        population=suits.population, sigma=suits.sigma, episodes=suits.tries * (1 if where == "real" else 2), steps=suits.steps,
         variance_temperature=temperature, workers=given.workers,
         first_steps=suits.first_steps, growing=suits.growing, patience=suits.patience,
         told=lambda done, found: print(f"  {experiment.folder.name} {name}, {done}: mean {found['mean']:.1f}", flush=True),

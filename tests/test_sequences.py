@@ -608,9 +608,10 @@ def test_recurrent_dropout_leaves_out_the_same_candidates_at_all_steps(cell):
         Recurrent(4, "gru", recurrent_dropout=0.1)
 
 
-def test_a_condition_can_decide_the_first_state():
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_condition_can_decide_the_first_state(cell):
     keras.utils.set_random_seed(0)
-    model = mdn.MDNRNN(OFFSETS, units=5, condition_size=2, condition_starts=True).adapt(walks())
+    model = mdn.MDNRNN(OFFSETS, units=5, cell=cell, condition_size=2, condition_starts=True).adapt(walks())
     condition = RNG.normal(size=(3, 2)).astype("float32")
     first = np.concatenate([numpy(part) for part in model.first_state(3, [condition])], axis=1)
     np.testing.assert_allclose(first, np.tanh(condition @ numpy(model.start.kernel)), atol=1e-5)

@@ -239,7 +239,7 @@ TOY = environments.Preset(
     generations=2, population=4, mirror=(-1, 1), first_steps=5, patience=8,
     before=environments.Preset(
         "drive", 4, 2, 10, latent_size=4, filters=(2, 2), noise=0.25, epochs=1, batch_size=16, units=3, memory_epochs=1,
-        generations=2, population=4, mirror=(-1, 1), first_steps=5, patience=8, sees="zz", collected_steps=6,
+        generations=2, population=4, mirror=(-1, 1), first_steps=5, patience=8, sees="zz", collected_steps=6, tests=1,
     ),
 )  # fmt: skip
 

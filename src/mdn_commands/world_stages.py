@@ -95,6 +95,7 @@ def act(experiment: Experiment, console, options) -> None:
         "units": options.layer,
         "generations": generations,
         "population": options.population or suits.population,
+        "sigma": suits.sigma,
         "episodes": suits.tries * (1 if awake else 2),
         "steps": options.steps or suits.steps,
         "first_steps": suits.first_steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import keras
@@ -135,8 +136,9 @@ class Network(keras.Model):
         zeros = [ops.zeros((batch_size, width), self.compute_dtype) for width in self.state_widths]
         if self.start is None:
             return zeros
-        edges = np.cumsum(self._remembered)[:-1].tolist()
-        remembered = ops.split(self.start(ops.convert_to_tensor(conditions[0])), edges, axis=-1)
+        start, edges = self.start(ops.convert_to_tensor(conditions[0])), np.cumsum([0, *self._remembered]).tolist()
+        # not ops.split: on PyTorch and TensorFlow it cannot split into one part, as a single GRU asks for
+        remembered = [start[:, first:last] for first, last in itertools.pairwise(edges)]
         return [*zeros[: len(zeros) - len(remembered)], *remembered]
 
     @property
