@@ -62,6 +62,8 @@ class Node:
     def batch_shape(self):
         if self.kind == "Joint":
             return next(iter(self._children())).batch_shape
+        if self.kind == "Factorised":
+            return self.children[0].batch_shape[:-1]
         if self.kind == "Mixture":
             return self.fields["logits"].shape[:-1]
         return next(iter(self.fields.values())).shape[:-1]
@@ -84,6 +86,7 @@ class Node:
             "scale_tril": lambda a: a * np.sqrt(variance),
             "factor": lambda a: a * np.sqrt(variance),
             "concentration": lambda a: a / variance,
+            "rate": lambda a: a / variance,
         }
         fields = {name: change.get(name, lambda a: a)(np.asarray(a, np.float64)) for name, a in self.fields.items()}
         if isinstance(self.children, dict):
@@ -101,6 +104,10 @@ def mixture(logits, *components):
     return Node("Mixture", {"logits": np.asarray(logits, np.float32)}, tuple(components))
 
 
+def factorised(each):
+    return Node("Factorised", {}, (each,))
+
+
 def joint(**parts):
     return Node("Joint", {}, parts)
 
@@ -113,6 +120,8 @@ def build(tree):
 
     if tree.kind == "Joint":
         return mdn.Joint({name: build(child) for name, child in tree.children.items()})
+    if tree.kind == "Factorised":
+        return mdn.Factorised(build(tree.children[0]))
     fields = {
         name: keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
         for name, value in tree.fields.items()
@@ -127,6 +136,8 @@ def truth(tree):
     """The truth of `references.py`, in float64."""
     if tree.kind == "Joint":
         return ref.Joint({name: truth(child) for name, child in tree.children.items()})
+    if tree.kind == "Factorised":
+        return ref.Factorised(truth(tree.children[0]))
     fields = {name: np.asarray(value, np.float64) for name, value in tree.fields.items()}
     if tree.kind == "Mixture":
         return ref.Mixture(fields["logits"], [truth(child) for child in tree.children])
@@ -144,18 +155,12 @@ def spots(tree, z):
     if tree.kind == "Mixture":
         parts = [spots(child, z) for child in tree.children]
         return np.concatenate([p.reshape(*tree.batch_shape, -1, p.shape[-1]) for p in parts], axis=-2)
+    if tree.kind == "Factorised":
+        return np.moveaxis(spots(tree.children[0], z)[..., 0], -2, -1)
     fields = tree.fields
-    if tree.kind == "LogNormal":
-        with np.errstate(over="ignore"):
-            where = np.clip(np.exp(np.float64(fields["loc"]) + z * np.float64(fields["scale"])), 1e-30, 1e30)
-    elif tree.kind == "VonMises":
-        where = ref.wrap(fields["loc"] + z / np.sqrt(np.maximum(fields["concentration"], 0.1))) * 0.999
-    elif tree.kind == "MultivariateNormal":
-        where = fields["loc"] + z * np.sqrt((fields["scale_tril"] ** 2).sum(-1)) * np.cos(
-            np.arange(fields["loc"].shape[-1])
-        )
-    else:
-        where = fields["loc"] + z * fields["scale"] * np.cos(np.arange(fields["loc"].shape[-1]))
+    if tree.kind == "MultivariateNormal":
+        fields = {"loc": fields["loc"], "scale": np.sqrt((fields["scale_tril"] ** 2).sum(-1))}
+    where = ref.COORDINATES.get(tree.kind, ref.Coordinate).spot(z, **fields)
     return where[..., None, :]
 
 
@@ -219,9 +224,9 @@ class Entry:
         if self.circular:
             around = np.float32([-3.1415, -3.1, -2.0, -0.3, 1.2, 3.0, 3.1, 3.1415]).reshape(-1, 1, 1, 1)
             return _sixteen(np.broadcast_to(around, (8, *self.tree.batch_shape, 1)))
-        leaves = {child.kind for child in self.tree.children} if self.is_mixture else {self.tree.kind}
+        leaves = {name.split(".")[0] for name, _ in self.tree.leaves()} - {"Mixture"}
         near, far = 8.0, 31.0
-        if not leaves <= {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal"}:
+        if not leaves <= {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal", "Gamma"}:
             near, far = 40.0, 500.0
         where = [np.moveaxis(spots(self.tree, z), -2, 0) for z in (-far, -near, -2.0, 0.1, 2.0, near, far)]
         return _sixteen(np.concatenate(where))
@@ -251,6 +256,9 @@ LOG_SCALE = _columns([1.0], [0.3], [2.0], [0.001], [0.02], [1.7])
 ANGLE = _columns([0.0], [1.5], [-3.1], [3.1], [-0.7], [2.0])
 CONCENTRATION = _columns([1.0], [0.01], [500.0], [30.0], [4.0], [120.0])
 
+SHAPE = _columns([1.0], [0.4], [500.0], [2.5], [30.0], [7.0])
+RATE = _columns([1.0], [0.3], [1000.0], [0.001], [50.0], [0.25])
+
 # Three components, (2, 3, K, 1): overlapping, far apart, scales from 1e-3 to 1e3, one all but dead, one on top of
 # another, nested.
 MIX_LOGITS = _columns(
@@ -265,6 +273,9 @@ MIX_LOG_SCALE = _columns([0.5, 0.4, 0.6], [0.1, 0.5, 0.2], [1e-3, 1, 1.8], [0.5,
 ]
 MIX_ANGLE = _columns([0, 0.5, 1], [-2.5, 0, 2.8], [0, 0.1, -3.1], [-1, 2, 3.1], [1, 1, 1], [3.1, -3.1, 3.0])[..., None]
 MIX_CONCENTRATION = _columns([1, 2, 0.8], [90, 5, 500], [500, 4, 0.01], [6, 9, 2], [3, 3, 3], [500, 20, 0.3])[..., None]
+
+MIX_SHAPE = _columns([1, 2, 3], [0.5, 5, 60], [900, 2.5, 0.7], [3, 10, 2], [4, 4, 4], [0.3, 30, 3])[..., None]
+MIX_RATE = _columns([1, 0.8, 1.2], [0.1, 1, 2], [1e3, 1, 0.1], [0.5, 0.4, 2], [2, 2, 2], [0.02, 0.1, 10])[..., None]
 
 
 def _wide(array, *, shift=0.0, factor=1.0, size=2):
@@ -294,6 +305,7 @@ def _entries():
     yield "Logistic D=1", node("Logistic", loc=LOC, scale=SCALE)
     yield "StudentT D=1", node("StudentT", loc=LOC, scale=SCALE, df=DF)
     yield "LogNormal D=1", node("LogNormal", loc=LOG_LOC, scale=LOG_SCALE)
+    yield "Gamma D=1", node("Gamma", concentration=SHAPE, rate=RATE)
     yield "VonMises D=1", node("VonMises", loc=ANGLE, concentration=CONCENTRATION)
     yield "MultivariateNormal D=1", node("MultivariateNormal", loc=LOC, scale_tril=SCALE[..., None])
     yield "LowRankNormal D=1", node("LowRankNormal", loc=LOC, scale=SCALE, factor=SCALE[..., None] * 0.5)
@@ -307,6 +319,7 @@ def _entries():
         "LogNormal D=3",
         node("LogNormal", loc=log_loc3, scale=LOG_SCALE * np.float32([1.0, 10.0, 1.0]).clip(None, 2.0 / LOG_SCALE)),
     )
+    yield "Gamma D=3", node("Gamma", concentration=SHAPE * (2 + three), rate=RATE * np.float32([1.0, 10.0, 0.5]))
     yield "VonMises D=3", node("VonMises", loc=angle3, concentration=CONCENTRATION * flat3)
     yield "MultivariateNormal D=3", node("MultivariateNormal", loc=loc3, scale_tril=_tril(scale3, 3, rng))
     factor = (0.7 * SCALE[..., None] * rng.uniform(-1, 1, (2, 3, 3, 2))).astype(np.float32)
@@ -330,10 +343,14 @@ def _entries():
         "Logistic": dict(loc=MIX_LOC, scale=MIX_SCALE),
         "StudentT": dict(loc=MIX_LOC, scale=MIX_SCALE, df=MIX_DF),
         "LogNormal": dict(loc=MIX_LOG_LOC, scale=MIX_LOG_SCALE),
+        "Gamma": dict(concentration=MIX_SHAPE, rate=MIX_RATE),
         "VonMises": dict(loc=MIX_ANGLE, concentration=MIX_CONCENTRATION),
     }.items():
         yield f"Mixture[{kind}] D=1", mixture(MIX_LOGITS, node(kind, **fields))
     yield "Mixture[Normal+StudentT+Laplace] D=1", mixture(MIX_LOGITS, *_mixed(MIX_LOC, MIX_SCALE, MIX_DF))
+    gammas = node("Gamma", concentration=MIX_SHAPE[..., :2, :], rate=MIX_RATE[..., :2, :])
+    log_normal = node("LogNormal", loc=MIX_LOG_LOC[..., 2:, :], scale=MIX_LOG_SCALE[..., 2:, :])
+    yield "Mixture[Gamma+LogNormal] D=1", mixture(MIX_LOGITS, gammas, log_normal)
 
     loc2, scale2 = _wide(MIX_LOC, shift=0.3), _wide(MIX_SCALE, factor=0.5)
     log_loc2, log_scale2 = _wide(MIX_LOG_LOC, factor=0.5), _wide(MIX_LOG_SCALE, factor=0.5)
@@ -344,6 +361,7 @@ def _entries():
         "Logistic": dict(loc=loc2, scale=scale2),
         "StudentT": dict(loc=loc2, scale=scale2, df=_wide(MIX_DF, shift=0.5)),
         "LogNormal": dict(loc=log_loc2, scale=log_scale2),
+        "Gamma": dict(concentration=_wide(MIX_SHAPE, shift=0.3), rate=_wide(MIX_RATE, factor=0.5)),
         "VonMises": dict(loc=ref.wrap(_wide(MIX_ANGLE, shift=0.3)), concentration=_wide(MIX_CONCENTRATION, factor=0.5)),
         "MultivariateNormal": dict(loc=loc2, scale_tril=_tril(scale2, 2, rng)),
         "LowRankNormal": dict(loc=loc2, scale=scale2, factor=(scale2[..., None] * rng.uniform(-2, 2, (2, 3, 3, 2, 1)))),
@@ -356,6 +374,14 @@ def _entries():
     yield (
         "Mixture[MultivariateNormal] D=3",
         mixture(MIX_LOGITS, node("MultivariateNormal", loc=loc_full, scale_tril=tril_full)),
+    )
+
+    loc_each, scale_each = (np.moveaxis(part, -1, -2)[..., None] for part in (loc2, scale2))
+    logits_each = np.stack([MIX_LOGITS, MIX_LOGITS[:, :, ::-1]], axis=2)
+    yield "Factorised D=2", factorised(mixture(logits_each, node("Normal", loc=loc_each, scale=scale_each)))
+    yield (
+        "Factorised D=1",
+        factorised(mixture(MIX_LOGITS[:, :, None], node("Normal", loc=loc_each[:, :, :1], scale=scale_each[:, :, :1]))),
     )
 
     logits = rng.normal(size=(2, 3, 3, 4)) * 3

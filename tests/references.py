@@ -92,9 +92,23 @@ def gauss_legendre(edges, nodes=24):
 # ---------------------------------------------------------------------------------------------------------------
 
 
-class NormalCoordinate:
+class Coordinate:
+    """What most families share: a `loc`, and a `scale` that is its unit."""
+
     support = (-np.inf, np.inf)
 
+    @staticmethod
+    def spot(z, loc, scale, **others):
+        """Points about `z` widths from the centre, each coordinate by a factor of its own."""
+        return loc + z * scale * np.cos(np.arange(loc.shape[-1]))
+
+    @staticmethod
+    def width(scale, **others):
+        """How far a search for the mode goes at first."""
+        return scale
+
+
+class NormalCoordinate(Coordinate):
     @staticmethod
     def log_pdf(x, loc, scale):
         z = (x - loc) / scale
@@ -189,9 +203,7 @@ class LogisticCoordinate(NormalCoordinate):
         return loc[..., None] + scale[..., None] * _spread(2.0**10)
 
 
-class StudentTCoordinate:
-    support = (-np.inf, np.inf)
-
+class StudentTCoordinate(Coordinate):
     @staticmethod
     def log_pdf(x, loc, scale, df):
         z = (x - loc) / scale
@@ -246,8 +258,17 @@ class StudentTCoordinate:
         return loc[..., None] + scale[..., None] * _spread(2.0**100)
 
 
-class LogNormalCoordinate:
+class LogNormalCoordinate(Coordinate):
     support = (0.0, np.inf)
+
+    @staticmethod
+    def spot(z, loc, scale):
+        with np.errstate(over="ignore"):
+            return np.clip(np.exp(np.float64(loc) + z * np.float64(scale)), 1e-30, 1e30)
+
+    @classmethod
+    def width(cls, loc, scale):
+        return np.minimum(scale, 0.5) * cls.mode(loc, scale)
 
     @staticmethod
     def _log(x):
@@ -291,10 +312,96 @@ class LogNormalCoordinate:
         return np.concatenate([np.zeros_like(inner[..., :1]), inner], axis=-1)
 
 
-class VonMisesCoordinate:
+class GammaCoordinate(Coordinate):
+    support = (0.0, np.inf)
+
+    @staticmethod
+    def spot(z, concentration, rate):
+        """Wilson and Hilferty: the cube root of a gamma is about normal."""
+        a = np.float64(concentration)
+        return a / rate * np.maximum(1 - 1 / (9 * a) + z / (3 * np.sqrt(a)), 1e-4) ** 3
+
+    @staticmethod
+    def width(concentration, rate):
+        return np.sqrt(concentration) / rate
+
+    @staticmethod
+    def log_pdf(x, concentration, rate):
+        a = concentration
+        with np.errstate(divide="ignore"):
+            return np.where(
+                x < 0,
+                -np.inf,
+                a * np.log(rate) + special.xlogy(a - 1, np.maximum(x, 0)) - rate * x - special.gammaln(a),
+            )
+
+    @staticmethod
+    def log_cdf(x, concentration, rate):
+        a, x = np.broadcast_arrays(concentration, np.maximum(x, 0.0) * rate)
+        with np.errstate(divide="ignore"):
+            result = np.log(special.gammainc(a, x))
+        deep = (result < -500) & (x > 0)
+        if deep.any():  # beyond float64: x^a e^-x / Γ(a + 1) · Σ x^n / ((a + 1) ... (a + n))
+            a, x = a[deep], x[deep]
+            n = np.arange(1, 3000).reshape(-1, 1)
+            with np.errstate(under="ignore"):
+                series = 1 + np.cumprod(x / (a + n), axis=0).sum(0)
+            result = np.array(result)
+            result[deep] = special.xlogy(a, x) - x - special.gammaln(a + 1) + np.log(series)
+        return result
+
+    @staticmethod
+    def log_sf(x, concentration, rate):
+        a, x = np.broadcast_arrays(concentration, np.maximum(x, 0.0) * rate)
+        with np.errstate(divide="ignore"):
+            result = np.log(special.gammaincc(a, x))
+        deep = result < -500
+        if deep.any():  # beyond float64: Legendre's continued fraction, from its far end
+            a, x = a[deep], x[deep]
+            tail = np.zeros_like(x)
+            for n in range(2000, 0, -1):
+                tail = n * (a - n) / (x - a + 2 * n + 1 + tail)
+            result = np.array(result)
+            result[deep] = special.xlogy(a, x) - x - special.gammaln(a) - np.log(x - a + 1 + tail)
+        return result
+
+    @staticmethod
+    def mean(concentration, rate):
+        return concentration / rate
+
+    @staticmethod
+    def variance(concentration, rate):
+        return concentration / rate**2
+
+    @staticmethod
+    def mode(concentration, rate):
+        return np.maximum(concentration - 1, 0) / rate
+
+    @staticmethod
+    def sample(rng, shape, concentration, rate):
+        return rng.gamma(np.broadcast_to(concentration, shape)) / rate
+
+    @classmethod
+    def edges(cls, concentration, rate):
+        a, unit = concentration[..., None], (1 / rate)[..., None]
+        steps = np.arange(-14.0, 40.01, 0.25)
+        bulk = a * unit * np.maximum(1 - 1 / (9 * a) + steps / (3 * np.sqrt(a)), 1e-3) ** 3
+        towards_0 = a * unit * 2.0 ** -np.arange(0.0, 160.0)  # where a < 1, the distribution function is steep there
+        return np.sort(np.concatenate([np.zeros_like(a * unit), bulk, towards_0], axis=-1), axis=-1)
+
+
+class VonMisesCoordinate(Coordinate):
     """On [-π, π]; the density is periodic, the distribution function counts from -π."""
 
     support = (-np.pi, np.pi)
+
+    @staticmethod
+    def spot(z, loc, concentration):
+        return wrap(loc + z / np.sqrt(np.maximum(concentration, 0.1))) * 0.999
+
+    @staticmethod
+    def width(loc, concentration):
+        return 1 / np.sqrt(concentration)
 
     @staticmethod
     def log_pdf(x, loc, concentration):
@@ -393,6 +500,7 @@ COORDINATES = {
     "Logistic": LogisticCoordinate,
     "StudentT": StudentTCoordinate,
     "LogNormal": LogNormalCoordinate,
+    "Gamma": GammaCoordinate,
     "VonMises": VonMisesCoordinate,
 }
 
@@ -479,13 +587,7 @@ class Independent(Truth):
         return self.coordinate.mode(**self.fields)[..., None, :]
 
     def component_widths(self):
-        if self.circular:
-            width = 1 / np.sqrt(self.fields["concentration"])
-        elif self.kind == "LogNormal":
-            width = np.minimum(self.fields["scale"], 0.5) * self.coordinate.mode(**self.fields)
-        else:
-            width = self.fields["scale"]
-        return width[..., None, :]
+        return self.coordinate.width(**self.fields)[..., None, :]
 
     def marginal(self, dims):
         return Independent(self.kind, **{name: value[..., list(dims)] for name, value in self.fields.items()})
@@ -746,6 +848,46 @@ class Mixture(Truth):
         return np.take_along_axis(draws, index[..., None, None], axis=-2)[..., 0, :]
 
 
+class Factorised(Truth):
+    """`each`: a truth of one coordinate with batch (*batch, D)."""
+
+    def __init__(self, each):
+        self.each = each
+        *batch, self.event_size = each.batch_shape
+        self.batch_shape = tuple(batch)
+        self.support = each.support
+
+    def log_prob(self, y):
+        return self.each.log_prob(_f64(y)[..., None]).sum(-1)
+
+    def _line(self):
+        return self._coordinates(0)
+
+    def _coordinates(self, dims):
+        return at(self.each, (*(slice(None),) * len(self.batch_shape), dims))
+
+    def log_cdf(self, x):
+        return self._line().log_cdf(x)
+
+    def log_sf(self, x):
+        return self._line().log_sf(x)
+
+    def edges(self):
+        return self._line().edges()
+
+    def mean(self):
+        return self.each.mean()[..., 0]
+
+    def covariance(self):
+        return self.each.covariance()[..., 0] * np.eye(self.event_size)
+
+    def marginal(self, dims):
+        return Factorised(self._coordinates(list(dims)))
+
+    def sample(self, rng, count):
+        return self.each.sample(rng, count)[..., 0]
+
+
 class Joint:
     """Independent parts by name."""
 
@@ -897,6 +1039,8 @@ def best_log_density(truth):
         outcomes = truth.outcomes()
         expanded = outcomes.reshape(len(outcomes), *(1,) * len(truth.batch_shape), -1)
         return truth.log_prob(expanded).max(0)
+    if isinstance(truth, Factorised):
+        return _best_log_density_1d(truth.each).sum(-1)
     if truth.event_size == 1:
         return _best_log_density_1d(truth)
     return _best_log_density_nd(truth)
@@ -930,6 +1074,9 @@ def _best_log_density_nd(truth):
     for row, index in enumerate(np.ndindex(*truth.batch_shape)):
         element = at(truth, index)
         for start, width in zip(flat_starts[row], flat_widths[row], strict=True):
+            if element.log_prob(start) == np.inf:
+                best[row] = np.inf
+                continue
             simplex = start + np.concatenate([np.zeros((1, size)), np.diag(0.3 * width)])
             options = {"initial_simplex": simplex, "xatol": 1e-9, "fatol": 1e-10, "maxiter": 600}
             found = optimize.minimize(lambda v, e=element: -e.log_prob(v), start, method="Nelder-Mead", options=options)
@@ -945,6 +1092,8 @@ def at(truth, index):
         return Independent(truth.kind, **{name: value[index] for name, value in truth.fields.items()})
     if isinstance(truth, Gaussian):
         return Gaussian(truth.loc[index], truth._covariance[index])
+    if isinstance(truth, Factorised):
+        return Factorised(at(truth.each, index))
     if isinstance(truth, Joint):
         return Joint({name: at(part, index) for name, part in truth.parts.items()})
     return type(truth)(truth.logits[index])

@@ -50,6 +50,8 @@ def components(family, draw, count, size):
     match family:
         case "StudentT":
             return mdn.StudentT(loc, scale, np.clip(draw.scale(8, count, size), 0.2, 1e6))
+        case "Gamma":
+            return mdn.Gamma(draw.scale(8, count, size), scale)
         case "VonMises":
             return mdn.VonMises(loc % 3.0, np.clip(scale, 1e-30, 1e10))
         case "MultivariateNormal":
@@ -60,7 +62,7 @@ def components(family, draw, count, size):
 
 
 @pytest.mark.parametrize(
-    "family", ["Normal", "Laplace", "Logistic", "StudentT", "LogNormal", "VonMises", "MultivariateNormal"]
+    "family", ["Normal", "Laplace", "Logistic", "StudentT", "LogNormal", "Gamma", "VonMises", "MultivariateNormal"]
 )
 @few
 @given(draw=extremes, shape=st.sampled_from([(1, 5), (2, 3)]))
@@ -95,7 +97,14 @@ def specs(size, count):
     yield mdn.MixtureSpec(normal, count), mdn.NaturalGradientEM
     yield mdn.MixtureSpec(mdn.NormalSpec(size, covariance="isotropic"), count), mdn.NegativeLogLikelihood
     if size <= 3 and count <= 5:
-        for family in (mdn.LaplaceSpec, mdn.LogisticSpec, mdn.StudentTSpec, mdn.LogNormalSpec, mdn.VonMisesSpec):
+        for family in (
+            mdn.LaplaceSpec,
+            mdn.LogisticSpec,
+            mdn.StudentTSpec,
+            mdn.LogNormalSpec,
+            mdn.GammaSpec,
+            mdn.VonMisesSpec,
+        ):
             yield mdn.MixtureSpec(family(size), count), mdn.NegativeLogLikelihood
         yield mdn.MixtureSpec(mdn.NormalSpec(size, covariance="full"), count), mdn.NegativeLogLikelihood
         yield mdn.MixtureSpec(mdn.NormalSpec(size, covariance=1), count), mdn.NegativeLogLikelihood

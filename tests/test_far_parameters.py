@@ -226,3 +226,69 @@ def test_quantiles_and_draws_of_an_angle_stay_within_half_a_turn(concentration):
         assert np.abs(found).max() <= np.float32(math.pi)
         assert np.diff(found, axis=0).min() >= -5e-7  # an ulp or two of π
     assert np.abs(number(one.sample(200, seed=0))).max() <= np.float32(math.pi)
+
+
+# ---- Gamma -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_gamma_is_finite_at_0_where_draws_and_measurements_lie():
+    gamma = mdn.Gamma([[0.5], [1.0], [2.0]], [[1.0], [2.0], [3.0]])
+    at_0 = number(gamma.log_prob([0.0]))
+    assert (
+        np.isfinite(at_0).all()
+        and at_0[0] > 40.0
+        and at_0[1] == pytest.approx(np.log(2.0), rel=1e-5)
+        and at_0[2] < -80.0
+    )
+    both = mdn.Gamma([0.5, 2.5], [1.0, 1.0])
+    assert np.isfinite(number(both.log_prob([0.0, 0.0])))
+    assert number(both.log_prob([0.0, -1.0])) == -np.inf
+    tiny = mdn.Gamma([1e-3], [1.0])
+    assert np.isfinite(number(tiny.log_prob(tiny.sample(20, seed=0)))).all()
+    assert number(tiny.cdf([0.0])) == 0.0 and number(tiny.cdf([-1.0])) == 0.0
+
+
+def test_a_gamma_at_any_temperature_keeps_its_mean():
+    gamma = mdn.Gamma([[2.0], [1e32], [0.3]], [[3.0], [1e2], [1e-3]])
+    np.testing.assert_array_equal(number(gamma.with_temperature().concentration), number(gamma.concentration))
+    for variance in (0.0, 1e-30, 1e-3, 1e3, 1e35):
+        heated = gamma.with_temperature(variance=variance)
+        np.testing.assert_allclose(number(heated.mean()), number(gamma.mean()), rtol=1e-5)
+        assert not np.isnan(number(heated.cdf(gamma.mean()))).any()
+    assert 0.4 < number(gamma[0].with_temperature(variance=0.0).cdf([2.0 / 3.0])) < 0.6
+
+
+@pytest.mark.parametrize("method", ["log_prob", "log_cdf", "log_survival"])
+def test_gradients_of_a_gamma_are_never_nan(method):
+    a = np.float32([1e-30, 1e-3, 0.5, 3.0, 1e8, 1e25, 1e30])
+    y = np.float32([0.0, 1e-30, 1e-3, 1.0, 1e8, 1e30, 1e37])
+    a, y = (part.reshape(-1, 1) for part in np.broadcast_arrays(a[:, None], y))
+
+    def total(tensors):
+        values = getattr(mdn.Gamma._new(*tensors), method)(y)
+        return keras.ops.sum(keras.ops.where(keras.ops.isfinite(values), values, 0.0))
+
+    value, gradients = value_and_gradients(total, [np.array(a), np.ones_like(a)])
+    assert not np.isnan(value)
+    assert not any(np.isnan(gradient).any() for gradient in gradients)
+
+
+def test_mixtures_of_gammas_and_other_families_have_a_crps():
+    mixture = mdn.Mixture([0.0, 0.0], (mdn.Gamma([[3.0]], [[1.0]]), mdn.LogNormal([[0.5]], [[0.7]])))
+    draws = number(mixture.sample(4000, seed=0))[:, 0].astype("float64")
+    y = 2.5
+    expected = np.abs(draws - y).mean() - 0.5 * np.abs(draws[:2000] - draws[2000:]).mean()
+    assert number(mixture.crps([y])) == pytest.approx(expected, abs=0.05)
+    assert number(mixture.mode()) > 0.0
+
+
+def test_a_gamma_starts_from_its_targets_whatever_their_unit_and_spread():
+    for concentration in (0.25, 2.0, 1e5):
+        y = np.random.default_rng(0).gamma(concentration, 1e3, size=(4000, 1))
+        spec = mdn.MixtureSpec(mdn.GammaSpec(1), 1)
+        layer = mdn.MDN(spec).adapt(np.maximum(y, 1e-30))
+        layer.build((None, 2))
+        start = spec(layer(np.zeros((1, 2), "float32")))
+        found = float(number(start.components.concentration)[0, 0, 0])
+        assert 0.4 * concentration < found < 2.5 * concentration
+        assert 0.4 < float(number(start.mean())[0, 0]) / y.mean() < 2.5

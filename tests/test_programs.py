@@ -7,7 +7,9 @@ import pytest
 from keras import ops
 
 import mdn
-from mdn.sequences.program import OneKernel, alone, inline_device
+from mdn.kernels.inline import inline_device
+from mdn.kernels.one_kernel import OneKernel
+from mdn.sequences.program import alone
 from test_layer import SPECS, targets_of
 
 pytestmark = pytest.mark.jax

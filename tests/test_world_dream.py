@@ -13,9 +13,9 @@ from scipy import stats
 import mdn
 from mdn.applications.world import act, cartpole, controller, environments, judge, memory, model, play, remember, senses
 from mdn.applications.world.dream import Dream, starts_of
-from mdn.applications.world.factorised import Factorised, FactorisedSpec
 from mdn.applications.world.storage import Experiment, Latents
 from mdn.applications.world.vision import Standardised, Vision
+from mdn.distributions.factorised import Factorised, FactorisedSpec
 from mdn.sequences.program import compiled
 
 pytestmark = pytest.mark.project

@@ -22,7 +22,7 @@ def _spec(output_dim: int, num_mixes: int) -> MixtureSpec:
 
 def _checked(params, output_dim: int, num_mixes: int) -> np.ndarray:
     params = np.asarray(params)
-    size = (2 * output_dim + 1) * num_mixes
+    size = _spec(output_dim, num_mixes).params_size
     if params.ndim == 0 or params.shape[-1] != size:
         raise ShapeError(
             f"`params` must end in an axis of {size} for output_dim={output_dim} and num_mixes={num_mixes}, "
@@ -70,8 +70,7 @@ def split_mixture_params(params, output_dim: int, num_mixes: int):
         ShapeError: if the size does not fit (a ValueError, and an AssertionError as in the original).
     """
     params = _checked(params, output_dim, num_mixes)
-    wide = output_dim * num_mixes
-    return params[..., :wide], params[..., wide : 2 * wide], params[..., 2 * wide :]
+    return tuple(params[..., block] for block in _spec(output_dim, num_mixes).slices.values())
 
 
 def softmax(w, t: float = 1.0) -> np.ndarray:

@@ -6,9 +6,8 @@ import keras
 from keras import ops
 
 from mdn import backend, numerics, random
-from mdn.distributions import Joint, JointSpec, MixtureSpec, NormalSpec, Spec
+from mdn.distributions import JointSpec, Spec
 from mdn.distributions.spec import serializable
-from mdn.flat_mixture import FlatMixture
 
 
 class DistributionLoss(keras.losses.Loss):
@@ -96,15 +95,6 @@ def step_weights(y_true, values, mask, sample_weight):
     return counted if sample_weight is None else counted * align(sample_weight, values)
 
 
-def _flat_mixture(spec: Spec) -> FlatMixture | None:
-    """The fast arithmetic where `spec` has it."""
-    if isinstance(spec, MixtureSpec) and len(spec.specs) == 1:
-        component = spec.specs[0]
-        if type(component) is NormalSpec and component.covariance in ("diagonal", "isotropic"):
-            return FlatMixture(component.event_size, spec.num_components, component.covariance == "isotropic")
-    return None
-
-
 @serializable
 class NegativeLogLikelihood(DistributionLoss):
     r"""$-\log p(y)$ in nats, in the unit of the targets.
@@ -122,18 +112,8 @@ class NegativeLogLikelihood(DistributionLoss):
         0.9189
     """
 
-    def __init__(self, spec, reduction="sum_over_batch_size", name=None):
-        super().__init__(spec, reduction, name)
-        self._flat = _flat_mixture(spec)
-
     def _values(self, y, observed, params):
-        if self._flat is not None:
-            return self._flat.negative_log_likelihood(params, y, observed)
-        distribution = self.spec(numerics.bound_gradient(params))
-        if isinstance(distribution, Joint):
-            y = ops.where(observed, y, float("nan"))
-            return numerics.finite_loss(-distribution._log_prob_of_missing(distribution._as_event(y)))
-        return numerics.finite_loss(-distribution._log_prob_observed(y, observed))
+        return self.spec.nll(params, y, observed)
 
 
 @serializable
@@ -156,7 +136,7 @@ class NaturalGradientEM(DistributionLoss):
 
     def __init__(self, spec, target_scale=None, reduction="sum_over_batch_size", name=None):
         super().__init__(spec, reduction, name)
-        flat = _flat_mixture(spec)
+        flat = spec.flat_mixture()
         if flat is None:
             raise ValueError(
                 f"NaturalGradientEM knows mixtures of diagonal or isotropic normals only, but {spec!r} came. "

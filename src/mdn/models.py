@@ -31,7 +31,6 @@ _READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
 _ROOMS = {
     "mdn>Double": "mdn.applications.world.convolutions",
     "mdn>EventEncoding": "mdn.sequences",
-    "mdn>FactorisedSpec": "mdn.applications.world.factorised",
     "mdn>Halve": "mdn.applications.world.convolutions",
     "mdn>Handwriter": "mdn.applications.handwriting.model",
     "mdn>MDNRNN": "mdn.sequences",

@@ -173,6 +173,11 @@ def layer_normalized(x):
     return centred * ops.rsqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True) + _LAYER_RIDGE)
 
 
+def product(x, kernel):
+    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of matrices: for gradients of any other XLA copies and transposes."""
+    return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
+
+
 def half_square(z):
     """z**2 / 2, +inf where it leaves float."""
     return 0.5 * ops.square(z)
@@ -191,6 +196,12 @@ def finite_target(y):
 def divide_out(x, scale):
     """x / scale, or 0 where x is 0 whatever the scale."""
     return ops.where(x == 0.0, 0.0, x / scale)
+
+
+def hypotenuse(a, b):
+    """sqrt(a² + b²) of positive numbers without leaving float."""
+    largest = ops.maximum(a, b)
+    return largest * ops.sqrt(1.0 + ops.square(ops.minimum(a, b) / largest))
 
 
 def cap(x, largest):

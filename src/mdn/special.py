@@ -126,3 +126,143 @@ def _later_steps(a):
     inverse = 1.0 / b
     series = inverse * (-1 / 8 + inverse**2 * (1 / 192 + inverse**2 * (-1 / 640 + inverse**2 * (17 / 14336))))
     return 0.5 * ops.log(b) + series + steps
+
+
+# ---- the incomplete gamma function -----------------------------------------------------------------------------------
+
+_EULER = 0.57721566490153286
+# (ζ(k) - 1) / k for k = 2, 3, ...
+_ZETA_MINUS_1 = (
+    3.2246703342411322e-1, 6.7352301053198101e-2, 2.0580808427784546e-2, 7.3855510286739857e-3, 2.8905103307415234e-3,
+    1.1927539117032610e-3, 5.0966952474304236e-4, 2.2315475845357938e-4, 9.9457512781808526e-5, 4.4926236738133142e-5,
+    2.0507212775670691e-5, 9.4394882752683967e-6, 4.3748667899074873e-6, 2.0392157538013666e-6, 9.5514121304074194e-7,
+    4.4924691987645662e-7, 2.1207184805554665e-7, 1.0043224823968100e-7, 4.7698101693639804e-8, 2.2711094608943166e-8,
+)  # fmt: skip
+_SMALL_SHAPE = 0.5
+_TAIL_NODES = 32
+_TAIL_CUT = 20.0, 40.0  # logs by which an integrand falls before it is cut off, in float32 and float64
+_NEAR = 0.3
+
+
+def _log_gamma_series(a):
+    r"""$\log \Gamma(1 + a)$ for $0 < a \le \tfrac12$, to relative precision: its Taylor series, log(1 + a) split off."""
+    tail = ops.zeros_like(a)
+    for k in range(len(_ZETA_MINUS_1) - 1, -1, -1):
+        tail = a * ((-1.0) ** k * _ZETA_MINUS_1[k] + tail)
+    return a * ((1.0 - _EULER) + tail) - ops.log1p(a)
+
+
+def _log_gamma_rest(a):
+    r"""$a \log a - a - \log \Gamma(a)$ for $a \ge \tfrac12$: eight steps of its recurrence, then Stirling's series."""
+    steps = sum(1.0 - (a + n + 1.0) * ops.log1p(1.0 / (a + n)) for n in range(8))
+    b = a + 8.0
+    inverse = 1.0 / b
+    square = ops.square(inverse)
+    series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
+    return steps + 0.5 * ops.log(b) - _HALF_LOG_2PI - series
+
+
+def _excess(a, x, log_x):
+    """x - a - a log(x / a), which is never negative, without cancellation where x is close to a."""
+    d = (x - a) / a
+    near = ops.abs(d) < _NEAR
+    d = ops.where(near, d, 0.0)
+    w = d / (2.0 + d)  # log(1 + d) = 2 artanh w
+    square = ops.square(w)
+    tail = ops.zeros_like(w)
+    for k in range(21, 1, -2):
+        tail = square * (1.0 / k + tail)
+    return ops.where(near, a * (d * w - 2.0 * w * tail), x - a - a * (log_x - ops.log(a)))
+
+
+def log_gamma_of_one_more(a):
+    r"""$\log \Gamma(1 + a)$ for $a > 0$."""
+    a = numerics.floor(a)
+    small = a < _SMALL_SHAPE
+    usual = ops.where(small, _SMALL_SHAPE, a)
+    of_usual = (usual + 1.0) * ops.log(usual) - usual - _log_gamma_rest(usual)
+    return ops.where(small, _log_gamma_series(ops.where(small, a, _SMALL_SHAPE)), of_usual)
+
+
+def _exp_rest(t):
+    """e^t - 1 - t, without cancellation where t is small."""
+    small = ops.abs(t) < 0.5
+    near, tail = ops.where(small, t, 0.0), 0.0
+    for k in range(14, 1, -1):
+        tail = near * tail / (k + 1.0) + 1.0
+    return ops.where(small, 0.5 * ops.square(near) * tail, ops.expm1(t) - t)
+
+
+def log_gamma_kernel(a, x, log_x):
+    r"""$\log\big(x^a e^{-x} / \Gamma(a)\big)$ for $a > 0$, $x \ge 0$, without the cancellation of large terms.
+
+    Args:
+        a, x: Tensors that broadcast.
+        log_x: log x, also where x itself has left float.
+    """
+    a = numerics.floor(a)
+    small = a < _SMALL_SHAPE
+    tiny, usual = ops.where(small, a, _SMALL_SHAPE), ops.where(small, _SMALL_SHAPE, a)
+    of_tiny = tiny * log_x - x + ops.log(tiny) - _log_gamma_series(tiny)
+    return ops.where(small, of_tiny, _log_gamma_rest(usual) - _excess(usual, x, log_x))
+
+
+def log_gamma_tails(a, x, log_x):
+    r"""($\log P(a, x)$, $\log Q(a, x)$), the regularised incomplete gamma functions, both to float precision.
+
+    The smaller of both is an integral from its highest point on: with $t = x e^{-s}$ below a and $t = x e^{s}$ above,
+
+    .. math:: P = \frac{x^a e^{-x}}{\Gamma(a)} \int_0^\infty e^{-a s + x (1 - e^{-s})} ds, \quad
+              Q = \frac{x^a e^{-x}}{\Gamma(a)} \int_0^\infty e^{a s - x (e^s - 1)} ds,
+
+    whose integrands fall from 1 and are smooth. The other is one minus it.
+
+    Args:
+        a, x, log_x: As in `log_gamma_kernel`.
+    """
+    a = numerics.floor(a)
+    a, x, log_x = (tensor + ops.zeros_like(a + x + log_x) for tensor in (a, x, log_x))
+    below = x <= a
+    lower = _log_lower_gamma(a, ops.where(below, x, a), ops.where(below, log_x, ops.log(a)))
+    upper = _log_upper_gamma(a, ops.where(below, a, x), ops.where(below, ops.log(a), log_x))
+    log_p = ops.where(below, lower, numerics.log1mexp(ops.where(below, -1.0, upper)))
+    log_q = ops.where(below, numerics.log1mexp(ops.where(below, lower, -1.0)), upper)
+    return log_p, log_q
+
+
+def _nodes():
+    nodes, weights = gauss_legendre(_TAIL_NODES)
+    return numerics.as_tensor(nodes), numerics.as_tensor(weights), _TAIL_CUT[numerics.float_dtype() == "float64"]
+
+
+def _log_lower_gamma(a, x, log_x):
+    """log P(a, x) for x <= a."""
+    nodes, weights, cut = _nodes()
+    # two steps of I(a) = (1 + x I(a + 1)) / a: what is integrated then falls fast, however small a is
+    rate = a + 2.0
+    drift = 2.0 * (rate - x) - cut
+    wide = numerics.hypotenuse(ops.abs(drift), math.sqrt(8.0 * cut) * ops.sqrt(rate))
+    end = ops.where(drift > 0.0, 4.0 * cut / (ops.where(drift > 0.0, drift, 0.0) + wide), 0.5 * (wide - drift) / rate)
+    s = ops.expand_dims(ops.stop_gradient(end), -1) * nodes
+    exponent = -ops.expand_dims(rate - x, -1) * s - ops.expand_dims(x, -1) * _exp_rest(-s)
+    integral = ops.stop_gradient(end) * ops.sum(weights * ops.exp(exponent), axis=-1)
+    log_series = ops.log1p(x / (a + 1.0) * (1.0 + x * integral))  # of a I(a)
+    small = a < _SMALL_SHAPE
+    tiny = ops.where(small, a, _SMALL_SHAPE)
+    # a small a leaves P close to 1: its log is a sum of small terms
+    of_tiny = tiny * log_x - _log_gamma_series(tiny) - x
+    usual = ops.where(small, _SMALL_SHAPE, a)
+    of_usual = _log_gamma_rest(usual) - _excess(usual, x, log_x) - ops.log(usual)
+    return numerics.within(ops.where(small, of_tiny, of_usual) + log_series, -math.inf, 0.0)
+
+
+def _log_upper_gamma(a, x, log_x):
+    """log Q(a, x) for x >= a."""
+    nodes, weights, cut = _nodes()
+    drift = x - a
+    slow = 2.0 * cut / (drift + numerics.hypotenuse(drift, math.sqrt(2.0 * cut) * ops.sqrt(x)))
+    end = ops.stop_gradient(ops.minimum(slow, ops.log1p(2.0 * cut / x + 4.0)))
+    s = ops.expand_dims(end, -1) * nodes
+    exponent = -ops.expand_dims(drift, -1) * s - ops.expand_dims(x, -1) * _exp_rest(s)
+    integral = end * ops.sum(weights * ops.exp(exponent), axis=-1)
+    return numerics.within(log_gamma_kernel(a, x, log_x) + ops.log(integral), -math.inf, 0.0)

@@ -1,15 +1,20 @@
 """Distributions and their specs."""
 
-from mdn.distributions.discrete import Bernoulli, BernoulliSpec, Categorical, CategoricalSpec
+from mdn.distributions.bernoulli import Bernoulli, BernoulliSpec
+from mdn.distributions.categorical import Categorical, CategoricalSpec
 from mdn.distributions.distribution import Distribution
+from mdn.distributions.factorised import Factorised, FactorisedSpec
+from mdn.distributions.gamma import Gamma, GammaSpec
 from mdn.distributions.joint import Joint
 from mdn.distributions.laplace import Laplace, LaplaceSpec
 from mdn.distributions.log_normal import LogNormal, LogNormalSpec
 from mdn.distributions.logistic import Logistic, LogisticSpec
+from mdn.distributions.low_rank_normal import LowRankNormal
 from mdn.distributions.mixture import Mixture, blend
 from mdn.distributions.mixture_spec import JointSpec, MixtureSpec
-from mdn.distributions.multivariate_normal import LowRankNormal, MultivariateNormal
-from mdn.distributions.normal import Normal, NormalSpec
+from mdn.distributions.multivariate_normal import MultivariateNormal
+from mdn.distributions.normal import Normal
+from mdn.distributions.normal_spec import NormalSpec
 from mdn.distributions.spec import ShapeError, Spec
 from mdn.distributions.student_t import StudentT, StudentTSpec
 from mdn.distributions.von_mises import VonMises, VonMisesSpec
@@ -20,6 +25,10 @@ __all__ = [
     "Categorical",
     "CategoricalSpec",
     "Distribution",
+    "Factorised",
+    "FactorisedSpec",
+    "Gamma",
+    "GammaSpec",
     "Joint",
     "JointSpec",
     "Laplace",

@@ -18,6 +18,33 @@ def as_shape(shape, name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in shape)
 
 
+def checked_dims(dims, event_size: int) -> tuple[int, ...]:
+    """An int or a sequence of distinct ints, negative ones counted from the end, as places in an event."""
+    dims = (dims,) if isinstance(dims, int | np.integer) else tuple(dims)
+    for dim in dims:
+        whole = isinstance(dim, int | np.integer) and not isinstance(dim, bool)
+        if not whole or not -event_size <= dim < event_size:
+            raise ValueError(
+                f"there is no coordinate {dim!r} in an event of size {event_size}: name ints from 0 to {event_size - 1}."
+            )
+    dims = tuple(int(dim) % event_size for dim in dims)
+    if not dims or len(set(dims)) != len(dims):
+        raise ValueError(f"coordinates must be distinct and at least one, but {dims} came.")
+    return dims
+
+
+def checked_index(index, batch_shape: tuple) -> tuple:
+    """An index of a batch as a tuple without Ellipsis, or an IndexError where it names too many axes."""
+    index, rank = index if isinstance(index, tuple) else (index,), len(batch_shape)
+    if Ellipsis in index:
+        at = index.index(Ellipsis)
+        taken = sum(part is not None for part in index) - 1
+        index = index[:at] + (slice(None),) * (rank - taken) + index[at + 1 :]
+    if sum(part is not None for part in index) > rank:
+        raise IndexError(f"the batch has {rank} axes, {batch_shape}, but the index {index} names more.")
+    return index
+
+
 def broadcast_shapes(name: str, *shapes) -> tuple:
     """The common shape, or a ValueError that shows all of them."""
     try:

@@ -2,74 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import math
-
 import numpy as np
 from keras import ops
 
-from mdn import backend, numerics
-from mdn.distributions.arguments import as_shape
+from mdn import numerics
+from mdn.distributions import scores, univariate
+from mdn.distributions.arguments import as_shape, checked_dims
+from mdn.distributions.value import Value
 from mdn.random import Stream, key_for
 
 
-class Distribution:
+class Distribution(Value):
     """A probability distribution over vectors of `event_size` numbers, one for each point of a batch.
 
     Shapes: `*batch` are any leading axes, `D` is the event size and always the last axis, even if it is 1. All
     logarithms are natural. Values are checked in the public constructor, when they are concrete, and never again.
 
-    A family is a frozen dataclass whose fields are its parameters. It gives `event_size`, `batch_shape`, `_log_prob`,
-    `_sample` and what else it knows in closed form; the base class checks and broadcasts. A method that has no meaning
-    for a family raises ValueError.
+    A distribution is a frozen dataclass (`value`) whose fields are its parameters. Public methods check and broadcast their
+    arguments, and run a method with an underscore, compiled on JAX; a subclass writes `_log_prob`, `_log_tail`, `_quantile`,
+    `_sample` and so on. A method that has no meaning for a distribution raises ValueError.
     """
 
     _circular = False
+    """Whether coordinates are angles."""
     _discrete = False
-    _labels = False  # outcomes without order, unit or mean
-    _pulls_by_matrix = False  # whether coordinates are correlated: see modes.py
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        names = tuple(inspect.get_annotations(cls))
-        if names:
-            backend.register_pytree(cls, names)
-
-    @classmethod
-    def _new(cls, *fields):
-        """An instance from fields that are known to be right: no conversion, no check."""
-        value = object.__new__(cls)
-        for field, content in zip(dataclasses.fields(cls), fields, strict=True):  # type: ignore[arg-type]
-            object.__setattr__(value, field.name, content)
-        return value
-
-    def _set(self, **fields) -> None:
-        for name, content in fields.items():
-            object.__setattr__(self, name, content)
+    """Whether outcomes are counted rather than measured: there are no quantiles and no CRPS."""
+    _labels = False
+    """Whether outcomes have neither order nor unit: there is no mean either."""
 
     # ---- what a family must say ----------------------------------------------------------------------------------
 
-    @property
-    def event_size(self) -> int:
-        """`D`, the number of coordinates of one draw."""
-        raise NotImplementedError
-
-    @property
-    def batch_shape(self) -> tuple:
-        """The leading axes: one distribution for each of their points."""
-        raise NotImplementedError
-
-    @property
-    def dtype(self) -> str:
-        """The dtype of the parameters."""
-        return numerics.float_dtype()
-
     def _log_prob(self, y):
-        raise NotImplementedError
+        """Log density of `y` `(..., D)`, shape `(...,)`."""
+        raise self._lacks("log_prob")
 
     def _sample(self, sample_shape: tuple, stream: Stream):
-        raise NotImplementedError
+        """Draws `(*sample_shape, *batch, D)`."""
+        raise self._lacks("sample")
 
     # ---- densities -----------------------------------------------------------------------------------------------
 
@@ -83,7 +52,7 @@ class Distribution:
         Raises:
             ValueError: if the last axis of `y` is not `D`.
         """
-        return self._run("_log_prob", self._as_event(y))
+        return self._run(self._log_prob, self._as_event(y))
 
     def prob(self, y):
         """Density of `y`: exp of `log_prob`; it may exceed 1."""
@@ -97,47 +66,47 @@ class Distribution:
         Returns:
             Shape `(*batch,)`.
         """
-        return self._run("_log_prob_of_missing", self._as_event(y))
+        return self._run(self._log_prob_of_missing, self._as_event(y))
 
     def _log_prob_of_missing(self, y):
         return self._log_prob_observed(*numerics.split_missing(y))
 
     def _log_prob_observed(self, y, observed):
-        """`y` is free of NaN; `observed` is boolean, of the same shape."""
-        raise NotImplementedError
+        """Log density of the observed coordinates, shape `(...,)`; `y` is free of NaN, `observed` booleans like it."""
+        raise self._lacks("log_prob_observed")
 
     # ---- moments -------------------------------------------------------------------------------------------------
 
     def mean(self):
         """Expected value, shape `(*batch, D)`; for angles the mean direction; NaN where it does not exist."""
         self._require_scale("mean")
-        return self._run("_mean")
+        return self._run(self._mean)
 
     def variance(self):
         """Variance of each coordinate, shape `(*batch, D)`; inf where it is infinite."""
         self._require_scale("variance")
-        return self._run("_variance")
+        return self._run(self._variance)
 
     def covariance(self):
         """Covariance matrix, shape `(*batch, D, D)`."""
         self._require_scale("covariance")
-        return self._run("_covariance")
+        return self._run(self._covariance)
 
     def mode(self):
         """The point of highest density, shape `(*batch, D)`."""
-        return self._run("_mode")
+        return self._run(self._mode)
 
     def _mean(self):
-        raise NotImplementedError
+        raise self._lacks("mean")
 
     def _variance(self):
-        raise NotImplementedError
+        raise self._lacks("variance")
 
     def _covariance(self):
-        raise NotImplementedError
+        raise self._lacks("covariance")
 
     def _mode(self):
-        raise NotImplementedError
+        raise self._lacks("mode")
 
     # ---- draws ---------------------------------------------------------------------------------------------------
 
@@ -152,7 +121,7 @@ class Distribution:
             ValueError: if an int or None comes while JAX is tracing: the same draws would come at each call.
         """
         key = key_for(seed, *self._tensors())
-        return self._run("_sample_with", key, static=(as_shape(sample_shape, "sample_shape"),))
+        return self._run(self._sample_with, key, static=(as_shape(sample_shape, "sample_shape"),))
 
     def _sample_with(self, key, sample_shape):
         return self._sample(sample_shape, Stream(key))
@@ -166,23 +135,26 @@ class Distribution:
     def log_cdf(self, y):
         """log P(Y <= y), exact in the lower tail; only for D = 1."""
         self._require_line("log_cdf")
-        return self._run("_log_tail", self._as_event(y), static=(True,))
+        return self._run(self._log_tail_of_one, self._as_event(y), static=(True,))
 
     def log_survival(self, y):
         """log P(Y > y), exact in the upper tail; only for D = 1."""
         self._require_line("log_survival")
-        return self._run("_log_tail", self._as_event(y), static=(False,))
+        return self._run(self._log_tail_of_one, self._as_event(y), static=(False,))
 
     def _log_tail(self, y, below):
-        """log P(Y <= y) where `below`, log P(Y > y) elsewhere: of the two a search needs one at a time.
+        """log P(Y <= y) where `below`, log P(Y > y) elsewhere, for each coordinate: a search needs one of the two at a time.
 
         Args:
-            y: Shape `(..., 1)`.
-            below: A bool, or booleans of shape `(..., 1)`.
+            y: Shape `(..., D)`.
+            below: A bool, or booleans of this shape.
         Returns:
-            Shape `(...,)`.
+            Shape `(..., D)`.
         """
-        raise NotImplementedError
+        raise self._lacks("log_cdf")
+
+    def _log_tail_of_one(self, y, below):
+        return self._log_tail(y, below)[..., 0]
 
     def quantile(self, q):
         """The y with P(Y <= y) = q, to float precision in the tails too; only for D = 1.
@@ -202,11 +174,11 @@ class Distribution:
             q,
         )
         q = ops.reshape(q, (*q.shape, *(1,) * (len(self.batch_shape) + 1)))
-        return self._run("_quantile_at", q)
+        return self._run(self._quantile_at, q)
 
     def _quantile(self, log_lower, log_upper):
-        """The quantile from the logs of the probability below and above it, so that neither tail is rounded."""
-        raise NotImplementedError
+        """The quantile of each coordinate from the logs of the probability below and above it: neither tail is rounded."""
+        raise self._lacks("quantile")
 
     def _quantile_at(self, q):
         return self._quantile(numerics.safe_log(q), numerics.safe_log1p(-q))
@@ -219,11 +191,9 @@ class Distribution:
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """
-        return self._run("_central", self._as_coverage(coverage, "interval"))
+        return self._run(self._interval, self._as_coverage(coverage, "interval"))
 
-    def _central(self, coverage):
-        from mdn.distributions import univariate
-
+    def _interval(self, coverage):
         tail = 0.5 * (1.0 - ops.reshape(coverage, (*coverage.shape, *(1,) * (len(self.batch_shape) + 1))))
         return univariate.two_quantiles(self, tail, tail)  # 1 - tail would round away a short upper tail
 
@@ -235,11 +205,9 @@ class Distribution:
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """
-        return self._run("_shortest", self._as_coverage(coverage, "hdi"))
+        return self._run(self._hdi, self._as_coverage(coverage, "hdi"))
 
-    def _shortest(self, coverage):
-        from mdn.distributions import univariate
-
+    def _hdi(self, coverage):
         return univariate.shortest_interval(self, coverage)
 
     # ---- scores --------------------------------------------------------------------------------------------------
@@ -259,18 +227,14 @@ class Distribution:
             Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
         """
         self._require_line("crps", instead="energy_score is its extension to vectors.")
-        return self._run("_crps", self._as_event(y))
-
-    def _power_tails(self, y, below):
-        """(mass below or above y, the power by which it falls), each `(..., components)`; inf: faster than any power."""
-        mass = ops.exp(self._log_tail(y, below))[..., None]
-        return mass, self._tail_power() + 0.0 * mass
-
-    def _tail_power(self):
-        return numerics.as_tensor(math.inf)
+        return self._run(self._crps, self._as_event(y))
 
     def _crps(self, y):
-        raise NotImplementedError
+        raise self._lacks("crps")
+
+    def _power_tails(self, y, below):
+        """(mass below or above y `(..., 1)`, the power by which it falls), each `(..., components)`; inf: faster than any."""
+        raise self._lacks("crps")
 
     def energy_score(self, y, num_samples: int = 256, seed=None):
         """Energy score E‖Y - y‖ - E‖Y - Y'‖ / 2 by simulation, in the unit of the data; lower is better.
@@ -292,19 +256,14 @@ class Distribution:
                 f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came."
             )
         self._require_scale("energy_score")
-        return self._run("_energy_score", self._as_event(y), Stream(seed).key(), static=(int(num_samples),))
+        return self._run(self._energy_score, self._as_event(y), Stream(seed).key(), static=(int(num_samples),))
 
     def _energy_score(self, y, key, num_samples, observed=None):
         """`observed` (booleans like `y`, which is 0 elsewhere) leaves out coordinates: the score of the marginal."""
         draws = self._sample((num_samples,), Stream(key))
         if observed is not None:
             draws = draws * ops.cast(observed, self.dtype)
-        y = self._over_batch(y)
-        extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
-        lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
-        to_target = ops.mean(euclidean(lifted - y), axis=0)
-        pairs = ops.sum(euclidean(ops.expand_dims(draws, 0) - ops.expand_dims(draws, 1)), axis=(0, 1))
-        return to_target - 0.5 * pairs / (num_samples * (num_samples - 1))
+        return scores.energy_score(draws, self._over_batch(y))
 
     def responsibilities(self, y):
         """P(component k | y), shape `(*batch, K)`; only a Mixture has components."""
@@ -325,10 +284,10 @@ class Distribution:
         Args:
             dims: An int or a sequence of distinct ints; the result has them in this order.
         """
-        return self._run("_marginal", static=(self._as_dims(dims),))
+        return self._run(self._marginal, static=(checked_dims(dims, self.event_size),))
 
     def _marginal(self, dims):
-        raise NotImplementedError
+        raise self._lacks("marginal")
 
     def condition(self, given: dict):
         """The distribution of the other coordinates once some are known, exact for any set of them.
@@ -340,7 +299,7 @@ class Distribution:
         Raises:
             ValueError: if a coordinate does not exist, or if none remains.
         """
-        given = {self._as_dims(dim)[0]: value for dim, value in dict(given).items()}
+        given = {checked_dims(dim, self.event_size)[0]: value for dim, value in dict(given).items()}
         if not given:
             return self
         if len(given) == self.event_size:
@@ -353,7 +312,7 @@ class Distribution:
         values = ops.stack(
             [ops.broadcast_to(numerics.as_tensor(given[dim]), self.batch_shape) for dim in known], axis=-1
         )
-        return self._run("_condition", values, static=(free, known))
+        return self._run(self._condition, values, static=(free, known))
 
     def _condition(self, values, free, known):
         """`values` has shape (*batch, len(known)). Independent coordinates do not learn from one another."""
@@ -376,48 +335,9 @@ class Distribution:
         return self._with_temperature(component, variance)
 
     def _with_temperature(self, component, variance):
-        raise NotImplementedError
-
-    def __getitem__(self, index):
-        """The distributions at `index` of the batch, as NumPy would index an array of them."""
-        index = index if isinstance(index, tuple) else (index,)
-        rank = len(self.batch_shape)
-        if Ellipsis in index:
-            at = index.index(Ellipsis)
-            taken = sum(part is not None for part in index) - 1
-            index = index[:at] + (slice(None),) * (rank - taken) + index[at + 1 :]
-        if sum(part is not None for part in index) > rank:
-            raise IndexError(f"the batch has {rank} axes, {self.batch_shape}, but the index {index} names more.")
-        return self._index(index)
-
-    def _index(self, index):
-        raise NotImplementedError
-
-    def __iter__(self):
-        if not self.batch_shape:
-            raise TypeError(f"this {type(self).__name__} has no batch to iterate over; its batch_shape is ().")
-        return (self[i] for i in range(self.batch_shape[0]))
-
-    def __len__(self):
-        if not self.batch_shape:
-            raise TypeError(f"this {type(self).__name__} has no batch, hence no length.")
-        return self.batch_shape[0]
-
-    def __bool__(self):
-        return True
-
-    def __repr__(self):
-        return f"{type(self).__name__}(batch_shape={self.batch_shape}, event_size={self.event_size})"
+        raise self._lacks("with_temperature")
 
     # ---- helpers -------------------------------------------------------------------------------------------------
-
-    def _run(self, method: str, *tensors, static: tuple = ()):
-        """self.method(*tensors, *static), compiled on JAX."""
-        backend.use()
-        return _call(self, *tensors, method=method, static=static)
-
-    def _tensors(self):
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
     def _as_event(self, y):
         y = numerics.as_tensor(y)
@@ -426,23 +346,6 @@ class Distribution:
             hint = " A univariate target keeps its last axis: y[..., None]." if size == 1 else ""
             raise ValueError(f"`y` must end in an axis of event_size={size}, but its shape is {tuple(y.shape)}.{hint}")
         return y
-
-    def _as_dims(self, dims) -> tuple[int, ...]:
-        dims = (dims,) if isinstance(dims, int | np.integer) else tuple(dims)
-        for dim in dims:
-            if (
-                not isinstance(dim, int | np.integer)
-                or isinstance(dim, bool)
-                or not -self.event_size <= dim < self.event_size
-            ):
-                raise ValueError(
-                    f"there is no coordinate {dim!r} in an event of size {self.event_size}: "
-                    f"name ints from 0 to {self.event_size - 1}."
-                )
-        dims = tuple(int(dim) % self.event_size for dim in dims)
-        if not dims or len(set(dims)) != len(dims):
-            raise ValueError(f"coordinates must be distinct and at least one, but {dims} came.")
-        return dims
 
     def _as_coverage(self, coverage, method):
         self._require_line(method)
@@ -469,23 +372,13 @@ class Distribution:
     def _meaningless(self, method: str) -> ValueError:
         return ValueError(f"{method}() has no meaning for {self._kind()}.")
 
+    def _lacks(self, method: str) -> ValueError:
+        """What a hook raises that a distribution does not write."""
+        return ValueError(f"{method}() is not known for {self._kind()}.")
+
     def _kind(self) -> str:
         return (
             f"{type(self).__name__}, whose outcomes are labels or bits without a scale"
             if self._discrete
             else type(self).__name__
         )
-
-
-@backend.compiled(static=("method", "static"))
-def _call(distribution, *tensors, method, static):
-    return getattr(distribution, method)(*tensors, *static)
-
-
-def euclidean(x):
-    """Norm over the last axis, with gradient 0 at the origin; scaled first so that squares stay within float."""
-    largest = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
-    unit = numerics.floor(largest)
-    squares = ops.sum(ops.square(x / unit), axis=-1)
-    zero = squares == 0.0
-    return ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squares))) * unit[..., 0]

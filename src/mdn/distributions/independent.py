@@ -1,26 +1,27 @@
-"""What all families of independent coordinates share: fields of shape (*batch, D), one formula a coordinate."""
+"""Independent: families whose coordinates are independent of one another, by one formula a coordinate."""
 
 from __future__ import annotations
+
+import dataclasses
 
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions import univariate
-from mdn.distributions.arguments import broadcast_shapes, check_finite
-from mdn.distributions.distribution import Distribution
+from mdn.distributions.arguments import broadcast_shapes, check_finite, check_positive
+from mdn.distributions.component import Component
 
 
-class Independent(Distribution):
-    """A product of one-dimensional distributions, each field of shape `(*batch, D)`, or `(*batch, 1)` where shared.
+class Independent(Component):
+    """A product of one-dimensional distributions, each parameter of shape `(*batch, D)`, or `(*batch, 1)` where shared.
 
-    A family writes formulas for one coordinate: `_log_density`, `_log_side` (the log of either tail),
-    `_invert` (quantile from the logs of both), `_draw`, `_center`, `_spread` (mean and variance), `_peak` (mode).
+    A family writes formulas for one coordinate, all of shape `(..., D)`: `_log_prob_each`, `_log_tail`, `_quantile`, `_mean`,
+    `_variance`, `_mode` where it is not the mean, and `_sample`.
     """
 
-    def _set_fields(self, **fields) -> None:
-        """Converts and checks the constructor's arguments, broadcast to one shape (*batch, D)."""
+    def __post_init__(self):
         family = type(self).__name__
-        tensors = {name: numerics.as_tensor(value) for name, value in fields.items()}
+        fields = {field.name: field.metadata for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        tensors = {name: numerics.as_tensor(getattr(self, name)) for name in fields}
         for name, tensor in tensors.items():
             if len(tensor.shape) == 0:
                 raise ValueError(
@@ -29,126 +30,48 @@ class Independent(Distribution):
                 )
         check_finite(family, **tensors)
         shape = broadcast_shapes(f"the parameters of {family}", *(tensor.shape for tensor in tensors.values()))
-        self._set(**{name: self._fit(name, tensor, shape) for name, tensor in tensors.items()})
+        for name, tensor in tensors.items():
+            one = fields[name]["shared"] and tensor.shape[-1] == 1
+            self._set(**{name: ops.broadcast_to(tensor, (*shape[:-1], 1) if one else shape)})
+        check_positive(family, **{name: getattr(self, name) for name in fields if fields[name]["positive"]})
 
-    def _fit(self, name, tensor, shape):
-        return ops.broadcast_to(tensor, shape)
+    # ---- formulas of one coordinate ------------------------------------------------------------------------------------
 
-    @property
-    def event_size(self):
-        return self._tensors()[0].shape[-1]
-
-    @property
-    def batch_shape(self):
-        return tuple(self._tensors()[0].shape[:-1])
-
-    # ---- formulas of one coordinate, on (..., D) ------------------------------------------------------------------
-
-    def _log_density(self, y):
-        raise NotImplementedError
-
-    def _log_side(self, y, below):
-        """log P(Y <= y) where `below`, log P(Y > y) elsewhere."""
-        raise NotImplementedError
-
-    def _invert(self, log_lower, log_upper):
-        raise NotImplementedError
-
-    def _draw(self, shape, stream):
-        raise NotImplementedError
-
-    def _center(self):
-        raise NotImplementedError
-
-    def _spread(self):
-        raise NotImplementedError
-
-    def _peak(self):
-        return self._center()
-
-    def _deviation(self, y):
-        """E|Y - y| where the family has it in closed form."""
-        raise NotImplementedError
-
-    def _difference(self, other):
-        """E|Y - Y'| for an independent Y' from `other`, of the same family."""
-        raise NotImplementedError
-
-    _closed_crps = False
-
-    # ---- the contract ---------------------------------------------------------------------------------------------
-
-    def _log_prob(self, y):
-        return ops.sum(self._log_density(y), axis=-1)
-
-    def _log_prob_observed(self, y, observed):
-        return ops.sum(ops.where(observed, self._log_density(y), 0.0), axis=-1)
-
-    def _log_tail(self, y, below):
-        return self._log_side(y, below)[..., 0]
-
-    def _quantile(self, log_lower, log_upper):
-        return self._invert(log_lower, log_upper)
-
-    def _bounds(self, log_lower, log_upper):
-        """A lower and an upper bound of the quantile, for a mixture to search between."""
-        quantile = self._invert(log_lower, log_upper)
-        return quantile, quantile
-
-    def _crps(self, y):
-        if self._closed_crps:
-            return (self._deviation(y) - 0.5 * self._difference(self))[..., 0]
-        return univariate.crps_by_quadrature(self, y, self._breaks())
-
-    def _breaks(self):
-        """Points that cut the line where this distribution changes, (M, *batch, 1), for quadrature."""
-        levels = numerics.as_tensor(univariate.crps_levels())
-        tail = ops.reshape(levels, (-1, *(1,) * (len(self.batch_shape) + 1)))
-        points = ops.concatenate(univariate.two_quantiles(self, tail, tail), axis=0)
-        return ops.stop_gradient(numerics.finite_place(points))
-
-    def _mean(self):
-        return self._center()
-
-    def _variance(self):
-        return ops.broadcast_to(self._spread(), ops.shape(self._tensors()[0]))
-
-    def _covariance(self):
-        none = 0.0 * self._mean()  # NaN where there is no mean, hence no covariance
-        apart = ops.expand_dims(none, -1) + ops.expand_dims(none, -2)
-        return ops.where(ops.eye(self.event_size) > 0.0, ops.expand_dims(self._variance(), -1), apart)
+    def _log_prob_each(self, y):
+        """Log density of each coordinate, `(..., D)`."""
+        raise self._lacks("log_prob")
 
     def _mode(self):
-        return self._peak()
+        return self._mean()
 
-    def _sample(self, sample_shape, stream):
-        return self._draw((*sample_shape, *ops.shape(self._tensors()[0])), stream)
+    # ---- what follows ----------------------------------------------------------------------------------------------------
 
-    def _deviations(self, center):
-        """First and second moments of the deviation of each coordinate from `center`."""
-        first = self._center() - center
-        return first, self._spread() + ops.square(first)
+    def _shape(self, sample_shape: tuple) -> tuple:
+        """Of draws."""
+        return (*sample_shape, *ops.shape(self._tensors()[0]))
 
-    # ---- rearrangements --------------------------------------------------------------------------------------------
+    def _log_prob(self, y):
+        return ops.sum(self._log_prob_each(y), axis=-1)
 
-    def _map(self, function):
-        return self._new(*(function(tensor) for tensor in self._tensors()))
+    def _log_prob_observed(self, y, observed):
+        return ops.sum(ops.where(observed, self._log_prob_each(y), 0.0), axis=-1)
+
+    def _covariance(self):
+        return diagonal_covariance(self._mean(), self._variance())
 
     def _marginal(self, dims):
-        size = self.event_size
-        index = ops.convert_to_tensor(dims, "int32")
+        size, index = self.event_size, ops.convert_to_tensor(dims, "int32")
         return self._map(lambda t: ops.take(t, index, axis=-1) if t.shape[-1] == size else t)
 
-    def _condition_given(self, free, known, values):
-        """(distribution of the free coordinates, log density of the known ones): one pass for mixtures."""
+    def _condition(self, values, free, known):
+        return self._marginal(free)
+
+    def _given(self, values, free, known):
         return self._marginal(free), self._marginal(known)._log_prob(values)
 
-    def _index(self, index):
-        return self._map(lambda t: t[index])
 
-    def _event_ranks(self):
-        """How many trailing axes of each field belong to the event."""
-        return tuple(1 for _ in self._tensors())
-
-    def _with_temperature(self, component, variance):
-        raise NotImplementedError
+def diagonal_covariance(mean, variance):
+    """The covariance of independent coordinates, `(*batch, D, D)`: NaN off the diagonal where a coordinate has no mean."""
+    none = 0.0 * mean
+    apart = ops.expand_dims(none, -1) + ops.expand_dims(none, -2)
+    return ops.where(ops.eye(mean.shape[-1]) > 0.0, ops.expand_dims(variance, -1), apart)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
 from mdn import numerics
 from mdn.distributions.distribution import Distribution
+from mdn.distributions.value import value
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class Joint(Distribution):
     """Independent named parts. A target is a dict, or one array with the parts side by side in their order.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.arguments import check_positive
+from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
+from mdn.distributions.value import value
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class Laplace(Independent):
     r"""Independent Laplace coordinates.
 
@@ -25,45 +25,41 @@ class Laplace(Independent):
         scale: b > 0, shape `(*batch, D)`; the standard deviation is √2 b.
     """
 
-    loc: Any
-    scale: Any
-
-    def __post_init__(self):
-        self._set_fields(loc=self.loc, scale=self.scale)
-        check_positive("Laplace", scale=self.scale)
+    loc: Any = parameter()
+    scale: Any = parameter(positive=True)
 
     def _z(self, y):
         return numerics.standardize(y, self.loc, self.scale)
 
-    def _log_density(self, y):
+    def _log_prob_each(self, y):
         return -ops.abs(self._z(y)) - ops.log(2.0 * self.scale)
 
-    def _log_side(self, y, below):
+    def _log_tail(self, y, below):
         z = self._z(y)
         return _log_lower(ops.where(below, z, -z))
 
-    def _invert(self, log_lower, log_upper):
+    def _quantile(self, log_lower, log_upper):
         lower = log_lower <= log_upper
         distance = -math.log(2.0) - ops.where(lower, log_lower, log_upper)
         return self.loc + self.scale * ops.where(lower, -distance, distance)
 
-    def _draw(self, shape, stream):
-        u = stream.uniform(shape)
-        return self._invert(ops.log(u), ops.log1p(-u))
+    def _sample(self, sample_shape, stream):
+        u = stream.uniform(self._shape(sample_shape))
+        return self._quantile(ops.log(u), ops.log1p(-u))
 
-    def _center(self):
+    def _mean(self):
         return self.loc
 
-    def _spread(self):
+    def _variance(self):
         return 2.0 * ops.square(self.scale)
 
     _closed_crps = True
 
-    def _deviation(self, y):
+    def _absolute_deviation(self, y):
         distance = ops.abs(y - self.loc)
         return distance + self.scale * ops.exp(-distance / self.scale)
 
-    def _difference(self, other):
+    def _absolute_difference(self, other):
         # E|X - X'| = d + (a³ e^{-d/a} - b³ e^{-d/b}) / (a² - b²), rewritten so that nothing cancels as a -> b
         distance = ops.abs(self.loc - other.loc)
         a, b = ops.maximum(self.scale, other.scale), ops.minimum(self.scale, other.scale)

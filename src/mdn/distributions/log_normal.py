@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from mdn import numerics, special
-from mdn.distributions.arguments import check_positive
+from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
-from mdn.distributions.normal import hypotenuse
 from mdn.distributions.spec import ComponentSpec, serializable
+from mdn.distributions.value import value
 
 _WIDE, _ROOM = 2.0, 4.0  # scales, and distances of log E X from the largest float: else E X is vast
 _BEYOND = 1e4  # standard scores: so far, and two scales more, not even vast values count
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class LogNormal(Independent):
     r"""Independent coordinates whose logarithms are normal; the density is 0 for y <= 0.
 
@@ -30,12 +29,8 @@ class LogNormal(Independent):
         scale: Standard deviation σ > 0 of log y, shape `(*batch, D)`.
     """
 
-    loc: Any
-    scale: Any
-
-    def __post_init__(self):
-        self._set_fields(loc=self.loc, scale=self.scale)
-        check_positive("LogNormal", scale=self.scale)
+    loc: Any = parameter()
+    scale: Any = parameter(positive=True)
 
     def _inside(self, y):
         """(whether y lies in the support, log y there and 0 elsewhere, its standard score)."""
@@ -43,43 +38,43 @@ class LogNormal(Independent):
         log_y = ops.log(ops.where(inside, y, 1.0))
         return inside, log_y, numerics.standardize(log_y, self.loc, self.scale)
 
-    def _log_density(self, y):
+    def _log_prob_each(self, y):
         inside, log_y, z = self._inside(y)
         return ops.where(inside, special.log_normal_density(z) - ops.log(self.scale) - log_y, -math.inf)
 
-    def _log_side(self, y, below):
+    def _log_tail(self, y, below):
         inside, _, z = self._inside(y)
         outside = ops.where(below, numerics.as_tensor(-math.inf), 0.0)
         return ops.where(inside, special.log_ndtr(ops.where(below, z, -z)), outside)
 
-    def _invert(self, log_lower, log_upper):
+    def _quantile(self, log_lower, log_upper):
         return ops.exp(self.loc + self.scale * special.ndtri(log_lower, log_upper))
 
-    def _draw(self, shape, stream):
-        return ops.exp(self.loc + self.scale * stream.normal(shape))
+    def _sample(self, sample_shape, stream):
+        return ops.exp(self.loc + self.scale * stream.normal(self._shape(sample_shape)))
 
-    def _center(self):
+    def _mean(self):
         return ops.exp(self.loc + 0.5 * ops.square(self.scale))
 
-    def _spread(self):
+    def _variance(self):
         variance = ops.square(self.scale)
         return ops.expm1(variance) * ops.exp(2.0 * self.loc + variance)
 
-    def _peak(self):
+    def _mode(self):
         return ops.exp(self.loc - ops.square(self.scale))
 
     _closed_crps = True
 
-    def _deviation(self, y):
+    def _absolute_deviation(self, y):
         inside, _, z = self._inside(y)
         signed = ops.where(inside, _signed(z), -1.0)
         return 2.0 * (
             0.5 * y * signed + self._half_share(ops.where(inside, self.scale - z, 2.0 * self.scale + _BEYOND))
         )
 
-    def _difference(self, other):
+    def _absolute_difference(self, other):
         # E|X - X'| = E(X - X')(1{X > X'} - 1{X < X'}), each term a normal probability after a change of measure
-        both = hypotenuse(self.scale, other.scale)
+        both = numerics.hypotenuse(self.scale, other.scale)
         gap = self.loc - other.loc
         mine = self._half_share((ops.square(self.scale) + gap) / both)
         return 2.0 * (mine + other._half_share((ops.square(other.scale) - gap) / both))
@@ -94,6 +89,8 @@ class LogNormal(Independent):
         vast = ops.logical_or(self.scale > _WIDE, log_mean > numerics.log_range()[1] - _ROOM)
         near = 0.5 * ops.exp(ops.where(vast, 0.0, log_mean)) * _signed(z)
         return ops.where(vast, -numerics.safe_exp(ops.where(vast, log_mean + special.log_ndtr(-z), 0.0)), near)
+
+    _modes_of_log = True
 
     def _pull(self, y):
         # stationary in u = log y: Σ r (loc - u) / scale² - 1 = 0; each component carries its share of the -1
@@ -112,6 +109,8 @@ def _signed(z):
 @serializable
 class LogNormalSpec(ComponentSpec):
     """Parameters of `LogNormal`: `[loc D | scale D]`, both of log y. Targets must be positive to start from them."""
+
+    _moves = False
 
     def _distribution(self, loc, scale):
         return LogNormal._new(loc, scale)

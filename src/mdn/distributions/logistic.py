@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.arguments import check_positive
+from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
+from mdn.distributions.value import value
 
-_STEPS = 45  # the trapezoidal rule of `_difference` ends at ±45 scales, where the density is 1e-20
+_STEPS = 45  # the trapezoidal rule of `_absolute_difference` ends at ±45 scales, where the density is 1e-20
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class Logistic(Independent):
     r"""Independent logistic coordinates.
 
@@ -28,44 +28,40 @@ class Logistic(Independent):
         scale: s > 0, shape `(*batch, D)`; the standard deviation is s π / √3.
     """
 
-    loc: Any
-    scale: Any
-
-    def __post_init__(self):
-        self._set_fields(loc=self.loc, scale=self.scale)
-        check_positive("Logistic", scale=self.scale)
+    loc: Any = parameter()
+    scale: Any = parameter(positive=True)
 
     def _z(self, y):
         return numerics.standardize(y, self.loc, self.scale)
 
-    def _log_density(self, y):
+    def _log_prob_each(self, y):
         distance = ops.abs(self._z(y))
         return -distance - 2.0 * ops.log1p(ops.exp(-distance)) - ops.log(self.scale)
 
-    def _log_side(self, y, below):
+    def _log_tail(self, y, below):
         z = self._z(y)
         return -_softplus(ops.where(below, -z, z))
 
-    def _invert(self, log_lower, log_upper):
+    def _quantile(self, log_lower, log_upper):
         return self.loc + self.scale * (log_lower - log_upper)
 
-    def _draw(self, shape, stream):
-        u = stream.uniform(shape)
-        return self._invert(ops.log(u), ops.log1p(-u))
+    def _sample(self, sample_shape, stream):
+        u = stream.uniform(self._shape(sample_shape))
+        return self._quantile(ops.log(u), ops.log1p(-u))
 
-    def _center(self):
+    def _mean(self):
         return self.loc
 
-    def _spread(self):
+    def _variance(self):
         return ops.square(self.scale) * (math.pi**2 / 3.0)
 
     _closed_crps = True
 
-    def _deviation(self, y):
+    def _absolute_deviation(self, y):
         distance = ops.abs(y - self.loc)
         return distance + 2.0 * self.scale * ops.log1p(ops.exp(-distance / self.scale))
 
-    def _difference(self, other):
+    def _absolute_difference(self, other):
         """E|Y - Y'|: 2s for the same logistic; for two scales there is no elementary form.
 
         E|Y - Y'| = E h(Y'), h(y') = E|Y - y'|, with Y the wider: h is analytic within π of *its* scale, so that the

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from mdn import backend, numerics
-from mdn.distributions import modes, univariate
+from mdn.distributions import modes, scores, univariate
 from mdn.distributions.arguments import broadcast_shapes, check_finite, prod
+from mdn.distributions.component import Component
 from mdn.distributions.discrete import draw_index
-from mdn.distributions.distribution import Distribution, euclidean
+from mdn.distributions.distribution import Distribution
+from mdn.distributions.value import value
 from mdn.random import Stream
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class Mixture(Distribution):
     r"""A weighted sum of densities.
 
@@ -39,8 +40,12 @@ class Mixture(Distribution):
 
     def __post_init__(self):
         groups = self.components if isinstance(self.components, tuple | list) else (self.components,)
-        if not groups or not all(isinstance(group, Distribution) for group in groups):
-            raise TypeError("`components` of Mixture must be a distribution or a tuple of distributions.")
+        if not groups or not all(isinstance(group, Component | Mixture) for group in groups):
+            kinds = [type(group).__name__ for group in groups]
+            raise TypeError(
+                "`components` of Mixture must be a distribution or a tuple of distributions, of families such as Normal, but "
+                f"{kinds} came."
+            )
         logits = numerics.as_tensor(self.logits)
         if any(not group.batch_shape for group in groups) or len(logits.shape) == 0:
             raise ValueError(
@@ -58,7 +63,7 @@ class Mixture(Distribution):
         batch = broadcast_shapes(
             "the batches of `logits` and `components`", logits.shape[:-1], *(group.batch_shape[:-1] for group in groups)
         )
-        groups = tuple(_expand(group, (*batch, count)) for group, count in zip(groups, counts, strict=True))
+        groups = tuple(group._expanded((*batch, count)) for group, count in zip(groups, counts, strict=True))
         self._set(
             logits=ops.broadcast_to(logits, (*batch, sum(counts))), components=groups if len(groups) > 1 else groups[0]
         )
@@ -134,7 +139,7 @@ class Mixture(Distribution):
 
     def responsibilities(self, y):
         """P(component k | y), shape `(*batch, K)`; equal shares where all densities are 0 in float."""
-        return self._run("_responsibilities", self._as_event(y))
+        return self._run(self._responsibilities, self._as_event(y))
 
     def _responsibilities(self, y):
         return numerics.posterior(self._log_joint(y))
@@ -145,9 +150,8 @@ class Mixture(Distribution):
         weights = ops.expand_dims(self.weights, -1)
         if not self._circular:
             return numerics.weighted_sum(weights, self._each(lambda group: group._mean(), axis=-2), axis=-2)
-        group = self.components
-        pull = weights * group.resultant()
-        return ops.arctan2(ops.sum(pull * ops.sin(group.loc), axis=-2), ops.sum(pull * ops.cos(group.loc), axis=-2))
+        pull, mean = weights * self.components._resultant(), self.components._mean()
+        return ops.arctan2(ops.sum(pull * ops.sin(mean), axis=-2), ops.sum(pull * ops.cos(mean), axis=-2))
 
     def _variance(self):
         return numerics.weighted_sum(ops.expand_dims(self.weights, -1), self._about_mean()[1], axis=-2)
@@ -155,7 +159,7 @@ class Mixture(Distribution):
     def _about_mean(self):
         """Both moments of each component about the mixture's mean: nothing large is subtracted from anything large."""
         center = ops.expand_dims(numerics.no_nan(self._mean(), 0.0), -2)
-        first, second = zip(*(group._deviations(center) for group in self._groups), strict=True)
+        first, second = zip(*(group._moments_about(center) for group in self._groups), strict=True)
         return ops.concatenate(first, axis=-2), ops.concatenate(second, axis=-2)
 
     def _covariance(self):
@@ -178,7 +182,7 @@ class Mixture(Distribution):
 
     def _mode(self):
         if self._discrete:
-            return modes.of_support(self, self._groups[0]._support())
+            return modes.of_support(self, self._groups[0]._outcomes())
         return modes.on_line(self, components_first) if self.event_size == 1 else modes.in_space(self)
 
     # ---- draws ----------------------------------------------------------------------------------------------------
@@ -199,14 +203,15 @@ class Mixture(Distribution):
     def _log_tail(self, y, below):
         y = ops.expand_dims(y, -2)
         below = below if isinstance(below, bool) else ops.expand_dims(below, -2)
-        parts = self._each(lambda group: group._log_tail(y, below))
-        return ops.minimum(numerics.logsumexp(self.log_weights + parts), 0.0)
+        parts = self._each(lambda group: group._log_tail(y, below), axis=-2)
+        parts = ops.moveaxis(ops.expand_dims(self.log_weights, -1) + parts, -2, -1)
+        return numerics.within(numerics.logsumexp(parts), -np.inf, 0.0)
 
     def _quantile(self, log_lower, log_upper):
         # the mixture's quantile lies between the least and the greatest of its components'
         logs = ops.expand_dims(log_lower, -2), ops.expand_dims(log_upper, -2)
         live = ops.expand_dims(self.weights > 0.0, -1)
-        bounds = zip(*(group._bounds(*logs) for group in self._groups), strict=True)
+        bounds = zip(*(group._quantile_bounds(*logs) for group in self._groups), strict=True)
         low, high = (ops.concatenate(side, axis=-2) for side in bounds)
         low = ops.min(ops.where(live, low, np.inf), axis=-2)
         high = ops.max(ops.where(live, high, -np.inf), axis=-2)
@@ -214,7 +219,9 @@ class Mixture(Distribution):
         inside = ops.logical_and(ops.isfinite(log_lower), ops.isfinite(log_upper))
         sought = ops.logical_or(inside, ops.logical_and(ops.isfinite(low), ops.isfinite(high)))
         first, last = (ops.where(sought, numerics.finite_place(end), 0.0) for end in (low, high))
-        inner = univariate.invert(self, log_lower, log_upper, first, last)
+        inner = univariate.invert(
+            self._log_tail, lambda y: ops.expand_dims(self._log_prob(y), -1), log_lower, log_upper, first, last
+        )
         inner = ops.where(ops.logical_and(low < first, inner < 0.99 * first), low, inner)
         inner = ops.where(ops.logical_and(high > last, inner > 0.99 * last), high, inner)
         return ops.where(sought, inner, ops.where(log_lower <= log_upper, low, high))
@@ -226,11 +233,11 @@ class Mixture(Distribution):
 
     def _crps(self, y):
         if len(self._groups) > 1 or not self.components._closed_crps:
-            breaks = self._each(lambda group: group._breaks(), axis=-2)
-            return univariate.crps_by_quadrature(self, y, components_first(breaks))
+            breaks = ops.concatenate([components_first(group._breaks()) for group in self._groups], axis=0)
+            return scores.crps_by_quadrature(self, y, breaks)
         group, weights = self.components, self.weights
-        to_target = numerics.weighted_sum(weights, group._deviation(ops.expand_dims(y, -2))[..., 0])
-        pairs = _with_axis(group)._difference(_with_axis(group, 1))[..., 0]
+        to_target = numerics.weighted_sum(weights, group._absolute_deviation(ops.expand_dims(y, -2))[..., 0])
+        pairs = group._with_axis()._absolute_difference(group._with_axis(1))[..., 0]
         both = ops.expand_dims(weights, -1) * ops.expand_dims(weights, -2)
         return to_target - 0.5 * numerics.weighted_sum(both, pairs, axis=(-2, -1))
 
@@ -248,9 +255,8 @@ class Mixture(Distribution):
         if observed is not None:
             draws = draws * ops.cast(ops.expand_dims(observed, -2), self.dtype)
         weights, y = self.weights, self._over_batch(y)
-        extra = max(len(y.shape) - len(self.batch_shape) - 1, 0)
-        lifted = ops.reshape(draws, (num_samples, *(1,) * extra, *ops.shape(draws)[1:]))
-        to_target = ops.sum(weights * ops.mean(euclidean(lifted - ops.expand_dims(y, -2)), axis=0), axis=-1)
+        lifted = scores.over_leading_axes(draws, ops.expand_dims(y, -2))
+        to_target = ops.sum(weights * ops.mean(scores.euclidean(lifted - ops.expand_dims(y, -2)), axis=0), axis=-1)
         # draws of all components in one axis: TensorFlow does not broadcast over more
         count = self.num_components
         points = ops.moveaxis(draws, -2, 1)
@@ -259,7 +265,7 @@ class Mixture(Distribution):
         same = np.tile(np.eye(count, dtype=self.dtype), (num_samples, num_samples))
         pairs = same / (num_samples * (num_samples - 1)) + (1.0 - same) / num_samples**2  # none with itself
         pairs = ops.reshape(numerics.as_tensor(pairs), (*pairs.shape, *(1,) * len(self.batch_shape)))
-        distances = euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
+        distances = scores.euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
         both = ops.expand_dims(shares, 0) * ops.expand_dims(shares, 1)
         return to_target - 0.5 * ops.sum(pairs * both * distances, axis=(0, 1))
 
@@ -271,7 +277,7 @@ class Mixture(Distribution):
     def _condition(self, values, free, known):
         """Each component conditioned, and weighed by how likely it makes the known values."""
         values = ops.expand_dims(values, -2)
-        rest, evidence = zip(*(group._condition_given(free, known, values) for group in self._groups), strict=True)
+        rest, evidence = zip(*(group._given(values, free, known) for group in self._groups), strict=True)
         logits = self.log_weights + ops.concatenate(evidence, axis=-1)
         lost = ops.logical_not(ops.any(ops.isfinite(logits), axis=-1, keepdims=True))
         return self._regroup(ops.where(lost, self.log_weights, logits), rest)
@@ -299,7 +305,7 @@ def blend(mixtures, weights=None) -> Mixture:
     """
     mixtures = list(mixtures)
     for mix in mixtures:
-        if not isinstance(mix, Mixture) and not hasattr(mix, "_event_ranks"):
+        if not isinstance(mix, Mixture | Component):
             raise ValueError(f"blend() has no meaning for a {type(mix).__name__}. Blend its parts, one by one.")
     if not mixtures:
         raise ValueError("blend() needs at least one mixture, but none came.")
@@ -328,26 +334,16 @@ def blend(mixtures, weights=None) -> Mixture:
     )
     groups = [group for i in keep for group in members[i]._groups]
     _check_kinds(groups)
-    if len({_signature(group) for group in groups}) == 1:
+    if len({group._signature() for group in groups}) == 1:
         fields = zip(*(group._tensors() for group in groups), strict=True)
-        ranks = groups[0]._event_ranks()
+        ranks = groups[0]._ranks()
         joined = [ops.concatenate(field, axis=-1 - rank) for field, rank in zip(fields, ranks, strict=True)]
         return Mixture._new(logits, groups[0]._new(*joined))
     return Mixture._new(logits, tuple(groups))
 
 
 def _as_mixture(distribution) -> Mixture:
-    one = _with_axis(distribution)
-    return Mixture._new(ops.zeros((*distribution.batch_shape, 1), dtype=distribution.dtype), one)
-
-
-def _with_axis(distribution, before: int = 0):
-    """A new batch axis of length 1, `before` axes before the end of the batch."""
-    fields = [
-        ops.expand_dims(tensor, -1 - rank - before)
-        for tensor, rank in zip(distribution._tensors(), distribution._event_ranks(), strict=True)
-    ]
-    return distribution._new(*fields)
+    return Mixture._new(ops.zeros((*distribution.batch_shape, 1), dtype=distribution.dtype), distribution._with_axis())
 
 
 def components_first(points):
@@ -356,36 +352,20 @@ def components_first(points):
     return ops.reshape(points, (points.shape[0] * points.shape[1], *ops.shape(points)[2:]))
 
 
-def _signature(group):
-    """What two groups must share to stand in one array: the family and the shapes of the event's axes."""
-    shapes = (
-        tuple(t.shape)[len(t.shape) - rank :] for t, rank in zip(group._tensors(), group._event_ranks(), strict=True)
-    )
-    return (type(group), *shapes)
-
-
 def _check_kinds(groups) -> None:
     sizes = {group.event_size for group in groups}
     if len(sizes) > 1:
         raise ValueError(f"components of a Mixture must have one event size, but {sorted(sizes)} came.")
     if any(isinstance(group, Mixture) for group in groups):
         raise TypeError("a Mixture of mixtures is one Mixture: use mdn.blend.")
-    for trait, name in (("_circular", "angles (VonMises)"), ("_discrete", "discrete families")):
-        kinds = {type(group) for group in groups if getattr(group, trait)}
-        if kinds and (len(kinds) > 1 or not all(getattr(group, trait) for group in groups)):
+    angles = "angles (VonMises)", [group._circular for group in groups]
+    counted = "discrete families", [group._discrete for group in groups]
+    for name, has_trait in (angles, counted):
+        kinds = {type(group) for group, has in zip(groups, has_trait, strict=True) if has}
+        if kinds and (len(kinds) > 1 or not all(has_trait)):
             raise ValueError(
                 f"{name} mix only with their own family, but a Mixture of {[type(g).__name__ for g in groups]} came."
             )
-
-
-def _expand(group, batch):
-    if group.batch_shape == batch:
-        return group
-    fields = [
-        ops.broadcast_to(tensor, (*batch, *tuple(tensor.shape)[len(tensor.shape) - rank :]))
-        for tensor, rank in zip(group._tensors(), group._event_ranks(), strict=True)
-    ]
-    return group._new(*fields)
 
 
 def _pick(group, index):
@@ -399,4 +379,4 @@ def _pick(group, index):
         event = ops.shape(tensor)[len(tensor.shape) - rank :]
         return ops.take(ops.reshape(tensor, (points * count, *event)), rows, axis=0)
 
-    return group._new(*(gather(t, rank) for t, rank in zip(group._tensors(), group._event_ranks(), strict=True)))
+    return group._map_ranked(gather)

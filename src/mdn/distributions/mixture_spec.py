@@ -6,9 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from mdn import kernels, numerics
 from mdn.distributions.joint import Joint, join_parts, split_parts
 from mdn.distributions.mixture import Mixture
+from mdn.distributions.normal_spec import NormalSpec
 from mdn.distributions.spec import ComponentSpec, Spec, check_count, serializable
+from mdn.kernels.flat_mixture import flat_mixture
 
 
 @serializable
@@ -57,6 +60,27 @@ class MixtureSpec(Spec):
     def num_components(self) -> int:
         """K, over all families."""
         return sum(self.counts)
+
+    def flat_mixture(self):
+        component = self.specs[0]
+        if len(self.specs) > 1 or type(component) is not NormalSpec:  # a subclass may have another layout
+            return None
+        if component.covariance not in ("diagonal", "isotropic"):
+            return None
+        return flat_mixture(component.event_size, self.num_components, component.covariance == "isotropic")
+
+    def nll(self, params, y, observed):
+        self._check_size(params)
+        flat = self.flat_mixture() if kernels.on() else None
+        return super().nll(params, y, observed) if flat is None else flat.negative_log_likelihood(params, y, observed)
+
+    def shift_matrix(self):
+        found, slices = np.zeros((self.event_size, self.params_size), "float32"), iter(self.slices.values())
+        for spec, count in zip(self.specs, self.counts, strict=True):
+            inner = spec.shift_matrix()
+            for name, size in spec.heads:
+                found[:, next(slices)] = np.tile(inner[:, spec.slices[name]], (1, count)).reshape(-1, size * count)
+        return found
 
     @property
     def heads(self):
@@ -171,6 +195,41 @@ class JointSpec(Spec):
     def join(self, y):
         """A target in either form as one array."""
         return join_parts(self._sizes(), y)
+
+    @property
+    def named_parts(self):
+        return self.parts
+
+    def nll(self, params, y, observed):
+        self._check_size(params)
+        total = 0.0
+        for name, part in self.parts.items():
+            mine = self._columns(name)
+            total = total + part.nll(params[..., self.part_slice(name)], y[..., mine], observed[..., mine])
+        return numerics.finite_loss(total)
+
+    def _columns(self, name: str) -> slice:
+        """Where a part lies in a target."""
+        sizes = self._sizes()
+        first = sum(list(sizes.values())[: list(sizes).index(name)])
+        return slice(first, first + sizes[name])
+
+    @property
+    def encoded_size(self):
+        return sum(part.encoded_size for part in self.parts.values())
+
+    def encode(self, y, scaled):
+        encoded = [
+            part.encode(y[..., self._columns(name)], {"event": scaled[name]} if name in scaled else {})
+            for name, part in self.parts.items()
+        ]
+        return ops.concatenate(encoded, axis=-1)
+
+    def part_slice(self, name: str) -> slice:
+        """Where the parameters of a part lie in the packed vector."""
+        sizes = [part.params_size for part in self.parts.values()]
+        first = sum(sizes[: list(self.parts).index(name)])
+        return slice(first, first + self.parts[name].params_size)
 
     @property
     def heads(self):

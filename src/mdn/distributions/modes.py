@@ -72,10 +72,11 @@ def in_space(dist):
         step, out = _turn, lambda x: x
         x = dist._each(lambda group: group._mode(), axis=-2)
     else:
-        logs = [type(group).__name__ == "LogNormal" for group in dist._groups]
+        logs = [group._modes_of_log for group in dist._groups]
         if any(logs) and not all(logs):
+            name = type(dist._groups[logs.index(True)]).__name__
             raise ValueError(
-                "mode() of a mixture of LogNormal and other families needs event_size=1. Take a marginal first."
+                f"mode() of a mixture of {name} and other families needs event_size=1. Take a marginal first."
             )
         into, out = (ops.log, ops.exp) if any(logs) else (lambda x: x, lambda x: x)
         x = into(dist._each(lambda group: group._mode(), axis=-2))
@@ -120,6 +121,6 @@ def _pull_step(dist, x, y):
 
 
 def _turn(dist, x, y):
-    group = dist.components
-    pull = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1) * group.concentration
-    return ops.arctan2(ops.sum(pull * ops.sin(group.loc), axis=-2), ops.sum(pull * ops.cos(group.loc), axis=-2))
+    concentration, loc = dist.components._pull(ops.expand_dims(y, -2))
+    pull = ops.expand_dims(numerics.posterior(dist._log_joint(y)), -1) * concentration
+    return ops.arctan2(ops.sum(pull * ops.sin(loc), axis=-2), ops.sum(pull * ops.cos(loc), axis=-2))

@@ -11,6 +11,7 @@ from keras import ops
 from mdn import backend, initializers, numerics
 from mdn.distributions.arguments import as_shape
 from mdn.distributions.distribution import Distribution
+from mdn.kernels.flat_mixture import FlatMixture
 from mdn.random import key_for
 
 serializable = keras.saving.register_keras_serializable(package="mdn")
@@ -29,6 +30,8 @@ class Spec:
     """
 
     event_size: int
+    kind = "number"
+    """What each column of a target is: a "number", a "class" or a "bit"."""
 
     # ---- layout --------------------------------------------------------------------------------------------------
 
@@ -43,9 +46,25 @@ class Spec:
         return sum(size for _, size in self.heads)
 
     @property
+    def slices(self) -> dict[str, slice]:
+        """Where each block lies in the packed vector, by its name."""
+        edges = np.cumsum([0, *(size for _, size in self.heads)]).tolist()
+        return {name: slice(*ends) for (name, _), ends in zip(self.heads, itertools.pairwise(edges), strict=True)}
+
+    @property
     def target_size(self) -> int:
         """The width of a target array."""
         return self.event_size
+
+    @property
+    def named_parts(self) -> dict[str, Spec]:
+        """The specs of the parts of a target, side by side; of all but a JointSpec there is one, "event"."""
+        return {"event": self}
+
+    @property
+    def column_kinds(self) -> tuple[str, ...]:
+        """What each column of a target is: see `kind`."""
+        return tuple(part.kind for part in self.named_parts.values() for _ in range(part.target_size))
 
     def __call__(self, params) -> Distribution:
         """The distribution that packed parameters of shape `(*batch, params_size)` stand for.
@@ -67,16 +86,17 @@ class Spec:
         """The packed parameters of a distribution of this spec, shape `(*batch, params_size)`."""
         return ops.concatenate(self._to_blocks(distribution), axis=-1)
 
-    def _split(self, params):
+    def _check_size(self, params) -> None:
         if len(params.shape) == 0 or params.shape[-1] != self.params_size:
             parts = " + ".join(f"{size} ({name})" for name, size in self.heads)
             raise ShapeError(
                 f"`params` must end in an axis of params_size={self.params_size} = {parts} for {self!r}, "
                 f"but the shape is {tuple(params.shape)}. Is it the output of an MDN layer with the same spec?"
             )
-        sizes = [size for _, size in self.heads]
-        edges = np.cumsum([0, *sizes])
-        return [params[..., int(a) : int(b)] for a, b in itertools.pairwise(edges)]
+
+    def _split(self, params):
+        self._check_size(params)
+        return [params[..., block] for block in self.slices.values()]
 
     def _from_blocks(self, blocks) -> Distribution:
         raise NotImplementedError
@@ -89,6 +109,48 @@ class Spec:
     def join(self, y):
         """A target as one array; here it is one already."""
         return y
+
+    def flat_mixture(self) -> FlatMixture | None:
+        """The fast arithmetic of `nll` for this spec; None where there is none."""
+        return None
+
+    @property
+    def encoded_size(self) -> int:
+        """How many numbers `encode` gives."""
+        return self.target_size
+
+    def encode(self, y, scaled):
+        """A target `(*batch, target_size)` as a network reads it, `(*batch, encoded_size)`.
+
+        Args:
+            y: With NaN where a number is missing.
+            scaled: For each of `named_parts` whose kind is "number", a function that brings it to a size about 1 and knows what
+                to do with NaN.
+        """
+        return scaled["event"](y)
+
+    # ---- likelihood ------------------------------------------------------------------------------------------------
+
+    def nll(self, params, y, observed):
+        """-log density of what is observed of a target, in nats, `(*batch,)`, at most 1e30, with a bounded gradient.
+
+        Args:
+            params: Packed, `(*batch, params_size)`.
+            y: Targets `(*batch, target_size)`, free of NaN.
+            observed: Booleans of the same shape.
+
+        Raises:
+            ShapeError: if the last axis of `params` is not `params_size`.
+        """
+        return numerics.finite_loss(-self(numerics.bound_gradient(params))._log_prob_observed(y, observed))
+
+    def shift_matrix(self) -> np.ndarray:
+        """The constant matrix M `(target_size, params_size)`: `params + y @ M` are those of the distribution moved by y.
+
+        Raises:
+            ValueError: if a distribution of this spec cannot be moved.
+        """
+        raise ValueError(f"distributions of {self!r} cannot be moved: they have no location that is added.")
 
     # ---- from a layer's free outputs -----------------------------------------------------------------------------
 
@@ -156,6 +218,7 @@ class ComponentSpec(Spec):
     """
 
     _scales_targets = True
+    _moves = True  # whether its first block is a location, to which one may add
 
     def __init__(self, event_size: int):
         self.event_size = check_count("event_size", event_size)
@@ -192,6 +255,11 @@ class ComponentSpec(Spec):
         if shift is None:
             return [loc, scale]
         return [shift + spread * loc, numerics.safe_scale(spread * scale)]
+
+    def shift_matrix(self):
+        if not self._moves:
+            return super().shift_matrix()
+        return np.eye(self.event_size, self.params_size, dtype="float32")
 
     def _release(self, *blocks) -> list[np.ndarray]:
         """The free outputs that `constrain`, without scaling, turns into `blocks`; NumPy."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ from keras import ops
 
 from mdn import numerics, special
 from mdn.distributions import univariate
-from mdn.distributions.arguments import check_positive
+from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
+from mdn.distributions.value import value
 
 _CENTRAL_NODES = 20
 _TAIL_NODES = 40
@@ -22,7 +22,7 @@ _START_DF = 5.0
 _LARGE = 1e10  # its square holds no 1, and fits float32
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class StudentT(Independent):
     r"""Independent Student-t coordinates.
 
@@ -38,51 +38,53 @@ class StudentT(Independent):
         df: Degrees of freedom ν > 0, shape `(*batch, D)`.
     """
 
-    loc: Any
-    scale: Any
-    df: Any
-
-    def __post_init__(self):
-        self._set_fields(loc=self.loc, scale=self.scale, df=self.df)
-        check_positive("StudentT", scale=self.scale, df=self.df)
+    loc: Any = parameter()
+    scale: Any = parameter(positive=True)
+    df: Any = parameter(positive=True)
 
     def _z(self, y):
         return numerics.standardize(y, self.loc, self.scale)
 
-    def _log_density(self, y):
+    def _log_prob_each(self, y):
         return _log_kernel(self._z(y), self.df) + _log_constant(self.df) - ops.log(self.scale)
 
-    def _log_side(self, y, below):
+    def _log_tail(self, y, below):
         z = self._z(y)
         return _log_lower(ops.where(below, z, -z), self.df)
 
-    def _invert(self, log_lower, log_upper):
-        end = _bracket(self.df)
-        u = univariate.invert_each(_Standard, [self.df], log_lower, log_upper, -end, end)
-        return self.loc + self.scale * _from_arc(u, self.df)
+    def _quantile(self, log_lower, log_upper):
+        # the standard t in u = asinh(z / √ν), where heavy tails are straight lines
+        df, end = self.df, _bracket(self.df)
+        u = univariate.invert(
+            lambda u, below: _log_lower_of_arc(ops.where(below, u, -u), df),
+            lambda u: special.log_gamma_half_step(0.5 * df) - 0.5 * math.log(math.pi) - df * special.log_cosh(u),
+            log_lower, log_upper, -end, end,
+        )  # fmt: skip
+        return self.loc + self.scale * _from_arc(u, df)
 
     def _tail_power(self):
         return self.df
 
-    def _draw(self, shape, stream):
+    def _sample(self, sample_shape, stream):
         # the polar method of Bailey (1994): no rejection, and differentiable in df
+        shape = self._shape(sample_shape)
         u, angle = stream.uniform(shape), stream.uniform(shape)
         radius = ops.sqrt(self.df * ops.expm1(-2.0 * ops.log(u) / self.df))
         return self.loc + self.scale * radius * ops.cos(2.0 * math.pi * angle)
 
-    def _center(self):
+    def _mean(self):
         return ops.where(self.df > 1.0, self.loc, math.nan)
 
-    def _spread(self):
+    def _variance(self):
         finite = self.df > 2.0
         return ops.where(finite, ops.square(self.scale) * self.df / ops.where(finite, self.df - 2.0, 1.0), math.inf)
 
-    def _peak(self):
+    def _mode(self):
         return self.loc
 
-    def _deviations(self, center):
+    def _moments_about(self, center):
         first = self.loc - center
-        return first, self._spread() + numerics.no_nan(ops.square(first), math.inf)
+        return first, self._variance() + numerics.no_nan(ops.square(first), math.inf)
 
     def _pull(self, y):
         # a t is a normal whose precision is drawn: its expected precision given y
@@ -126,7 +128,7 @@ def _log_lower_of_arc(u, df):
 
 def _log_half(below, central, arc, spread, df):
     """log P(T <= z): `arc` is asinh(|z| / √ν), used where `central`; `spread` log(1 + z² / ν), used elsewhere."""
-    half, tail = _central(arc, df), _log_tail(spread, df)
+    half, tail = _central(arc, df), _log_far_tail(spread, df)
     log_small = ops.where(central, ops.log(0.5 - half), tail)
     log_large = ops.where(central, ops.log(0.5 + half), ops.log1p(-ops.exp(ops.minimum(tail, -0.5))))
     return ops.where(below, log_small, log_large)
@@ -143,7 +145,7 @@ def _central(arc, df):
     )
 
 
-def _log_tail(spread, df):
+def _log_far_tail(spread, df):
     r"""log P(T > z) for z >= 1.
 
     With $w = \nu/(\nu + t^2) = x e^{-2 s^2/\nu}$, $x$ its value at z, the tail is
@@ -176,21 +178,6 @@ def _bracket(df):
     """How far |u| of T = √ν sinh u can be: P(|T| > t) falls like e^(-ν u), and no probability is 0, nor T infinite."""
     reach, largest = numerics.log_range()
     return numerics.cap(reach / df + 3.0, largest + 2.0 - 0.5 * ops.log(df))
-
-
-class _Standard:
-    """The standard t in u = asinh(z / √ν), where heavy tails are straight lines, as `univariate.invert` wants it."""
-
-    def __init__(self, df):
-        self.df = df
-
-    def _log_tail(self, u, below):
-        return _log_lower_of_arc(ops.where(below, u, -u), self.df)[..., 0]
-
-    def _log_prob(self, u):
-        return (special.log_gamma_half_step(0.5 * self.df) - 0.5 * math.log(math.pi) - self.df * special.log_cosh(u))[
-            ..., 0
-        ]
 
 
 @serializable

@@ -143,3 +143,8 @@ def _outward(matrices):
 
 def _inward(matrices, batch):
     return ops.reshape(ops.moveaxis(matrices, -1, 0), (*batch, *matrices.shape[:2]))
+
+
+def log_diagonal(factor):
+    """Σ log of the diagonal of `(..., D, D)`, shape `(...,)`."""
+    return ops.sum(ops.log(ops.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)

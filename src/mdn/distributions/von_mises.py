@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ from keras import ops
 
 from mdn import numerics, special
 from mdn.distributions import univariate
-from mdn.distributions.arguments import check_positive
+from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
+from mdn.distributions.value import value
 
 _NODES = 32
 _PI_HIGH = float(np.float32(math.pi))
@@ -21,7 +21,7 @@ _PI_LOW = math.pi - _PI_HIGH
 _CUT = 20.0  # an integral from its highest point on stops where the integrand has fallen by e^-20
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class VonMises(Independent):
     r"""Independent angles in radians.
 
@@ -35,16 +35,12 @@ class VonMises(Independent):
         concentration: κ > 0, shape `(*batch, D)`; about 1 / variance when large.
     """
 
-    loc: Any
-    concentration: Any
+    loc: Any = parameter()
+    concentration: Any = parameter(positive=True)
 
     _circular = True
 
-    def __post_init__(self):
-        self._set_fields(loc=self.loc, concentration=self.concentration)
-        check_positive("VonMises", concentration=self.concentration)
-
-    def _log_density(self, y):
+    def _log_prob_each(self, y):
         half = ops.sin(0.5 * wrap(y - self.loc))
         return -2.0 * self.concentration * ops.square(half) - _log_normalizer(self.concentration)
 
@@ -53,49 +49,52 @@ class VonMises(Independent):
         mass = _log_arc(start, length, self.concentration) - _log_normalizer(self.concentration)
         return ops.where(mass > 0.0, mass - ops.stop_gradient(mass), mass)  # above 0 by rounding only
 
-    def _log_side(self, y, below):
+    def _log_tail(self, y, below):
         inside = numerics.within(y, -math.pi, math.pi)
         start = ops.where(below, -math.pi, inside) - wrap(self.loc)
         mass = self._log_mass(start, _above(ops.where(below, inside, -inside)))
         return ops.where(ops.where(below, y < -math.pi, y > math.pi), -math.inf, mass)
 
-    def _invert(self, log_lower, log_upper):
+    def _quantile(self, log_lower, log_upper):
         end = numerics.as_tensor([math.pi])
-        return univariate.invert_each(VonMises._new, self._tensors(), log_lower, log_upper, -end, end)
+        return univariate.invert(self._log_tail, self._log_prob_each, log_lower, log_upper, -end, end)
 
-    def _bounds(self, log_lower, log_upper):
+    def _quantile_bounds(self, log_lower, log_upper):
         end = ops.full_like(self.loc + ops.zeros_like(log_lower), math.pi)
         return -end, end
 
-    def _draw(self, shape, stream):
+    def _sample(self, sample_shape, stream):
         # the distance from loc by inversion, which is differentiable and needs no rejection; then a side
-        u = 2.0 * stream.uniform(shape) - 1.0
-        size = ops.abs(u)
-        distance = univariate.invert_each(
-            _Distance,
-            [self.concentration],
-            numerics.safe_log(size),
-            numerics.safe_log1p(-size),
-            numerics.as_tensor([0.0]),
-            numerics.as_tensor([math.pi]),
-        )
+        u = 2.0 * stream.uniform(self._shape(sample_shape)) - 1.0
+        size, kappa = ops.abs(u), self.concentration
+        normalizer = _log_normalizer(kappa) - math.log(2.0)
+
+        def log_tail(t, below):
+            start, length = ops.where(below, 0.0, t), ops.where(below, t, math.pi - t)
+            return _log_descent(start, length, kappa) - normalizer
+
+        distance = univariate.invert(
+            log_tail,
+            lambda t: -2.0 * kappa * ops.square(ops.sin(0.5 * t)) - normalizer,
+            numerics.safe_log(size), numerics.safe_log1p(-size), numerics.as_tensor([0.0]), numerics.as_tensor([math.pi]),
+        )  # fmt: skip
         return wrap(self.loc + ops.sign(u) * distance)
 
-    def _center(self):
+    def _mean(self):
         return wrap(self.loc)
 
-    def _spread(self):
-        return self._deviations(self.loc)[1]
+    def _variance(self):
+        return self._moments_about(self.loc)[1]
 
-    def resultant(self):
-        """I₁(κ)/I₀(κ), the length of the mean of the unit vectors: 1 for a point, 0 for the uniform distribution."""
+    def _resultant(self):
+        # I₁(κ) / I₀(κ)
         total = ops.exp(_log_normalizer(self.concentration))
         return (
             1.0
             - 2.0 * _integral(0.0, math.pi, self.concentration, lambda t: 2.0 * ops.square(ops.sin(0.5 * t))) / total
         )
 
-    def _deviations(self, center):
+    def _moments_about(self, center):
         # with t the angle from loc and d from `center` to loc: the deviation is t + d, less 2π beyond π - d
         turn = wrap(self.loc - center)
         d = ops.abs(turn)
@@ -113,23 +112,11 @@ class VonMises(Independent):
         ends = ops.stack([ops.full_like(self.loc, -math.pi), ops.full_like(self.loc, math.pi)])
         return ops.concatenate([wrap(super(VonMises, zero)._breaks() + ops.stop_gradient(self.loc)), ends], axis=0)
 
+    def _pull(self, y):
+        return self.concentration, self.loc
+
     def _with_temperature(self, component, variance):
         return self._new(self.loc, self.concentration / numerics.floor(numerics.as_tensor(variance)))
-
-
-class _Distance:
-    """The distance of an angle from loc, in [0, π], as `univariate.invert` wants it."""
-
-    def __init__(self, concentration):
-        self._kappa = concentration
-        self._normalizer = _log_normalizer(concentration) - math.log(2.0)
-
-    def _log_tail(self, t, below):
-        start, length = ops.where(below, 0.0, t), ops.where(below, t, math.pi - t)
-        return (_log_descent(start, length, self._kappa) - self._normalizer)[..., 0]
-
-    def _log_prob(self, t):
-        return (-2.0 * self._kappa * ops.square(ops.sin(0.5 * t)) - self._normalizer)[..., 0]
 
 
 def wrap(angle):
@@ -206,6 +193,8 @@ def _log_arc(start, length, kappa):
 @serializable
 class VonMisesSpec(ComponentSpec):
     """Parameters of `VonMises`: `[loc D | concentration D]`. Angles are not rescaled."""
+
+    _moves = False
 
     _scales_targets = False
 

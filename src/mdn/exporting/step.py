@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn.distributions import BernoulliSpec, CategoricalSpec, JointSpec, Spec
+from mdn.distributions import Spec
 from mdn.models import specs_of
 from mdn.sequences import MDNRNN
 from mdn.sequences.rollout import Rollout
@@ -75,21 +75,17 @@ class Call:
             found["columns"], found["noise"] = self._columns(), self._layout()
         return found
 
-    def _parts(self) -> dict[str, Spec]:
-        return dict(self.spec.parts) if isinstance(self.spec, JointSpec) else {"event": self.spec}
-
     def _columns(self) -> list[dict]:
         """What each column of an event is."""
-        kinds = ((CategoricalSpec, "class"), (BernoulliSpec, "bit"), (Spec, "number"))
         return [
-            {"part": name, "kind": next(k for cls, k in kinds if isinstance(part, cls)), "index": index}
-            for name, part in self._parts().items()
-            for index in range(part.target_size)
+            {"part": name, "kind": kind, "index": index}
+            for name, part in self.spec.named_parts.items()
+            for index, kind in enumerate(part.column_kinds)
         ]
 
     def _layout(self) -> list[dict]:
         """Which columns of the noise each part uses; the first uniform of a mixture or a class chooses it."""
-        samplers = [(name, Sampler(part)) for name, part in self._parts().items()]
+        samplers = [(name, Sampler(part)) for name, part in self.spec.named_parts.items()]
         ends = [np.cumsum([0, *(getattr(s, kind) for _, s in samplers)]).tolist() for kind in ("uniforms", "normals")]
         return [
             {"part": name, "uniforms": list(uniforms), "normals": list(normals)}

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import numerics
-from mdn.distributions import BernoulliSpec, CategoricalSpec, JointSpec, Spec
+from mdn.distributions import Spec
 from mdn.distributions.spec import serializable
 from mdn.layers import FeatureScaling
 
@@ -26,21 +25,19 @@ class EventEncoding(keras.layers.Layer):
     def __init__(self, spec: Spec, **kwargs):
         super().__init__(**kwargs)
         self.spec = spec
-        self.parts = spec.parts if isinstance(spec, JointSpec) else {"event": spec}
+        self.parts = spec.named_parts
         self.scalings = [
-            FeatureScaling(name=f"scaling_{name}") for name, part in self.parts.items() if _continuous(part)
+            FeatureScaling(name=f"scaling_{name}") for name, part in self.parts.items() if part.kind == "number"
         ]
 
     @property
     def size(self) -> int:
         """How many numbers come out."""
-        return 1 + sum(
-            part.n if isinstance(part, CategoricalSpec) else part.target_size for part in self.parts.values()
-        )
+        return 1 + sum(part.encoded_size for part in self.parts.values())
 
     def build(self, input_shape=None):
         """Creates the scalings."""
-        sizes = [part.target_size for part in self.parts.values() if _continuous(part)]
+        sizes = [part.target_size for part in self.parts.values() if part.kind == "number"]
         for scaling, size in zip(self.scalings, sizes, strict=True):
             scaling.build((None, size))
         self.built = True
@@ -48,7 +45,7 @@ class EventEncoding(keras.layers.Layer):
     def adapt(self, y) -> EventEncoding:
         """Learns the scalings from events `(N, target_size)`; returns the layer itself."""
         columns = self._columns(np.asarray(y))
-        for scaling, column in zip(self.scalings, [c for part, c in columns if _continuous(part)], strict=True):
+        for scaling, column in zip(self.scalings, [c for part, c in columns if part.kind == "number"], strict=True):
             scaling.adapt(column)
         return self
 
@@ -61,18 +58,10 @@ class EventEncoding(keras.layers.Layer):
 
     def call(self, events):
         """Shape `(*batch, target_size)` to `(*batch, size)`."""
-        scalings, encoded = iter(self.scalings), []
-        for part, column in self._columns(events):
-            if isinstance(part, CategoricalSpec):
-                # no one_hot: NaN is no class, and a class that there is not must not raise within a compiled step
-                same = ops.equal(column, ops.arange(part.n, dtype=self.compute_dtype))
-                encoded.append(ops.cast(same, self.compute_dtype))
-            elif isinstance(part, BernoulliSpec):
-                encoded.append(numerics.no_nan(column, 0.0))
-            else:
-                encoded.append(next(scalings)(column))
+        numbers = [name for name, part in self.parts.items() if part.kind == "number"]
+        encoded = self.spec.encode(events, dict(zip(numbers, self.scalings, strict=True)))
         nothing = ops.all(ops.isnan(events), axis=-1, keepdims=True)
-        return ops.concatenate([*encoded, ops.cast(nothing, self.compute_dtype)], axis=-1)
+        return ops.concatenate([encoded, ops.cast(nothing, self.compute_dtype)], axis=-1)
 
     def compute_output_shape(self, input_shape):
         """(*batch, target_size) -> (*batch, size)."""
@@ -86,7 +75,3 @@ class EventEncoding(keras.layers.Layer):
     def from_config(cls, config):
         """The layer that gave `config`."""
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
-
-
-def _continuous(part: Spec) -> bool:
-    return not isinstance(part, CategoricalSpec | BernoulliSpec)

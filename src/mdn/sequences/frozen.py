@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import math
 
@@ -10,9 +9,10 @@ import numpy as np
 from keras import ops
 
 from mdn import backend
-from mdn.sequences.program import OneKernel, alone, compiled, inline_device, jitted, stateless
-
-_ALIGNED = 16  # numbers in 64 bytes, at multiples of which JAX's arrays begin
+from mdn.kernels.in_place import aligned, memory_of
+from mdn.kernels.inline import inline_device
+from mdn.kernels.one_kernel import OneKernel
+from mdn.sequences.program import alone, compiled, jitted, stateless
 
 
 class Frozen:
@@ -29,15 +29,16 @@ class Frozen:
         one_row: See `compiled`.
 
     Attributes:
-        step: Of a state, which is no longer there then: gives the state after it. To be taken anew after `place`.
+        step: `step(state)` overwrites `state` and returns the next one. Fetch it again after `place`.
         given: Float32, for the caller to write before each step.
-        view: Of the state there is now, whichever that is, `(B, S)`; None where states lie now here and now there.
+        view: The memory of the present state, `(B, S)`, as long as it `shows` it; None where states are not in place.
     """
 
     def __init__(self, model, function, shape: tuple[int, ...], one_row: bool = False):
-        self.given = given = _aligned(math.prod(shape)).reshape(shape)
+        self.given = given = aligned(math.prod(shape)).reshape(shape)
         self.view: np.ndarray | None = None
         self._in_place: bool | None = None  # whether there is: seen at the first state
+        self._address = 0  # of `view`
         self._device = None
         if backend.NAME != "jax":
             self.step = functools.partial(compiled(model, function), given)
@@ -75,26 +76,19 @@ class Frozen:
             if isinstance(self._program, OneKernel):
                 self.step = functools.partial(self._program.run, *self.step.args)
         placed = copied()
-        self.view = _seen(placed) if self._in_place else None
+        self.view, self._address = (memory_of(placed) if self._in_place else None), placed.unsafe_buffer_pointer()
         return placed
+
+    def shows(self, state) -> bool:
+        """Whether `state` is what `view` shows; XLA promises it for no step, and where it is not, there is no `view` any more."""
+        if self.view is not None and state.unsafe_buffer_pointer() != self._address:
+            self.view = None
+        return self.view is not None
 
     def read(self, state) -> np.ndarray:
         """A state's numbers, to be copied before the next step."""
-        if self.view is not None:
+        if self.view is not None and self.shows(state):
             return self.view
         if self._device is None:
             return ops.convert_to_numpy(state)
-        return _seen(state)
-
-
-def _seen(array) -> np.ndarray:
-    """A JAX array's own memory. `np.asarray` gives it too, but keeps it from being written over."""
-    numbers = (ctypes.c_float * math.prod(array.shape)).from_address(array.unsafe_buffer_pointer())
-    return np.frombuffer(numbers, "float32").reshape(array.shape)
-
-
-def _aligned(size: int) -> np.ndarray:
-    """Zeros, float32, that begin where JAX's own arrays do."""
-    room = np.zeros(size + _ALIGNED, "float32")
-    first = -room.ctypes.data % (4 * _ALIGNED) // 4
-    return room[first : first + size]
+        return memory_of(state)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-from keras import ops
 
 from mdn import backend
 from mdn.distributions.spec import serializable
+from mdn.few_shapes import blocks, fitting, in_blocks, powers_of_two
 from mdn.losses import NegativeLogLikelihood
 from mdn.sequences.network import Network
 from mdn.sequences.ragged import Batches, Windows, as_sequences, bucket_lengths, check_given, padded, shifted
@@ -233,16 +233,13 @@ class MDNRNN(Network):
         found: list = [None] * len(rows)
         for length in np.unique(lengths):
             group = np.flatnonzero(lengths == length)
-            size = 2 ** max(0, int(math.log2(max(1, _ROWS_AT_ONCE // length))))
-            size = min(size, 2 ** math.ceil(math.log2(len(group))))
-            for first in range(0, len(group), size):
-                chosen = group[first : first + size]
-                filled = np.resize(chosen, size)
+            most = 2 ** max(0, int(math.log2(max(1, _ROWS_AT_ONCE // length))))
+            for filled, new in blocks(group, (fitting(len(group), powers_of_two(most)),)):
                 batch = padded([rows[i] for i in filled], length)
                 before = shifted(batch)
                 inputs = [before, *(part[filled] for part in conditions)] if conditions else before
                 values = self._scores(inputs, batch)
-                for i, value in zip(chosen, values, strict=False):
+                for i, value in zip(filled[:new], values, strict=False):
                     found[i] = value[: len(rows[i])]
         return found
 
@@ -360,14 +357,9 @@ def _log_prob_of_steps(spec, params, y) -> np.ndarray:
     The program of a mixture of correlated normals takes seconds to compile, minutes on a busy machine; lengths of sequences, of
     which there are many, must make no programs of their own.
     """
-    size = next((size for size in _SCORED_AT_ONCE if size >= len(y)), _SCORED_AT_ONCE[-1])
-    found = np.empty(len(y))
-    for first in range(0, len(y), size):
-        last = min(first + size, len(y))
-        rows = np.resize(np.arange(first, last), size)
-        values = _log_prob_observed(params[rows], y[rows], spec=spec)
-        found[first:last] = ops.convert_to_numpy(values)[: last - first]
-    return found
+    if not len(y):
+        return np.zeros(0)
+    return in_blocks(lambda params, y: _log_prob_observed(params, y, spec=spec), params, y, sizes=_SCORED_AT_ONCE)
 
 
 @backend.compiled(static=("spec",))

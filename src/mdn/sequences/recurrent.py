@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 import keras
 from keras import ops
 
-from mdn import backend, numerics
+from mdn import backend, kernels, numerics
 from mdn.distributions.spec import serializable
+from mdn.kernels.recurrent import lstm
 
 CELLS = {"lstm": 4, "gru": 3, "layer_norm_lstm": 4}
 """Gates of each cell. LSTMs: input, forget, candidate, output. GRU: reset, update, candidate."""
@@ -96,15 +95,15 @@ class Recurrent(keras.layers.Layer):
         """Outputs `(B, T, H)` and the state after the last step, from inputs `(B, T, F)` and the state before them."""
         keep = self._keep(state[0], training)
         plain = self.cell != "layer_norm_lstm"
-        if backend.NAME == "torch" and plain and keep is None:
+        if backend.NAME == "torch" and plain and keep is None and kernels.on():
             return self._on_torch(x, state)
         x = ops.swapaxes(x, 0, 1)
-        if backend.NAME == "jax" and self.cell == "lstm":
+        if backend.NAME == "jax" and self.cell == "lstm" and kernels.on():
             weights = [ops.convert_to_tensor(part) for part in (self.kernel, self.recurrent_kernel, self.bias)]
             keep = ops.ones_like(state[0]) if keep is None else keep
-            outputs, *state = _lstm()(x, *weights, keep, *state)
+            outputs, *state = lstm()(x, *weights, keep, *state)
         else:
-            projected = _product(x, self.kernel)
+            projected = numerics.product(x, self.kernel)
             projected = projected + self.bias if plain else projected
 
             def scanned(state, projected):
@@ -178,98 +177,3 @@ class Recurrent(keras.layers.Layer):
             "cell": self.cell,
             "recurrent_dropout": self.recurrent_dropout,
         }
-
-
-def _product(x, kernel):
-    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of matrices: for gradients of any other XLA copies and transposes."""
-    return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
-
-
-def before_each(first, states):
-    """On JAX: the state before each step, from that before the first `(B, H)` and those after each `(T, B, H)`."""
-    from jax import numpy as jnp
-
-    return jnp.concatenate([first[None], states[:-1]])
-
-
-def gradient_of_kernel(seen, slopes):
-    """On JAX: the gradient `(F, H)` of a kernel that met `(T, B, F)` and had `(T, B, H)` come back.
-
-    The barrier makes XLA transpose first and then multiply. Left to itself it does both at once, by another library, which has
-    half the rate on one core.
-    """
-    import jax
-
-    turned = jax.lax.optimization_barrier(seen.reshape(-1, seen.shape[-1]).T)
-    return turned @ slopes.reshape(-1, slopes.shape[-1])
-
-
-@functools.cache
-def _lstm():
-    """The LSTM over all steps on JAX, with its gradient written out.
-
-    What autodiff does differently: it adds to the gradient of the kernel at each step, a (H, 4H) matrix read and written T
-    times. Here the steps keep the gradients of the gates, and one product over all steps gives those of kernels and bias.
-    """
-    import jax
-    from jax import numpy as jnp
-
-    def sigmoid(z):
-        return 0.5 * jnp.tanh(0.5 * z) + 0.5  # XLA's tanh is much faster than its exp
-
-    def step(carry, projected, recurrent, bias, keep):
-        h, c = carry
-        i, f, g, o = jnp.split(projected + h @ recurrent + bias, 4, axis=-1)
-        gates = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
-        i, f, g, o = gates
-        c = f * c + i * g * keep
-        return (o * jnp.tanh(c), c), gates
-
-    @jax.custom_vjp
-    def run(x, kernel, recurrent, bias, keep, h, c):
-        units = h.shape[-1]
-        halves = jnp.repeat(jnp.array([0.5, 0.5, 1.0, 0.5], h.dtype), units)
-
-        def one(carry, projected):
-            # as `step`, where nobody asks for gates: then XLA computes one tanh of all in less than half of the time
-            h, c = carry
-            i, f, g, o = jnp.split(jnp.tanh((projected + h @ recurrent + bias) * halves), 4, axis=-1)
-            c = (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g * keep
-            h = (0.5 * o + 0.5) * jnp.tanh(c)
-            return (h, c), h
-
-        (last_h, last_c), hs = jax.lax.scan(one, (h, c), _product(x, kernel))
-        return hs, last_h, last_c
-
-    def forward(x, kernel, recurrent, bias, keep, h, c):
-        def one(carry, projected):
-            carry, gates = step(carry, projected, recurrent, bias, keep)
-            return carry, (*carry, gates)
-
-        (last_h, last_c), (hs, cs, gates) = jax.lax.scan(one, (h, c), _product(x, kernel))
-        return (hs, last_h, last_c), (x, kernel, recurrent, keep, h, c, hs, cs, gates)
-
-    def backward(kept, slopes):
-        x, kernel, recurrent, keep, h, c, hs, cs, gates = kept
-        d_hs, d_last_h, d_last_c = slopes
-        transposed = recurrent.T
-
-        def one(carry, given):
-            d_h, d_c = carry
-            d_out, before, c, (i, f, g, o) = given
-            bent = jnp.tanh(c)
-            d_h = d_h + d_out
-            d_c = d_c + d_h * o * (1.0 - bent * bent)
-            d_z = [d_c * (keep * g * i * (1.0 - i)), d_c * (before * f * (1.0 - f)), d_c * (keep * i * (1.0 - g * g))]
-            d_z = jnp.concatenate([*d_z, d_h * (bent * o * (1.0 - o))], axis=-1)
-            return (d_z @ transposed, d_c * f), d_z
-
-        (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, before_each(c, cs), cs, gates), reverse=True)
-        # the bias is a kernel that meets ones
-        seen = jnp.concatenate([x, before_each(h, hs), jnp.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
-        d_kernel, d_recurrent, d_bias = jnp.split(gradient_of_kernel(seen, d_z), [x.shape[-1], seen.shape[-1] - 1])
-        no_slope = jnp.zeros_like(keep)  # a constant of dropout
-        return _product(d_z, kernel.T), d_kernel, d_recurrent, d_bias[0], no_slope, d_h, d_c
-
-    run.defvjp(forward, backward)
-    return run

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions import JointSpec, Spec
+from mdn.distributions import Spec
 from mdn.distributions.discrete import draw_index
 from mdn.random import Stream
 
@@ -51,7 +51,7 @@ class Sampler:
     def draw(self, distribution, uniforms, normals, sample_shape=()):
         """Events `(*sample_shape, B, spec.target_size)` of a distribution of this spec, at the temperatures that it has."""
         drawn = distribution._sample(sample_shape, _Given(uniforms, normals))
-        return self.spec.join(drawn) if isinstance(self.spec, JointSpec) else drawn
+        return self.spec.join(drawn)
 
 
 class Guided(Sampler):

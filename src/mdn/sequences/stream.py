@@ -126,7 +126,7 @@ class Stream:
         self._used_up[()] = at
         self._state = self._step(self._state)
         self._next, self._fresh = at + 1, False
-        if self._drawn is not None:
+        if self._drawn is not None and self._frozen.shows(self._state):
             return self._drawn.copy()
         return self._frozen.read(self._state)[self._first, : self._size].copy()
 

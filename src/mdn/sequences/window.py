@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import keras
 import numpy as np
 from keras import ops
 
-from mdn import backend
+from mdn import backend, kernels
 from mdn.distributions.spec import serializable
-from mdn.sequences.recurrent import Recurrent, before_each, gradient_of_kernel
+from mdn.kernels.recurrent import window_loop
+from mdn.sequences.recurrent import Recurrent
 
 _STEP = 0.05  # how far each part of the window moves a step, before it has learnt: a letter takes about twenty points
 _BEGIN, _WIDEST = 1.0, 0.3  # precision of each part at first, and the least: one letter and its neighbours
@@ -81,7 +81,7 @@ class Window(keras.layers.Layer):
         """The states after all steps, `(T, B, width)` each."""
         projected = ops.matmul(ops.swapaxes(x, 0, 1), self.cell.kernel[: x.shape[-1]]) + self.cell.bias
         context = ops.cast(ops.convert_to_tensor(context), projected.dtype)
-        run = _unrolled_on_jax() if backend.NAME == "jax" else _unrolled
+        run = window_loop(_advanced, _moves, weights_of) if backend.NAME == "jax" and kernels.on() else _unrolled
         return run(projected, self._weights(), list(state), context)
 
     def step(self, x, state, context):
@@ -153,50 +153,3 @@ def _unrolled(projected, weights, state, context) -> list:
         return state, state
 
     return ops.split(ops.scan(scanned, ops.concatenate(state, axis=-1), projected)[1], edges, axis=-1)
-
-
-@functools.cache
-def _unrolled_on_jax():
-    """`_unrolled` with gradients of the weights, and of the context, as one product after the loop.
-
-    Autodiff would add to the gradient of a (H + S, 4 H) matrix at each step. Here nothing that does not change from step to step
-    is differentiated within the loop, but what is added to it at each step: zeros, whose gradients say all.
-    """
-    import jax
-    from jax import numpy as jnp
-
-    def loop(projected, nudges, state, weights, context):
-        def scanned(state, given):
-            projected, *nudges = given
-            state = _advanced(state, projected, weights, context, nudges)
-            return state, state
-
-        return jax.lax.scan(scanned, state, (projected, *nudges))[1]
-
-    @jax.custom_vjp
-    def run(projected, weights, state, context):
-        return loop(projected, (), state, weights, context)
-
-    def forward(projected, weights, state, context):
-        steps, rows = projected.shape[:2]
-        nudges = tuple(jnp.zeros((steps, rows, size), projected.dtype) for size in (len(weights[2]), context.shape[-1]))
-
-        def changing(projected, nudges, state):
-            return loop(projected, nudges, state, weights, context)
-
-        states, back = jax.vjp(changing, projected, nudges, state)
-        return states, (back, weights, state, states, context)
-
-    def backward(kept, slopes):
-        back, weights, first, states, context = kept
-        d_projected, (d_moves, d_shown), d_first = back(slopes)
-        h, _, kappa, shown = states
-        seen = jnp.concatenate([before_each(first[0], h), before_each(first[3], shown)], axis=-1)
-        d_recurrent = gradient_of_kernel(seen, d_projected)
-        d_mover, d_bias = gradient_of_kernel(h, d_moves), jnp.sum(d_moves, axis=(0, 1))
-        alpha, beta, _ = _moves(h, weights)
-        d_context = jnp.einsum("tbu,tbs->bus", weights_of(alpha, beta, kappa, context), d_shown)
-        return d_projected, (d_recurrent, d_mover, d_bias), d_first, d_context
-
-    run.defvjp(forward, backward)
-    return run

@@ -9,11 +9,12 @@ from keras import ops
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from mdn.distributions import Mixture, blend
+from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
 from mdn.random import Stream
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.member import Member
-from mdn.tabular.network import by_rooms
+from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores
 
@@ -139,7 +140,8 @@ class Answers:
         x = self._features(X)
         y = np.zeros((len(x), self._event_size)) if y is None else self._targets(y, len(x)) - self.target_origin_
         y = y.astype("float32")
-        return by_rooms(lambda x, y: question(_together(self.members_, x), y), x, y).astype("float64")
+        found = in_blocks(lambda x, y: question(_together(self.members_, x), y), x, y, sizes=ROWS_AT_ONCE)
+        return found.astype("float64")
 
     def _marginals(self, mixture):
         return [mixture] if self._event_size == 1 else [mixture.marginal([d]) for d in range(self._event_size)]

@@ -12,11 +12,12 @@ from keras import ops
 
 from mdn import backend, numerics
 from mdn.distributions import MixtureSpec, NormalSpec
+from mdn.few_shapes import in_blocks
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 
 _WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
-_ROWS_AT_ONCE = (256, 4096)  # sizes of a prediction: each is compiled once
+ROWS_AT_ONCE = (256, 4096)  # sizes of a prediction: each is compiled once
 _LOCK = threading.RLock()  # a network is shared: one thread at a time may put its weights there
 
 
@@ -136,14 +137,14 @@ class Shared:
 
     def predict(self, weights, x) -> np.ndarray:
         """Packed parameters `(N, params_size)` of features `(N, features)`."""
-        return by_rooms(lambda rows: self._apply(weights, rows), widened(x, self.architecture.width))
+        return in_blocks(
+            lambda rows: self._apply(weights, rows), widened(x, self.architecture.width), sizes=ROWS_AT_ONCE
+        )
 
     def blocks(self, params) -> list[np.ndarray]:
         """loc (N, K, D), what scales are made of (N, K, any), and logits (N, K) of packed parameters."""
-        count = self.architecture.num_components
-        wide = count * self.architecture.event_size
-        loc, scale, logits = params[:, :wide], params[:, wide:-count], params[:, -count:]
-        return [loc.reshape(len(params), count, -1), scale.reshape(len(params), count, -1), logits]
+        loc, scale, logits = (params[:, block] for block in self.architecture.spec.slices.values())
+        return [*(block.reshape(*logits.shape, -1) for block in (loc, scale)), logits]
 
     def widen(self, params, factor: float) -> np.ndarray:
         """Packed parameters with all scales multiplied."""
@@ -152,7 +153,7 @@ class Shared:
 
     def nll(self, params, y) -> np.ndarray:
         """-log density of what is observed of targets `(N, D)`, shape `(N,)`."""
-        return by_rooms(self._judge, y, params)
+        return in_blocks(self._judge, y, params, sizes=ROWS_AT_ONCE)
 
     def _compiled(self):
         trainable, fixed = self.model.trainable_variables, self.model.non_trainable_variables
@@ -179,22 +180,3 @@ class Shared:
 def packed(*blocks) -> np.ndarray:
     """What `Shared.blocks` took apart."""
     return np.concatenate([block.reshape(len(block), -1) for block in blocks], axis=1)
-
-
-def by_rooms(function, *arrays) -> np.ndarray:
-    """`function(*arrays)` for a function of rows, some rows at a time and in few different shapes; NumPy.
-
-    Args:
-        function: Of arrays `(rows, any)` to a tensor `(rows, ...)`, each row by itself.
-        arrays: At least one row each, and as many.
-    """
-    count, begin, answers = len(arrays[0]), 0, []
-    while begin < count:
-        left = count - begin
-        room = next((size for size in _ROWS_AT_ONCE if size >= left), _ROWS_AT_ONCE[-1])
-        some = min(left, room)
-        # the last row again and again: whatever is asked has an answer there too
-        filled = (np.pad(part[begin : begin + some], ((0, room - some), (0, 0)), mode="edge") for part in arrays)
-        answers.append(np.asarray(ops.convert_to_numpy(function(*filled)))[:some])
-        begin += some
-    return np.concatenate(answers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ import mdn
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.text import Alphabet
 from mdn.distributions import Categorical
+from mdn.distributions.component import parameter
 from mdn.distributions.spec import serializable
+from mdn.distributions.value import value
 from mdn.models import load_as
 from mdn.sequences import MDNRNN
 
@@ -24,7 +25,7 @@ _UNKNOWN = 0.15  # share of lines that training shows without their hand, so tha
 _UNREAD = 0.1  # and without their text: what is likely whatever is said is what guidance steers away from
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class Pen(Categorical):
     """What the pen does; no temperature changes it.
 
@@ -32,7 +33,7 @@ class Pen(Categorical):
     run together, and dots and bars are lost. Graves' bias, too, is one of the offsets alone.
     """
 
-    logits: Any
+    logits: Any = parameter()
 
     def _with_temperature(self, component, variance):
         return self

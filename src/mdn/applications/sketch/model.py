@@ -11,10 +11,12 @@ from keras import ops
 import mdn
 from mdn.applications.sketch import data
 from mdn.distributions.spec import serializable
+from mdn.few_shapes import blocks, fitting
 from mdn.sequences import MDNRNN, as_sequences
 from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.recurrent import Recurrent
 
+_AT_ONCE = (1, 32, 256)  # drawings that are read by one program
 _CLASS_SIZE = 16  # numbers that stand for a class
 
 
@@ -157,9 +159,8 @@ class SketchRNN(MDNRNN):
         found = np.empty((2, len(rows), self.latent_size))
         for length in np.unique(lengths):
             group = np.flatnonzero(lengths == length)
-            for first in range(0, len(group), 256):
-                chosen = group[first : first + 256]
-                filled = np.resize(chosen, 256 if len(group) > 32 else 32) if len(group) > 1 else chosen
+            for filled, new in blocks(group, (fitting(len(group), _AT_ONCE),)):
+                chosen = filled[:new]
                 before = shifted(padded([rows[i] for i in filled], length))
                 mean, log_scale = self._reading()(before)
                 found[0, chosen] = ops.convert_to_numpy(mean)[: len(chosen)]

@@ -10,9 +10,9 @@ from keras import ops
 
 import mdn
 from mdn import backend
-from mdn.applications.world.factorised import FactorisedSpec
 from mdn.applications.world.storage import Experiment
 from mdn.distributions import BernoulliSpec, CategoricalSpec, Distribution, JointSpec, MixtureSpec, NormalSpec, Spec
+from mdn.distributions.factorised import FactorisedSpec
 from mdn.distributions.spec import serializable
 from mdn.layers import MDN, FeatureScaling
 from mdn.models import save_plain
@@ -86,7 +86,8 @@ class Memory(keras.Model):
         self.recurrent.build((None, None, self.latent_size + self.action_size))
         self.head.build((None, None, self.latent_size + self.action_size + self.units))
         self.head.target_scaling.build()
-        self._moved = _locations(self.spec, self.latent_size, self.components)
+        self._moved = np.zeros((self.latent_size, self.spec.params_size), "float32")
+        self._moved[:, self.spec.part_slice("latent")] = self.spec.parts["latent"].shift_matrix()
         self.built = True
 
     def build(self, input_shape=None):
@@ -211,14 +212,3 @@ def rewards_of(rewards) -> list[float]:
     """All values that rewards take, ascending, if they are few; nothing if they are many."""
     values = np.unique(np.asarray(rewards, "float32"))
     return [float(value) for value in values] if len(values) <= _FEW else []
-
-
-def _locations(spec: JointSpec, latent_size: int, components: int) -> np.ndarray:
-    """The constant matrix `(Z, params_size)` that adds z to all locations of its distribution in a packed vector."""
-    matrix = np.zeros((latent_size, spec.params_size), "float32")
-    eye = np.eye(latent_size, dtype="float32")
-    by_coordinate = isinstance(spec.parts["latent"], FactorisedSpec)
-    matrix[:, : latent_size * components] = (
-        np.repeat(eye, components, axis=1) if by_coordinate else np.tile(eye, (1, components))
-    )
-    return matrix

@@ -15,6 +15,7 @@ from mdn.applications.world import cartpole, environments
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import require_jax
 from mdn.applications.world.senses import Nothing, Senses
+from mdn.few_shapes import fitting, powers_of_two
 from mdn.sequences.program import compiled
 
 _STRIDE = 32  # steps in a compiled call, after which only episodes that go on are taken along
@@ -79,9 +80,7 @@ class Play:
         memory = self._first_state(rows)
         total, going, run = np.zeros(rows), np.arange(rows), self._program(controller)
         for _ in range(0, self.steps, _STRIDE):
-            taken = np.resize(
-                going, max(_FEWEST, 2 ** int(np.ceil(np.log2(len(going)))))
-            )  # few sizes, each compiled once
+            taken = np.resize(going, max(_FEWEST, fitting(len(going), powers_of_two(rows))))
             given = parameters[taken], states[taken], [part[taken] for part in memory]
             found, kept, lasted, alive = run(*given)
             lasted, alive = np.asarray(lasted)[: len(going)], np.asarray(alive)[: len(going)]
@@ -184,9 +183,7 @@ class Play:
         seen, _ = many.reset(seed=[int(start) for start in starts])
         for step in range(self.steps):
             going = np.flatnonzero(alive)
-            taken = np.resize(
-                going, min(count, 2 ** int(np.ceil(np.log2(len(going)))))
-            )  # few sizes, each compiled once
+            taken = np.resize(going, fitting(len(going), powers_of_two(count)))
             chosen, kept = run(parameters[taken], seen[taken], [part[taken] for part in memory])
             vectors[taken] = np.asarray(chosen)
             for part, new in zip(memory, kept, strict=True):

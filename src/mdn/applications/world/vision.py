@@ -14,6 +14,7 @@ import mdn
 from mdn.applications.world.convolutions import Double, Halve
 from mdn.applications.world.storage import Experiment
 from mdn.distributions.spec import serializable
+from mdn.few_shapes import in_blocks, powers_of_two
 from mdn.sequences.program import compiled
 
 _ROWS = 256  # seen at once
@@ -53,14 +54,8 @@ class _Seeing(keras.Model):
     def _in_batches(self, name: str, rows: np.ndarray) -> list[np.ndarray]:
         if name not in self._programs:
             self._programs[name] = compiled(self, getattr(self, name))
-        found = []
-        for first in range(0, len(rows), _ROWS):
-            part = rows[first : first + _ROWS]
-            # few programs, whatever comes
-            size = _ROWS if len(rows) > _ROWS else 2 ** math.ceil(math.log2(len(part)))
-            filled = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
-            found.append([ops.convert_to_numpy(each)[: len(part)] for each in self._programs[name](filled)])
-        return [np.concatenate(column) for column in zip(*found, strict=True)]
+        sizes = (_ROWS,) if len(rows) > _ROWS else powers_of_two(_ROWS)
+        return list(in_blocks(lambda part: tuple(self._programs[name](part)), rows, sizes=sizes))
 
     def get_config(self):
         """What `from_config` needs."""

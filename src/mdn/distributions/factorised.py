@@ -1,18 +1,22 @@
-"""Factorised: coordinates that are independent of one another, each a mixture of its own, as in the paper."""
+"""Factorised: coordinates that are independent of one another, each with a mixture of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from mdn.distributions import Distribution, Mixture, MixtureSpec, NormalSpec, Spec
-from mdn.distributions.spec import serializable
+from mdn.distributions.distribution import Distribution
+from mdn.distributions.independent import diagonal_covariance
+from mdn.distributions.mixture import Mixture
+from mdn.distributions.mixture_spec import MixtureSpec
+from mdn.distributions.normal_spec import NormalSpec
+from mdn.distributions.spec import Spec, check_count, serializable
+from mdn.distributions.value import value
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@value
 class Factorised(Distribution):
     r"""Independent coordinates, each with a one-dimensional mixture of its own.
 
@@ -22,6 +26,15 @@ class Factorised(Distribution):
 
     Args:
         each: A Mixture of one coordinate with batch `(*batch, D)`.
+
+    Raises:
+        ValueError: if it is none.
+
+    Example:
+        >>> import mdn
+        >>> each = mdn.Mixture([[0.0, 0.0], [0.0, 0.0]], mdn.Normal([[[-1.0], [1.0]], [[0.0], [5.0]]], [[[0.1], [0.1]]] * 2))
+        >>> mdn.Factorised(each).event_size
+        2
     """
 
     each: Any
@@ -44,6 +57,21 @@ class Factorised(Distribution):
     def _tensors(self):
         return self.each._tensors()
 
+    @property
+    def _discrete(self):  # type: ignore[override]
+        return self.each._discrete
+
+    @property
+    def _labels(self):  # type: ignore[override]
+        return self.each._labels
+
+    @property
+    def _circular(self):  # type: ignore[override]
+        return self.each._circular
+
+    def _kind(self):
+        return f"a Factorised of {self.each._kind()}"
+
     def _log_prob(self, y):
         return ops.sum(self.each._log_prob(y[..., None]), axis=-1)
 
@@ -57,7 +85,7 @@ class Factorised(Distribution):
         return self.each._variance()[..., 0]
 
     def _covariance(self):
-        return ops.expand_dims(self._variance(), -1) * ops.eye(self.event_size, dtype=self.dtype)
+        return diagonal_covariance(self._mean(), self._variance())
 
     def _mode(self):
         return self.each._mode()[..., 0]
@@ -65,12 +93,19 @@ class Factorised(Distribution):
     def _sample(self, sample_shape, stream):
         return self.each._sample(sample_shape, stream)[..., 0]
 
+    def _log_tail(self, y, below):
+        below = below if isinstance(below, bool) else below[..., None]
+        return self.each._log_tail(y[..., None], below)[..., 0]
+
+    def _quantile(self, log_lower, log_upper):
+        return self.each._quantile(log_lower[..., None], log_upper[..., None])[..., 0]
+
+    def _crps(self, y):
+        return self.each._crps(y[..., None])[..., 0]
+
     def _marginal(self, dims):
         index, axis = ops.convert_to_tensor(dims, "int32"), len(self.batch_shape)
         return self._map(lambda tensor: ops.take(tensor, index, axis=axis))
-
-    def _index(self, index):
-        return self._map(lambda tensor: tensor[index])
 
     def _map(self, function):
         return self._new(self.each._map(function))
@@ -89,7 +124,7 @@ class FactorisedSpec(Spec):
     """
 
     def __init__(self, event_size: int, num_components: int):
-        self.event_size = event_size
+        self.event_size = check_count("event_size", event_size)
         self.one = MixtureSpec(NormalSpec(1), num_components)
 
     @property
@@ -128,6 +163,11 @@ class FactorisedSpec(Spec):
         columns = [None] * self.event_size if y is None else [column[:, None] for column in np.transpose(y)]
         each = [self.one.starting_biases(column, seed + d) for d, column in enumerate(columns)]
         return [np.concatenate(blocks) for blocks in zip(*each, strict=True)]
+
+    def shift_matrix(self):
+        found = np.zeros((self.event_size, self.params_size), "float32")
+        found[:, self.slices["mdn_mus"]] = np.repeat(np.eye(self.event_size), self.one.num_components, axis=1)
+        return found
 
     def get_config(self):
         return {"event_size": self.event_size, "num_components": self.one.num_components}

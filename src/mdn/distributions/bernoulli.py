@@ -1,0 +1,93 @@
+"""Bernoulli: flags."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+from mdn.distributions.component import parameter
+from mdn.distributions.discrete import Discrete, DiscreteSpec
+from mdn.distributions.spec import serializable
+from mdn.distributions.value import value
+
+_MOST_BITS = 16  # modes of mixtures are found by trying all outcomes
+
+
+@value
+class Bernoulli(Discrete):
+    """n independent bits; an outcome is n numbers 0 or 1, shape `(*batch, n)`.
+
+    Args:
+        logits: Log odds of 1, shape `(*batch, n)`.
+    """
+
+    logits: Any = parameter()
+
+    def _log_prob_each(self, y):
+        bit = ops.logical_or(y == 0.0, y == 1.0)
+        signed = ops.where(y == 1.0, self.logits, -self.logits)
+        return ops.where(bit, ops.log_sigmoid(signed), -np.inf)
+
+    def _log_prob(self, y):
+        return ops.sum(self._log_prob_each(y), axis=-1)
+
+    def _log_prob_observed(self, y, observed):
+        return ops.sum(ops.where(observed, self._log_prob_each(y), 0.0), axis=-1)
+
+    @property
+    def probs(self):
+        """Probability of 1 for each bit, shape `(*batch, n)`."""
+        return ops.sigmoid(self.logits)
+
+    def _mean(self):
+        return self.probs
+
+    def _variance(self):
+        return ops.sigmoid(self.logits) * ops.sigmoid(-self.logits)
+
+    def _covariance(self):
+        return ops.expand_dims(self._variance(), -1) * ops.eye(self.event_size, dtype=self.dtype)
+
+    def _mode(self):
+        return ops.cast(self.logits > 0.0, self.dtype)
+
+    def _sample(self, sample_shape, stream):
+        u = stream.uniform((*sample_shape, *ops.shape(self.logits)))
+        return ops.cast(u < self.probs, self.dtype)
+
+    def _marginal(self, dims):
+        return self._new(ops.take(self.logits, ops.convert_to_tensor(dims, "int32"), axis=-1))
+
+    def _given(self, values, free, known):
+        return self._marginal(free), self._marginal(known)._log_prob(values)
+
+    def _outcomes(self):
+        if self.event_size > _MOST_BITS:
+            raise ValueError(
+                f"mode() of a mixture tries all outcomes, and 2^{self.event_size} are too many (at most 2^{_MOST_BITS})."
+            )
+        return np.array(list(itertools.product((0.0, 1.0), repeat=self.event_size)), self.dtype)
+
+    def _tempered(self, temperature):
+        if isinstance(temperature, float) and temperature == 1.0:
+            return self.logits
+        return self.logits / numerics.floor(numerics.as_tensor(temperature), 1e-30)
+
+
+@serializable
+class BernoulliSpec(DiscreteSpec):
+    """Parameters of `Bernoulli`: `[logits n]`; a target is n columns of 0 and 1."""
+
+    _family = Bernoulli
+    kind = "bit"
+
+    def encode(self, y, scaled):
+        return numerics.no_nan(y, 0.0)
+
+    def _frequencies(self, y):
+        seen = np.sum(~np.isnan(y), axis=0)
+        return np.log(np.nansum(y, axis=0) + 1.0) - np.log(seen - np.nansum(y, axis=0) + 1.0)

@@ -1,0 +1,147 @@
+"""Component: what a family tells a Mixture about itself, beyond what every distribution says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from keras import ops
+
+from mdn import numerics
+from mdn.distributions import scores, univariate
+from mdn.distributions.distribution import Distribution
+
+
+def parameter(event_rank: int = 1, *, positive: bool = False, shared: bool = False) -> Any:
+    """A field of a family.
+
+    Args:
+        event_rank: How many of its last axes belong to the event: 1 for a vector, 2 for a matrix.
+        positive: Whether each entry must be above 0.
+        shared: Whether one number may stand for all coordinates: its last axis may be 1.
+    """
+    return dataclasses.field(metadata={"event_rank": event_rank, "positive": positive, "shared": shared})
+
+
+class Component(Distribution):
+    """A family: what `Mixture`, `modes` and the scores ask of it, all in this one place.
+
+    A family declares its parameters as fields (`parameter`) and writes the methods below that it can; those that it does not
+    write raise a ValueError. Shapes: `y` is `(..., D)` and broadcasts against the parameters.
+    """
+
+    _closed_crps = False
+    """Whether `_absolute_deviation` and `_absolute_difference` are known in closed form; else the CRPS is a quadrature."""
+    _pulls_by_matrix = False
+    """Whether `_pull` gives matrices, because coordinates are correlated."""
+    _modes_of_log = False
+    """Whether modes of mixtures are found along log y; see `_pull`."""
+
+    # ---- parameters ------------------------------------------------------------------------------------------------
+
+    def _ranks(self) -> list[int]:
+        """How many of the last axes of each parameter belong to the event."""
+        return [field.metadata["event_rank"] for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+
+    @property
+    def event_size(self) -> int:
+        return self._tensors()[0].shape[-1]
+
+    @property
+    def batch_shape(self) -> tuple:
+        tensor, rank = self._tensors()[0], self._ranks()[0]
+        return tuple(tensor.shape[: len(tensor.shape) - rank])
+
+    def _map_ranked(self, function):
+        """The distribution whose parameters are `function(parameter, its event rank)`."""
+        return self._new(*map(function, self._tensors(), self._ranks()))
+
+    def _with_axis(self, before: int = 0):
+        """With a new batch axis of length 1, `before` axes before the end of the batch."""
+        return self._map_ranked(lambda tensor, rank: ops.expand_dims(tensor, -1 - rank - before))
+
+    def _expanded(self, batch: tuple):
+        """Broadcast to a batch of this shape."""
+        if self.batch_shape == batch:
+            return self
+        return self._map_ranked(
+            lambda tensor, rank: ops.broadcast_to(tensor, (*batch, *tuple(tensor.shape)[len(tensor.shape) - rank :]))
+        )
+
+    def _signature(self) -> tuple:
+        """What two components must share to stand in one array: the family and the shapes of the event's axes."""
+        shapes = map(lambda t, rank: tuple(t.shape)[len(t.shape) - rank :], self._tensors(), self._ranks())
+        return (type(self), *shapes)
+
+    # ---- densities and moments ---------------------------------------------------------------------------------------
+
+    def _moments_about(self, center):
+        """First and second moments of `Y - center` for each coordinate, `(..., D)` each; `center` is not NaN."""
+        first = self._mean() - center
+        return first, self._variance() + ops.square(first)
+
+    def _resultant(self):
+        """Of angles: the length of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
+        raise self._lacks("mean")
+
+    # ---- one dimension -------------------------------------------------------------------------------------------------
+
+    def _quantile_bounds(self, log_lower, log_upper):
+        """A lower and an upper bound of `_quantile`, between which a mixture may search."""
+        quantile = self._quantile(log_lower, log_upper)
+        return quantile, quantile
+
+    def _tail_power(self):
+        """The power by which both tails fall, which broadcasts against `(*batch, D)`; inf: faster than any power."""
+        return numerics.as_tensor(math.inf)
+
+    def _power_tails(self, y, below):
+        mass = ops.exp(self._log_tail(y, below))
+        return mass, self._tail_power() + 0.0 * mass
+
+    def _crps(self, y):
+        if self._closed_crps:
+            return (self._absolute_deviation(y) - 0.5 * self._absolute_difference(self))[..., 0]
+        return scores.crps_by_quadrature(self, y, self._breaks())
+
+    def _absolute_deviation(self, y):
+        """E|Y - y|, `(..., D)`."""
+        raise self._lacks("crps")
+
+    def _absolute_difference(self, other):
+        """E|Y - Y'|, `(..., D)`, for an independent Y' from `other`, of the same family."""
+        raise self._lacks("crps")
+
+    def _breaks(self):
+        """Points between which the distribution function is smooth, `(M, *batch, 1)`, for quadrature."""
+        levels = numerics.as_tensor(scores.crps_levels())
+        tail = ops.reshape(levels, (-1, *(1,) * (len(self.batch_shape) + 1)))
+        points = ops.concatenate(univariate.two_quantiles(self, tail, tail), axis=0)
+        return ops.stop_gradient(numerics.finite_place(points))
+
+    # ---- modes of mixtures ---------------------------------------------------------------------------------------------
+
+    def _pull(self, y):
+        """What draws the mode of a mixture from `y` to this component: (P, m), so that the gradient of log p is P (m - y).
+
+        P is `(..., D)`, or `(..., D, D)` where `_pulls_by_matrix`, and m `(..., D)`; P must not be negative. For angles P is
+        the concentration, m the direction, and the gradient P sin(m - y). Where `_modes_of_log`, P and m are those of the
+        gradient by log y, P (m - log y); `y` is the point itself all the same.
+        """
+        raise ValueError(
+            f"mode() of a Mixture of {type(self).__name__} needs event_size=1. Take a marginal first: marginal(0)."
+        )
+
+    def _outcomes(self):
+        """Of discrete families: all outcomes, a NumPy array `(S, D)`."""
+        raise self._lacks("mode")
+
+    # ---- other distributions from this one -------------------------------------------------------------------------
+
+    def _given(self, values, free: tuple, known: tuple):
+        """(the distribution of the coordinates `free`, the log density of `values` at the coordinates `known`)."""
+        raise self._lacks("condition")
+
+    def _condition(self, values, free, known):
+        return self._given(values, free, known)[0]

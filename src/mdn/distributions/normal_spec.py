@@ -1,0 +1,116 @@
+"""NormalSpec: one spec for all normals, whatever their covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+from mdn.distributions.low_rank_normal import LowRankNormal
+from mdn.distributions.multivariate_normal import MultivariateNormal
+from mdn.distributions.normal import Normal
+from mdn.distributions.spec import ComponentSpec, check_count, serializable
+from mdn.distributions.triangular import pack_tril, unpack_tril
+
+
+@serializable
+class NormalSpec(ComponentSpec):
+    """Parameters of a normal: `[loc D | scale block]`.
+
+    Args:
+        event_size: D.
+        covariance: "diagonal": D scales; "isotropic": one; "full": the lower triangle of the Cholesky factor, row by
+            row, its diagonal positive; an int r: low rank, D scales, then the factor's D·r entries, row by row.
+    """
+
+    def __init__(self, event_size: int, covariance: str | int = "diagonal"):
+        super().__init__(event_size)
+        if isinstance(covariance, str):
+            if covariance not in ("diagonal", "isotropic", "full"):
+                raise ValueError(
+                    f"`covariance` must be 'diagonal', 'isotropic', 'full' or an int (the rank), but {covariance!r} came."
+                )
+        else:
+            covariance = check_count("covariance", covariance)
+        self.covariance = covariance
+        self._rank = covariance if isinstance(covariance, int) else 0
+
+    @property
+    def block_sizes(self):
+        size = self.event_size
+        if self.covariance == "full":
+            return size, size * (size + 1) // 2
+        if self.covariance == "isotropic":
+            return size, 1
+        return size, size if self.covariance == "diagonal" else size * (1 + self._rank)
+
+    def _distribution(self, loc, scale):
+        size = self.event_size
+        if self.covariance == "full":
+            return MultivariateNormal._new(loc, unpack_tril(scale, size))
+        if isinstance(self.covariance, int):
+            factor = scale[..., size:]
+            factor = ops.reshape(factor, (*ops.shape(factor)[:-1], size, self.covariance))
+            return LowRankNormal._new(loc, scale[..., :size], factor)
+        return Normal._new(loc, scale)
+
+    def _blocks(self, distribution):
+        if self.covariance == "full":
+            return distribution.loc, pack_tril(distribution.scale_tril, self.event_size)
+        if isinstance(self.covariance, int):
+            factor = distribution.factor
+            flat = ops.reshape(factor, (*ops.shape(factor)[:-2], self.event_size * self.covariance))
+            return distribution.loc, ops.concatenate([distribution.scale, flat], axis=-1)
+        if self.covariance == "diagonal":
+            return distribution.loc, ops.broadcast_to(distribution.scale, ops.shape(distribution.loc))
+        return distribution.loc, distribution.scale[..., :1]
+
+    def constrain(self, raw, shift, spread):
+        if self.covariance in ("diagonal", "isotropic"):
+            if self.covariance == "isotropic" and spread is not None:
+                spread = ops.broadcast_to(ops.mean(spread), (1,))  # `scaling` made all of them equal
+            return super().constrain(raw, shift, spread)
+        loc, scale = raw
+        positive, unit = self._layout()
+        scale = ops.where(positive, numerics.positive(scale), scale)
+        if shift is None:
+            return [loc, scale]
+        rows = ops.take(spread, unit, axis=-1)
+        scaled = rows * scale
+        return [shift + spread * loc, ops.where(positive, numerics.safe_scale(scaled), scaled)]
+
+    def _layout(self):
+        """For each entry of the scale block: must it be positive, and in the unit of which coordinate is it?"""
+        size = self.event_size
+        if self.covariance == "full":
+            rows, columns = np.tril_indices(size)
+            return rows == columns, rows
+        unit = np.concatenate([np.arange(size), np.repeat(np.arange(size), self._rank)])
+        return np.arange(len(unit)) < size, unit
+
+    def _release(self, loc, scale):
+        if self.covariance in ("diagonal", "isotropic"):
+            return super()._release(loc, scale)
+        positive, _ = self._layout()
+        return [loc, np.where(positive, numerics.positive_inverse(np.where(positive, scale, 1.0)), scale)]
+
+    def _start(self, loc, scale):
+        if self.covariance == "diagonal":
+            return loc, scale
+        if self.covariance == "isotropic":
+            return loc, np.sqrt(np.mean(scale**2, axis=-1, keepdims=True))
+        positive, unit = self._layout()
+        if self.covariance == "full":
+            return loc, np.where(positive, scale[:, unit], 0.0)
+        # a factor of exactly 0 is a saddle: no gradient would ever move it
+        noise = np.random.default_rng(len(unit)).normal(size=(len(loc), len(unit)))
+        return loc, np.where(positive, 1.0, 0.1 * noise) * scale[:, unit]
+
+    def scaling(self, y):
+        shift, spread = super().scaling(y)
+        if self.covariance == "isotropic":
+            spread = np.full_like(spread, np.sqrt(np.mean(np.square(spread))))
+        return shift, spread
+
+    def get_config(self):
+        return {"event_size": self.event_size, "covariance": self.covariance}

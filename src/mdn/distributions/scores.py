@@ -1,0 +1,97 @@
+"""Scores of any distribution: the CRPS from its tails, the energy score from its draws."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from mdn import numerics, special
+
+_CRPS_NODES = 8
+
+
+def euclidean(x):
+    """Norm over the last axis, with gradient 0 at the origin; scaled first so that squares stay within float."""
+    largest = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
+    unit = numerics.floor(largest)
+    squares = ops.sum(ops.square(x / unit), axis=-1)
+    zero = squares == 0.0
+    return ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squares))) * unit[..., 0]
+
+
+def energy_score(draws, y):
+    """E‖Y - y‖ - E‖Y - Y'‖ / 2 from draws, pairs of which are counted as a U-statistic.
+
+    Args:
+        draws: Shape `(n, *batch, D)`.
+        y: Shape `(..., *batch, D)`; all its leading axes meet the same draws.
+    Returns:
+        Shape `(..., *batch)`.
+    """
+    count = draws.shape[0]
+    to_target = ops.mean(euclidean(over_leading_axes(draws, y) - y), axis=0)
+    pairs = ops.sum(euclidean(ops.expand_dims(draws, 0) - ops.expand_dims(draws, 1)), axis=(0, 1))
+    return to_target - 0.5 * pairs / (count * (count - 1))
+
+
+def over_leading_axes(draws, y):
+    """`draws` `(n, *batch, D)` with axes of length 1 where `y` `(..., *batch, D)` has leading axes of its own."""
+    extra = max(len(y.shape) - len(draws.shape) + 1, 0)
+    return ops.reshape(draws, (draws.shape[0], *(1,) * extra, *ops.shape(draws)[1:]))
+
+
+def crps_by_quadrature(dist, y, breaks):
+    """∫ F² below y plus ∫ (1 - F)² above, by Gauss-Legendre quadrature between break points.
+
+    Args:
+        dist: A distribution of one coordinate.
+        y: Shape (..., 1).
+        breaks: Shape (M, ..., 1), points so dense that F is smooth between neighbours, out to where the tails are negligible.
+    Returns:
+        Shape (...).
+    """
+    extra = max(len(y.shape) - len(breaks.shape) + 1, 0)  # leading axes that y has beyond the batch
+    breaks = ops.reshape(breaks, (breaks.shape[0], *(1,) * extra, *ops.shape(breaks)[1:]))
+    # whatever lies beyond the outermost break, y extends the range
+    y = y + 0.0 * breaks[0]
+    points = ops.sort(ops.concatenate([breaks + 0.0 * y, ops.expand_dims(y, 0)], axis=0), axis=0)
+    start, end = points[:-1], points[1:]
+    nodes, weights = special.gauss_legendre(_CRPS_NODES)
+    shape = (_CRPS_NODES, *(1,) * len(points.shape))
+    nodes = ops.reshape(numerics.as_tensor(nodes), shape)
+    weights = ops.reshape(numerics.as_tensor(weights), shape)
+    # far from y a cell spans orders of magnitude in a heavy tail: there nodes are spaced geometrically in |x - y|
+    near, far = ops.minimum(ops.abs(start - y), ops.abs(end - y)), ops.maximum(ops.abs(start - y), ops.abs(end - y))
+    wide = ops.logical_and(far > 1.5 * near, near > 0.0)
+    log_ratio = ops.log(ops.where(wide, far / ops.where(wide, near, 1.0), 2.0))
+    above = start >= y
+    fraction = ops.where(above, nodes, 1.0 - nodes)
+    distance = ops.where(wide, near, 1.0) * ops.exp(log_ratio * fraction)
+    x = ops.where(wide, ops.where(above, y + distance, y - distance), start + (end - start) * nodes)
+    jacobian = ops.where(wide, distance * log_ratio, end - start)
+    x = ops.stop_gradient(x)
+    tail = dist._log_tail(x, ops.logical_not(above))
+    cells = ops.sum((weights * jacobian * ops.exp(2.0 * tail))[..., 0], axis=(0, 1))
+    # nodes do not move with y in the gradient; what the moving boundary adds is F² - (1 - F)²
+    boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))[..., 0]) - 1.0
+    beyond = sum(_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
+    return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
+
+
+def _beyond(dist, point, y, below):
+    """∫ F² below `point`, or ∫ (1 - F)² above it, of tails that fall as powers of the distance from there on.
+
+    Two that fall by a and b leave their product times the distance by a + b - 1: nothing that is finite, if that is not
+    positive, as in the CRPS of a StudentT of df <= 1/2.
+    """
+    mass, power = dist._power_tails(point, below)
+    heavy = power <= 0.5
+    power = ops.where(heavy, 1.0, power)
+    both = ops.expand_dims(power, -1) + ops.expand_dims(power, -2) - 1.0
+    shares = ops.expand_dims(mass, -1) * ops.expand_dims(mass, -2) * ops.abs(point - y)[..., None] / both
+    return ops.where(ops.any(heavy, axis=-1), math.inf, ops.sum(shares, axis=(-2, -1)))
+
+
+def crps_levels():
+    """Tail probabilities at which each component is asked for a break point, out to 1e-14."""
+    return np.concatenate([10.0 ** np.linspace(-14, -1.25, 18), [0.1, 0.16, 0.23, 0.31, 0.40]])

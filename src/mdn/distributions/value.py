@@ -1,0 +1,100 @@
+"""Value: what makes a distribution an immutable value, a batch of values, and a pytree of JAX."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TypeVar, dataclass_transform
+
+from mdn import backend, numerics
+from mdn.distributions.arguments import checked_index
+
+Family = TypeVar("Family", bound=type)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def value(cls: Family) -> Family:
+    """Makes a class of distributions a frozen dataclass, and a pytree of JAX whose leaves are its fields."""
+    dataclass(frozen=True, eq=False, repr=False)(cls)  # which changes `cls` itself
+    backend.register_pytree(cls, tuple(field.name for field in dataclasses.fields(cls)))
+    return cls
+
+
+class Value:
+    """A frozen dataclass of tensors, one value for each point of a batch."""
+
+    @classmethod
+    def _new(cls, *fields):
+        """An instance from fields that are known to be right: no conversion, no check."""
+        value = object.__new__(cls)
+        for field, content in zip(dataclasses.fields(cls), fields, strict=True):  # type: ignore[arg-type]
+            object.__setattr__(value, field.name, content)
+        return value
+
+    def _set(self, **fields) -> None:
+        for name, content in fields.items():
+            object.__setattr__(self, name, content)
+
+    @property
+    def event_size(self) -> int:
+        """`D`, the number of coordinates of one draw."""
+        raise NotImplementedError
+
+    @property
+    def batch_shape(self) -> tuple:
+        """The leading axes: one distribution for each of their points."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the parameters."""
+        return numerics.float_dtype()
+
+    def _tensors(self) -> list:
+        """All parameters in the order of the fields."""
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+
+    def _map(self, function):
+        """The distribution whose parameters are `function` of these."""
+        return self._new(*(function(tensor) for tensor in self._tensors()))
+
+    def _run(self, method, *tensors, static: tuple = ()):
+        """method(*tensors, *static), compiled on JAX once for all distributions of this class.
+
+        Args:
+            method: One of this distribution's.
+            *tensors: Its first arguments.
+            static: The others, plain values.
+        """
+        backend.use()
+        return _call(self, *tensors, method=method.__func__, static=static)
+
+    # ---- a batch of values --------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index):
+        """The distributions at `index` of the batch, as NumPy would index an array of them."""
+        return self._index(checked_index(index, self.batch_shape))
+
+    def _index(self, index):
+        return self._map(lambda tensor: tensor[index])
+
+    def __iter__(self):
+        if not self.batch_shape:
+            raise TypeError(f"this {type(self).__name__} has no batch to iterate over; its batch_shape is ().")
+        return (self[i] for i in range(self.batch_shape[0]))
+
+    def __len__(self):
+        if not self.batch_shape:
+            raise TypeError(f"this {type(self).__name__} has no batch, hence no length.")
+        return self.batch_shape[0]
+
+    def __bool__(self):
+        return True
+
+    def __repr__(self):
+        return f"{type(self).__name__}(batch_shape={self.batch_shape}, event_size={self.event_size})"
+
+
+@backend.compiled(static=("method", "static"))
+def _call(distribution, *tensors, method, static):
+    return method(distribution, *tensors, *static)

@@ -1,0 +1,78 @@
+"""A spec owns its layout: blocks by name, likelihoods, what a network reads of a target, and moved distributions."""
+
+import keras
+import numpy as np
+import pytest
+
+import mdn
+from test_layer import SPECS, targets_of
+
+MOVED = (
+    "diagonal",
+    "isotropic",
+    "full",
+    "low rank",
+    "plain normal",
+    "laplace",
+    "logistic",
+    "student",
+    "mixed",
+    "factorised",
+)
+RNG = np.random.default_rng(5)
+
+
+def numbers(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def params_of(spec, count=6):
+    return numbers(mdn.MDN(spec)(RNG.normal(size=(count, 3)).astype("float32")))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_slices_tile_the_packed_vector_in_the_order_of_the_heads(name):
+    spec = SPECS[name]
+    places = np.arange(spec.params_size)
+    np.testing.assert_array_equal(np.concatenate([places[block] for block in spec.slices.values()]), places)
+    assert [(key, block.stop - block.start) for key, block in spec.slices.items()] == list(spec.heads)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_likelihood_of_a_spec_is_that_of_its_distribution(name):
+    spec = SPECS[name]
+    params, y = params_of(spec), targets_of(spec, 6).astype("float32")
+    exact = -numbers(spec(params).log_prob(y))
+    np.testing.assert_allclose(numbers(spec.nll(params, y, np.ones(y.shape, bool))), exact, rtol=2e-5, atol=2e-5)
+    nothing = numbers(spec.nll(params, np.zeros_like(y), np.zeros(y.shape, bool)))
+    np.testing.assert_allclose(nothing, np.zeros(6), atol=1e-5)
+    for wrong in (params[:, 1:], np.concatenate([params, params], axis=1)):
+        with pytest.raises(mdn.ShapeError, match=f"params_size={spec.params_size}"):
+            spec.nll(wrong, y, np.ones(y.shape, bool))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_moved_parameters_are_those_of_the_moved_distribution_or_an_error(name):
+    spec = SPECS[name]
+    if name not in MOVED:
+        with pytest.raises(ValueError, match="cannot be moved"):
+            spec.shift_matrix()
+        return
+    params, by = params_of(spec), RNG.normal(size=(6, spec.target_size)).astype("float32")
+    y = targets_of(spec, 6).astype("float32")
+    moved = spec(params + by @ spec.shift_matrix())
+    np.testing.assert_allclose(numbers(moved.log_prob(y + by)), numbers(spec(params).log_prob(y)), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_what_a_network_reads_has_the_width_that_the_spec_says(name):
+    spec = SPECS[name]
+    scaled = {part: lambda y: 10.0 * y for part, one in spec.named_parts.items() if one.kind == "number"}
+    y = targets_of(spec, 6).astype("float32")
+    read = numbers(spec.encode(keras.ops.convert_to_tensor(y), scaled))
+    assert read.shape == (6, spec.encoded_size)
+    assert len(spec.column_kinds) == spec.target_size
+    if name == "joint":
+        np.testing.assert_allclose(read[:, :2], 10.0 * y[:, :2], rtol=1e-6)
+        np.testing.assert_array_equal(read[:, 2:].argmax(axis=1), y[:, 2])
+        assert spec.column_kinds == ("number", "number", "class")
