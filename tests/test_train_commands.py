@@ -17,6 +17,7 @@ from mdn import training
 from mdn.applications.jam import Jam
 from mdn.applications.world.environments import Preset
 from mdn.data import write_drawings
+from mdn.training.checkpoints import Checkpoints
 from mdn_commands import world, world_stages
 from mdn_commands.shared import conclude
 
@@ -264,3 +265,47 @@ def test_the_stages_of_a_world_go_on_after_a_failed_measurement_and_say_where_th
         stage(experiment, Console(), OPTIONS)
         assert sentence in told(path)["warnings"][0]
         assert "does not beat a floor" in capsys.readouterr().err
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_a_command_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    """`mdn train handwriting` takes hours, and had no way to go on."""
+    arguments = ["train", "robot", *map(str, robot_data(tmp_path)), "--epochs", "3", "--out"]
+    monkeypatch.setattr(module("robot"), "worth", lambda *_, **__: {"stayed": 1.0})
+
+    def weights(name, *more):
+        said = CliRunner().invoke(mdn_cli.app, [*arguments, str(tmp_path / name), *more])
+        assert said.exit_code == 0, said.output
+        assert not (tmp_path / f"{name}.training").exists()
+        return said.output, mdn.load(tmp_path / name).get_weights()
+
+    def killed_after(epochs):
+        written = Checkpoints.save
+
+        def save(self, done, *rest):
+            written(self, done, *rest)
+            if done == epochs:
+                raise _Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoints, "save", save)
+            with pytest.raises(_Killed):
+                CliRunner().invoke(mdn_cli.app, [*arguments, str(tmp_path / "parts.keras")], catch_exceptions=False)
+
+    _, whole = weights("whole.keras")
+    for epochs in (1, 2):
+        killed_after(epochs)
+    other = CliRunner().invoke(mdn_cli.app, [*arguments, str(tmp_path / "parts.keras"), "--seed", "5"])
+    assert other.exit_code == 2 and "was made with" in other.output and "--no-resume" in other.output
+    said, parts = weights("parts.keras")
+    assert "going on with the training" in said
+    for one, again in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, again)
+    killed_after(1)
+    said, anew = weights("parts.keras", "--no-resume")
+    assert "going on" not in said
+    for one, again in zip(whole, anew, strict=True):
+        np.testing.assert_array_equal(one, again)

@@ -101,8 +101,9 @@ def test_second_derivatives_of_factors_and_of_systems_are_those_of_float64():
     def truth(rows):
         return (np.linalg.solve(np.linalg.cholesky(square(rows)), right.astype("float64")) ** 2).sum()
 
-    step = 1e-4
+    rows, along, step = rows.astype("float64"), along.astype("float64"), 1e-4
     wanted = (truth(rows + step * along) - 2 * truth(rows) + truth(rows - step * along)) / step**2
+    rows, along = rows.astype("float32"), along.astype("float32")
     forwards = jax.jvp(lambda r: jax.jvp(ours, (r,), (along,))[1], (rows,), (along,))[1]
     backwards = (jax.grad(lambda r: (jax.grad(ours)(r) * along).sum())(rows) * along).sum()
     np.testing.assert_allclose([forwards, backwards], wanted, rtol=1e-3)

@@ -10,8 +10,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.applications.world import arrays, collect, controller, environments, memory, model, pictures, storage
+from mdn.applications.world import collect, controller, environments, memory, model, pictures, storage
 from mdn.applications.world.vision import Vision
+from mdn.data import arrays
 
 pytest.importorskip("Box2D", reason="needs Box2D: pip install 'gymnasium[box2d]'")
 gymnasium = pytest.importorskip("gymnasium")

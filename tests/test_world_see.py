@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 import mdn_cli
 from mdn.applications.world import (
     cartpole,
-    checkpoints,
     collect,
     environments,
     pixel_cartpole,
@@ -31,6 +30,7 @@ from mdn.applications.world import (
 )
 from mdn.applications.world.convolutions import Double, Halve
 from mdn.applications.world.vision import Standardised, Vision, load_vision
+from mdn.training import checkpoints
 
 pytestmark = [pytest.mark.project, pytest.mark.jax]
 

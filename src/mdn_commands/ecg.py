@@ -11,11 +11,13 @@ import typer
 from mdn_commands.shared import (
     NOTHING_YET,
     ComponentTemperature,
+    Resume,
     Seed,
     VarianceTemperature,
     check_folder,
     conclude,
     epochs_bar,
+    going_on,
     here_to_train,
     messages,
     stop,
@@ -38,6 +40,7 @@ def train_ecg(
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("ecg.keras"),
     epochs: Annotated[int, typer.Option(min=1, help="All of them: the last network is kept.")] = 24,
     seed: Seed = 0,
+    resume: Resume = True,
 ) -> None:
     """Train on records, and say how likely those of other hearts are, beside a linear autoregression."""
     with messages(NOTHING_YET) as ending:
@@ -55,9 +58,9 @@ def train_ecg(
         told_of = {part: list(records) for part, records in parts.items()}
         console.print(", ".join(f"{part}: {' '.join(names)}" for part, names in told_of.items()))
         start, busy = time.perf_counter(), time.process_time()
-        with ending.learning(out):
+        with ending.learning(out), going_on(out, resume, console) as kept:
             with epochs_bar(console, epochs) as told:
-                trained = ecg.train(parts["train"], epochs=epochs, seed=seed, callbacks=[told])
+                trained = ecg.train(parts["train"], epochs=epochs, seed=seed, callbacks=[told], checkpoint=kept)
             seconds = {
                 "seconds of training": time.perf_counter() - start,
                 "seconds of processor time": time.process_time() - busy,

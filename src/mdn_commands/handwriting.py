@@ -12,9 +12,11 @@ import typer
 from mdn_commands.drawings import tell_of
 from mdn_commands.shared import (
     NOTHING_YET,
+    Resume,
     check_folder,
     conclude,
     epochs_bar,
+    going_on,
     here_to_train,
     messages,
     stop,
@@ -56,6 +58,7 @@ def train_handwriting(
     epochs: Annotated[int, typer.Option(min=0, help="At most; 0: 18, or 12 with --from.", show_default=False)] = 0,
     lines: Annotated[int, typer.Option(min=_FEWEST, help="How many lines of hershey are made.")] = 3000,
     seed: Seed = 0,
+    resume: Resume = True,
 ) -> None:
     """Train a network that writes, and say what it is worth; 200 lines of your own are enough with --from handwriting."""
     with messages(NOTHING_YET) as ending:
@@ -80,14 +83,20 @@ def train_handwriting(
         start = time.perf_counter()
         epochs = epochs or (_GO_ON_EPOCHS if model else _EPOCHS)
         rehearsals = 0 if model or data == "hershey" else _REHEARSALS
-        with ending.learning(out):
+        with ending.learning(out), going_on(out, resume, console) as kept:
             with epochs_bar(console, rehearsals + epochs) as bar:
                 if model is None:
                     model = lessons.train(
-                        learn, held_out, epochs=epochs, rehearsals=rehearsals, seed=seed, callbacks=[bar]
+                        learn,
+                        held_out,
+                        epochs=epochs,
+                        rehearsals=rehearsals,
+                        seed=seed,
+                        callbacks=[bar],
+                        checkpoint=kept,
                     )
                 else:
-                    lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar])
+                    lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar], checkpoint=kept)
             seconds = time.perf_counter() - start
             keeping(out, lambda path: save_plain(model, path))
         provenance = {

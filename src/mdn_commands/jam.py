@@ -14,10 +14,12 @@ from mdn_commands import interrupt
 from mdn_commands.shared import (
     NOTHING_YET,
     ComponentTemperature,
+    Resume,
     VarianceTemperature,
     check_folder,
     conclude,
     epochs_bar,
+    going_on,
     here_to_train,
     messages,
     stop,
@@ -52,6 +54,7 @@ def train_jam(
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 45,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+    resume: Resume = True,
 ) -> None:
     """Train on performances (yours, too), say how likely new ones are, and write model and figures."""
     with messages(NOTHING_YET) as ending:
@@ -98,9 +101,11 @@ def train_jam(
             f"{len(parts['test'])} to judge by."
         )
         start = time.perf_counter()
-        with ending.learning(out):
+        with ending.learning(out), going_on(out, resume, console) as kept:
             with epochs_bar(console, epochs) as told:
-                trained = jam_train.train(parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told])
+                trained = jam_train.train(
+                    parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told], checkpoint=kept
+                )
             seconds = time.perf_counter() - start
             keeping(out, trained.save)
         provenance = {

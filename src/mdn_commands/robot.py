@@ -11,11 +11,13 @@ import typer
 from mdn_commands.shared import (
     NOTHING_YET,
     ComponentTemperature,
+    Resume,
     Seed,
     VarianceTemperature,
     check_folder,
     conclude,
     epochs_bar,
+    going_on,
     here_to_train,
     messages,
 )
@@ -38,6 +40,7 @@ def train_robot(
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("robot.keras"),
     epochs: Annotated[int, typer.Option(min=1, help="Of ten passes each.")] = 150,
     seed: Seed = 0,
+    resume: Resume = True,
 ) -> None:
     """Train on demonstrations of some letters, and say how many rollouts stay on a way that was shown."""
     with messages(NOTHING_YET) as ending:
@@ -52,9 +55,9 @@ def train_robot(
 
         here_to_train()
         demonstrations, console, start = _read(data, letters), Console(), time.perf_counter()
-        with ending.learning(out):
+        with ending.learning(out), going_on(out, resume, console) as kept:
             with epochs_bar(console, epochs) as told:
-                trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told])
+                trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told], checkpoint=kept)
             seconds = time.perf_counter() - start
             keeping(out, lambda path: save_plain(trained, path))
         provenance = {

@@ -13,6 +13,9 @@ from mdn_commands import interrupt
 
 NOTHING_YET = "nothing was learnt yet."  # as in mdn.training.interrupt, which imports Keras
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Go on with a training of the same settings that was stopped.")
+]
 ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
 VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 1 wilder.")]
 
@@ -103,6 +106,33 @@ def share(console, what: str):
 
 
 @contextmanager
+def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
+    """The folder beside `out` in which a training is kept, so that a kill only delays it; without Ctrl-C it is gone in the end.
+
+    Args:
+        out: Where the model goes.
+        resume: Whether a training that is kept there goes on, or another begins.
+        console: Is told that one goes on.
+    """
+    import shutil
+
+    from mdn.training import ctrl_c_waits
+
+    folder = out.with_name(out.name + ".training")
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        console.print(f"going on with the training that is kept in {folder}; --no-resume begins anew.", soft_wrap=True)
+    with ctrl_c_waits() as pressed:
+        try:
+            yield folder
+        except ValueError as error:
+            raise ValueError(f"{error} --no-resume does so." if str(folder) in str(error) else str(error)) from error
+        if not pressed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def epochs_bar(console, epochs: int):
     """A bar on the screen that is a Keras callback, with the NLL of held-out sequences."""
     import keras
@@ -113,9 +143,14 @@ def epochs_bar(console, epochs: int):
         task = progress.add_task("", total=epochs, note="compiling")
 
         class Told(keras.callbacks.Callback):
+            def on_train_begin(self, logs=None):
+                self.seen = 0
+
             def on_epoch_end(self, epoch, logs=None):
                 note = f"held-out NLL {logs['val_nll']:.3f}" if logs and "val_nll" in logs else ""
-                progress.update(task, advance=1, note=note)
+                # epochs of an earlier run count as well
+                progress.update(task, advance=epoch + 1 - self.seen, note=note)
+                self.seen = epoch + 1
 
         yield Told()
 

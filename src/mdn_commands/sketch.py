@@ -12,10 +12,12 @@ from mdn_commands.drawings import tell_of
 from mdn_commands.shared import (
     NOTHING_YET,
     ComponentTemperature,
+    Resume,
     VarianceTemperature,
     check_folder,
     conclude,
     epochs_bar,
+    going_on,
     here_to_train,
     messages,
     stop,
@@ -59,10 +61,11 @@ def train_kanji(
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("kanji.keras"),
     epochs: Annotated[int, typer.Option(min=1, help="At most; 13 take ten minutes on two cores.")] = 40,
     seed: Seed = 0,
+    resume: Resume = True,
 ) -> None:
     """Train a network that draws characters that never were, and say what it is worth."""
     with messages(NOTHING_YET) as ending:
-        _train(ending, data, out, None, 0, 0.5, False, 256, 2, epochs, seed)
+        _train(ending, data, out, None, 0, 0.5, False, 256, 2, epochs, seed, resume)
 
 
 def train_sketch(
@@ -83,13 +86,14 @@ def train_sketch(
     layers: Annotated[int, typer.Option(min=1, max=4, help="Of the drawing network.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 40,
     seed: Seed = 0,
+    resume: Resume = True,
 ) -> None:
     """Train Sketch-RNN on drawings (yours, too), and say what it is worth."""
     with messages(NOTHING_YET) as ending:
-        _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed)
+        _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed, resume)
 
 
-def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed) -> None:
+def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed, resume) -> None:
     check_folder(out)
     from rich.console import Console
 
@@ -118,7 +122,7 @@ def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, 
                 f"{unknown[0]!r} is a class of the drawings set aside only: name fewer classes, or give another --split."
             )
     start = time.perf_counter()
-    with ending.learning(out):
+    with ending.learning(out), going_on(out, resume, console) as kept:
         with epochs_bar(console, epochs) as bar:
             model = sketch_train.train(
                 list(parts["train"]),
@@ -127,6 +131,7 @@ def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, 
                 epochs=epochs,
                 seed=seed,
                 callbacks=[bar, _samples(out, epochs)],
+                checkpoint=kept,
                 units=(units,) * layers,
                 latent_size=latent,
                 kl_weight=kl_weight,

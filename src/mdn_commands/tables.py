@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.shared import NOTHING_YET, Seed, check_folder, messages, share, stop
+from mdn_commands.shared import (
+    NOTHING_YET,
+    Resume,
+    Seed,
+    check_folder,
+    going_on,
+    messages,
+    share,
+    stop,
+)
 
 if TYPE_CHECKING:
     from mdn.data import Table
@@ -36,6 +45,7 @@ def fit(
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
     test_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Rows set aside for the figures.")] = 0.2,
     seed: Seed = 0,
+    resume: Resume = True,
 ) -> None:
     """Train on a table, and say how good the predicted distributions are on rows set aside."""
     with messages(NOTHING_YET) as ending:
@@ -63,10 +73,10 @@ def fit(
             missing="median",
             random_state=seed,
         )
-        _fit(ending, console, regressor, x, y, target, out, page, test_share, seed)
+        _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume)
 
 
-def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed) -> None:
+def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume) -> None:
     import numpy as np
 
     from mdn import tabular
@@ -79,9 +89,9 @@ def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed) 
     _check_target(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
     console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
-    with ending.learning(out):
+    with ending.learning(out), going_on(out, resume, console) as kept:
         with _progress(console, regressor.epochs) as told:
-            regressor.fit(x.take(train), y[train], callbacks=[told])
+            regressor.fit(x.take(train), y[train], callbacks=[told], checkpoint=kept)
         regressor.target_names_ = [target]
         keeping(out, regressor.save)
     step = regressor.target_grid_[0]

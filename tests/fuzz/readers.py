@@ -492,7 +492,7 @@ def _training():
     """A training of a small network, without its folder."""
     import keras
 
-    from mdn.applications.world.checkpoints import Training
+    from mdn.training.checkpoints import Training
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     with tempfile.TemporaryDirectory() as folder:
@@ -500,7 +500,7 @@ def _training():
 
 
 def _start(training, folder: Path) -> None:
-    from mdn.applications.world.checkpoints import Checkpoints
+    from mdn.training.checkpoints import Checkpoints
 
     training.checkpoints = Checkpoints(folder, {"seed": 0, "rate": 0.1})
 

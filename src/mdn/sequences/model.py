@@ -16,7 +16,8 @@ from mdn.sequences.network import Network
 from mdn.sequences.ragged import Batches, Windows, as_sequences, bucket_lengths, check_given, padded, shifted
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
-from mdn.sequences.training import BestWeights, adam, schedule
+from mdn.sequences.training import BestWeights, Kept, adam, schedule
+from mdn.training.checkpoints import Checkpoints, digest, digest_of_description
 from mdn.training.interrupt import ctrl_c_waits
 
 _ROWS_AT_ONCE = 32_768  # steps of a prediction
@@ -89,6 +90,7 @@ class MDNRNN(Network):
         seed: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose="auto",
+        checkpoint=None,
     ) -> keras.callbacks.History:
         """Learns from whole sequences; ends with the weights that were best on `validation_data`, if there are any.
 
@@ -116,9 +118,12 @@ class MDNRNN(Network):
             seed: Of the order.
             callbacks: As in Keras; logs hold "val_nll", mean nats a step.
             verbose: As in Keras.
+            checkpoint: A folder, if the training is to survive its process: after each epoch all of it is written there, and a
+                training of the same data and settings goes on where one was killed, to the same bits.
 
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed before the first step.
+            ValueError: if `checkpoint` holds a training of other data or settings, or is damaged.
         """
         for name, value in (("epochs", epochs), ("batch_size", batch_size), ("buckets", buckets), ("window", window)):
             if value is not None and value < 1:
@@ -150,9 +155,24 @@ class MDNRNN(Network):
             pressed.begin()
             best = BestWeights(held_out, given, patience, pressed)
             self._carry(None if window is None else batch_size)
-            every = [best, self._turns, *callbacks]
             try:
-                return super().fit(batches, epochs=epochs, shuffle=False, callbacks=every, verbose=verbose)
+                every, done, kept = [best, self._turns, *callbacks], 0, None
+                if checkpoint is not None:
+                    settings = {
+                        "network": digest_of_description(self), "optimizer": digest_of_description(self.optimizer),
+                        "loss": digest_of_description(self.loss), "weights at the start": digest(self.get_weights()),
+                        "data": digest(rows, conditions, *(() if held_out is None else (held_out[0], *held_out[1].values()))),
+                        "epochs": epochs, "batch_size": batch_size, "given": given, "window": window, "buckets": buckets,
+                        "patience": patience, "seed": seed, "augment": getattr(augment, "__qualname__", None),
+                    }  # fmt: skip
+                    kept = Kept(Checkpoints(checkpoint, settings), batches, best)
+                    done = kept.resume(self)
+                    every.insert(1, kept)
+                ends = done if best.is_over else epochs
+                history = super().fit(
+                    batches, initial_epoch=done, epochs=ends, shuffle=False, callbacks=every, verbose=verbose
+                )
+                return history if kept is None else kept.whole(history)
             except KeyboardInterrupt:  # of a callback or a handler of the caller's, or the third
                 if not best.repair(self):
                     raise

@@ -120,7 +120,33 @@ def bucket_lengths(lengths, buckets: int, batch_size: int = 1) -> np.ndarray:
     return chosen[np.searchsorted(chosen, lengths)]
 
 
-class Batches(keras.utils.PyDataset):
+class _Dealt(keras.utils.PyDataset):
+    """Batches that are dealt anew for each epoch, with all chance from one generator."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self._rng = np.random.default_rng(seed)
+
+    def on_epoch_end(self):
+        """Deals the batches of the next epoch."""
+        self._began = dict(self._rng.bit_generator.state)
+        self._deal()
+
+    def _deal(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def state(self) -> dict:
+        """What the generator was before the batches of this epoch were dealt, as JSON allows it."""
+        return self._began
+
+    def go_on_from(self, state: dict) -> None:
+        """Deals the batches of the epoch whose `state` that was."""
+        self._rng.bit_generator.state = state
+        self.on_epoch_end()
+
+
+class Batches(_Dealt):
     """Shuffled batches of sequences of about one length: inputs are what came before, targets what comes, NaN at the end.
 
     Args:
@@ -134,12 +160,11 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, buckets=4, augment=None, seed=0):
-        super().__init__()
+        super().__init__(seed)
         self._sequences, self._conditions, self._size, self._augment = sequences, conditions, batch_size, augment
         self._given = given
         lengths = bucket_lengths([len(one) for one in sequences], buckets, batch_size)
         self._groups = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
-        self._rng = np.random.default_rng(seed)
         self._plan: list[tuple[int, np.ndarray]] = []
         self.on_epoch_end()
 
@@ -156,8 +181,7 @@ class Batches(keras.utils.PyDataset):
         batch[:, : self._given] = np.nan
         return ((before, *(part[rows] for part in self._conditions)) if self._conditions else before), batch
 
-    def on_epoch_end(self):
-        """Shuffles."""
+    def _deal(self):
         plan = []
         for length, rows in self._groups.items():
             order = self._rng.permutation(rows)
@@ -171,7 +195,7 @@ class Batches(keras.utils.PyDataset):
             self._plan.insert(1, self._plan.pop(other))
 
 
-class Windows(keras.utils.PyDataset):
+class Windows(_Dealt):
     """Windows of long sequences, for truncated backpropagation: row b of a batch goes on where row b of the batch before ended.
 
     A window begins with the event before it; NaN there says that a new sequence begins. The order is that of the streams, so
@@ -188,10 +212,9 @@ class Windows(keras.utils.PyDataset):
     """
 
     def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, augment=None, seed=0):
-        super().__init__()
+        super().__init__(seed)
         self._recorded, self._conditions, self._size, self._window = sequences, conditions, batch_size, window
         self._given, self._augment = given, augment
-        self._rng = np.random.default_rng(seed)
         self._count = 0  # of batches
         self.on_epoch_end()
 
@@ -215,8 +238,8 @@ class Windows(keras.utils.PyDataset):
                 before[i, 0] = self._sequences[rows[i]][first - 1]
         return ((before, *(part[rows] for part in self._conditions)) if self._conditions else before), batch
 
-    def on_epoch_end(self):
-        """Deals the sequences, changed by `augment`, to the streams anew, always to the shortest."""
+    def _deal(self):
+        # the sequences, changed by `augment`, to the streams, always to the shortest
         self._sequences = self._recorded
         if self._augment is not None:
             self._sequences = [np.asarray(self._augment(one, self._rng), "float32") for one in self._recorded]

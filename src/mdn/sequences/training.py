@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from mdn import backend
+from mdn.training.checkpoints import Checkpoints, arrays_of, restore
 from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
 
 
@@ -82,8 +83,34 @@ class BestWeights(StopsAtBatchEnd):
             self._weights = [np.array(keras.ops.convert_to_numpy(v)) for v in self.model.trainable_variables]
             return
         self._stale += 1
-        if self._patience is not None and self._stale >= self._patience:
+        if self.is_over:
             self.model.stop_training = True
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """The best so far; none before the first score."""
+        return self._weights
+
+    @property
+    def state(self) -> dict[str, float]:
+        """What goes with `weights`, as JSON allows it."""
+        score = {} if math.isinf(self._best) else {"best": self._best}
+        return {**score, "stale": self._stale, "epochs": self._epochs}
+
+    def go_on_from(self, weights: list[np.ndarray], state: dict[str, float]) -> None:
+        """Takes up `weights` and `state` of a training that was killed."""
+        self._weights, self._best = weights, state.get("best", math.inf)
+        self._stale, self._epochs = int(state["stale"]), int(state["epochs"])
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return bool(self._pressed)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience has come to its end."""
+        return self._patience is not None and self._stale >= self._patience
 
     def restore(self, model) -> None:
         """Puts the best weights into the model."""
@@ -109,6 +136,63 @@ class BestWeights(StopsAtBatchEnd):
         if backend.NAME == "jax":
             variables = [*self.model.variables, *self.model.optimizer.variables]
             self._kept = [(one, np.array(keras.ops.convert_to_numpy(one))) for one in variables]
+
+
+class Kept(keras.callbacks.Callback):
+    """Writes all that training changes after each epoch, so that a kill only delays a training and changes nothing of its end.
+
+    Args:
+        checkpoints: Where; its settings are all that the end depends on.
+        batches: Of the training.
+        best: Whose best weights belong to the state.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, batches, best: BestWeights):
+        super().__init__()
+        self._checkpoints, self._batches, self._best = checkpoints, batches, best
+        self.figures: list[dict[str, float]] = []
+        self._order: dict | None = None
+
+    def resume(self, model) -> int:
+        """How many epochs are done; puts their end into the model and its optimizer.
+
+        Raises:
+            ValueError: if the checkpoint is damaged, of a newer version or of other settings.
+        """
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        last = self._checkpoints.last()
+        if last is None:
+            return 0
+        done, arrays, self.figures = last
+        best = {name: arrays.pop(name) for name in list(arrays) if name.startswith("best.")}
+        restore(model, model.optimizer, arrays, self._checkpoints.path)
+        beside = self._checkpoints.beside()
+        self._order = beside["order"]
+        self._best.go_on_from([best[f"best.{i}"] for i in range(len(best))], beside["best"])
+        return done
+
+    def on_train_begin(self, logs=None):
+        """Deals the batches as they were to be dealt; before it Keras has looked at some."""
+        if self._order is not None:
+            self._batches.go_on_from(self._order)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the state; the batches of the next epoch have been dealt."""
+        self.figures = [*self.figures, {name: float(value) for name, value in (logs or {}).items()}]
+        if self._best.cut_short:
+            return  # an epoch that Ctrl-C ended is begun anew
+        arrays = arrays_of(self.model, self.model.optimizer)
+        arrays |= {f"best.{i}": value for i, value in enumerate(self._best.weights)}
+        beside = {"order": self._batches.state, "best": self._best.state}
+        self._checkpoints.save(epoch + 1, arrays, self.figures, beside)
+
+    def whole(self, history: keras.callbacks.History) -> keras.callbacks.History:
+        """`history` with the epochs of all runs."""
+        names = self.figures[0] if self.figures else ()
+        history.epoch = list(range(len(self.figures)))
+        history.history = {name: [one[name] for one in self.figures if name in one] for name in names}
+        return history
 
 
 class Turns(keras.callbacks.Callback):

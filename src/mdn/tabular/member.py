@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,14 +15,21 @@ from joblib import Parallel, delayed
 from scipy.optimize import minimize_scalar
 
 from mdn import training
+from mdn.data.arrays import Damaged, read_arrays, write_arrays
+from mdn.data.schema import listed, number, record, whole
 from mdn.distributions import MixtureSpec
 from mdn.tabular.network import Architecture, packed, shared, widened
+from mdn.training.checkpoints import digest
 
 _MOST_STEPS = 40_000  # a large table is seen less often
 _CALIBRATION_ROWS = _LOOKED_AT = 20_000
 _DEAD = 1e-6
+_TELL_EVERY = 20
 _PRIOR = 0.3  # of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
+
+
+_ABOUT = record(val_loss=number(), widening=number(above=0.0), best_epoch=whole(), alive=listed(whole()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,15 +182,39 @@ def fit_member(
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
 
 
-def one_by_one(tasks: Sequence[tuple], **told) -> list[Member]:
-    """The members of `tasks`, arguments of `fit_member` beside `told`.
+def listeners(callbacks, verbose) -> dict[str, Any]:
+    """What hears of a training, as arguments of `fit_member`."""
+    callbacks = callbacks if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    keras_ones = [callback for callback in callbacks if isinstance(callback, keras.callbacks.Callback)]
+    training.check_callbacks(keras_ones)
+    others = [callback for callback in callbacks if not isinstance(callback, keras.callbacks.Callback)]
+    return {"on_epoch": _teller(others, verbose), "callbacks": keras_ones}
+
+
+def _teller(callbacks, verbose):
+    """What to call after each epoch, if anything."""
+    if not callbacks and not verbose:
+        return None
+
+    def tell(epoch, history):
+        logs = {name: curve[-1] for name, curve in history.history.items()}
+        for callback in callbacks:
+            callback.on_epoch_end(epoch - 1, logs)
+        if verbose and epoch % _TELL_EVERY == 0:
+            print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
+
+    return tell
+
+
+def one_by_one(tasks: Sequence[tuple], folder=None, **told) -> list[Member]:
+    """The members of `tasks`, arguments of `fit_member` beside `told`; those that lie in `folder` are not trained again.
 
     After Ctrl-C those that are done, and the one that was cut short.
     """
     trained: list[Member] = []
     for task in tasks:
         try:
-            trained.append(fit_member(*task, **told))
+            trained.append(_kept_or_trained(folder, task, functools.partial(fit_member, *task, **told)))
         except KeyboardInterrupt:  # before its first epoch
             break
         if trained[-1].history.interrupted:
@@ -189,7 +222,7 @@ def one_by_one(tasks: Sequence[tuple], **told) -> list[Member]:
     return trained
 
 
-def side_by_side(tasks: Sequence[tuple], n_jobs) -> list[Member]:
+def side_by_side(tasks: Sequence[tuple], n_jobs, folder=None) -> list[Member]:
     """As `one_by_one`, by joblib; after a first Ctrl-C those that run are waited for, after a second none."""
     found: dict[int, Member] = {}
     with training.ctrl_c_waits() as pressed, pressed.raising(2):
@@ -198,7 +231,7 @@ def side_by_side(tasks: Sequence[tuple], n_jobs) -> list[Member]:
             for place, task in enumerate(tasks):
                 if pressed or any(one.history.interrupted for one in found.values()):
                     return
-                yield delayed(_placed)(place, task)
+                yield delayed(_placed)(place, task, folder)
 
         settings = {"n_jobs": n_jobs, "batch_size": 1, "pre_dispatch": "n_jobs"}
         try:
@@ -217,8 +250,55 @@ def side_by_side(tasks: Sequence[tuple], n_jobs) -> list[Member]:
     return [found[place] for place in sorted(found)]
 
 
-def _placed(place: int, task: tuple) -> tuple[int, Member]:
-    return place, fit_member(*task)
+def _kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
+    """The member that `task` asks for: from `folder` if it is there, else trained, and then written there.
+
+    Args:
+        folder: Of members that are done, or None.
+        task: (architecture, rows, recipe, seed); the file is named by a checksum of all of them.
+        train: Trains it.
+
+    Raises:
+        ValueError: if the file is damaged, or of a newer version.
+    """
+    if folder is None:
+        return train()
+    architecture, rows, recipe, seed = task
+    path = Path(folder) / f"{digest(repr((architecture, recipe, seed)), *rows)}.npz"
+    if path.exists():
+        return _read_member(path, architecture)
+    member = train()
+    if not member.history.interrupted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_member(path, member)
+    return member
+
+
+def _write_member(path: Path, member: Member) -> None:
+    arrays = {f"weight.{i}": weight for i, weight in enumerate(member.weights)}
+    arrays |= {name: np.array(getattr(member.history, name), "float64") for name in ("loss", "val_loss")}
+    about = {
+        "val_loss": float(member.val_loss),
+        "widening": float(member.widening),
+        "best_epoch": int(member.history.best_epoch),
+        "alive": [int(each) for each in member.alive],
+    }
+    write_arrays(path, arrays, about)
+
+
+def _read_member(path: Path, architecture) -> Member:
+    try:
+        arrays, about = read_arrays(path, _ABOUT)
+    except Damaged as error:
+        raise ValueError(f"{error}: delete it, and this network is trained again.") from error
+    curves = {name: arrays.pop(name).tolist() for name in ("loss", "val_loss")}
+    history = training.History(**curves, best_epoch=about["best_epoch"])
+    weights = [arrays[f"weight.{i}"] for i in range(len(arrays))]
+    return Member(architecture, weights, about["val_loss"], history, about["widening"], about["alive"])
+
+
+def _placed(place: int, task: tuple, folder) -> tuple[int, Member]:
+    return place, _kept_or_trained(folder, task, functools.partial(fit_member, *task))
 
 
 def _best_start(network, train, seed: int, restarts: int):

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -25,14 +24,13 @@ from mdn.metrics import Baseline
 from mdn.tabular import files, targets
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import Columns, check_finite, target_numbers, with_nan
-from mdn.tabular.member import Member, Recipe, Rows, one_by_one, side_by_side
+from mdn.tabular.member import Member, Recipe, Rows, listeners, one_by_one, side_by_side
 from mdn.tabular.network import Architecture, width_for
 from mdn.training.interrupt import NOTHING_YET
 
 CANDIDATES = (3, 6, 12)
 """What `num_components="auto"` chooses from."""
 _ROWS_A_COMPONENT = 4
-_TELL_EVERY = 20
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
@@ -154,6 +152,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         *,
         validation_data: tuple | None = None,
         callbacks: Sequence[Any] = (),
+        checkpoint=None,
     ) -> MDNRegressor:
         """Learns from a table.
 
@@ -167,6 +166,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 Their logs hold "loss" and "val_loss", their `model` is the network with the weights of the epoch, on scaled
                 features, and `model.stop_training = True` ends its training. They hear of no batches, and nothing where
                 networks train in parallel. An object of another class is told of the end of every epoch.
+            checkpoint: A folder, if the training is to survive its process: each network that is done is written there, and is
+                not trained again on the same rows, by the same settings. Callbacks hear nothing of it then.
 
         Raises:
             ValueError: if features are missing or infinite, targets are infinite, there are too few rows, or a callback
@@ -175,7 +176,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 networks that are done are the model.
         """
         self._check_parameters()
-        told = _listeners(callbacks, self.verbose)
+        told = listeners(callbacks, self.verbose)
         x, y = self._learn_table(X, y)
         weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
@@ -195,10 +196,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         if np.all(targets.constant(y)):
             return self._fit_constant(x, y)
         y = y - self.target_origin_
-        self._fit_members(x, y, weight, held_out, seeds, told)
+        self._fit_members(x, y, weight, held_out, seeds, told, checkpoint)
         return self
 
-    def _fit_members(self, x, y, weight, held_out, seeds, told) -> None:
+    def _fit_members(self, x, y, weight, held_out, seeds, told, checkpoint) -> None:
         count = len(y)
         if held_out is not None:
             x, y = np.concatenate([x, held_out[0]]), np.concatenate([y, held_out[1]])
@@ -221,9 +222,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 for components, recipe, seed in jobs
             ]
             if effective_n_jobs(self.n_jobs) > 1:
-                trained = side_by_side(tasks, self.n_jobs)
+                trained = side_by_side(tasks, self.n_jobs, checkpoint)
             else:
-                trained = one_by_one(tasks, **told)
+                trained = one_by_one(tasks, checkpoint, **told)
             if not trained and not members:
                 raise KeyboardInterrupt(NOTHING_YET)
             return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
@@ -395,27 +396,3 @@ def _names(y) -> list[str]:
         return [str(name) for name in y.columns]
     name = getattr(y, "name", None)
     return [str(name)] if name not in (None, "") else []
-
-
-def _listeners(callbacks, verbose) -> dict[str, Any]:
-    """What hears of a training, as arguments of `fit_member`."""
-    callbacks = callbacks if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
-    keras_ones = [callback for callback in callbacks if isinstance(callback, keras.callbacks.Callback)]
-    training.check_callbacks(keras_ones)
-    others = [callback for callback in callbacks if not isinstance(callback, keras.callbacks.Callback)]
-    return {"on_epoch": _teller(others, verbose), "callbacks": keras_ones}
-
-
-def _teller(callbacks, verbose):
-    """What to call after each epoch, if anything."""
-    if not callbacks and not verbose:
-        return None
-
-    def tell(epoch, history):
-        logs = {name: curve[-1] for name, curve in history.history.items()}
-        for callback in callbacks:
-            callback.on_epoch_end(epoch - 1, logs)
-        if verbose and epoch % _TELL_EVERY == 0:
-            print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
-
-    return tell

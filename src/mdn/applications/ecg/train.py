@@ -21,6 +21,7 @@ def train(
     epochs: int = 24,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
     **architecture,
 ) -> MDNRNN:
     """A model of records; the epoch that is best on `held_out` is kept, without it the last.
@@ -31,6 +32,7 @@ def train(
         epochs: At most.
         seed: Of weights, order and what is done to the records.
         callbacks: Told of each epoch.
+        checkpoint: See `MDNRNN.fit`.
         **architecture: Of `network`.
     """
     keras.utils.set_random_seed(seed)
@@ -44,6 +46,7 @@ def train(
         augment=_another_heart,
         learning_rate=4e-3,
         callbacks=callbacks,
+        checkpoint=checkpoint,
         seed=seed,
         verbose=0,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -62,6 +63,7 @@ def train(
     points: float = 16.0,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
     **architecture,
 ) -> Handwriter:
     """A model that writes any text; the epoch that is best on `held_out` is kept.
@@ -77,6 +79,7 @@ def train(
         points: For each character of a text.
         seed: Of weights, order and how lines are changed anew each epoch.
         callbacks: Told of each epoch.
+        checkpoint: A folder, as in `MDNRNN.fit`; both parts of the training have their own in it.
         **architecture: Of `Handwriter`.
     """
     keras.utils.set_random_seed(seed)
@@ -87,16 +90,22 @@ def train(
     model.adapt(prepared(lines, points)[0])
     with ctrl_c_waits():
         if rehearsals:
-            rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks)
+            kept = _within(checkpoint, "rehearsal")
+            rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks, checkpoint=kept)
         # compiled: it has rehearsed, which it has not where fonts lack too many of the texts
         rehearsed = model.compiled
         beginner = {} if rehearsed else _FROM_NOTHING
         try:
-            learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, **beginner)
+            kept = _within(checkpoint, "lines")
+            learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, checkpoint=kept, **beginner)
         except KeyboardInterrupt:  # before its first step
             if not rehearsed:
                 raise
     return model
+
+
+def _within(checkpoint, part: str) -> Path | None:
+    return None if checkpoint is None else Path(checkpoint) / part
 
 
 def rehearse(
@@ -107,6 +116,7 @@ def rehearse(
     count: int = 2400,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
 ) -> Handwriter:
     """Teaches the window of a model to read, by `count` pieces of texts written in fonts; texts that fonts lack are left out."""
     rng = np.random.default_rng([seed, 1])  # the hands of the lines are drawn by the seed itself
@@ -127,6 +137,7 @@ def rehearse(
         epochs=epochs,
         seed=seed,
         callbacks=callbacks,
+        checkpoint=checkpoint,
         **_FROM_NOTHING,
     )
 
@@ -156,11 +167,21 @@ def go_on(
     learning_rate: float = 1e-3,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
 ) -> Handwriter:
     """Teaches a trained model another hand, by a few hundred lines: it becomes the one in which it writes without a style."""
     keras.utils.set_random_seed(seed)
     model.default_hand = None
-    return learn(model, lines, held_out, epochs=epochs, learning_rate=learning_rate, seed=seed, callbacks=callbacks)
+    return learn(
+        model,
+        lines,
+        held_out,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seed=seed,
+        callbacks=callbacks,
+        checkpoint=checkpoint,
+    )
 
 
 def learn(
@@ -175,6 +196,7 @@ def learn(
     optimizer=muon,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
 ):
     """Trains a model, new or not, on lines that are sheared, stretched and resampled anew each epoch; returns it.
 
@@ -202,6 +224,7 @@ def learn(
         optimizer=optimizer,
         augment=lambda row, rng: varied(*origins[row.tobytes()], points, rng),
         callbacks=callbacks,
+        checkpoint=checkpoint,
         seed=seed,
         verbose=0,
     )

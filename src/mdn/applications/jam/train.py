@@ -30,6 +30,7 @@ def train(
     epochs: int = 45,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
     **architecture,
 ) -> Jam:
     """A model of performances (touches `(T, 3)`); the epoch that is best on `held_out` is kept.
@@ -40,6 +41,7 @@ def train(
         epochs: At most.
         seed: Of weights, order and the noise that spreads rounded values over their cells, drawn anew each epoch.
         callbacks: Told of each epoch.
+        checkpoint: See `MDNRNN.fit`.
         **architecture: Of `network`.
     """
     keras.utils.set_random_seed(seed)
@@ -55,6 +57,7 @@ def train(
         augment=lambda touches, rng: data.events(touches, rng),
         buckets=6,
         callbacks=callbacks,
+        checkpoint=checkpoint,
         seed=seed,
         verbose=0,
     )

@@ -27,6 +27,7 @@ def train(
     epochs: int = 150,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
 ) -> MDNRNN:
     """A network that predicts the next move of the hand, and is not told the letter.
 
@@ -36,6 +37,7 @@ def train(
         epochs: Of ten passes each.
         seed: Of weights, order and jitter.
         callbacks: Told of each epoch.
+        checkpoint: See `MDNRNN.fit`.
 
     Raises:
         ValueError: if there is no such head.
@@ -57,6 +59,7 @@ def train(
         batch_size=_BATCH,
         augment=lambda one, rng: _jittered(one, far, rng),
         callbacks=callbacks,
+        checkpoint=checkpoint,
         seed=seed,
         verbose=0,
     )

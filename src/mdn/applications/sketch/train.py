@@ -33,6 +33,7 @@ def train(
     dropout: float = 0.1,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint=None,
     **architecture,
 ) -> SketchRNN:
     """A model of drawings (stroke-3 `(T, 3)`); the epoch that is best on `held_out` is kept.
@@ -48,6 +49,7 @@ def train(
         dropout: See `MDNRNN`.
         seed: Of weights, order, augmentation and the noise that spreads integers over their cells.
         callbacks: Told of each epoch.
+        checkpoint: See `MDNRNN.fit`.
         **architecture: Of `SketchRNN`.
     """
     keras.utils.set_random_seed(seed)
@@ -68,6 +70,7 @@ def train(
         learning_rate=learning_rate,
         augment=lambda row, rng: data.events(augmented(row[:-1], rng, stretch, drop, turn), scale, grid, rng),
         callbacks=callbacks,
+        checkpoint=checkpoint,
         seed=seed,
         verbose=0,
     )

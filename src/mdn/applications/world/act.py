@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from mdn.applications.world import environments, remember
-from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
 from mdn.applications.world.controller import Controller, evolve
 from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.memory import Memory, load_memory, memory_path
@@ -17,6 +16,7 @@ from mdn.applications.world.play import Play
 from mdn.applications.world.senses import Senses, along, senses_of
 from mdn.applications.world.storage import Experiment, Latents
 from mdn.applications.world.vision import Standardised, Vision, load_vision
+from mdn.data.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.schema import array, listed, one_of, record, text, whole
 
 STARTS = ("start_mean", "start_deviation")  # arrays beside a controller: where dreams begin

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mdn.applications.world.checkpoints import Checkpoints, epoch_rng
 from mdn.applications.world.senses import SEES
+from mdn.training.checkpoints import Checkpoints, epoch_rng
 
 _FEW = 100  # numbers whose covariances CMA-ES learns
 

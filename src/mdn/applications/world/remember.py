@@ -11,12 +11,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn.applications.world.checkpoints import Training, epoch_rng, put, take
 from mdn.applications.world.memory import Memory, require_jax, rewards_of
 from mdn.applications.world.vision import signs_of_mirror
 from mdn.losses import NegativeLogLikelihood
 from mdn.sequences.program import compiled
 from mdn.sequences.training import schedule
+from mdn.training.checkpoints import Training, epoch_rng, put, take
 
 _STEPS_AT_ONCE = 16_384  # of a prediction
 

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from mdn import models
-from mdn.applications.world.checkpoints import Checkpoints, Training, epoch_rng, put, take
 from mdn.applications.world.storage import BEFORE, Experiment
 from mdn.applications.world.vision import Standardised, Vision, load_vision, vision_path
 from mdn.training import keep_compiled_programs
+from mdn.training.checkpoints import Checkpoints, Training, epoch_rng, put, take
 
 _ROOM = 2**28  # bytes of frames in memory at once
 _RATE, _BATCH = 2e-3, 64

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from mdn.applications.world.arrays import FORMAT, Damaged, read_arrays, write_arrays
 from mdn.applications.world.environments import Preset, preset
 from mdn.data import reading, replacing
+from mdn.data.arrays import FORMAT, Damaged, read_arrays, write_arrays
 from mdn.data.files import forget_unfinished
 from mdn.data.schema import Rule, anything, array, mapping, record, text, whole
 

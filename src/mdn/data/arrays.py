@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mdn.data import reading, replacing
 from mdn.data.archives import plain_arrays
+from mdn.data.files import reading, replacing
 from mdn.data.schema import Rule, record, whole
 
 FORMAT = 1

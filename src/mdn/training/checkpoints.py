@@ -6,14 +6,17 @@ layers, the optimizer), whole or not at all; and all chance of an epoch comes fr
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
 
-from mdn.applications.world.arrays import Damaged, read_arrays, write_arrays
+from mdn.data.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.files import forget_unfinished
 from mdn.data.schema import anything, array, figure, listed, mapping, record, whole
 
@@ -23,7 +26,13 @@ def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
     return np.random.default_rng([int(seed), int(epoch)])
 
 
-_ABOUT = record(done=whole(), figures=listed(mapping(figure)), settings=mapping(anything))
+_ABOUT = record(
+    done=whole(),
+    figures=listed(mapping(figure)),
+    settings=mapping(anything),
+    beside=mapping(anything),
+    optional=("beside",),
+)
 
 
 def _check(arrays: dict[str, np.ndarray], about: dict) -> None:
@@ -47,16 +56,24 @@ class Checkpoints:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         forget_unfinished(self.path.parent)
 
-    def save(self, done: int, arrays: Mapping[str, np.ndarray], figures: list[dict]) -> None:
+    def save(
+        self, done: int, arrays: Mapping[str, np.ndarray], figures: list[dict], beside: Mapping[str, Any] | None = None
+    ) -> None:
         """Writes the state after `done` steps over the one before, whole or not at all.
 
         Args:
             done: How many epochs or generations.
             arrays: Plain arrays by name.
             figures: One entry a step, as JSON allows it.
+            beside: What else belongs to the state, as JSON allows it.
         """
         about = {"done": int(done), "figures": figures, "settings": self._settings}
-        write_arrays(self.path, arrays, about)
+        write_arrays(self.path, arrays, about if beside is None else {**about, "beside": dict(beside)})
+
+    def beside(self) -> dict[str, Any]:
+        """What else belonged to the last state."""
+        read = self._read()
+        return {} if read is None else read[1].get("beside", {})
 
     def begun_with(self, name: str) -> Any:
         """What the setting `name` was when the state that is there was begun; None if there is none."""
@@ -149,34 +166,49 @@ class Training:
                 told(epoch + 1, found)
         return figures
 
-    def _variables(self) -> dict[str, Any]:
-        groups = {
-            "trainable": self.model.trainable_variables,
-            "fixed": self.model.non_trainable_variables,
-            "optimizer": self.optimizer.variables,
-        }
-        return {f"{group}.{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
-
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {name: np.asarray(variable.value) for name, variable in self._variables().items()}
+        return arrays_of(self.model, self.optimizer)
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
-        variables = self._variables()
-        wrong = [
-            name
-            for name in sorted({*variables, *arrays})
-            if name not in variables
-            or name not in arrays
-            or tuple(variables[name].shape) != arrays[name].shape
-            or np.dtype(variables[name].dtype).kind != arrays[name].dtype.kind
-        ]
-        if wrong:
-            raise ValueError(
-                f"the checkpoint {str(self.checkpoints.path)!r} is of another network ({wrong[0]} differs): delete the folder "
-                f"{self.checkpoints.path.parent.name!r} to begin anew."
-            )
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
+        restore(self.model, self.optimizer, arrays, self.checkpoints.path)
+
+
+def _variables(model, optimizer) -> dict[str, Any]:
+    groups = {
+        "trainable": model.trainable_variables,
+        "fixed": model.non_trainable_variables,
+        "optimizer": optimizer.variables,
+    }
+    return {f"{group}.{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
+
+
+def arrays_of(model, optimizer) -> dict[str, np.ndarray]:
+    """All that a step of training changes, weights, the state of random layers and of the optimizer, as arrays by name."""
+    return {name: np.array(ops.convert_to_numpy(one.value)) for name, one in _variables(model, optimizer).items()}
+
+
+def restore(model, optimizer, arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Puts what `arrays_of` gave back into model and optimizer.
+
+    Raises:
+        ValueError: if it is of another network; `path` is named.
+    """
+    variables = _variables(model, optimizer)
+    wrong = [
+        name
+        for name in sorted({*variables, *arrays})
+        if name not in variables
+        or name not in arrays
+        or tuple(variables[name].shape) != arrays[name].shape
+        or np.dtype(variables[name].dtype).kind != arrays[name].dtype.kind
+    ]
+    if wrong:
+        raise ValueError(
+            f"the checkpoint {str(path)!r} is of another network ({wrong[0]} differs): delete the folder "
+            f"{path.parent.name!r} to begin anew."
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
 
 
 def take(model, optimizer) -> tuple[list, list, list]:
@@ -194,3 +226,27 @@ def put(model, optimizer, values) -> None:
     for variables, found in zip(groups, values, strict=True):
         for variable, value in zip(variables, found, strict=True):
             variable.assign(value)
+
+
+def digest(*parts) -> str:
+    """A checksum of arrays, of lists of them, and of None."""
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, list | tuple):
+            found.update(digest(*part).encode())
+        elif part is not None:
+            array = np.ascontiguousarray(part)
+            found.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return found.hexdigest()
+
+
+def digest_of_description(thing) -> str:
+    """A checksum of how Keras describes a network, an optimizer or a loss, without the names that it counts up."""
+
+    def unnamed(config):
+        if isinstance(config, dict):
+            return {name: unnamed(value) for name, value in sorted(config.items()) if name != "name"}
+        return [unnamed(value) for value in config] if isinstance(config, list | tuple) else config
+
+    described = json.dumps(unnamed(keras.saving.serialize_keras_object(thing)), default=str)
+    return hashlib.blake2b(described.encode(), digest_size=8).hexdigest()
