@@ -95,9 +95,6 @@ class Joint(Distribution):
             f"Ask a part: joint.parts[name].{method}()."
         )
 
-    def _index(self, index):
-        return self._new({name: part._index(index) for name, part in self.parts.items()})
-
     def _map(self, function):
         return self._new({name: part._map(function) for name, part in self.parts.items()})
 

@@ -282,9 +282,6 @@ class Mixture(Distribution):
         lost = ops.logical_not(ops.any(ops.isfinite(logits), axis=-1, keepdims=True))
         return self._regroup(ops.where(lost, self.log_weights, logits), rest)
 
-    def _index(self, index):
-        return self._regroup(self.logits[index], [group._index(index) for group in self._groups])
-
     def _map(self, function):
         return self._regroup(function(self.logits), [group._map(function) for group in self._groups])
 
