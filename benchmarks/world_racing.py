@@ -63,7 +63,7 @@ def searched(experiment, given, where: str, sees: str, random: bool, temperature
         population=suits.population, sigma=suits.sigma, episodes=suits.tries * (1 if where == "real" else 2), steps=suits.steps,
         variance_temperature=temperature, workers=given.workers,
         first_steps=suits.first_steps, growing=suits.growing, patience=suits.patience,
-        told=lambda done, found: print(f"  {experiment.folder.name} {name}, {done}: mean {found['mean']:.1f}", flush=True),
+        on_step=lambda done, found: print(f"  {experiment.folder.name} {name}, {done}: mean {found['mean']:.1f}", flush=True),
     )  # fmt: skip
     play.judges = True
     returns = play.returns(controller, parameters[None], given.tests, TEST_SEED)[0]

@@ -1,4 +1,4 @@
-"""`mdn`: what the command calls. It imports nothing before a Ctrl-C can be answered."""
+"""`mdn`: the entry point of the command. It imports nothing before Ctrl-C is handled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def __getattr__(name: str):
-    if name == "app":  # imported when it is asked for: typer takes its time
+    if name == "app":  # imported on first use, since typer takes long
         from mdn_commands.app import app
 
         return app

@@ -177,7 +177,7 @@ def write_world(folder: Path) -> None:
     seen = [(one.observations[:, :2], np.zeros((len(one.observations), 2))) for one in episodes]
     experiment.write_latents(0, seen, "V")
     with contextlib.suppress(KeyboardInterrupt):
-        remember.train(latents(), folder / "remembered", told=_killed, **REMEMBERED)
+        remember.train(latents(), folder / "remembered", on_step=_killed, **REMEMBERED)
 
 
 def _killed(done, figures):
@@ -241,7 +241,7 @@ def read_window(path: Path) -> dict:
 
 def read_handwriter(path: Path) -> dict:
     model = mdn.load(path)
-    told = model.told(["ab", "c a", None], ["ann", None, "bob"])
+    told = model.conditions_of(["ab", "c a", None], ["ann", None, "bob"])
     return {"log_prob": np.concatenate(model.log_prob(LINES, **told)), "points": np.array(model.points)}
 
 

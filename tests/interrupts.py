@@ -67,7 +67,7 @@ def predicts_touches(path: Path) -> bool:
 def predicts_lines(path: Path) -> bool:
     from mdn.applications import handwriting
     from mdn.applications.handwriting.evaluate import nll
-    from mdn.data.hershey import hershey_lines
+    from mdn.drawing.hershey import hershey_lines
 
     return bool(np.isfinite(nll(handwriting.load(path), hershey_lines(["in time", "on time"], 0))))
 

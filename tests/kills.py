@@ -43,14 +43,14 @@ def windows(folder: Path) -> list[np.ndarray]:
     walks = [np.cumsum(rng.normal(size=(900, 2)), axis=0) for _ in range(8)]
     model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(2), 3), units=(16,), dropout=0.1)
     settings = {"epochs": 30, "batch_size": 4, "window": 50, "verbose": 0, "checkpoint": folder}
-    model.fit(walks[:6], walks[6:], augment=lambda one, rng: one + 0.01 * rng.normal(size=one.shape), **settings)
+    model.fit(walks[:6], walks[6:], encode=lambda one, rng: one + 0.01 * rng.normal(size=one.shape), **settings)
     return model.get_weights()
 
 
 def handwriting(folder: Path) -> list[np.ndarray]:
     """A network that writes, small; its rehearsal is one training, the lines are another."""
     from mdn.applications.handwriting import train
-    from mdn.data.hershey import hershey_lines
+    from mdn.drawing.hershey import hershey_lines
 
     lines = hershey_lines(["a bat", "a cat", "the end", "to be", "a test", "the bat"] * 12, 0)
     order = np.arange(len(lines))
@@ -100,24 +100,34 @@ def started(kind: str, folder: Path) -> subprocess.Popen:
 
 
 def tried(kind: str, tries: int, rng: np.random.Generator) -> int:
-    """How often it was killed; raises an AssertionError if its end is another."""
-    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as parts:
-        begun = time.perf_counter()
+    """Kills trainings of a kind `tries` times; raises an AssertionError if one ends with other weights. Returns the kills."""
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as again:
         assert started(kind, Path(whole)).wait() == 0
+        begun = time.perf_counter()  # of a second run, whose programs are compiled
+        assert started(kind, Path(again)).wait() == 0
         seconds, kills = time.perf_counter() - begun, 0
-        while not (Path(parts) / END).exists():
-            process = started(kind, Path(parts))
-            try:
-                process.wait(None if kills == tries else rng.uniform(0.3, 1.0) * seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                kills += 1
-        with np.load(Path(whole) / END) as expected, np.load(Path(parts) / END) as found:
-            assert expected.files == found.files
-            for name in expected.files:
-                np.testing.assert_array_equal(found[name], expected[name])
+        while kills < tries:
+            with tempfile.TemporaryDirectory() as parts:
+                kills += killed(kind, Path(parts), tries - kills, seconds, rng)
+                with np.load(Path(whole) / END) as expected, np.load(Path(parts) / END) as found:
+                    assert expected.files == found.files
+                    for name in expected.files:
+                        np.testing.assert_array_equal(found[name], expected[name])
         return kills
+
+
+def killed(kind: str, folder: Path, most: int, seconds: float, rng: np.random.Generator) -> int:
+    """Runs a training to its end, and kills it at random moments on the way, `most` times at most. Returns the kills."""
+    kills = 0
+    while not (folder / END).exists():
+        process = started(kind, folder)
+        try:
+            process.wait(None if kills == most else rng.uniform(0.3, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    return kills
 
 
 def main() -> None:

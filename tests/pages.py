@@ -67,8 +67,19 @@ def command(arguments: list[str]) -> int:
     return 0
 
 
+def patient_clusters() -> None:
+    """Gives workers of Dask a minute to end: on a busy machine five seconds were too few, and closing a cluster raised."""
+    try:
+        from distributed import Nanny
+    except ImportError:
+        return
+    _, *others = Nanny.close.__defaults__
+    Nanny.close.__defaults__ = 60, *others
+
+
 def run(page: Path) -> None:
     """Runs the page in the current folder; errors name the page and its line."""
+    patient_clusters()
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in filter(lambda block: block.runs, blocks(page)):
         if block.language == "python":

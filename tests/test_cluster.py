@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 import mdn
+import pages
 
 pytestmark = [pytest.mark.jax, pytest.mark.filterwarnings("default")]  # other people's processes warn of their own
 RNG = np.random.default_rng(0)
@@ -24,6 +25,7 @@ QUICK = mdn.MDNRegressor(num_components=2, epochs=5, ensemble_size=4, random_sta
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed")
+    pages.patient_clusters()
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,

@@ -19,8 +19,8 @@ from matplotlib.image import imread
 
 from drawn import REAL, scribble
 from mdn.data import Drawings, from_lines, read_drawings, to_lines, write_drawings
-from mdn.data.pictures import INK, MADE, write_animation, write_drawing, write_sheet
 from mdn.data.svg import kanjivg_files
+from mdn.drawing.sheets import INK, MADE, write_animation, write_drawing, write_sheet
 
 pytestmark = pytest.mark.jax
 

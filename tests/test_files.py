@@ -18,8 +18,9 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.data import archives, files, limits, schema
-from mdn.data.files import reading
+from mdn import files
+from mdn.data import archives, limits, schema
+from mdn.files import reading
 
 pytestmark = pytest.mark.project
 

@@ -16,7 +16,7 @@ from mdn.applications import handwriting
 from mdn.applications.handwriting import data, evaluate, generate
 from mdn.applications.handwriting import train as lessons
 from mdn.data import Handwriting, write_handwriting
-from mdn.data.hershey import hershey_lines
+from mdn.drawing.hershey import hershey_lines
 
 pytestmark = pytest.mark.project
 TEXTS = ["ab ba cab", "a bad cab", "a cabbage", "dab a bag", "bad egg b"]  # as long as each other: one program
@@ -84,7 +84,7 @@ def test_without_a_style_it_writes_in_the_default_hand_or_in_any(model, tmp_path
 
 def test_without_bias_it_is_plain_sampling_and_a_seed_gives_the_same_ink(model):
     plain = model.generate(
-        150, 2, **model.told(TEXTS[:2]), stop=generate.ended, constrain=generate.with_the_text, seed=3
+        150, 2, **model.conditions_of(TEXTS[:2]), stop=generate.ended, constrain=generate.with_the_text, seed=3
     )
     made = handwriting.write(model, TEXTS[:2], bias=0.0, seed=3)
     for one, other in zip(made.events, plain, strict=True):
@@ -97,7 +97,7 @@ def test_without_bias_it_is_plain_sampling_and_a_seed_gives_the_same_ink(model):
 def test_a_stream_writes_what_the_compiled_loop_writes(model):
     text, settings = TEXTS[1], generate.temperatures(0.5)
     made = handwriting.write(model, [text], bias=0.5, style="one", seed=2).events[0]
-    told = model.told([text], ["one"])
+    told = model.conditions_of([text], ["one"])
     stream = model.stream(1, **told, guidance=0.5, constrain=generate.with_the_text, seed=2)
     np.testing.assert_allclose([stream.step(**settings) for _ in range(len(made))], made, atol=1e-5)
 
@@ -131,7 +131,7 @@ def test_a_real_line_before_it_is_read_and_not_written_again(model, lines):
     assert all(0 < len(one) <= most for one in made.lines)
     prime = generate._prime(lines[1], TEXTS[1], model.points)
     assert prime[-1, 2] == data.LIFT
-    told = model.told([f"{TEXTS[1]} cab"])
+    told = model.conditions_of([f"{TEXTS[1]} cab"])
     stream = model.stream(1, **told, constrain=generate.with_the_text, seed=1)
     stream.feed(prime[:-1])
     other = stream.step(prime[-1], **generate.temperatures(generate.BIAS))
@@ -139,7 +139,7 @@ def test_a_real_line_before_it_is_read_and_not_written_again(model, lines):
 
 
 def test_a_text_that_is_not_told_shows_nothing(model, lines):
-    (nothing, text) = model.told([None, "ab"])["context"]
+    (nothing, text) = model.conditions_of([None, "ab"])["context"]
     assert nothing.shape == (1, model.alphabet.size) and not nothing.any() and text.any()
     assert np.isfinite(evaluate.nll(model, lines[:2], texts=[None, None]))
 
@@ -189,8 +189,8 @@ def test_the_window_that_is_shown_is_that_of_the_network(model):
     made = handwriting.write(model, TEXTS[:3], style="one", seed=0)
     found = handwriting.windows(model, made.events, TEXTS[:3], "one")
     assert [one.shape for one in found] == [(len(a), len(b)) for a, b in zip(made.events, TEXTS[:3], strict=True)]
-    told = model.told(TEXTS[:1], ["one"])
-    conditions, stream = model._conditions(**told, rows=1), model.stream(1, **told)
+    told = model.conditions_of(TEXTS[:1], ["one"])
+    conditions, stream = model.conditions(**told, rows=1), model.stream(1, **told)
     stream.feed(made.events[0][:9])
     state = np.split(stream.state, np.cumsum([3, *model.state_widths])[:-1], axis=-1)[1:]
     # a stream that was fed nine events has seen eight of them
@@ -230,7 +230,7 @@ def test_figures_of_lines_and_of_what_is_written(model, lines):
     found = handwriting.figures(model, lines[:6], count=3)
     assert all(np.isfinite(value) for value in found.values())
     events, frames = lessons.prepared(lines[:6], model.points)
-    scores = model.log_prob(events, **model.told(lines.texts[:6].tolist(), lines.writers[:6].tolist()))
+    scores = model.log_prob(events, **model.conditions_of(lines.texts[:6].tolist(), lines.writers[:6].tolist()))
     assert found["nats a point"] == pytest.approx(lessons.nats_a_point(scores, frames))
 
 

@@ -19,7 +19,7 @@ from drawn import REAL, scribble
 from mdn.applications.handwriting import Alphabet, data, faults, pictures, train, usable, wrapped
 from mdn.applications.handwriting.text import tidied
 from mdn.data import Handwriting, from_lines, read_handwriting, to_lines, write_handwriting
-from mdn.data.hershey import FONTS, Hand, hershey, hershey_lines, random_texts
+from mdn.drawing.hershey import FONTS, Hand, hershey, hershey_lines, random_texts
 from mdn.sequences.baselines import memoryless
 
 pytestmark = pytest.mark.jax

@@ -17,7 +17,7 @@ import typer
 import mdn
 from mdn import training
 from mdn.applications.handwriting import train as lessons
-from mdn.data.hershey import hershey_lines
+from mdn.drawing.hershey import hershey_lines
 from mdn.tabular import member
 from mdn.training.fit import _run
 from mdn.training.interrupt import NOTHING_YET

@@ -1,5 +1,6 @@
 """RoboJam: readers, events, answers, pictures, MIDI files and the shipped weights; for playing live see test_live.py."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ import mdn
 import mdn_cli
 from jamming import performance
 from mdn.applications.jam import Jam, data, midi, write_sheet
+from mdn.applications.jam import chapter as jam_chapter
 from mdn.applications.jam import train as jam_train
 from mdn.applications.jam.model import inside, network
 from mdn.data import read_object_arrays
@@ -298,12 +300,12 @@ def test_without_data_the_registrys_performances_and_their_split_are_taken(jam, 
     monkeypatch.setenv("MDN_DATA", str(tmp_path))
     seen = []
 
-    def train(performances, held_out, **_):
-        seen.append([[len(one) for one in part] for part in (performances, held_out)])
+    def train(parts, **_):
+        seen.append([[len(one) for one in parts[name]] for name in ("train", "valid")])
         return jam
 
-    monkeypatch.setattr(jam_train, "train", train)
-    monkeypatch.setattr(jam_train, "figures", lambda *_: {"test NLL": 0.0})
+    stands_for = {"train": train, "figures": lambda *_: {"test NLL": 0.0}}
+    monkeypatch.setattr(jam_chapter, "CHAPTER", dataclasses.replace(jam_chapter.CHAPTER, **stands_for))
     command("train", "jam", "--out", str(tmp_path / "a.keras"))
     (folder / "split.json").write_text('{"train": [5, 3], "valid": [0], "test": [1]}')
     command("train", "jam", "--out", str(tmp_path / "a.keras"))

@@ -1,5 +1,6 @@
 """The performances that jam reads: those of IMPSY, empty ones, and what no player recorded; more in test_jam.py."""
 
+import dataclasses
 import pickle
 import zipfile
 from pathlib import Path
@@ -10,8 +11,8 @@ from typer.testing import CliRunner
 
 import mdn_cli
 from jamming import performance
+from mdn.applications.jam import chapter as jam_chapter
 from mdn.applications.jam import data
-from mdn.applications.jam import train as jam_train
 from mdn.data import limits
 
 pytestmark = pytest.mark.jax
@@ -88,17 +89,16 @@ def test_mdn_train_jam_says_how_many_performances_are_empty(tmp_path, monkeypatc
     """Fault 14a of issue 18: they are left out, and a split keeps to the places of the file."""
     seen = []
 
-    class Trained:
-        def save(self, path):
-            Path(path).write_bytes(b"")
+    def train(parts, **_):
+        seen.append([[len(one) for one in parts[name]] for name in ("train", "valid")])
 
-    def train(performances, held_out, **_):
-        seen.append([[len(one) for one in part] for part in (performances, held_out)])
-        return Trained()
-
+    stands_for = {
+        "train": train,
+        "save": lambda model, path: Path(path).write_bytes(b""),
+        "figures": lambda *_: {"test NLL": 0.0},
+    }
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jam_train, "train", train)
-    monkeypatch.setattr(jam_train, "figures", lambda *_: {"test NLL": 0.0})
+    monkeypatch.setattr(jam_chapter, "CHAPTER", dataclasses.replace(jam_chapter.CHAPTER, **stands_for))
     arrays = np.empty(12, object)
     arrays[:] = [np.zeros((0, 3)) if i == 2 else performance(i, 20 + i)[:, [2, 0, 1]] for i in range(12)]
     np.savez("p.npz", perfs=arrays)

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.data import files, find, registry, where
+from mdn import files
+from mdn.data import find, registry, where
 from mdn.data.registry import DATA_SETS, DataSet, Origin
 
 pytestmark = pytest.mark.project

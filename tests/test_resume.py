@@ -42,7 +42,7 @@ def jittered(one, rng):
 def fitted(folder, callbacks=(), sequences=SEQUENCES, **settings):
     keras.utils.set_random_seed(4)
     model = mdn.MDNRNN(PEN, units=(4,), dropout=0.2)
-    settings = {"epochs": 5, "batch_size": 2, "buckets": 2, "augment": jittered, "seed": 1, "verbose": 0, **settings}
+    settings = {"epochs": 5, "batch_size": 2, "buckets": 2, "encode": jittered, "seed": 1, "verbose": 0, **settings}
     history = model.fit(sequences[:-3], HELD, callbacks=callbacks, checkpoint=folder, **settings)
     return [keras.ops.convert_to_numpy(weight) for weight in model.weights], history
 
@@ -87,7 +87,7 @@ def test_after_ctrl_c_a_training_goes_on_with_the_epoch_that_was_cut_short(tmp_p
 @pytest.mark.jax
 def test_a_checkpoint_of_other_data_or_settings_is_refused_in_a_sentence(tmp_path):
     fitted(tmp_path, epochs=1)
-    for changed in ({"epochs": 2}, {"seed": 2}, {"augment": None}, {"sequences": SEQUENCES[1:]}):
+    for changed in ({"epochs": 2}, {"seed": 2}, {"encode": None}, {"sequences": SEQUENCES[1:]}):
         with pytest.raises(
             ValueError, match=r"checkpoint\.npz' was made with .*, but .* came: give the same, or delete"
         ):

@@ -186,7 +186,7 @@ def test_a_hand_strays_in_the_unit_of_the_demonstrations(unit, demonstrations, m
     monkeypatch.setattr(mdn.MDNRNN, "fit", lambda self, moves, **settings: asked.update(settings, moves=moves))
     lessons.train(scaled)
     still, rng = asked["moves"][0], np.random.default_rng(0)
-    strayed = np.stack([data.paths(asked["augment"](still, rng)) for _ in range(200)]) - data.paths(still)
+    strayed = np.stack([data.paths(asked["encode"](still, rng)) for _ in range(200)]) - data.paths(still)
     assert not strayed[:, 0].any()
     np.testing.assert_allclose(strayed[:, 1:].std(), unit * lessons.stray(demonstrations), rtol=0.03)
 

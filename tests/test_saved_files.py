@@ -17,13 +17,13 @@ from typer.testing import CliRunner
 
 import mdn
 import mdn_cli
-from mdn import models
+from mdn import files, models
 from mdn.applications.world import act, storage
 from mdn.applications.world import model as world_model
 from mdn.applications.world.controller import Controller, evolve
 from mdn.applications.world.memory import Memory
 from mdn.applications.world.vision import Standardised
-from mdn.data import files, limits
+from mdn.data import limits
 from mdn.sequences.model import reads_only
 from mdn.training.checkpoints import Checkpoints
 

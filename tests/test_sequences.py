@@ -232,10 +232,10 @@ def test_windows_carry_the_state_from_batch_to_batch():
     model._carry(None)
 
 
-def test_windows_are_augmented_anew_each_epoch():
+def test_windows_are_encoded_anew_each_epoch():
     sequences = [np.full((7, 1), 3.0, "float32"), np.full((12, 1), 5.0, "float32")]
     windows = ragged.Windows(
-        sequences, batch_size=2, window=4, seed=0, augment=lambda one, rng: one + rng.uniform(0.0, 1.0)
+        sequences, batch_size=2, window=4, seed=0, encode=lambda row, rng: sequences[row] + rng.uniform(0.0, 1.0)
     )
     seen = set()
     for _ in range(3):
@@ -245,6 +245,29 @@ def test_windows_are_augmented_anew_each_epoch():
         assert not values & seen
         seen |= values
         windows.on_epoch_end()
+
+
+def test_items_of_any_kind_become_events_anew_each_epoch_and_none_is_cut():
+    """Two equal items keep their own conditions, and a sequence that grew is learnt to its end."""
+    items, asked = ["one", "one", "three"], []
+
+    def encode(item, rng):
+        asked.append(item)
+        return rng.normal(size=(5 + 20 * (len(asked) > 6), 2))
+
+    model = small(condition_size=1)
+    model.fit(items, condition=[[0.0], [1.0], [2.0]], encode=encode, epochs=2, batch_size=1, verbose=0)
+    assert asked.count("three") >= 3 and asked.count("one") >= 6, "once to begin with, and in each epoch"
+    rows = [np.zeros((5, 1), "float32"), np.zeros((7, 1), "float32")]
+    batches = ragged.Batches(
+        rows, [np.array([[0.0], [1.0]])], batch_size=2, buckets=1, encode=lambda row, rng: np.full((30, 1), row)
+    )
+    (before, labels), batch = batches[0]
+    assert before.shape == batch.shape == (2, 32, 1)
+    np.testing.assert_array_equal(batch[:, 29, 0], labels[:, 0])
+    assert np.isnan(batch[:, 30:]).all()
+    with pytest.raises(ValueError, match="`encode"):
+        model.fit(items, condition=[[0.0], [1.0], [2.0]], encode=lambda item, rng: np.zeros((4, 3)), verbose=0)
 
 
 def test_windows_come_in_any_order_of_length():
@@ -268,7 +291,7 @@ def test_windows_are_as_many_in_each_epoch_whatever_changes_their_sequences(recw
 
     model, counts = small(), []
     told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: counts.append(batch))
-    model.fit(walks(), epochs=4, batch_size=2, window=4, augment=changed, callbacks=[told], verbose=0)
+    model.fit(walks(), epochs=4, batch_size=2, window=4, encode=changed, callbacks=[told], verbose=0)
     assert len(counts) == 4 * (max(counts) + 1)
     assert not [one for one in recwarn if "ran out of data" in str(one.message)]
 

@@ -9,8 +9,7 @@ import pytest
 from keras import ops
 
 import mdn
-from mdn.sequences import model as sequence_model
-from mdn.sequences import ragged
+from mdn.sequences import ragged, scores
 
 SPEC = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
 PEN = mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2), 2), pen=mdn.CategoricalSpec(3))
@@ -57,7 +56,7 @@ def test_a_prime_of_a_hundred_thousand_events_is_read_whole_in_bounded_time_and_
 
 def test_densities_of_sequences_of_many_lengths_are_found_by_few_programs(monkeypatch):
     """Fault 17 of issue 18: each length of batches had a program of its own for the densities, minutes of compiling in all."""
-    model, sizes, really = small(), [], sequence_model._log_prob_observed
+    model, sizes, really = small(), [], scores._log_prob_observed
     params = np.asarray(ops.convert_to_numpy(model(np.full((1, 1, 2), np.nan, "float32"))))[0]
 
     def counted(params, y, spec):
@@ -65,7 +64,7 @@ def test_densities_of_sequences_of_many_lengths_are_found_by_few_programs(monkey
         sizes.append(len(y))
         return really(params, y, spec=spec)
 
-    monkeypatch.setattr(sequence_model, "_log_prob_observed", counted)
+    monkeypatch.setattr(scores, "_log_prob_observed", counted)
     monkeypatch.setattr(model, "predict_on_batch", lambda before: np.tile(params, (len(before), before.shape[1], 1)))
     lengths = np.clip(np.exp(RNG.normal(3.0, 1.2, 400)), 1, 250).astype(int)
     sequences = [RNG.normal(size=(length, 2)) for length in [*lengths, 250, 1]]

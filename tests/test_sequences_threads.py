@@ -53,6 +53,22 @@ def test_other_threads_generate_and_judge_while_one_trains(model):
     assert len(used) >= 6
 
 
+def test_a_program_may_run_a_program_and_neither_waits_for_the_other(model):
+    """A turn within a turn of the same thread waited for ever."""
+    inner = model.program("events", lambda events: model.encoding(events))
+    events, found = np.zeros((2, 3, 2), "float32"), []
+
+    def use():
+        with model._turns.turn():
+            found.append(np.asarray(inner(events)).shape)
+        found.append(np.asarray(inner(events)).shape)
+
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert found == [(2, 3, model.encoding.size)] * 2
+
+
 @pytest.mark.jax
 def test_a_rollout_runs_where_jax_computes_in_float64(model):
     """Fault 9 of issue 18: mixed integers, and mixed floats."""

@@ -104,10 +104,10 @@ def test_a_drawing_is_read_alike_whatever_it_is_filled_up_with(told):
 
 def test_the_bound_is_the_likelihood_given_z_and_the_divergence_from_a_normal(told):
     rows = sketch_train.spread(told, DRAWINGS, 0)
-    mean, scale = told.encode(rows)
+    mean, scale = told.encode_events(rows)
     z = mean + scale * np.random.default_rng(0).standard_normal(mean.shape)
     reconstruction, divergence = told.elbo(rows, seed=0)
-    scores = np.concatenate(told.log_prob(rows, z.astype("float32")))
+    scores = np.concatenate(told.log_prob_given(rows, z))
     np.testing.assert_allclose(reconstruction, -scores.mean(), rtol=1e-6)
     # the divergence by Monte Carlo: the mean of log q - log p under q
     draws = mean + scale * RNG.standard_normal((4000, *mean.shape))
@@ -121,7 +121,7 @@ def test_what_the_latent_costs_is_added_to_the_loss_and_rises():
     rows = sketch_train.spread(model, DRAWINGS[:4], 0)
     rows = [row for row in rows if len(row) == len(rows[0])]
     before = np.stack([np.concatenate([np.full((1, 3), np.nan), row[:-1]]) for row in rows]).astype("float32")
-    mean, scale = model.encode(rows)
+    mean, scale = model.encode_events(rows)
     divergence = np.mean(np.sum(0.5 * (mean**2 + scale**2 - 1) - np.log(scale), axis=1))
     costs = []
     for _ in range(3):
@@ -146,8 +146,8 @@ def test_training_uses_the_latent():
         units=(12,), components=2, latent_size=3, encoder_units=8, kl_weight=0.1, kl_steps=20,
     )  # fmt: skip
     rows = sketch_train.spread(model, kinds, 0)
-    z = model.encode(rows)[0].astype("float32")
-    own, other = model.log_prob(rows, z), model.log_prob(rows, np.roll(z, 1, axis=0))
+    z = model.encode_events(rows)[0]
+    own, other = model.log_prob_given(rows, z), model.log_prob_given(rows, np.roll(z, 1, axis=0))
     assert np.mean([a[0] for a in own]) > np.mean([b[0] for b in other]) + 1.0
 
 

@@ -1,5 +1,6 @@
 """The end of every training: written before it is measured, and said to be worth nothing where it does not beat its floors."""
 
+import dataclasses
 import importlib
 import json
 from pathlib import Path
@@ -149,20 +150,14 @@ def handwriting_data(folder):
     return "--data", "hershey", "--lines", 30
 
 
-# (its data, the module or package whose `train` it calls, what measures it and where, a figure and its floor)
+# by command: its chapter, its data, a figure and its floor
 COMMANDS = {
-    "jam": (jam_data, "jam.train", "jam.train", "figures", ("test NLL", "test NLL, order 2")),
-    "kanji": (sketch_data, "sketch.train", "sketch.train", "judge", ("test NLL", "test NLL, memoryless")),
-    "sketch": (sketch_data, "sketch.train", "sketch.train", "judge", ("bound on test NLL", "test NLL, memoryless")),
-    "ecg": (ecg_data, "ecg", "ecg.evaluate", "figures", ("test NLL a sample", "of a mixture of the step")),
-    "robot": (robot_data, "robot", "robot", "worth", ("stayed", "stayed, memoryless")),
-    "handwriting": (
-        handwriting_data,
-        "handwriting.train",
-        "handwriting",
-        "figures",
-        ("nats a point", "nats a point, memoryless"),
-    ),
+    "jam": ("jam", jam_data, ("test NLL", "test NLL, order 2")),
+    "kanji": ("sketch", sketch_data, ("test NLL", "test NLL, memoryless")),
+    "sketch": ("sketch", sketch_data, ("bound on test NLL", "test NLL, memoryless")),
+    "ecg": ("ecg", ecg_data, ("test NLL a sample", "of a mixture of the step")),
+    "robot": ("robot", robot_data, ("stayed", "stayed, memoryless")),
+    "handwriting": ("handwriting", handwriting_data, ("nats a point", "nats a point, memoryless")),
 }
 
 
@@ -170,34 +165,40 @@ def refuse(*_, **__):
     raise ValueError("offsets of the drawing are 9 long, those the network learnt from 1: it is in another unit.")
 
 
-@pytest.mark.parametrize("chapter", COMMANDS)
-def test_whatever_was_trained_stays_whatever_measuring_says(chapter, network, tmp_path, monkeypatch):
+def replaced(monkeypatch, name, **functions):
+    """The chapter of a name with other functions."""
+    place = module(f"{name}.chapter")
+    monkeypatch.setattr(place, "CHAPTER", dataclasses.replace(place.CHAPTER, **functions))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whatever_was_trained_stays_whatever_measuring_says(command, network, tmp_path, monkeypatch):
     """Faults 14b and 14d of issue 18, in every command: twelve minutes of training were lost to a check of the figures."""
-    make, trains, measures, measure, (own, floor) = COMMANDS[chapter]
+    chapter, make, (own, floor) = COMMANDS[command]
     monkeypatch.setattr(training, "keep_compiled_programs", lambda: None)
     monkeypatch.setattr(training, "keep_memory", lambda: None)
     trained = Jam(network) if chapter == "jam" else network
-    monkeypatch.setattr(module(trains), "train", lambda *_, **__: trained)
+    replaced(monkeypatch, chapter, train=lambda *_, **__: trained)
     out, arguments = tmp_path / "m.keras", [str(each) for each in make(tmp_path)]
 
     def run():
-        said = CliRunner().invoke(mdn_cli.app, ["train", chapter, *arguments, "--out", str(out)])
+        said = CliRunner().invoke(mdn_cli.app, ["train", command, *arguments, "--out", str(out)])
         assert said.exit_code == 0, said.output
         assert "Model: " in said.stdout
         return said.stderr, told(out.with_suffix(".json"))
 
-    monkeypatch.setattr(module(measures), measure, refuse)
+    replaced(monkeypatch, chapter, figures=refuse)
     said, found = run()
     assert isinstance(keras.saving.load_model(out), mdn.MDNRNN)
     assert found["seed"] == 0 and found["figures"] == {} and found["mdn"] == mdn.__version__
     (sentence,) = found["warnings"]
     assert "could not be measured: offsets of the drawing are 9 long" in sentence and sentence in said.replace("\n", "")
-    monkeypatch.setattr(module(measures), measure, lambda *_, **__: {own: 0.5, floor: 0.5})
+    replaced(monkeypatch, chapter, figures=lambda *_: {own: 0.5, floor: 0.5})
     said, found = run()
     assert found["figures"] == {own: 0.5, floor: 0.5}
     assert "does not beat a floor" in said and f"{floor!r} is 0.500" in found["warnings"][0]
     better = 0.6 if chapter == "robot" else 0.4
-    monkeypatch.setattr(module(measures), measure, lambda *_, **__: {own: better, floor: 0.5})
+    replaced(monkeypatch, chapter, figures=lambda *_: {own: better, floor: 0.5})
     said, found = run()
     assert "warnings" not in found and "warning" not in said
 
@@ -274,7 +275,7 @@ class _Killed(BaseException):
 def test_a_command_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     """`mdn train handwriting` takes hours, and had no way to go on."""
     arguments = ["train", "robot", *map(str, robot_data(tmp_path)), "--epochs", "3", "--out"]
-    monkeypatch.setattr(module("robot"), "worth", lambda *_, **__: {"stayed": 1.0})
+    replaced(monkeypatch, "robot", figures=lambda *_: {"stayed": 1.0})
 
     def weights(name, *more):
         said = CliRunner().invoke(mdn_cli.app, [*arguments, str(tmp_path / name), *more])

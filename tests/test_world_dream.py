@@ -16,7 +16,7 @@ from mdn.applications.world.dream import Dream, starts_of
 from mdn.applications.world.storage import Experiment, Latents
 from mdn.applications.world.vision import Standardised, Vision
 from mdn.distributions.factorised import Factorised, FactorisedSpec
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 
 pytestmark = pytest.mark.project
 gymnasium = pytest.importorskip("gymnasium")
@@ -71,7 +71,7 @@ def trained(known, folders):
         if done == 5:
             shutil.copy(whole / "checkpoint.npz", killed)
 
-    return remember.train(known, whole, told=told, **SETTINGS)
+    return remember.train(known, whole, on_step=told, **SETTINGS)
 
 
 # ---- what M expects ----------------------------------------------------------------------------------------------------
@@ -118,8 +118,8 @@ def test_steps_of_m_give_what_the_whole_gives_and_its_nll_is_that_of_the_distrib
     m = remember.fresh(known, 1, head=head, components=2, units=UNITS)
     one = known[0]
     sure = Latents(one.mean, np.full_like(one.mean, -np.inf), *(getattr(one, n) for n in list(vars(one))[2:]))
-    params, hidden, _ = compiled(m, m.unroll)(one.mean[None, :-1], one.actions[None], m.first_state(1))
-    state, step = m.first_state(1), compiled(m, m.step)
+    params, hidden, _ = program_of(m, m.unroll)(one.mean[None, :-1], one.actions[None], m.first_state(1))
+    state, step = m.first_state(1), program_of(m, m.step)
     for t in range(5):
         stepped, state = step(one.mean[t][None], one.actions[t][None], state)
         np.testing.assert_allclose(stepped, params[:, t], atol=1e-5)
@@ -147,7 +147,7 @@ def test_m_beats_persistence_and_an_untrained_m_and_a_probe_reads_velocity_from_
 
 def test_a_training_of_m_that_was_killed_ends_in_the_same_weights(trained, known, folders):
     begun = []
-    again, figures = remember.train(known, folders[1], told=lambda done, figures: begun.append(done), **SETTINGS)
+    again, figures = remember.train(known, folders[1], on_step=lambda done, figures: begun.append(done), **SETTINGS)
     assert begun == list(range(5, 13))  # those before are not done again
     assert figures == trained[1]
     for one, other in zip(again.get_weights(), trained[0].get_weights(), strict=True):
@@ -199,7 +199,7 @@ def test_dreams_end_as_often_and_vary_as_much_as_m_says(trained, known):
     z = np.tile(np.array([[0.3, 1.9]], "float32"), (count, 1))  # a pole about to fall
     action = np.tile(np.array([[1.0, 0.0]], "float32"), (count, 1))
     state = m.first_state(count)
-    parts = m.parts(compiled(m, m.step)(z[:1], action[:1], m.first_state(1))[0])
+    parts = m.parts(program_of(m, m.step)(z[:1], action[:1], m.first_state(1))[0])
     found = {}
     for temperature in (0.25, 1.0):
         dream = Dream(m, starts_of(known), variance_temperature=temperature)
@@ -270,7 +270,7 @@ def test_a_search_finds_the_top_of_a_hill_and_goes_on_where_it_was_killed(tmp_pa
     whole, figures = controller.evolve(c, returns, tmp_path / "whole", **settings)
     np.testing.assert_allclose(whole, top, atol=1e-2)
     with pytest.raises(Killed):
-        controller.evolve(c, returns, tmp_path / "parts", told=told, **settings)
+        controller.evolve(c, returns, tmp_path / "parts", on_step=told, **settings)
     again, others = controller.evolve(c, returns, tmp_path / "parts", **settings)
     np.testing.assert_array_equal(again, whole)
     assert others == figures

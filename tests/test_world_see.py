@@ -318,7 +318,7 @@ def test_collecting_that_was_stopped_gives_the_same_files_to_the_byte(collected,
     assert 0 < len(there) < 6
     (tmp_path / "episodes" / ".00005.77.npz").write_bytes(b"half a file of one that was killed while it wrote")
     told = []
-    found = collect.collect(experiment, 48, "reflex", chunk=8, told=lambda *done: told.append(done))
+    found = collect.collect(experiment, 48, "reflex", chunk=8, on_step=lambda *done: told.append(done))
     assert told[0] == (len(there), 6) and told[-1] == (6, 6)
     assert found["episodes"] == 48 and found["mean return"] == found["mean length"] == found["steps"] / 48
     assert _files(tmp_path, "episodes") == _files(collected.folder, "episodes")
@@ -502,7 +502,7 @@ def test_seeing_that_was_stopped_ends_in_the_same_weights(collected, seen, tmp_p
         see.see(experiment, **_SMALL)
     monkeypatch.undo()
     told = []
-    model, figures = see.see(experiment, **_SMALL, told=lambda done, found: told.append(done))
+    model, figures = see.see(experiment, **_SMALL, on_step=lambda done, found: told.append(done))
     assert told == [2, 3] and figures == seen[1]
     for one, other in zip(model.get_weights(), seen[0].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -1,4 +1,4 @@
-"""Which Keras backend, decided once before Keras is imported; and what of it leaks into the rest of the house."""
+"""Decides the Keras backend once, before Keras is imported, and holds all code that depends on the backend."""
 
 import functools
 import importlib.util
@@ -11,7 +11,7 @@ from typing import Any
 
 _PACKAGE = {"jax": "jax", "torch": "torch", "tensorflow": "tensorflow"}
 _WRITTEN_BY_KERAS = (
-    "tensorflow"  # Keras writes this into a fresh keras.json by itself: it says nothing of the user's will
+    "tensorflow"  # Keras writes this into a fresh keras.json by itself, so it is not a choice of the user
 )
 
 
@@ -31,8 +31,8 @@ def _configured() -> str | None:
 def choose() -> None:
     """Sets KERAS_BACKEND, unless Keras is imported already or the user has set it.
 
-    The order: Keras already imported; KERAS_BACKEND; a keras.json that names an installed backend other than the one
-    that Keras writes unasked; JAX; and where JAX is missing, PyTorch or TensorFlow.
+    The first that applies wins: the backend of a Keras already imported; KERAS_BACKEND; a keras.json that names an
+    installed backend other than the one that Keras writes by itself; JAX; PyTorch; TensorFlow.
 
     Raises:
         ImportError: if none of the three backends is installed.
@@ -69,9 +69,9 @@ if NAME == "jax" and hasattr(os, "register_at_fork"):
 
 
 def use() -> None:
-    """To be called before JAX computes: refuses to in a process that was forked from one in which it had.
+    """Call this before JAX computes: it raises an error in a process forked from one that had computed with JAX.
 
-    A forked process has the memory of JAX's threads and none of the threads, and waits for them for ever.
+    A forked process has a copy of JAX's memory but none of its threads, so a computation would wait for them for ever.
 
     Raises:
         RuntimeError: in such a process.
@@ -128,8 +128,8 @@ def on_cpu() -> bool:
 def register_pytree(cls: type, names: tuple[str, ...]) -> None:
     """Makes a frozen value class a JAX pytree whose leaves are its fields.
 
-    Unflattening restores fields as they are, with no check: JAX puts tracers, shapes and sentinels there. Of a dict the
-    values are leaves and the keys are not: JAX would sort them, and the order of a Joint's parts says what its columns are.
+    Unflattening checks nothing, because JAX puts tracers, shapes and sentinels into the fields. The values of a dict are
+    leaves; its keys are static data, because JAX would sort them, and the order of a Joint's parts is that of its columns.
     """
     if NAME != "jax":
         return
@@ -159,13 +159,13 @@ def register_pytree(cls: type, names: tuple[str, ...]) -> None:
 
 
 def compiled(function=None, *, static: tuple[str, ...] = ()):
-    """Compiles a function of distributions and tensors where op-by-op execution is slow, which is on JAX.
+    """On JAX, compiles a function of distributions and tensors; TensorFlow and PyTorch run it as it is.
 
-    JAX compiles every operation of an eager program for every shape; as one program it compiles once, and runs faster.
-    TensorFlow and PyTorch run it as it is.
+    JAX compiles every operation of an eager program for every shape. A compiled function is one program, which JAX
+    compiles once for each shape and runs faster.
 
     Args:
-        function: Of pytrees and tensors.
+        function: Takes pytrees and tensors.
         static: Names of its keyword arguments that are plain values.
     """
     if function is None:
@@ -178,10 +178,10 @@ def compiled(function=None, *, static: tuple[str, ...] = ()):
 
 
 def graph(function):
-    """On TensorFlow `function` of tensors becomes a graph, traced anew here and run once; elsewhere it stays what it is.
+    """On TensorFlow, makes a graph of a `function` of tensors, for one call; other backends get `function` itself.
 
-    For a loop within a loop: TensorFlow runs thousands of small operations in a tenth of the time if they are a graph, and
-    tracing takes as long as a few hundred.
+    Use it for a loop within a loop: TensorFlow runs thousands of small operations in a tenth of the time if they are a
+    graph, and tracing takes as long as a few hundred of them.
     """
     if NAME != "tensorflow":
         return function
@@ -191,9 +191,9 @@ def graph(function):
 
 
 def repeated(count: int, step, carry):
-    """What is left of `carry`, and all `out` in one array, after `carry, out = step(i, carry)` for each i below `count`.
+    """Runs `carry, out = step(i, carry)` for each i below `count`; returns the last `carry`, and every `out` in one array.
 
-    It can be differentiated. On JAX it is one small program, however many steps there are; `out` may be None.
+    The loop can be differentiated. On JAX it is one small program for any number of steps; `out` may be None.
     """
     if NAME == "jax":
         import jax
@@ -207,9 +207,9 @@ def repeated(count: int, step, carry):
 
 
 def with_tangent(function, tangent):
-    """`function` of arrays whose derivative JAX takes from `tangent(arguments, changes, values)`, linear in the changes.
+    """`function` of arrays, with a derivative that JAX takes from `tangent(arguments, changes, values)`, linear in `changes`.
 
-    Other backends, and `tangent` itself, differentiate what they compute. For a loop: JAX would keep every step of it.
+    Other backends differentiate `function` itself. Use it for a loop: to differentiate one, JAX would keep every step.
     """
     if NAME != "jax":
         return function
@@ -226,9 +226,9 @@ def with_tangent(function, tangent):
 
 
 def linear_solve(multiply, right, solve, solve_transposed):
-    """The x with `multiply(x) == right`, by `solve(right)`; JAX takes its derivative from solving once more.
+    """The x with `multiply(x) == right`, computed by `solve(right)`; JAX gets the derivative by solving once more.
 
-    Other backends differentiate what `solve` computes.
+    Other backends differentiate `solve` itself.
     """
     if NAME != "jax":
         return solve(right)
@@ -243,14 +243,14 @@ _BLOCK = 8192  # rows
 
 
 def by_blocks(function, *arrays):
-    """`function(*arrays)` for a function of rows, in blocks of rows where there are many of them.
+    """`function(*arrays)` for a function of rows; on JAX's CPU backend, many rows are computed block by block.
 
-    What lies between input and output then stays small. One large program on JAX's CPU backend asks the system for tens
-    of megabytes of fresh memory a call, and fetching their pages can take as long as the arithmetic.
+    Blocks keep the intermediate arrays small. Without them each call asks the system for tens of megabytes of fresh
+    memory, and fetching those pages can take as long as the arithmetic.
 
     Args:
-        function: Of arrays `(*batch, any)` to an array `(*batch, any)`, each row by itself.
-        arrays: All with the same leading axes.
+        function: Maps arrays `(*batch, any)` to an array `(*batch, any)`, each row independently of the others.
+        arrays: They share their leading axes; if not, no blocks are made.
     """
     batch = arrays[0].shape[:-1]
     aligned = all(array.shape[:-1] == batch for array in arrays)

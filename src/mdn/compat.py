@@ -12,7 +12,7 @@ from mdn.distributions import Mixture, MixtureSpec, NormalSpec, ShapeError
 from mdn.layers import MDN
 from mdn.losses import NegativeLogLikelihood
 
-# What keras-mdn-layer added to its scales so that no loss was NaN.
+# keras-mdn-layer added this to its scales, so that no loss was NaN.
 _EPSILON = 1e-7
 
 
@@ -37,12 +37,22 @@ def elu_plus_one_plus_epsilon(x):
 
 
 def get_mixture_loss_func(output_dim: int, num_mixes: int) -> NegativeLogLikelihood:
-    """The negative log-likelihood of a mixture of diagonal normals, as a registered Loss."""
+    """The negative log-likelihood of a mixture of diagonal normals, as a registered Loss.
+
+    Args:
+        output_dim: D, coordinates of a target.
+        num_mixes: K, components.
+    """
     return NegativeLogLikelihood(_spec(output_dim, num_mixes), name="mdn_loss_func")
 
 
 def get_mixture_sampling_fun(output_dim: int, num_mixes: int):
-    """A function from packed parameters `(*batch, P)` to one draw for each, `(*batch, output_dim)`."""
+    """A function that takes packed parameters `(*batch, P)` and returns one draw for each, `(*batch, output_dim)`.
+
+    Args:
+        output_dim: D, coordinates of a target.
+        num_mixes: K, components.
+    """
     spec = _spec(output_dim, num_mixes)
 
     def sampling_func(y_pred, seed=None):
@@ -52,7 +62,12 @@ def get_mixture_sampling_fun(output_dim: int, num_mixes: int):
 
 
 def get_mixture_mse_accuracy(output_dim: int, num_mixes: int):
-    """A metric: the squared distance of one draw from the target, `(*batch,)`."""
+    """A metric: the squared difference between one draw and the target, averaged over coordinates, `(*batch,)`.
+
+    Args:
+        output_dim: D, coordinates of a target.
+        num_mixes: K, components.
+    """
     sample = get_mixture_sampling_fun(output_dim, num_mixes)
     draws = keras.random.SeedGenerator()
 
@@ -66,6 +81,14 @@ def get_mixture_mse_accuracy(output_dim: int, num_mixes: int):
 def split_mixture_params(params, output_dim: int, num_mixes: int):
     """(mus, sigmas, logits) of packed parameters, views along the last axis.
 
+    Args:
+        params: Shape `(*batch, P)`, where P is `(2 D + 1) K`.
+        output_dim: D, coordinates of a target.
+        num_mixes: K, components.
+
+    Returns:
+        Shapes `(*batch, K·D)`, `(*batch, K·D)` and `(*batch, K)`.
+
     Raises:
         ShapeError: if the size does not fit (a ValueError, and an AssertionError as in the original).
     """
@@ -74,7 +97,12 @@ def split_mixture_params(params, output_dim: int, num_mixes: int):
 
 
 def softmax(w, t: float = 1.0) -> np.ndarray:
-    """Weights from logits `(*batch, K)`, divided by the temperature `t` first."""
+    """Weights from logits `(*batch, K)`, divided by the temperature `t` first.
+
+    Args:
+        w: Logits, shape `(*batch, K)`.
+        t: The temperature, above 0: above 1 the weights are more alike, below 1 the largest wins.
+    """
     e = np.array(w, "float64") / t
     e = np.exp(e - e.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -86,7 +114,7 @@ def sample_from_categorical(dist) -> int:
 
 
 def _draw_index(dist: np.ndarray) -> np.ndarray:
-    """By inverting the cumulated weights at one uniform each; rounding cannot leave the range, as the original's could."""
+    """Inverts the cumulated weights at one uniform draw each; rounding cannot leave the range, as it could in the original."""
     cumulated = np.cumsum(dist, axis=-1)
     u = np.random.random_sample((*dist.shape[:-1], 1)) * cumulated[..., -1:]  # noqa: NPY002 - the original's generator
     return np.minimum(np.sum(u >= cumulated, axis=-1), np.sum(cumulated < cumulated[..., -1:], axis=-1))
@@ -122,18 +150,18 @@ def sample_from_output(
 
 
 def mixture_of(params, output_dim: int, num_mixes: int) -> Mixture:
-    """The mixture that packed parameters stand for: the way from old code to exact quantiles, CRPS, conditioning."""
+    """The mixture of packed parameters: it gives old code exact quantiles, CRPS and conditioning."""
     return cast(Mixture, _spec(output_dim, num_mixes)(params))
 
 
 def mdn_loss_func(y_true, y_pred):
-    """The loss that files of keras-mdn-layer name: sizes are read off the shapes, `(2 D + 1) K` parameters for D targets."""
+    """The loss that keras-mdn-layer's files name. It reads D and K off the shapes: `(2 D + 1) K` parameters for D targets."""
     size = y_true.shape[-1] if len(y_true.shape) == len(y_pred.shape) else 1
     return get_mixture_loss_func(size, y_pred.shape[-1] // (2 * size + 1))(y_true, y_pred)
 
 
 def register() -> None:
-    """Lets Keras open keras-mdn-layer's files; a user's own objects of these names go first."""
+    """Lets Keras open keras-mdn-layer's files; objects that a user has registered under these names are kept."""
     objects = keras.saving.get_custom_objects()
     for name, value in {
         "MDN": MDN,

@@ -1,4 +1,4 @@
-"""Few shapes, each compiled once: many rows are answered in blocks of few sizes, the last one filled up with its own rows."""
+"""Computes many rows in blocks of few sizes, so that few shapes are compiled; the last block is padded with its own rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def powers_of_two(most: int) -> tuple[int, ...]:
 
 
 def fitting(count: int, sizes: Sequence[int]) -> int:
-    """The smallest of `sizes`, which ascend, that holds `count` rows; the largest where none does."""
+    """The smallest of the ascending `sizes` that holds `count` rows, or the largest if none does."""
     return next((size for size in sizes if size >= count), sizes[-1])
 
 
 def blocks(rows, sizes: Sequence[int]) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields (indices of a block, how many of them are new), each block of one of `sizes`.
+    """Yields (row indices of a block, how many of them are new); every block has one of `sizes`.
 
     Args:
-        rows: How many there are, or their indices.
-        sizes: Ascending. Blocks have the largest of them, until what is left fits into a smaller one; there rows come again.
+        rows: The number of rows, or their indices.
+        sizes: Ascending. Blocks have the largest size until the remaining rows fit a smaller one, which repeats rows to fill up.
     """
     rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     first = 0
@@ -35,11 +35,11 @@ def blocks(rows, sizes: Sequence[int]) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def in_blocks(function, *arrays, sizes: Sequence[int]):
-    """`function(*arrays)` for a function of rows, in NumPy, some rows at a time and in few different shapes.
+    """`function(*arrays)` for a function of rows, as NumPy arrays, computed in blocks of few different sizes.
 
     Args:
-        function: Of arrays `(rows, ...)` to a tensor, or a tuple of tensors, `(rows, ...)`, each row by itself.
-        *arrays: As many rows each, at least one.
+        function: Maps arrays `(rows, ...)` to a tensor or a tuple of tensors `(rows, ...)`, each row independently of the others.
+        *arrays: All have the same number of rows, at least one.
         sizes: See `blocks`.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Where a mixture starts, from the targets: NumPy in, NumPy out, one pass of EM and no training.
+"""Computes a starting mixture from the targets by EM: NumPy in, NumPy out, no training.
 
 A component that starts far from all data has no gradient and never lives; one that starts on a single outlier never
-leaves it. So locations start at quantiles (k-means++ beyond one dimension), and where tails are heavy a ladder of wide
-components takes the outliers, out to three times the furthest.
+leaves it. So locations start at quantiles (k-means++ beyond one dimension). If tails are heavy, a ladder of wide
+components takes the outliers; the widest scale is three times the distance of the furthest one.
 """
 
 import warnings
@@ -19,11 +19,11 @@ _BEYOND = 3.0
 _NARROWEST = 0.02  # a start narrower than this sits on ties (integers, say), and overfits before the first step
 _LOWEST_SHARE = 1e-3
 _FAR = 256.0  # spreads
-_BLURRED = 1e-6  # of the centre: about 16 spacings of float32
+_BLURRED = 1e-6  # of the centre: 8 to 17 spacings of float32
 
 
 def robust_scaling(y) -> tuple[np.ndarray, np.ndarray]:
-    """(shift, spread) that outliers do not move: the median, and the interquartile range as a standard deviation.
+    """(shift, spread) that outliers do not change: the median, and the interquartile range as a standard deviation.
 
     Args:
         y: Shape (..., D); NaN is missing.
@@ -37,7 +37,7 @@ def robust_scaling(y) -> tuple[np.ndarray, np.ndarray]:
 
 
 def far_origin(y) -> np.ndarray:
-    """What to take off each column, in float64, before it becomes float32: its median if that is far from 0, else 0.
+    """The number to subtract from each column in float64, before it becomes float32: its median if far from 0, else 0.
 
     Far is more than 256 spreads, where float32 has lost 8 of its 24 binary digits.
 
@@ -56,11 +56,11 @@ def far_origin(y) -> np.ndarray:
 
 
 def warn_if_blurred(y, what: str) -> None:
-    """Warns of columns so far from 0 that float32, in which networks compute, does not hold what their values differ by.
+    """Warns of columns so far from 0 that float32, in which networks compute, loses the differences between their values.
 
     Args:
         y: Shape (..., D), in float64; NaN is missing.
-        what: Their name.
+        what: What the columns are, such as "targets".
     """
     for d, column in enumerate(np.asarray(y, "float64").reshape(-1, np.shape(y)[-1]).T):
         column = column[np.isfinite(column)]
@@ -86,7 +86,7 @@ def _center_and_spread(column: np.ndarray) -> tuple[float, float]:
 def _median_and_spread(column: np.ndarray) -> tuple[float, float]:
     low, center, high = np.quantile(column, [0.25, 0.5, 0.75])
     spread = (high - low) / _NORMAL_IQR
-    if not spread > 0.0:  # more than half of the values are ties: the typical distance of the others
+    if not spread > 0.0:  # at least half of the values are ties: take the typical distance of the others
         away = np.abs(column - center)
         away = away[away > 0.0]
         spread = float(np.median(away)) if len(away) else 1.0
@@ -102,7 +102,7 @@ def spread_mixture(event_size: int, count: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _normal_quantiles(q: np.ndarray) -> np.ndarray:
-    """Good to 0.02, which is enough for a start: Tukey's lambda distribution closest to the normal."""
+    """By the Tukey lambda distribution closest to the normal: good to 0.02 up to 100 components, enough for a start."""
     return (q**0.135 - (1.0 - q) ** 0.135) / 0.1975
 
 
@@ -112,7 +112,7 @@ def starting_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     Args:
         y: Targets in robust standard scores (`robust_scaling`), shape (..., D); rows with NaN are left out.
         count: K.
-        seed: For the choice of rows, where there are more than 10,000, and of the first centres.
+        seed: Chooses 10,000 rows if there are more, and the first centres.
     """
     rng = np.random.default_rng(seed)
     y = np.asarray(y, "float64").reshape(-1, np.shape(y)[-1])
@@ -158,7 +158,7 @@ def _first_guess(y, count, rng):
         steps = np.linspace(0.0, 1.0, rungs)[::-1, None]
         ladder = _LADDER_START ** (1.0 - steps) * widest**steps
         loc, scale = np.concatenate([loc, np.zeros((rungs, size))]), np.concatenate([scale, ladder])
-        floor[bulk] = widest / _BEYOND  # the widest rung stays wide: it pays for outliers not seen yet
+        floor[bulk] = widest / _BEYOND  # the widest component stays wide, for outliers not seen yet
     return loc, np.maximum(scale, floor), floor
 
 
@@ -167,7 +167,7 @@ def _by_quantiles(y, count):
     spare = (float(np.mean(y)), float(np.std(y)))
     pairs = [(float(part.mean()), float(part.std())) if len(part) else spare for part in parts]
     loc, scale = np.array(pairs).T[..., None]
-    # parts narrower than the gaps to their neighbours would leave holes
+    # components narrower than the gaps to their neighbours would leave holes
     gaps = np.abs(np.gradient(loc[:, 0]))[:, None] if count > 1 else 0.0
     return loc, np.maximum(scale, 0.5 * gaps)
 

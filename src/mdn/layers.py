@@ -1,4 +1,4 @@
-"""MDN: the layer that turns features into the packed parameters of a distribution."""
+"""MDN, the layer that turns features into the packed parameters of a distribution, and layers that scale."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _STARTING_KERNEL = 0.1
 
 @serializable
 class MDN(keras.layers.Layer):
-    """Features to the packed parameters of a distribution, one Dense head for each block of them.
+    """Turns features into the packed parameters of a distribution, with one Dense head for each block of parameters.
 
     The output holds *constrained* parameters (scales are positive) in float32, whatever the dtype policy:
     `spec(layer(features))` is the distribution. Scales use ELU + 1, so that no input gives NaN, and the gradient that
     flows back is bounded.
 
     Args:
-        spec: What to predict, such as `MixtureSpec(NormalSpec(2), 5)`. For short `MDN(output_dimension, num_mixtures)`
-            is `MDN(MixtureSpec(NormalSpec(output_dimension), num_mixtures))`, as in keras-mdn-layer.
-        num_mixtures: Only with `output_dimension`.
-        output_dimension: The same as the first argument, by name.
+        spec: What to predict, such as `MixtureSpec(NormalSpec(2), 5)`. `MDN(output_dimension, num_mixtures)` is short
+            for `MDN(MixtureSpec(NormalSpec(output_dimension), num_mixtures))`, as in keras-mdn-layer.
+        num_mixtures: K, only in the short form.
+        output_dimension: D of the short form, if it is passed by name.
         **kwargs: `name`, `trainable`, as for any layer. A `dtype` is ignored: half precision is not enough for densities.
 
     Input shape: `(*batch, features)`, any number of leading axes. Output shape: `(*batch, spec.params_size)`.
@@ -48,7 +48,7 @@ class MDN(keras.layers.Layer):
         self.spec = _as_spec(spec, num_mixtures, output_dimension)
         self._by_numbers = num_mixtures is not None
         self.supports_masking = True
-        # Attributes carry the heads' names, since weights in a file are keyed by them.
+        # The attributes have the names of the heads, because a file keys weights by attribute names.
         for name, size in self.spec.heads:
             setattr(self, name, keras.layers.Dense(size, name=name, dtype=self.dtype_policy))
         self.target_scaling = TargetScaling(self.spec.scaling_size, name="target_scaling", dtype=self.dtype_policy)
@@ -56,11 +56,11 @@ class MDN(keras.layers.Layer):
 
     @property
     def heads(self) -> list[keras.layers.Dense]:
-        """The Dense layers, in the order of the packed vector."""
+        """The Dense layers, in the order of the packed parameters."""
         return [getattr(self, name) for name, _ in self.spec.heads]
 
     def build(self, input_shape):
-        """Creates the heads; without `adapt`, locations start spread over a standard normal, so that no two agree."""
+        """Creates the heads; without `adapt`, locations start spread over a standard normal, so that no two are equal."""
         for head in self.heads:
             head.build(input_shape)
         for head, bias in zip(self.heads, self._start or self.spec.starting_biases(), strict=True):
@@ -72,12 +72,12 @@ class MDN(keras.layers.Layer):
     def adapt(self, y, seed: int = 0) -> MDN:
         """Sets the affine target scaling and a starting mixture from targets, before training.
 
-        As with `keras.layers.Normalization.adapt`: what is learned is saved with the model, and the output stays in the
-        units of the data. It may be called before or after the layer is built; compile the model afterwards.
+        As with `keras.layers.Normalization.adapt`, the scaling is saved with the model. The output stays in the units of
+        the data. Call it before or after the layer is built, and compile the model afterwards.
 
         Args:
-            y: Targets in data units, shape `(..., event_size)`, NaN where missing; for a JointSpec a dict will do.
-            seed: For the choice of starting points.
+            y: Targets in data units, shape `(..., event_size)`, NaN where missing; for a JointSpec also a dict of its parts.
+            seed: Chooses the starting points.
         Returns:
             The layer itself.
         Raises:
@@ -108,7 +108,7 @@ class MDN(keras.layers.Layer):
         return y
 
     def _soften_kernels(self) -> None:
-        # The start is a mixture that fits the targets as they are: features must not blur it before the first step.
+        # The starting mixture fits the targets without features; large kernels would blur it before the first step.
         for head in self.heads:
             head.kernel.assign(head.kernel * _STARTING_KERNEL)
 
@@ -119,7 +119,7 @@ class MDN(keras.layers.Layer):
 
     def call(self, inputs):
         """Shape `(*batch, features)` to `(*batch, params_size)`."""
-        # all points as rows of one matrix: for the gradients of any other product XLA copies and transposes
+        # all points become rows of one matrix: XLA copies and transposes for the gradients of any other product
         rows = ops.reshape(inputs, (-1, inputs.shape[-1])) if len(inputs.shape) > 2 else inputs
         raw = [numerics.bound_gradient(head(rows)) for head in self.heads]
         params = ops.concatenate(self.spec.constrain(raw, *self.target_scaling.values()), axis=-1)
@@ -130,7 +130,7 @@ class MDN(keras.layers.Layer):
         return (*input_shape[:-1], self.spec.params_size)
 
     def get_config(self):
-        """What `from_config` needs: the spec, or the two numbers that the layer was made with."""
+        """What `from_config` needs: the spec, or the two numbers that were passed to the constructor."""
         config = super().get_config()
         config.pop("dtype", None)
         if self._by_numbers:
@@ -141,7 +141,7 @@ class MDN(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """The layer that gave `config`, or one from a file of keras-mdn-layer.
+        """The layer of a `config` that `get_config` or a file of keras-mdn-layer gives.
 
         Raises:
             ValueError: if the file was written by a newer version.
@@ -187,14 +187,19 @@ class TargetScaling(keras.layers.Layer):
         self.built = True
 
     def set(self, shift, spread) -> None:
-        """Takes both as arrays of shape `(size,)`."""
+        """Sets both, from arrays of shape `(size,)`.
+
+        Args:
+            shift: Where a scaled 0 lies, in data units.
+            spread: The factor from scaled to data units, before `shift` is added.
+        """
         if not self.built:
             self.build()
         self.shift.assign(shift)
         self.spread.assign(spread)
 
     def load_own_variables(self, store):
-        """Takes up the scaling of a file, whether or not this layer or the one in the file was ever set."""
+        """Loads the scaling of a file, even if this layer or the one in the file was never set."""
         if not self.built and len(store.keys()):
             self.build()
         if self.built and not len(store.keys()):
@@ -203,7 +208,7 @@ class TargetScaling(keras.layers.Layer):
         super().load_own_variables(store)
 
     def values(self):
-        """(shift, spread), or (None, None) where there is no scaling."""
+        """(shift, spread), or (None, None) if no scaling is set."""
         return (ops.convert_to_tensor(self.shift), ops.convert_to_tensor(self.spread)) if self.built else (None, None)
 
     def get_config(self):
@@ -213,13 +218,13 @@ class TargetScaling(keras.layers.Layer):
 
 @serializable
 class FeatureScaling(keras.layers.Layer):
-    """Features as robust standard scores: median and interquartile range, wild values drawn in, missing ones at the median.
+    """Turns features into robust standard scores, by median and interquartile range; a missing value becomes the median.
 
-    Beyond ±4 scores grow with their logarithm only, so that one outlier does not throw the network.
+    Beyond ±4, scores grow only with their logarithm, so that one outlier does not spoil the network.
     """
 
     def build(self, input_shape):
-        """One shift and one spread for each feature; 0 and 1 until `adapt`."""
+        """Creates a shift and a spread for each feature: 0 and 1 until `adapt`."""
         size = (input_shape[-1],)
         self.shift = self.add_weight(shape=size, initializer="zeros", trainable=False, name="shift")
         self.spread = self.add_weight(shape=size, initializer="ones", trainable=False, name="spread")

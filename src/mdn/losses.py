@@ -1,4 +1,4 @@
-"""Losses for any Keras model that ends in packed parameters: one value a step, so that masks and weights just work."""
+"""Losses for any Keras model that ends in packed parameters: one value a step, to which masks and weights apply."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mdn.distributions.spec import serializable
 
 
 class DistributionLoss(keras.losses.Loss):
-    """What all losses share: a spec, missing targets, masks and weights.
+    """The base class of all losses: it handles the spec, missing targets, masks and weights.
 
-    A loss is one number a step, `(*batch,)`. A target that is NaN throughout has loss 0 and weight 0, as have masked
-    steps; sample weights of shape `(B,)` count for all steps of their sequence.
+    A loss is one number a step, `(*batch,)`. A target that is NaN throughout has loss 0 and weight 0, as have
+    masked steps. A sample weight of shape `(B,)` applies to all steps of its sequence.
 
     Args:
         spec: Of the model's output.
-        reduction: As in Keras; with "sum_over_batch_size" the sum of weighted losses over the number of steps that count.
+        reduction: As in Keras; "sum_over_batch_size" divides the sum of weighted losses by the number of steps that count.
         name: As in Keras.
     """
 
@@ -62,12 +62,21 @@ class DistributionLoss(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config):
-        """The loss that gave `config`."""
+        """The loss whose `get_config` returned `config`."""
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
 
 def target_array(spec: Spec, y, rank: int):
-    """A target in any form it may have as one array `(*batch, target_size)`; `rank` is that of the parameters."""
+    """Targets in any accepted form, as one array `(*batch, target_size)`.
+
+    Args:
+        spec: Of the targets.
+        y: Shape `(*batch, target_size)`, or `(*batch,)` where `target_size` is 1; for a JointSpec also a dict of its parts.
+        rank: The number of axes of `params`, which tells whether the last axis of `y` was left out.
+
+    Raises:
+        ValueError: if the last axis is not `target_size`, or a dict has other parts.
+    """
     y = numerics.as_tensor(spec.join(y))
     if spec.target_size == 1 and len(y.shape) == rank - 1:
         y = ops.expand_dims(y, -1)  # Keras users leave out the axis of a univariate target
@@ -79,7 +88,12 @@ def target_array(spec: Spec, y, rank: int):
 
 
 def align(weights, values):
-    """Weights of shape (B,), (B, T) or (B, T, 1), broadcast to values (B, T): a weight counts for all later axes."""
+    """Broadcasts weights of shape (B,), (B, T) or (B, T, 1) to values (B, T): a weight applies to all later axes.
+
+    Args:
+        weights: In one of these shapes.
+        values: The losses, `(B, T)`; only their shape is read.
+    """
     weights = numerics.as_tensor(weights)
     if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
         weights = ops.squeeze(weights, -1)
@@ -88,7 +102,14 @@ def align(weights, values):
 
 
 def step_weights(y_true, values, mask, sample_weight):
-    """The weight of each step: 0 where it is masked or its target wholly missing, else the sample weight or 1."""
+    """The weight of each step: 0 where the step is masked or its target is wholly missing, else the sample weight or 1.
+
+    Args:
+        y_true: Targets `(*batch, target_size)`, NaN where missing.
+        values: The losses that get the weights, `(*batch,)`.
+        mask: Which steps count, in a shape that `align` takes; None for all.
+        sample_weight: In a shape that `align` takes; None for 1.
+    """
     counted = ops.cast(ops.logical_not(ops.all(ops.isnan(y_true), axis=-1)), values.dtype) * ops.ones_like(values)
     if mask is not None:
         counted = counted * align(mask, values)
@@ -100,7 +121,7 @@ class NegativeLogLikelihood(DistributionLoss):
     r"""$-\log p(y)$ in nats, in the unit of the targets.
 
     It may be negative, since a density may exceed 1: compare it with a baseline, never with 0. Missing coordinates (NaN)
-    are integrated out exactly. The value is exact up to a ceiling of 1e30, and its gradient is bounded.
+    are integrated out exactly. Values above 1e30 become 1e30, and the gradient is bounded.
 
     Args:
         spec: Of the model's output.
@@ -118,13 +139,13 @@ class NegativeLogLikelihood(DistributionLoss):
 
 @serializable
 class NaturalGradientEM(DistributionLoss):
-    r"""The negative log-likelihood, with the gradient of nGEM: EM's, in the natural geometry of each normal.
+    r"""The negative log-likelihood with the gradient of nGEM: EM's gradient, in the natural geometry of each normal.
 
     .. math:: -\sum_k \frac{\rho_k}{\pi_k} \big(\log \pi_k + \log N_k(y)\big)
 
-    with responsibilities ρ and weights π held constant, is differentiated, and the result multiplied by σ² for each
-    location and σ²/2 for each scale (the inverse Fisher information of a normal). The *value* is the exact NLL. Use a
-    smaller learning rate than with the NLL (5e-3) and clip the global norm (1.0).
+    is differentiated with its factors ρ/π (responsibilities over weights) held constant. The gradient is multiplied by σ²
+    for each `loc` and by σ²/2 for each `scale` (the inverse Fisher information of a normal). The *value* is the exact
+    NLL. Use a smaller learning rate than with the NLL (5e-3) and clip the global norm (1.0).
 
     Args:
         spec: A mixture of diagonal or isotropic normals.
@@ -155,12 +176,12 @@ class NaturalGradientEM(DistributionLoss):
 
 @serializable
 class CRPS(DistributionLoss):
-    """Continuous ranked probability score, in the unit of the targets; robust to outliers, where the NLL is not.
+    """Continuous ranked probability score, in the unit of the targets; robust to outliers, unlike the NLL.
 
-    In closed form where the family has one, else by quadrature.
+    It is computed in closed form if the family has one, else by quadrature.
 
     Args:
-        spec: Of one coordinate.
+        spec: Of a distribution with event_size 1.
 
     Reference:
         Grimit et al. (2006), The continuous ranked probability score for circular variables and its application to
@@ -184,11 +205,11 @@ class CRPS(DistributionLoss):
 class EnergyScore(DistributionLoss):
     """Energy score, the CRPS of vectors, by simulation: an unbiased estimate with new draws at each step.
 
-    Missing coordinates are left out: the score of the marginal.
+    If coordinates are missing, the score is that of the marginal of the observed ones.
 
     Args:
-        spec: Of a distribution of numbers.
-        num_samples: Draws (of each component, for mixtures); memory grows with its square.
+        spec: Of any distribution of numbers, but no JointSpec.
+        num_samples: Draws (of each component, for mixtures); memory grows with the square of it.
 
     Reference:
         Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation, section 4.3.

@@ -1,4 +1,4 @@
-"""Scores of a model over a whole data set, in data units."""
+"""Scores of a model over a whole data set, in data units, and baselines to compare them with."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mdn.losses import NegativeLogLikelihood, step_weights, target_array
 
 @serializable
 class NLL(keras.metrics.Metric):
-    """Σ weight · nll / Σ weight over everything seen, in nats and in the unit of the targets.
+    """The weighted mean NLL, Σ weight · nll / Σ weight, over all batches, in nats and in the unit of the targets.
 
-    Masked steps and wholly missing targets weigh nothing. The figure is the same at every batch size, where the average
-    of batch means that Keras reports for a loss is not.
+    Masked steps and wholly missing targets have weight 0. The value is the same at every batch size, unlike the average
+    of batch means that Keras reports for a loss.
 
     Args:
         spec: Of the model's output.
@@ -34,7 +34,7 @@ class NLL(keras.metrics.Metric):
         self.weight = self.add_weight(shape=(), initializer="zeros", name="weight")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds a batch: targets, packed parameters (their Keras mask is respected) and weights."""
+        """Adds a batch of targets, packed parameters (their Keras mask is respected) and weights."""
         mask = backend.mask_of(y_pred)
         params = numerics.as_tensor(y_pred)
         y_true = target_array(self.spec, y_true, len(params.shape))
@@ -53,18 +53,18 @@ class NLL(keras.metrics.Metric):
 
     @classmethod
     def from_config(cls, config):
-        """The metric that gave `config`."""
+        """The metric whose `get_config` returned `config`."""
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
 
 class Baseline:
-    """What is known of targets without any features: a normal with full covariance, and a mixture fitted by EM.
+    """Two models of the targets that use no features: a normal with full covariance, and a mixture fitted by EM.
 
-    Every NLL stands beside these two: a density may exceed 1, so that the figure alone says nothing.
+    Compare every NLL with theirs. An NLL alone says nothing, because a density may exceed 1.
 
     Args:
         y: Targets, shape `(N, D)`; rows with NaN are left out.
-        num_components: Of the mixture.
+        num_components: K of the mixture.
     """
 
     def __init__(self, y, num_components: int = 10):
@@ -72,22 +72,22 @@ class Baseline:
         y = y[np.all(np.isfinite(y), axis=-1)]
         self.center, covariance = np.mean(y, axis=0), np.cov(y.T, bias=True).reshape(y.shape[1], y.shape[1])
         self.scale_tril = np.linalg.cholesky(numerics.ridge(covariance))
-        y = y - self.center  # in float64: what they are counted from is nothing that float32 must hold
+        y = y - self.center  # subtract in float64: float32 could lose the digits of targets far from 0
         shift, spread = initializers.robust_scaling(y)
         loc, scale, self.weights = initializers.starting_mixture((y - shift) / spread, num_components)
         self.loc, self.scale = self.center + shift + spread * loc, spread * scale
 
     @classmethod
     def of(cls, fields: dict) -> Baseline:
-        """From what `vars` gives, arrays as lists."""
+        """The baseline whose `vars` were `fields`, with arrays as lists."""
         baseline = object.__new__(cls)
         vars(baseline).update({name: np.array(value) for name, value in fields.items()})
         return baseline
 
     def gaussian_nll(self, y) -> float:
-        """Mean NLL of `y` (N, D) under the normal; of what is observed, where NaN is missing."""
+        """Mean NLL of `y` (N, D) under the normal; NaN is missing, and observed coordinates are scored."""
         centred = np.asarray(y, "float64") - self.center
-        z = centred / np.diagonal(self.scale_tril)  # float32 has no room for outliers
+        z = centred / np.diagonal(self.scale_tril)  # in float64, since the square of an outlier may leave float32
         if z.shape[1] == 1:
             scale = float(self.scale_tril[0, 0])
             return float(np.nanmean(0.5 * z**2) + math.log(scale) + 0.5 * numerics.LOG_2PI)
@@ -107,7 +107,7 @@ def _mean_nll(log_prob, y) -> float:
 
 
 def pit(distribution, y) -> np.ndarray:
-    """Probability integral transform F(y), float64 of shape `(N,)`: uniform on [0, 1] if the distributions are honest.
+    """Probability integral transform F(y), float64 of shape `(N,)`: uniform on [0, 1] if the distributions are calibrated.
 
     Args:
         distribution: Batch `(N,)`, event_size 1.
@@ -120,14 +120,24 @@ def pit(distribution, y) -> np.ndarray:
 
 
 def coverage(values, nominal: float) -> float:
-    """The share of targets inside the central interval that should hold `nominal` of them, by their `pit` values."""
+    """The share of targets that lie inside the central interval which should hold a share `nominal` of them.
+
+    Args:
+        values: The result of `pit`, shape `(N,)`.
+        nominal: The share in (0, 1) that the interval should hold: 0.9 for a 90 % interval.
+    """
     return float(np.mean(np.abs(np.asarray(values) - 0.5) <= 0.5 * nominal))
 
 
 def nll_scorer(estimator, X, y) -> float:
-    """Mean log-likelihood by `estimator.log_prob(X, y)`: a scorer for scikit-learn, where greater is better.
+    """Mean of `estimator.log_prob(X, y)`: a scorer for scikit-learn, where greater is better.
 
-    The estimator may be the last step of a Pipeline, which passes on `predict` but not `log_prob`.
+    `estimator` may be a Pipeline. A Pipeline has no `log_prob`, so the scorer calls the one of its last step.
+
+    Args:
+        estimator: A fitted `MDNRegressor`, or a Pipeline that ends in one.
+        X: Features, `(N, F)`.
+        y: Targets, `(N,)` or `(N, D)`.
     """
     if hasattr(estimator, "steps"):
         estimator, X = estimator[-1], estimator[:-1].transform(X)

@@ -1,4 +1,4 @@
-"""Whole models that end in an MDN layer: their distributions, and their files."""
+"""Predicts with whole models that end in an MDN layer, and loads and saves their files."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from mdn.data.schema import number, record, text, whole
 from mdn.distributions import Distribution, Spec
 from mdn.layers import MDN
 
-DESCRIPTION = "mdn.json"  # beside Keras' own members in a .keras file: what only this package knows of a model
-_FORMAT = 2  # the newest that is read; 1 is written, but of regressors with an origin
-# Who reads a file with a description, by its kind; named, not imported, since those rooms stand above this one
+DESCRIPTION = "mdn.json"  # a member that this package adds to a .keras file, for what Keras does not save
+_FORMAT = 2  # the newest that is read; 1 is written, and 2 only for regressors with an origin
+# Which class loads a file with a description, by its kind; named, not imported, since its room lies above this one
 _READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
-# Where the classes live that a file may name and that `import mdn` does not import: nothing else is imported for a file
+# Classes that a file may name and that `import mdn` does not import, and their modules: a file can import no other
 _ROOMS = {
     "mdn>Double": "mdn.applications.world.convolutions",
     "mdn>EventEncoding": "mdn.sequences",
@@ -43,15 +43,15 @@ _ROOMS = {
     "mdn>Window": "mdn.sequences",
     "mdn_slides>LossByHand": "mdn.applications.slides.nets",
 }
-# What a model is made of; other parts of Keras fetch, save or set things
+# Parts of Keras that a model consists of; the others could download or write files, or change settings
 _PARTS_OF_KERAS = {
     "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops",
     "optimizers", "quantizers", "random", "regularizers", "src",
 }  # fmt: skip
 _PLAIN = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__lambda__"}
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_SLACK = 2**20  # weights that a model may have beyond those that its file holds, such as the state of its noise
-_UNBOUNDED = ("seed", "steps")  # whole numbers that are no size
+_SLACK = 2**20  # how many weights a model may have beyond those in its file, such as the state of its noise
+_UNBOUNDED = ("seed", "steps")  # names of whole numbers that are not sizes
 _LOADING = threading.RLock()
 
 
@@ -59,10 +59,10 @@ def predict(model: keras.Model, x, batch_size: int | None = None, output: str | 
     """The distributions that a model predicts for `x`, in data units.
 
     Args:
-        model: Any Keras model that ends in `MDN`, in a TimeDistributed or a nested model too.
+        model: Any Keras model that ends in `MDN`, also inside a TimeDistributed or a nested model.
         x: Whatever `model.predict` takes.
         batch_size: As in `model.predict`.
-        output: Which output, by name or place, where the model has several.
+        output: Which MDN output, by name or number, if the model has several.
 
     Returns:
         One distribution for each point of the model's leading axes: batch `(N,)`, or `(N, T)` for sequences. A Mixture
@@ -108,7 +108,7 @@ def _outputs(model) -> dict:
             tensors = dict(zip(model.output_names, model.outputs, strict=True))
         return {name: tensor._keras_history.operation for name, tensor in tensors.items()}
     found = [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, MDN)]
-    return {layer.name: layer for layer in found}  # written by hand: what it ends in only its MDN layers can say
+    return {layer.name: layer for layer in found}  # a subclassed model names no outputs: take its MDN layers
 
 
 def _spec_of(operation) -> Spec | None:
@@ -123,17 +123,17 @@ def _spec_of(operation) -> Spec | None:
 
 
 def load(path):
-    """Loads any model that this package, Keras with its layers, or keras-mdn-layer saved.
+    """Loads any model saved by this package, by Keras with our layers, or by keras-mdn-layer.
 
     Args:
         path: A `.keras` file.
 
     Returns:
-        A Keras model; from a file of `MDNRegressor.save` or `mdn fit` the regressor.
+        A Keras model, or the regressor if `MDNRegressor.save` or `mdn fit` wrote the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no such file, or one of a newer version.
+        ValueError: if it is not a `.keras` file, or was saved by a newer version.
     """
     path = Path(path)
     if not path.is_file():
@@ -141,23 +141,23 @@ def load(path):
     description = read_description(path)
     if description is None:
         return _load_model(path)
-    room, name = _READERS[description["kind"]]
-    return getattr(import_module(room), name).load(path)
+    module, name = _READERS[description["kind"]]
+    return getattr(import_module(module), name).load(path)
 
 
 def load_as(path, fits: Callable[[object], bool], what: str, command: str, shipped: Iterable[str] = ()):
-    """The model in a file, if it is of the kind that is wanted.
+    """Loads the model in a file, and checks that it is of the expected kind.
 
     Args:
-        path: Of the `.keras` file.
-        fits: Says whether a model is of that kind.
-        what: Names the kind, as in "network that writes".
-        command: Makes such files, as in "mdn train handwriting".
-        shipped: Names under which some come with this package.
+        path: Path of the `.keras` file.
+        fits: Whether a model is of that kind.
+        what: The name of the kind, such as "network that writes".
+        command: The command that makes such files, such as "mdn train handwriting".
+        shipped: Names of models of that kind that come with this package.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds something else.
+        ValueError: if it holds a model of another kind, or no model that `load` accepts.
     """
     if not Path(path).is_file():
         known = f" {' and '.join(shipped)} come with mdn." if shipped else ""
@@ -169,11 +169,11 @@ def load_as(path, fits: Callable[[object], bool], what: str, command: str, shipp
 
 
 def save_plain(model: keras.Model, path) -> None:
-    """Writes a model without what only training needs (optimizer and loss); what stood at `path` stays until it is complete.
+    """Saves a model without its optimizer and loss; the old file at `path` stays until the new one is complete.
 
     Args:
-        model: One that its `get_config` describes, such as an MDNRNN.
-        path: Of the `.keras` file.
+        model: A model that can be rebuilt from its `get_config`, such as an MDNRNN.
+        path: Path of the `.keras` file.
     """
     plain = type(model).from_config(model.get_config())
     plain.set_weights(model.get_weights())
@@ -181,11 +181,11 @@ def save_plain(model: keras.Model, path) -> None:
         plain.save(temporary)
 
 
-_OPTIMIZERS_ON_TORCH = "keras.src.backend.torch.optimizers."  # there Keras writes its optimizers by these names
+_OPTIMIZERS_ON_TORCH = "keras.src.backend.torch.optimizers."  # the prefix of its optimizers under PyTorch
 
 
 def _load_model(path: Path) -> keras.Model:
-    """The Keras model in a file, all of whose parts are known, and whose weights are as many as it says and finite."""
+    """Loads a Keras model after checking that its parts are known and its weights are complete and finite."""
     with reading(path, "a model"):
         with zipfile.ZipFile(path) as archive:
             config = json.loads(read_member(archive, _CONFIG))
@@ -203,7 +203,7 @@ def _load_model(path: Path) -> keras.Model:
 
 
 def _named(config) -> Iterator[dict]:
-    """Each part of a description that names a class or a function."""
+    """Yields each part of a config that names a class or a function."""
     if isinstance(config, dict):
         if "class_name" in config:
             yield config
@@ -214,7 +214,7 @@ def _named(config) -> Iterator[dict]:
 
 
 def _find(one: dict, path: Path) -> None:
-    """Imports the room that a class of this package lives in; it registers itself with Keras.
+    """Imports the module of a class of this package, which registers the class with Keras.
 
     Raises:
         ValueError: if the class is neither ours, nor a part of Keras, nor registered by the user.
@@ -234,7 +234,7 @@ def _find(one: dict, path: Path) -> None:
 
 
 def _is_keras(module) -> bool:
-    """Whether a module is one of Keras' that models are made of, and is imported already."""
+    """Whether a module belongs to the parts of Keras that models consist of, and is imported already."""
     if module in ("keras", "builtins"):
         return True
     name = str(module)
@@ -245,7 +245,7 @@ def _is_keras(module) -> bool:
 
 
 def _check_weights(archive: zipfile.ZipFile) -> int:
-    """How many numbers a `.keras` file holds at most; raises a ValueError if it says that there are more."""
+    """The bytes of the weights, a bound on their number; raises a ValueError if their file claims to hold more."""
     check_unpacked(archive)
     if _WEIGHTS not in archive.namelist():
         raise ValueError(f"it has no {_WEIGHTS}.")
@@ -266,14 +266,14 @@ def _check_weights(archive: zipfile.ZipFile) -> int:
 
 
 def _check_numbers(one: dict, most: int) -> None:
-    """Raises a ValueError if a description of ours holds a number that is not finite, or a size beyond all weights."""
+    """Raises a ValueError if the config of a class of ours holds a number that is not finite, or a size above `most`."""
     if not str(one.get("registered_name")).startswith("mdn"):
         return
     waiting = [("", one.get("config"))]
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, dict):
-            waiting += [] if "class_name" in value else value.items()  # what is named is looked at by itself
+            waiting += [] if "class_name" in value else value.items()  # `_named` yields named parts by themselves
         elif isinstance(value, list):
             waiting += [(name, each) for each in value]
         elif isinstance(value, float):
@@ -284,7 +284,7 @@ def _check_numbers(one: dict, most: int) -> None:
 
 @contextmanager
 def _at_most(count: int) -> Iterator[None]:
-    """Layers that this thread builds get so many weights in all, and an error before there is memory for more."""
+    """Raises a ValueError, before memory is allocated, if the layers built in this thread need more than `count` weights."""
     thread, left = threading.get_ident(), count
     with _LOADING:
         add_weight = keras.layers.Layer.add_weight
@@ -314,10 +314,10 @@ def _check_finite(weight) -> None:
 
 
 def read_description(path: Path) -> dict | None:
-    """What this package wrote into a `.keras` file beside Keras' members; None if nothing.
+    """The description that this package added to a `.keras` file, or None if there is none.
 
     Raises:
-        ValueError: if the file is no `.keras` file, or of a newer version.
+        ValueError: if the file is not a `.keras` file, or was saved by a newer version.
     """
     with reading(path, "a .keras file"):
         if not zipfile.is_zipfile(path):
@@ -336,6 +336,6 @@ def read_description(path: Path) -> dict | None:
 
 
 def write_description(path: Path, kind: str, description: dict) -> None:
-    """Adds `description` to a `.keras` file; `kind` says who reads it."""
+    """Adds `description` to a `.keras` file; `kind` says which class loads it, by `_READERS`."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps({"format": 1, "kind": kind, **description}, indent=1))

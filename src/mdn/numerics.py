@@ -12,30 +12,30 @@ from keras import config, ops
 from mdn import backend
 
 LOG_2PI = math.log(2.0 * math.pi)
-GRADIENT_BOUND = 1e12  # squares of it, summed over any layer, still fit float32 (Adam, global norms)
+GRADIENT_BOUND = 1e12  # its squares, summed over any layer, still fit float32 (Adam and global norms sum squares)
 LOSS_CEILING = 1e30  # a weight of 0 times an infinite loss would be NaN; 1e30 keeps sums over any batch finite
-SMALLEST_SCALE = 1e-30  # below, 1 / scale leaves float32
+SMALLEST_SCALE = 1e-30  # below it, 1 / scale leaves float32
 LARGEST_SCALE = 1e30
 _LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
-MISSING = 1e38  # a mark that survives a copy by matrix product, where NaN would spoil its row; no target is as large
+MISSING = 1e38  # marks a missing target: copies by matrix product keep it, but would spread NaN over the row; targets are smaller
 _Z_BOUND = 1e18  # z**2 is still finite in float32
-_LAYER_RIDGE = 1e-6  # in layer normalisation: a layer whose units are all alike stays finite
-_TINY = 1e-37  # about the smallest normal float32; XLA and TensorFlow flush what is below
-_SURE = 1e4  # log odds beyond which all are alike
+_LAYER_RIDGE = 1e-6  # for layer normalisation: units that are all equal stay finite
+_TINY = 1e-37  # above the smallest normal float32, 1.2e-38: XLA and TensorFlow flush smaller numbers to 0
+_SURE = 1e4  # log odds are clipped here: beyond it, all mean certainty
 
 
 def float_dtype() -> str:
-    """The dtype of every distribution: float64 where Keras' floatx says so, else float32, half precision included."""
+    """The dtype of every distribution: float64 if Keras' floatx is float64, else float32, also under half precision."""
     return "float64" if config.floatx() == "float64" else "float32"
 
 
 def as_features(x):
-    """Finite NumPy numbers as float32 can hold them, with room to spare for what a network does to them."""
+    """Clips NumPy numbers to ±`LARGEST_SCALE`, so that float32 holds them and a network may still multiply them."""
     return np.clip(x, -LARGEST_SCALE, LARGEST_SCALE)
 
 
 def ridge(covariance):
-    """A NumPy covariance with a little more on its diagonal, so that it has a Cholesky factor."""
+    """A NumPy covariance with a little added to its diagonal, so that it has a Cholesky factor."""
     return covariance + np.diag(np.maximum(1e-6 * np.diagonal(covariance), SMALLEST_SCALE**2))
 
 
@@ -54,13 +54,13 @@ def log_range() -> tuple[float, float]:
     return (745.0, 710.0) if float_dtype() == "float64" else (104.0, 89.0)
 
 
-# ---- constraints: from the line to what a parameter may be, and back -------------------------------------------------
+# ---- constraints: from any number to an allowed parameter, and back --------------------------------------------------
 
 
 def positive(x):
-    r"""$\mathrm{ELU}(x) + 1$: $e^x$ below 0, $1 + x$ above; from `SMALLEST_SCALE` up to `LARGEST_SCALE`.
+    r"""$\mathrm{ELU}(x) + 1$: $e^x$ below 0, $1 + x$ above; values lie between `SMALLEST_SCALE` and `LARGEST_SCALE`.
 
-    The activation of keras-mdn-layer without its epsilon: smooth, never explosive above, relative steps below.
+    It is the activation of keras-mdn-layer without its epsilon: smooth, linear above 0, and with relative steps below 0.
     """
     below = ops.exp(ops.clip(x, _LOG_SMALLEST_SCALE, 0.0))
     return below + ops.clip(x, 0.0, LARGEST_SCALE)
@@ -73,7 +73,7 @@ def positive_inverse(y):
 
 
 def safe_scale(scale):
-    """`scale` held within [SMALLEST_SCALE, LARGEST_SCALE], after arithmetic that may have left it (never for a user's own)."""
+    """`scale` clipped to [SMALLEST_SCALE, LARGEST_SCALE]: for results of arithmetic, never for scales that a user passes."""
     return ops.clip(scale, SMALLEST_SCALE, LARGEST_SCALE)
 
 
@@ -81,16 +81,16 @@ def safe_scale(scale):
 
 
 def log_softmax(logits):
-    """Log weights of a mixture, finite for logits up to the largest float: the maximum is taken off first, twice.
+    """Log weights of a mixture: the maximum is subtracted first, so that logits up to the largest float work.
 
-    Twice, because `x - max` of ±1e38 may overflow to -inf, which is then a weight of exactly 0.
+    `x - max` of ±1e38 may overflow to -inf, which is then a weight of exactly 0.
     """
     shifted = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     return shifted - ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
 
 
 def odds(logits):
-    """Weights as they are to the largest of them, which is 1."""
+    """Weights divided by the largest of them, which becomes 1."""
     return ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
 
 
@@ -103,7 +103,7 @@ def logsumexp(x, axis=-1):
 
 
 def normalize(logits):
-    """(softmax, log Σ exp with its last axis dropped) of finite logits, at the price of one exp each."""
+    """(softmax, log Σ exp with its last axis dropped) of finite logits, by one exp for each logit."""
     highest = ops.max(logits, axis=-1, keepdims=True)
     shares = ops.exp(logits - highest)
     total = ops.sum(shares, axis=-1, keepdims=True)
@@ -111,19 +111,19 @@ def normalize(logits):
 
 
 def safe_log(x):
-    """log(x) for x >= 0: -inf at 0, where its gradient is 0 rather than NaN."""
+    """log(x) for x >= 0: -inf at 0, with a gradient of 0 rather than NaN there."""
     zero = x <= 0.0
     return ops.where(zero, -math.inf, ops.log(ops.where(zero, 1.0, x)))
 
 
 def safe_exp(x):
-    """exp(x): inf where it leaves float, where its gradient is 0 rather than NaN."""
+    """exp(x): inf where it overflows, with a gradient of 0 rather than NaN there."""
     beyond = x > math.log(float(np.finfo(float_dtype()).max))
     return ops.where(beyond, math.inf, ops.exp(ops.where(beyond, 0.0, x)))
 
 
 def safe_log1p(x):
-    """log(1 + x) for x >= -1: -inf at -1, where its gradient is 0 rather than NaN."""
+    """log(1 + x) for x >= -1: -inf at -1, with a gradient of 0 rather than NaN there."""
     edge = x <= -1.0
     return ops.where(edge, -math.inf, ops.log1p(ops.where(edge, 0.0, x)))
 
@@ -137,12 +137,12 @@ def log1mexp(x):
 
 
 def log_odds(log_p, log_q):
-    """log p - log q, held where all odds are alike: 0 where neither can be, the one or the other for sure where one can't."""
+    """log p - log q, clipped to ±1e4, where one of the two is certain; 0 if both logs are -inf."""
     return ops.clip(no_nan(log_p - log_q, 0.0), -_SURE, _SURE)
 
 
 def logaddexp(a, b):
-    """log(exp(a) + exp(b)), -inf where both are."""
+    """log(exp(a) + exp(b)), -inf where both are -inf."""
     return logsumexp(ops.stack([a, b], axis=-1), axis=-1)
 
 
@@ -152,7 +152,7 @@ def weighted_sum(weights, x, axis=-1):
 
 
 def posterior(log_joint):
-    """softmax of log joints; where all of them are -inf (beyond float), the nearest to an answer is none: equal shares."""
+    """The softmax of log joints; equal weights if every log joint is -inf."""
     highest = ops.max(log_joint, axis=-1, keepdims=True)
     lost = ops.logical_not(ops.isfinite(highest))
     safe = ops.where(lost, ops.zeros_like(log_joint), log_joint)
@@ -163,49 +163,49 @@ def posterior(log_joint):
 
 
 def standardize(y, loc, scale):
-    """(y - loc) / scale, never NaN for finite input: an overflow is ±inf, which is what its square needs."""
+    """(y - loc) / scale, never NaN for finite input: an overflow gives ±inf, whose square is +inf as it should be."""
     return (y - loc) / scale
 
 
 def layer_normalized(x):
-    """`x` with mean 0 and variance 1 over its last axis; where all of it is equal, zeros."""
+    """`x` with mean 0 and variance 1 over its last axis; zeros if all entries are equal."""
     centred = x - ops.mean(x, axis=-1, keepdims=True)
     return centred * ops.rsqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True) + _LAYER_RIDGE)
 
 
 def product(x, kernel):
-    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of matrices: for gradients of any other XLA copies and transposes."""
+    """`x @ kernel`, `(T, B, F)` by `(F, H)`, as a product of matrices: XLA copies and transposes for gradients of any other."""
     return ops.reshape(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), (*ops.shape(x)[:-1], kernel.shape[-1]))
 
 
 def half_square(z):
-    """z**2 / 2, +inf where it leaves float."""
+    """z**2 / 2, +inf where it overflows."""
     return 0.5 * ops.square(z)
 
 
 def finite_z(z):
-    """z clipped so that its square stays finite: for gradients, where a direction beats an infinity."""
+    """z clipped so that its square stays finite: a gradient needs a direction, not an infinity."""
     return ops.clip(z, -_Z_BOUND, _Z_BOUND)
 
 
 def finite_target(y):
-    """y held well below `MISSING`."""
+    """y clipped to well below `MISSING`."""
     return ops.clip(y, -0.1 * MISSING, 0.1 * MISSING)
 
 
 def divide_out(x, scale):
-    """x / scale, or 0 where x is 0 whatever the scale."""
+    """x / scale, but 0 where x is 0, for any scale."""
     return ops.where(x == 0.0, 0.0, x / scale)
 
 
 def hypotenuse(a, b):
-    """sqrt(a² + b²) of positive numbers without leaving float."""
+    """sqrt(a² + b²) of positive numbers without overflow of the squares."""
     largest = ops.maximum(a, b)
     return largest * ops.sqrt(1.0 + ops.square(ops.minimum(a, b) / largest))
 
 
 def cap(x, largest):
-    """min(x, largest), for arguments of approximations that are flat beyond."""
+    """min(x, largest), for arguments of approximations that are flat above it."""
     return ops.minimum(x, largest)
 
 
@@ -215,7 +215,7 @@ def floor(x, smallest=_TINY):
 
 
 def within(x, lower, upper):
-    """x held in [lower, upper], with gradient 1 at the ends too, where minimum and maximum halve it."""
+    """x clipped to [lower, upper], with gradient 1 at the ends too, where minimum and maximum would halve it."""
     return ops.where(x < lower, lower, ops.where(x > upper, upper, x))
 
 
@@ -227,7 +227,7 @@ def squash(z, bend=4.0):
 
 
 def finite_place(x):
-    """A place on the line held so far within float that distances between such places are finite."""
+    """A number clipped so that the distance between two such numbers is finite."""
     largest = float(np.finfo(float_dtype()).max) / 16.0
     return ops.clip(x, -largest, largest)
 
@@ -238,13 +238,13 @@ def no_nan(x, value):
 
 
 def tempered_logits(logits, temperature):
-    """logits / temperature; 0 is the limit, all weight on the largest."""
+    """logits / temperature; a temperature of 0 gives the limit, all weight on the largest logit."""
     centred = logits - ops.max(logits, axis=-1, keepdims=True)
     return logits if isinstance(temperature, float) and temperature == 1.0 else centred / floor(as_tensor(temperature))
 
 
 def tempered_scale(scale, variance):
-    """scale * sqrt(variance); 0 is the limit, the narrowest scale that float allows."""
+    """scale * sqrt(variance); a variance of 0 gives the smallest scale, `SMALLEST_SCALE`."""
     return safe_scale(scale * ops.sqrt(as_tensor(variance)))
 
 
@@ -252,23 +252,23 @@ def tempered_scale(scale, variance):
 
 
 def split_missing(y):
-    """(y with NaN replaced by 0, whether each entry was observed). Before any arithmetic: NaN · 0 is NaN, in gradients too."""
+    """(y with NaN replaced by 0, whether each entry was observed). Call it before any arithmetic: NaN · 0 is NaN."""
     missing = ops.isnan(y)
     return ops.where(missing, ops.zeros_like(y), y), ops.logical_not(missing)
 
 
-# ---- what training follows -------------------------------------------------------------------------------------------
+# ---- gradients that training follows ---------------------------------------------------------------------------------
 
 
 def bounded(gradient):
-    """A gradient without NaN and within ±GRADIENT_BOUND, so that one Adam step from anywhere leaves finite weights."""
+    """The gradient with NaN as 0, clipped to ±GRADIENT_BOUND, so that weights stay finite after any Adam step."""
     clipped = ops.clip(gradient, -GRADIENT_BOUND, GRADIENT_BOUND)
     return ops.where(ops.isnan(gradient), ops.zeros_like(gradient), clipped)
 
 
 @ops.custom_gradient
 def bound_gradient(x):
-    """`x` itself; what flows back through it is `bounded`."""
+    """`x` itself; the gradient that flows back through it is `bounded`."""
 
     def gradient(*args, upstream=None):
         return bounded(upstream if upstream is not None else args[0])
@@ -277,17 +277,17 @@ def bound_gradient(x):
 
 
 def finite_loss(loss):
-    """A loss that sums and averages: at most LOSS_CEILING, since 0 · inf is NaN. Its gradient is the caller's."""
+    """The loss, at most LOSS_CEILING, so that weights of 0 give 0 and not NaN; the caller bounds its gradient."""
     return ops.minimum(loss, LOSS_CEILING)
 
 
 def with_gradient(function, gradient):
-    """params -> values, whose gradient is written by hand and held within ±GRADIENT_BOUND, on every backend.
+    """A function from params to values whose gradient is `gradient`, clipped to ±GRADIENT_BOUND, on every backend.
 
     Args:
         function: (*batch, P) -> (values (*batch,), a tuple of the arrays (*batch, any) that `gradient` needs).
-        gradient: of params, those arrays, and the gradient by the values, (*batch, 1) -> the parts, along the last axis,
-            of an array (*batch, P); infinite where they must be, but never NaN. Each row by itself.
+        gradient: (params, those arrays, the gradient by the values (*batch, 1)) -> the parts, along the last axis, of an
+            array (*batch, P), computed row by row. A part may be infinite, but never NaN.
     """
 
     def slopes(*args):
@@ -314,11 +314,11 @@ def check(condition, message: str, *tensors) -> None:
 
 # ---- degrees of freedom ----------------------------------------------------------------------------------------------
 
-_SMALLEST_DF = 0.2  # below, a t's draws leave float32
+_SMALLEST_DF = 0.2  # below it, draws of Student's t leave float32
 
 
 def degrees_of_freedom(x):
-    """Degrees of freedom from a free output: at least 0.2."""
+    """Degrees of freedom, at least 0.2, from any number."""
     return _SMALLEST_DF + positive(x)
 
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of sections with pictures."""
+"""Writes one self-contained HTML page of sections with pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ footer { margin-top: 4rem; font-size: .85rem; color: #6c757d; }
 
 
 def figure(width: float = 8.0, height: float = 3.6) -> Figure:
-    """An empty picture of the page's width; sizes in inches."""
+    """An empty figure; width and height in inches, by default the width of the page."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -36,7 +36,7 @@ class Page:
     sections: list[str] = field(default_factory=list)
 
     def add(self, title: str, text: str, picture: Figure | None = None, alt: str = "", table=()) -> None:
-        """A section of plain text (paragraphs apart by an empty line), then a picture, then rows of a table."""
+        """Adds a section: plain text (an empty line separates paragraphs), then a picture, then rows of a table."""
         parts = [f"<h2>{html.escape(title)}</h2>"]
         parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in text.split("\n\n")]
         if picture is not None:
@@ -50,7 +50,7 @@ class Page:
         self.sections.append("\n".join(parts))
 
     def write(self, path, footer: str) -> None:
-        """Writes the page; what stood at `path` before stays until it is complete."""
+        """Writes the page; the old file at `path` stays until the new one is complete."""
         body = "\n".join(self.sections)
         with replacing(path) as temporary:
             temporary.write_text(

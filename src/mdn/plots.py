@@ -1,7 +1,7 @@
-"""Pictures of distributions and of how honest they are: axes in, axes out.
+"""Draws distributions, and checks of their calibration, on Matplotlib axes.
 
-Every function draws on `ax` (by default the current axes of pyplot) and returns it, so that pictures combine as any of
-Matplotlib's do. They take the distributions that `mdn.predict` gives.
+Every function draws on `ax` (by default the current axes of pyplot) and returns it, so that plots combine like any of
+Matplotlib's. The distributions are those that `mdn.predict` returns.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from keras import ops
 from mdn import metrics
 from mdn.distributions import Mixture
 
-INK = "#22303c"  # text, axes' lines, what is observed
+INK = "#22303c"  # text, lines of axes, observed values
 BLUE = "#2a6f97"
-ORANGE = "#e07a1f"  # what a model says, where both are drawn
+ORANGE = "#e07a1f"  # predictions, if observed values are drawn too
 HEAT = "Blues"
 _CYCLE = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6b", "#7a5fb0", "#c2a21b", "#4aa3a2", "#8c5a3c", "#6c757d", "#d1495b")
 _MOST_POINTS = 400
@@ -42,7 +42,7 @@ def _require(distribution, rank: int, what: str) -> None:
 
 
 def _reach(distribution, share: float = 0.001) -> tuple[float, float]:
-    """Ends of the region that holds all but `share` of the probability below and above, with a margin."""
+    """The ends, with a margin, of the region that leaves a `share` of the probability below it and as much above."""
     ends = _numpy(distribution.quantile([share, 1.0 - share]))
     low, high = np.nanmin(ends), np.nanmax(ends)
     margin = 0.05 * (high - low) or 1.0
@@ -50,13 +50,13 @@ def _reach(distribution, share: float = 0.001) -> tuple[float, float]:
 
 
 def density(distribution, ax=None, *, limits=None, components: bool = True, label: str | None = None, color=BLUE):
-    """The density of one number; for a mixture its weighted components below, thin.
+    """Draws the density of one number, and below it the weighted components of a mixture.
 
     Args:
-        distribution: With event_size 1 and no batch: `mixture[0]`, say.
+        distribution: With event_size 1 and no batch, such as `mixture[0]`.
         ax: Axes.
-        limits: `(low, high)` of the values; by default all but 0.2 % of the probability.
-        components: Whether to draw those of a mixture.
+        limits: `(low, high)` of the values; by default they leave out 0.2 % of the probability.
+        components: Whether to draw the components of a mixture.
         label: For the legend.
         color: Of the line.
 
@@ -82,15 +82,15 @@ def density(distribution, ax=None, *, limits=None, components: bool = True, labe
 
 
 def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=HEAT):
-    """The density of y for each x, as a heat map.
+    """Draws the density of y for each x, as a heat map.
 
     Args:
         x: One feature in ascending order, shape `(N,)`.
-        distribution: Of y at each of them, batch `(N,)`, event_size 1.
+        distribution: The distribution of y at each `x`, batch `(N,)`, event_size 1.
         ax: Axes.
         limits: `(low, high)` of y.
-        rows: Of the picture.
-        cmap: Colours, from none to most.
+        rows: Number of rows of the heat map.
+        cmap: Colour map, from low to high density.
 
     Returns:
         The axes.
@@ -108,7 +108,7 @@ def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=
     low, high = limits or _reach(distribution)
     grid = np.linspace(low, high, rows)
     heat = _numpy(distribution.prob(grid[:, None, None]))
-    # A density has peaks that would leave all else pale: the brightest half percent share one colour.
+    # High peaks would make the rest of a density pale, so the highest 0.5 % of the cells share one colour.
     norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(np.quantile(heat, 0.995)), 1e-30))
     ax.pcolormesh(x, grid, heat, cmap=cmap, norm=norm, shading="gouraud", rasterized=True)
     ax.set(xlim=(x.min(), x.max()), ylim=(grid[0], grid[-1]))
@@ -116,13 +116,13 @@ def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=
 
 
 def component_means(x, mixture, ax=None, *, widest: float = 40.0):
-    """The mean of each component against x, drawn as large as its weight.
+    """Draws the mean of each component against x; the area of a mark is proportional to the weight.
 
     Args:
         x: One feature, shape `(N,)`.
         mixture: Batch `(N,)`, event_size 1.
         ax: Axes.
-        widest: Area of the mark of a component with all the weight, in points².
+        widest: Area of the mark of a component with weight 1, in points².
 
     Returns:
         The axes.
@@ -142,7 +142,7 @@ def component_means(x, mixture, ax=None, *, widest: float = 40.0):
 
 
 def samples(x, distribution, ax=None, *, seed=0, color=ORANGE, **marks):
-    """One draw for each x.
+    """Plots one draw for each x.
 
     Args:
         x: One feature, shape `(N,)`.
@@ -150,7 +150,7 @@ def samples(x, distribution, ax=None, *, seed=0, color=ORANGE, **marks):
         ax: Axes.
         seed: As in `sample`.
         color: Of the marks.
-        **marks: What `Axes.scatter` takes.
+        **marks: Further arguments of `Axes.scatter`.
 
     Returns:
         The axes.
@@ -166,20 +166,20 @@ def samples(x, distribution, ax=None, *, seed=0, color=ORANGE, **marks):
 
 
 def density_2d(distribution, ax=None, *, limits, cells: int = 160, cmap=HEAT):
-    """The density of two numbers as a heat map with contours.
+    """Draws the density of two numbers as a heat map with contours.
 
     Args:
         distribution: With event_size 2 and no batch.
         ax: Axes.
         limits: `((left, right), (low, high))`.
-        cells: A side.
-        cmap: Colours, from none to most.
+        cells: Number of cells on each side.
+        cmap: Colour map, from low to high density.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: if the distribution has a batch, or not two coordinates.
+        ValueError: if the distribution has a batch, or its event_size is not 2.
     """
     if distribution.event_size != 2 or distribution.batch_shape:
         raise ValueError(
@@ -197,21 +197,21 @@ def density_2d(distribution, ax=None, *, limits, cells: int = 160, cmap=HEAT):
 
 
 def ellipses(distribution, ax=None, *, at=(0.0, 0.0), sigmas=(1.0, 2.0), colors=_CYCLE, lightest: float = 0.02):
-    """Where normal components of two numbers lie: ellipses of 1σ and 2σ of each, as strong as its weight.
+    """Draws each component of a mixture of two numbers as ellipses of 1σ and 2σ, as opaque as its weight.
 
     Args:
-        distribution: A mixture with event_size 2, batch `(N,)` or none; each of a batch has a colour of its own.
+        distribution: A mixture with event_size 2, batch `(N,)` or none; each point of the batch has its own colour.
         ax: Axes.
-        at: What is added to the locations, shape `(2,)` or `(N, 2)`: the place that an offset starts from.
+        at: Added to the means, shape `(2,)` or `(N, 2)`, such as the points at which predicted offsets start.
         sigmas: Mahalanobis radii.
         colors: Taken in turn.
-        lightest: Components of less weight are left out.
+        lightest: Components with a smaller weight are left out.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: if the event has not two coordinates, or the batch has more than one axis.
+        ValueError: if it is not a mixture, its event_size is not 2, or the batch has more than one axis.
     """
     if not isinstance(distribution, Mixture) or distribution.event_size != 2 or len(distribution.batch_shape) > 1:
         raise ValueError(
@@ -241,9 +241,9 @@ def ellipses(distribution, ax=None, *, at=(0.0, 0.0), sigmas=(1.0, 2.0), colors=
 
 
 def pit(values, ax=None, *, bins: int = 20):
-    """Histogram of probability integral transforms: flat if the distributions are honest.
+    """Draws a histogram of probability integral transforms: it is flat if the distributions are calibrated.
 
-    U-shaped: too narrow; a hill: too wide; a slope: shifted. The band holds 95 % of the bars of an honest model.
+    A U means that they are too narrow, a hill too wide, a slope shifted. The band holds 95 % of the bars of a calibrated model.
 
     Args:
         values: `mdn.metrics.pit(distribution, y)`, shape `(N,)`.
@@ -266,7 +266,7 @@ def pit(values, ax=None, *, bins: int = 20):
 
 
 def reliability(values, ax=None, *, label: str | None = None, color=BLUE):
-    """How much the central intervals hold against how much they should: on the diagonal if honest, below if too narrow.
+    """Draws the share of targets inside central intervals against the nominal share: below the diagonal, they are too narrow.
 
     Args:
         values: `mdn.metrics.pit(distribution, y)`, shape `(N,)`.
@@ -289,20 +289,20 @@ def reliability(values, ax=None, *, label: str | None = None, color=BLUE):
 
 
 def surprise(log_prob, ax=None, *, at=None, most: int = 5, label: str | None = None, color=BLUE):
-    """How surprised a model was at each event of a sequence, in nats: -log p(event | those before), and where the most.
+    """Draws the surprise of a model at each event of a sequence, -log p(event | earlier events) in nats, and marks the highest.
 
-    A density may exceed 1, so surprise may be negative; what says something is where it is high beside the rest.
+    A density may exceed 1, so surprise may be negative: compare the events with one another, not with 0.
 
     Args:
-        log_prob: Of one sequence, as `MDNRNN.log_prob` gives it, `(T,)`.
+        log_prob: Of one sequence, as `MDNRNN.log_prob` returns it, `(T,)`.
         ax: Axes.
-        at: Where each event stands on the horizontal axis, `(T,)`, times say; by default its number.
+        at: Where each event is on the horizontal axis, `(T,)`, such as its time; by default its number.
         most: How many of the most surprising events are marked.
         label: For a legend.
         color: Of the line.
 
     Raises:
-        ValueError: if `log_prob` is not the log densities of one sequence, or `at` is not as long.
+        ValueError: if `log_prob` is not that of one sequence, or `at` has another length.
     """
     ax, values = _axes(ax), -np.asarray(log_prob, "float64")
     if values.ndim != 1 or not len(values):
@@ -321,17 +321,17 @@ def surprise(log_prob, ax=None, *, at=None, most: int = 5, label: str | None = N
 
 
 def surprising_path(places, log_prob, ax=None, *, cmap="viridis_r", width: float = 2.5):
-    """A path in the plane, each step in the colour of the model's surprise at it; events that come after NaN are gaps.
+    """Draws a path in the plane, each step in the colour of the model's surprise; a step from or to NaN is a gap.
 
     Args:
         places: `(T, 2)`.
         log_prob: Of the events that led to each place, `(T,)`.
         ax: Axes.
-        cmap: From little surprise to much.
+        cmap: Colour map, from low to high surprise.
         width: Of the line, in points.
 
     Raises:
-        ValueError: if the shapes are others.
+        ValueError: if `places` has another shape.
     """
     from matplotlib.collections import LineCollection
 
@@ -350,12 +350,12 @@ def surprising_path(places, log_prob, ax=None, *, cmap="viridis_r", width: float
 
 
 def loss(history, ax=None, *, best: float | None = None):
-    """Training and validation loss by epoch.
+    """Draws training and validation loss by epoch.
 
     Args:
         history: What `model.fit` or `mdn.training.fit` returned, or a dict of lists.
         ax: Axes.
-        best: A line to compare with: the best possible loss, or a baseline.
+        best: A loss to compare with, drawn as a line: the best possible one, or that of a baseline.
 
     Returns:
         The axes.
@@ -377,7 +377,7 @@ def loss(history, ax=None, *, best: float | None = None):
 
 
 def _tame_losses(ax, curves) -> None:
-    """Leaves the first epochs out of sight where they would flatten all others."""
+    """Cuts off high losses, such as those of the first epochs, if they would flatten all others."""
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.empty(0)
     if len(values) > 20:
         low, high = values.min(), np.quantile(values, 0.97)

@@ -1,4 +1,4 @@
-"""Seeds: whatever a user gives becomes one stream of independent draws, once."""
+"""Turns any seed of a user, once, into one stream of independent draws."""
 
 import random as python_random
 
@@ -9,7 +9,7 @@ from mdn import backend, numerics
 
 
 class _KeyStream(random.SeedGenerator):
-    """A stateless key dressed as a SeedGenerator: no variable, so that it works inside jit and scan."""
+    """A stateless key with the interface of a SeedGenerator; it has no variable, so it works inside jit and scan."""
 
     def __init__(self, key):
         self._key = key
@@ -22,7 +22,7 @@ class _KeyStream(random.SeedGenerator):
 
             return jax.random.fold_in(self._key, self._count)
         key = ops.cast(ops.reshape(self._key, (-1,)), "int64")
-        # an odd multiplier spreads the counter over the word: torch adds both halves of a seed
+        # PyTorch adds both halves of a seed, so an odd multiplier spreads the counter over all bits of the word
         return ops.cast(
             ops.mod(key + ops.convert_to_tensor([0, self._count * 0x9E3779B1], "int64"), 2**31 - 1), "int32"
         )
@@ -36,12 +36,12 @@ def _key(first, second):
     return ops.stack([ops.cast(first, "int32"), ops.cast(second, "int32")])
 
 
-class Stream:
-    """Independent draws, one sub-seed each: two draws from one stream never share a seed.
+class Draws:
+    """Independent draws: each call uses a new sub-seed, and no two calls share one.
 
     Args:
-        seed: None, an int, a `keras.random.SeedGenerator`, a `Stream`, or a stateless key (`jax.random.key(0)`, or an
-            integer tensor of shape (2,)), the only kind that can be used inside jit or scan.
+        seed: None, an int, a `keras.random.SeedGenerator`, a `Draws`, or a stateless key (`jax.random.key(0)`, or an
+            integer tensor of shape (2,)). Inside jit or scan only a key works.
     """
 
     def __init__(self, seed=None):
@@ -63,19 +63,19 @@ class Stream:
 
 
 def as_generator(seed) -> random.SeedGenerator:
-    """`seed` (see `Stream`) as a SeedGenerator.
+    """`seed` (see `Draws`) as a SeedGenerator.
 
     Raises:
-        TypeError: if `seed` is none of the kinds that `Stream` names.
+        TypeError: if `seed` is none of the kinds that `Draws` names.
     """
-    if isinstance(seed, Stream):
+    if isinstance(seed, Draws):
         return seed.generator
     if isinstance(seed, random.SeedGenerator):
         return seed
     if seed is None:
-        seed = python_random.getrandbits(63)  # follows keras.utils.set_random_seed
+        seed = python_random.getrandbits(63)  # reproducible after keras.utils.set_random_seed
     if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
-        # Neighbouring ints are hashed apart: PyTorch adds an int and a counter, so that 1 and 2 would share draws.
+        # Ints are hashed, because PyTorch adds a seed and a counter: seeds 1 and 2 would share draws.
         first, second = (
             int(word) % (2**31 - 1) for word in np.random.SeedSequence(int(seed) % 2**64).generate_state(2)
         )
@@ -88,21 +88,21 @@ def as_generator(seed) -> random.SeedGenerator:
 
 
 def key_for(seed, *tensors):
-    """A stateless key from `seed` (see `Stream`) for draws that depend on `tensors`.
+    """A stateless key from `seed` (see `Draws`) for draws that depend on `tensors`.
 
     Raises:
-        ValueError: if an int or None comes while JAX traces the tensors: the same draws would come at each call.
+        ValueError: if `seed` is an int or None while JAX traces the tensors, since each call would give the same draws.
     """
     if backend.NAME == "jax" and (seed is None or isinstance(seed, int)) and not backend.is_concrete(*tensors):
         raise ValueError(
             f"`seed` must be a key inside jit or scan, but {seed!r} came, which would give the same draws at each "
             "call. Pass the key in: sample(seed=key), with key = jax.random.key(0), split at each step."
         )
-    return Stream(seed).key()
+    return Draws(seed).key()
 
 
 def split(key, count: int = 2) -> list:
-    """`count` independent stateless keys from one."""
+    """A list of `count` independent stateless keys, made from one key."""
     stream = _KeyStream(key)
     return [stream.next() for _ in range(count)]
 

@@ -1,7 +1,7 @@
-"""Special functions that keras.ops lacks, as one formula for all backends, differentiable in every argument.
+"""Special functions that keras.ops lacks, each by one formula for all backends, differentiable by every argument.
 
-The backends disagree on what they have (no incomplete beta in PyTorch, none with a gradient by its parameters anywhere)
-and on accuracy in tails; formulas of elementary operations agree everywhere and are held to mpmath by the tests.
+The backends differ in the functions that they offer (PyTorch has no incomplete beta, and no backend has its gradient by
+the parameters) and in their accuracy in tails. Elementary operations agree everywhere; the tests compare with mpmath.
 """
 
 import math
@@ -69,9 +69,8 @@ def log_normal_density(z):
 def ndtri(log_lower, log_upper):
     r"""The standard normal quantile $x$ with $\log \Phi(x)$ = `log_lower`, $\log \Phi(-x)$ = `log_upper`.
 
-    Both logs are given so that neither tail is rounded away. A start from Abramowitz and Stegun (1964), 26.2.22, then
-    Newton's method on $\log \Phi$, which is concave: three steps reach float precision, and the last one carries the
-    derivative.
+    Two logs, since one alone would round away the other tail. The start is from Abramowitz and Stegun (1964), 26.2.22. Three
+    steps of Newton's method on $\log \Phi$, which is concave, reach float precision; a fourth carries the derivative.
     """
     flip = log_upper < log_lower
     log_tail = ops.where(flip, log_upper, log_lower)
@@ -91,7 +90,7 @@ def ndtri(log_lower, log_upper):
 
 
 def log_cosh(x):
-    r"""$\log \cosh x$, with the relative precision of small ones, and where cosh leaves float."""
+    r"""$\log \cosh x$, with relative precision for small $x$ too, and also where cosh overflows."""
     x = ops.abs(x)
     far = x > 1.0
     near = ops.log1p(2.0 * ops.square(ops.sinh(0.5 * ops.where(far, 0.0, x))))
@@ -104,7 +103,7 @@ def log_gamma_half_step(a):
     Eight steps of the recurrence, then the asymptotic series of Tricomi and Erdélyi (1951) at a + 8.
     """
     small = a < 0.5
-    # log(a / (a + 1/2)); by log1p, no digit of a small a would be left
+    # log(a / (a + 1/2)); log1p would lose all digits of a small a
     first = ops.where(
         small,
         ops.log(ops.where(small, a, 1.0)) - ops.log(a + 0.5),
@@ -140,12 +139,12 @@ _ZETA_MINUS_1 = (
 )  # fmt: skip
 _SMALL_SHAPE = 0.5
 _TAIL_NODES = 32
-_TAIL_CUT = 20.0, 40.0  # logs by which an integrand falls before it is cut off, in float32 and float64
+_TAIL_CUT = 20.0, 40.0  # an integrand is cut off where its log has fallen by this much, in float32 and float64
 _NEAR = 0.3
 
 
 def _log_gamma_series(a):
-    r"""$\log \Gamma(1 + a)$ for $0 < a \le \tfrac12$, to relative precision: its Taylor series, log(1 + a) split off."""
+    r"""$\log \Gamma(1 + a)$ for $0 < a \le \tfrac12$, to relative precision, by the Taylor series of $\log \Gamma(2 + a)$."""
     tail = ops.zeros_like(a)
     for k in range(len(_ZETA_MINUS_1) - 1, -1, -1):
         tail = a * ((-1.0) ** k * _ZETA_MINUS_1[k] + tail)
@@ -198,7 +197,7 @@ def log_gamma_kernel(a, x, log_x):
 
     Args:
         a, x: Tensors that broadcast.
-        log_x: log x, also where x itself has left float.
+        log_x: log x, finite also where x under- or overflows.
     """
     a = numerics.floor(a)
     small = a < _SMALL_SHAPE
@@ -210,12 +209,12 @@ def log_gamma_kernel(a, x, log_x):
 def log_gamma_tails(a, x, log_x):
     r"""($\log P(a, x)$, $\log Q(a, x)$), the regularised incomplete gamma functions, both to float precision.
 
-    The smaller of both is an integral from its highest point on: with $t = x e^{-s}$ below a and $t = x e^{s}$ above,
+    The smaller one is an integral that starts at its highest point: with $t = x e^{-s}$ below a and $t = x e^{s}$ above,
 
     .. math:: P = \frac{x^a e^{-x}}{\Gamma(a)} \int_0^\infty e^{-a s + x (1 - e^{-s})} ds, \quad
               Q = \frac{x^a e^{-x}}{\Gamma(a)} \int_0^\infty e^{a s - x (e^s - 1)} ds,
 
-    whose integrands fall from 1 and are smooth. The other is one minus it.
+    whose integrands fall from 1 and are smooth. The larger one is 1 minus the smaller.
 
     Args:
         a, x, log_x: As in `log_gamma_kernel`.
@@ -238,7 +237,7 @@ def _nodes():
 def _log_lower_gamma(a, x, log_x):
     """log P(a, x) for x <= a."""
     nodes, weights, cut = _nodes()
-    # two steps of I(a) = (1 + x I(a + 1)) / a: what is integrated then falls fast, however small a is
+    # two steps of I(a) = (1 + x I(a + 1)) / a, so that the integrand falls fast for any small a
     rate = a + 2.0
     drift = 2.0 * (rate - x) - cut
     wide = numerics.hypotenuse(ops.abs(drift), math.sqrt(8.0 * cut) * ops.sqrt(rate))
@@ -246,10 +245,10 @@ def _log_lower_gamma(a, x, log_x):
     s = ops.expand_dims(ops.stop_gradient(end), -1) * nodes
     exponent = -ops.expand_dims(rate - x, -1) * s - ops.expand_dims(x, -1) * _exp_rest(-s)
     integral = ops.stop_gradient(end) * ops.sum(weights * ops.exp(exponent), axis=-1)
-    log_series = ops.log1p(x / (a + 1.0) * (1.0 + x * integral))  # of a I(a)
+    log_series = ops.log1p(x / (a + 1.0) * (1.0 + x * integral))  # the log of a I(a)
     small = a < _SMALL_SHAPE
     tiny = ops.where(small, a, _SMALL_SHAPE)
-    # a small a leaves P close to 1: its log is a sum of small terms
+    # for a small a, P is close to 1: its log is a sum of small terms
     of_tiny = tiny * log_x - _log_gamma_series(tiny) - x
     usual = ops.where(small, _SMALL_SHAPE, a)
     of_usual = _log_gamma_rest(usual) - _excess(usual, x, log_x) - ops.log(usual)

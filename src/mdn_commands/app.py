@@ -1,4 +1,4 @@
-"""The app `mdn`, put together from its commands; they import the package only when they run: `mdn --help` answers at once."""
+"""The app `mdn`, put together from its commands. These import the package only when they run, so `mdn --help` is fast."""
 
 from __future__ import annotations
 

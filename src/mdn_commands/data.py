@@ -18,7 +18,7 @@ _Files = Annotated[
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the group `data` to `app`."""
     data = typer.Typer(help="Data sets: what there is, where it lies, and fetching it.", no_args_is_help=True)
     data.command(name="list")(list_)
     data.command()(fetch)
@@ -27,7 +27,7 @@ def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
 
 
 def list_() -> None:
-    """What there is, under which licence, from whom, and where it lies now."""
+    """List the data sets with their licences and sources, and say where each lies now."""
     with messages():
         from rich.console import Console
         from rich.table import Table
@@ -48,7 +48,7 @@ def list_() -> None:
 
 
 def fetch(name: _Name, files: _Files = None) -> None:
-    """Fetch a data set into the cache, held to its checksum, unless it lies here already; prints where."""
+    """Fetch a data set into the cache and check its checksum, unless it is here already; print where it lies."""
     with messages():
         from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""`mdn show`: drawings of any file that is read, as a picture or in another format."""
+"""`mdn show`: the drawings of a file, as a picture or in another format."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 
 from mdn_commands.shared import check_folder, messages, stop
 
-_SHOWN = 5  # complaints about bad drawings; the others are counted
+_SHOWN = 5  # so many complaints about bad drawings are printed; the others are counted
 
 
 def add_to(app: typer.Typer) -> None:
-    """Makes the command known."""
+    """Adds the command to `app`."""
     app.command(name="show")(show)
 
 
@@ -31,7 +31,7 @@ def show(
     animate: Annotated[bool, typer.Option("--animate", help="An .svg that draws itself.")] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same choice of drawings.")] = 0,
 ) -> None:
-    """Show drawings of a file, or write them in another format; bad ones are told of and left out."""
+    """Show drawings of a file, or write them in another format; bad ones are reported and left out."""
     with messages():
         check_folder(out)
         if out.suffix not in (".svg", ".png", ".npz", ".ndjson"):
@@ -39,7 +39,7 @@ def show(
         import numpy as np
 
         from mdn.data import read_drawings, write_drawings
-        from mdn.data.pictures import write_animation, write_sheet
+        from mdn.drawing.sheets import write_animation, write_sheet
 
         found = read_drawings(data, go_on=True)
         tell_of(found.skipped)
@@ -58,7 +58,7 @@ def show(
 
 
 def tell_of(skipped) -> None:
-    """Prints what was wrong with bad drawings, to standard error."""
+    """Prints to standard error why drawings were left out."""
     for complaint in skipped[:_SHOWN]:
         typer.echo(f"mdn: left out: {complaint}", err=True)
     if len(skipped) > _SHOWN:

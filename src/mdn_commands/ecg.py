@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +14,7 @@ from mdn_commands.shared import (
     Seed,
     VarianceTemperature,
     check_folder,
-    conclude,
-    epochs_bar,
-    going_on,
-    here_to_train,
+    learn,
     messages,
     stop,
 )
@@ -30,7 +26,7 @@ _Data = Annotated[
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `train` and `generate`."""
     train.command(name="ecg")(train_ecg)
     generate.command(name="ecg")(generate_ecg)
 
@@ -42,39 +38,19 @@ def train_ecg(
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
-    """Train on records, and say how likely those of other hearts are, beside a linear autoregression."""
+    """Train on records, and score the model on those of other hearts, beside a linear autoregression."""
     with messages(NOTHING_YET) as ending:
         check_folder(out)
         from rich.console import Console
 
-        import mdn
-        from mdn.applications import ecg
-        from mdn.applications.ecg import evaluate
-        from mdn.data.files import keeping
-        from mdn.models import save_plain
+        from mdn.applications.chapter import chapter
 
-        here_to_train()
-        parts, console = ecg.split(_read(data)), Console()
-        told_of = {part: list(records) for part, records in parts.items()}
-        console.print(", ".join(f"{part}: {' '.join(names)}" for part, names in told_of.items()))
-        start, busy = time.perf_counter(), time.process_time()
-        with ending.learning(out), going_on(out, resume, console) as kept:
-            with epochs_bar(console, epochs) as told:
-                trained = ecg.train(parts["train"], epochs=epochs, seed=seed, callbacks=[told], checkpoint=kept)
-            seconds = {
-                "seconds of training": time.perf_counter() - start,
-                "seconds of processor time": time.process_time() - busy,
-            }
-            keeping(out, lambda path: save_plain(trained, path))
-        provenance = {"records": told_of, "epochs": epochs, "seed": seed, **seconds, "mdn": mdn.__version__}
-        conclude(
-            console,
-            out.with_suffix(".json"),
-            provenance,
-            lambda: evaluate.figures(trained, parts, seed),
-            evaluate.FLOORS,
-        )
-        console.print(f"Model: {out}\nNext: mdn generate ecg --model {out} --out ecg.svg", soft_wrap=True)
+        ecg, console = chapter("ecg"), Console()
+        parts = ecg.split(ecg.read(data), 0)  # a fixed seed: the same hearts judge every model
+        names = {part: list(records) for part, records in parts.items()}
+        console.print(", ".join(f"{part}: {' '.join(each)}" for part, each in names.items()))
+        then = f"mdn generate ecg --model {out} --out ecg.svg"
+        learn(ending, console, ecg, parts, out, epochs, seed, resume, {"records": names}, then)
 
 
 def generate_ecg(
@@ -92,7 +68,7 @@ def generate_ecg(
     variance_temperature: VarianceTemperature = 0.5,
     seed: Seed = 0,
 ) -> None:
-    """Make records of hearts that never beat, or go on where a real record stops, with the real one above."""
+    """Generate records, or continue a real one, which is then drawn above them."""
     with messages():
         check_folder(out)
         import numpy as np
@@ -106,7 +82,7 @@ def generate_ecg(
         trained = ecg.load() if model is None else ecg.load(model)
         strips, begun = {}, None
         if after is not None:
-            record, at = _place(_read(data), after)
+            record, at = _place(ecg.data.read(data), after)
             begun = record[max(0, at - 30 * RATE) : at]
             strips = {f"{after}, real": record[at : at + round(seconds * RATE)]}
         made = ecg.generate(
@@ -122,15 +98,8 @@ def generate_ecg(
         typer.echo(f"{count} of {seconds:g} s: {out}")
 
 
-def _read(path: Path | None):
-    from mdn.applications.ecg import read_records
-    from mdn.data import registry
-
-    return read_records(registry.find("ecg", "mitbih12_120hz_int16.npz") if path is None else path)
-
-
 def _place(records, after: str):
-    """(the record, the sample) of RECORD:SECOND."""
+    """(the record, the index of the sample) of RECORD:SECOND."""
     from mdn.applications.ecg.data import RATE
 
     name, _, second = after.rpartition(":")

@@ -1,40 +1,22 @@
-"""`mdn train handwriting`, `mdn record` and `mdn write`: any text, in many hands or in one's own."""
+"""`mdn train handwriting`, `mdn record` and `mdn write`: any text, in many hands or in your own."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import (
-    NOTHING_YET,
-    Resume,
-    check_folder,
-    conclude,
-    epochs_bar,
-    going_on,
-    here_to_train,
-    messages,
-    stop,
-)
-
-if TYPE_CHECKING:
-    from mdn.data import Handwriting
-
-_FEWEST = 30  # lines
-_SOURCE = "lex"  # of UNIPEN: whose lines are whole and finely recorded, by 13 writers
-_GO_ON_EPOCHS, _EPOCHS, _REHEARSALS = 12, 18, 6
+from mdn_commands.shared import NOTHING_YET, Resume, check_folder, learn, messages, say_parts, stop
 
 Model = Annotated[str, typer.Option(help="A file of `mdn train handwriting`; without it the one that comes with mdn.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same ink.")]
 
 
 def add_to(app: typer.Typer, train: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `app` and `train`."""
     train.command(name="handwriting")(train_handwriting)
     app.command(name="write")(write)
     app.command(name="record")(record)
@@ -56,110 +38,37 @@ def train_handwriting(
         ),
     ] = "",
     epochs: Annotated[int, typer.Option(min=0, help="At most; 0: 18, or 12 with --from.", show_default=False)] = 0,
-    lines: Annotated[int, typer.Option(min=_FEWEST, help="How many lines of hershey are made.")] = 3000,
+    lines: Annotated[int, typer.Option(min=30, help="How many lines of hershey are made.")] = 3000,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
-    """Train a network that writes, and say what it is worth; 200 lines of your own are enough with --from handwriting."""
+    """Train a network that writes, and score it; 200 lines of your own are enough with --from handwriting."""
     with messages(NOTHING_YET) as ending:
         check_folder(out)
         from rich.console import Console
 
-        import mdn
-        from mdn.applications import handwriting
-        from mdn.applications.handwriting import evaluate
-        from mdn.applications.handwriting import train as lessons
-        from mdn.data.files import keeping
-        from mdn.models import save_plain
+        from mdn.applications.chapter import chapter
+        from mdn.applications.handwriting.train import EPOCHS, GO_ON_EPOCHS, REHEARSALS
 
-        here_to_train()
-        console = Console()
+        handwriting, console = chapter("handwriting"), Console()
         model = handwriting.load(go_on if go_on != "handwriting" else None) if go_on else None
-        parts = _parted(_read(data, lines, seed, model), seed)
-        learn, held_out, test = (parts.part(name) for name in ("train", "valid", "test"))
-        console.print(
-            f"{len(learn)} lines to learn from, {len(held_out)} to choose the epoch by, {len(test)} to judge by."
-        )
-        start = time.perf_counter()
-        epochs = epochs or (_GO_ON_EPOCHS if model else _EPOCHS)
-        rehearsals = 0 if model or data == "hershey" else _REHEARSALS
-        with ending.learning(out), going_on(out, resume, console) as kept:
-            with epochs_bar(console, rehearsals + epochs) as bar:
-                if model is None:
-                    model = lessons.train(
-                        learn,
-                        held_out,
-                        epochs=epochs,
-                        rehearsals=rehearsals,
-                        seed=seed,
-                        callbacks=[bar],
-                        checkpoint=kept,
-                    )
-                else:
-                    lessons.go_on(model, learn, held_out, epochs=epochs, seed=seed, callbacks=[bar], checkpoint=kept)
-            seconds = time.perf_counter() - start
-            keeping(out, lambda path: save_plain(model, path))
-        provenance = {
+        read = handwriting.read(data, count=lines, seed=seed, alphabet=model and model.alphabet)
+        tell_of(read.skipped)
+        parts = handwriting.split(read, seed)
+        say_parts(console, parts, "lines")
+        epochs = epochs or (GO_ON_EPOCHS if model else EPOCHS)
+        rehearsals = 0 if model or data == "hershey" else REHEARSALS
+        made_of = {
             "data": Path(data).name,
             "from": Path(go_on).name,
-            "lines": {name: len(parts.part(name)) for name in ("train", "valid", "test")},
+            "lines": {name: len(part) for name, part in parts.items()},
             "epochs in fonts": rehearsals,
-            "epochs": epochs,
-            "seed": seed,
-            "seconds of training": seconds,
-            "mdn": mdn.__version__,
         }
-        conclude(
-            console,
-            out.with_suffix(".json"),
-            provenance,
-            lambda: handwriting.figures(model, test, seed=seed, learnt=learn),
-            evaluate.FLOORS,
-        )
-        console.print(f'Model: {out}\nNext: mdn write "Hello" --model {out} --out hello.svg', soft_wrap=True)
-
-
-def _read(data: str, count: int, seed: int, model) -> Handwriting:
-    """Lines that can be learnt from, with their parts."""
-    import numpy as np
-
-    from mdn.applications.handwriting import usable
-    from mdn.data import find, read_handwriting
-
-    if data == "hershey":
-        from mdn.data.hershey import hershey_lines, random_texts
-
-        letters = "".join(map(chr, range(32, 127)))
-        texts = random_texts(count, letters, np.random.default_rng([seed, 1]))  # hands are drawn by the seed itself
-        return hershey_lines(texts, seed, hands=20)
-    if data == "unipen" and not Path(data).exists():
-        path = find("handwriting", "unipen_lines.npz")
-        lines = read_handwriting(path).with_split(path.with_name("split.json"))
-        lines = lines[lines.sources == _SOURCE]
-        judged = lines[lines.parts == "test"]  # all of it, whatever speaks against a line
-        return usable(lines[lines.parts != "test"]) + judged
-    lines = usable(read_handwriting(data))
-    tell_of(lines.skipped)
-    if model is not None:
-        known = np.array([not model.alphabet.unknown(text) for text in lines.texts.tolist()], bool)
-        if not known.all():
-            typer.echo(f"mdn: left out: {np.sum(~known)} lines with characters that the model does not know.", err=True)
-        lines = lines[known]
-    if len(lines) < _FEWEST:
-        stop(f"at least {_FEWEST} lines that can be learnt from are needed, but there are {len(lines)}.")
-    return lines
-
-
-def _parted(lines: Handwriting, seed: int) -> Handwriting:
-    """With a train, a valid and a test part; no text is in two of them."""
-    shares = {name: share for name, share in (("valid", 0.05), ("test", 0.1)) if name not in set(lines.parts.tolist())}
-    found = lines.divided(seed, **shares) if shares else lines
-    if not all(len(found.part(name)) for name in ("train", "valid", "test")):
-        stop(
-            "lines are dealt to what is learnt from and what is judged by so that no text is in both, but there are only "
-            f"{len(set(lines.texts.tolist()))} different texts: write more of them."
-        )
-    return found
+        then = f'mdn write "Hello" --model {out} --out hello.svg'
+        learn(
+            ending, console, handwriting, parts, out, epochs, seed, resume, made_of, then,
+            bar=rehearsals + epochs, model=model, rehearsals=rehearsals,
+        )  # fmt: skip
 
 
 def write(
@@ -246,7 +155,7 @@ def _line(name: str):
 def record(
     out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("record.html"),
 ) -> None:
-    """Make a page to write lines on with a pen or a finger; what it saves is for `mdn train handwriting`."""
+    """Make a page to write lines on with a pen or a finger; its files are data for `mdn train handwriting`."""
     with messages():
         check_folder(out)
         from mdn.applications import handwriting

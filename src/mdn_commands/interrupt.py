@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, where a KeyboardInterrupt is not enough: while Python imports, and where it may be lost on the way."""
+"""Ctrl-C and SIGTERM, where a KeyboardInterrupt is not enough: during imports, and where Python would ignore it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NoReturn
 
 
 def stop_at_once(*_) -> NoReturn:
-    """Says so and ends the process, in which nothing has begun that could be kept."""
+    """Says that it stops and ends the process, as there is nothing yet that could be kept."""
     os.write(2, b"mdn: stopped.\n")
     os._exit(130)
 
@@ -22,23 +22,23 @@ _process_is_ours = False
 
 
 def before_a_command() -> None:
-    """From here on Ctrl-C ends the process at once, which has nothing to do but run one command."""
+    """From here on Ctrl-C ends the process at once; the process runs one command only, so it is ours to end."""
     global _process_is_ours
     _process_is_ours = True
     _replace(signal.default_int_handler, stop_at_once)
 
 
 def within_a_command() -> None:
-    """From here on Ctrl-C is a KeyboardInterrupt again, so that a command can keep what it has; see `raise_interrupt`."""
+    """From here on Ctrl-C raises KeyboardInterrupt, so that a command can save its work; see `raise_interrupt`."""
     _replace(stop_at_once, raise_interrupt)
 
 
 def raise_interrupt(number, frame) -> None:
-    """KeyboardInterrupt; within an import the end of the process, which a module in C++ would otherwise abort at it.
+    """Raises KeyboardInterrupt; within an import it ends the process, since a module in C++ would abort on the exception.
 
-    What is imported while something might be lost is imported within `mdn.training.ctrl_c_waits`, where the press waits.
-    Within a callback of the garbage collector, of which JAX has one, or in a `__del__`, Python would ignore the exception: the
-    press comes once more, a moment later.
+    Imports that come while work might be lost run within `mdn.training.ctrl_c_waits`, where Ctrl-C waits. Within a `__del__`
+    or a callback of the garbage collector (JAX has one), Python would ignore the exception, so the signal is sent again a
+    moment later.
     """
     ignoring = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     while frame is not None:
@@ -51,22 +51,22 @@ def raise_interrupt(number, frame) -> None:
     raise KeyboardInterrupt
 
 
-# As signal.default_int_handler does: `ctrl_c_waits` may take its place.
+# It raises, as signal.default_int_handler does, so `ctrl_c_waits` may replace it.
 vars(raise_interrupt)["raises_keyboard_interrupt"] = True
 
 
 def after_a_command() -> None:
-    """From here on Ctrl-C is ignored: all is said, and another press must not change the exit code of a process that ends."""
+    """From here on Ctrl-C is ignored: the command is done, and another press must not change its exit code."""
     if _process_is_ours:
         _replace(raise_interrupt, signal.SIG_IGN)
 
 
 @contextmanager
 def asked_to_end() -> Iterator[Callable[[], None]]:
-    """Ctrl-C raises KeyboardInterrupt and SIGTERM SystemExit(143), so that all that is open is closed and said.
+    """Ctrl-C raises KeyboardInterrupt and SIGTERM SystemExit(143), so that files and ports are closed and a summary printed.
 
-    Python ignores what is raised while a callback of the garbage collector runs, and JAX has one: the function that is given
-    raises it again, for loops to call.
+    Python ignores exceptions in a callback of the garbage collector, and JAX has one. So this yields a function that raises
+    the exception again; loops call it.
     """
     asked: list[int] = []
 
@@ -78,9 +78,9 @@ def asked_to_end() -> Iterator[Callable[[], None]]:
         asked.append(number)
         check()
 
-    here = threading.current_thread() is threading.main_thread()  # in another no signal can be handled
+    here = threading.current_thread() is threading.main_thread()  # other threads cannot handle signals
     both = (signal.SIGINT, signal.SIGTERM) if here else ()
-    numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    numbers = [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]  # ignored under nohup
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield check
@@ -90,6 +90,6 @@ def asked_to_end() -> Iterator[Callable[[], None]]:
 
 
 def _replace(handler, by) -> None:
-    """Only if `handler` is in charge: not one of somebody who calls us, and not if Ctrl-C is ignored, as under nohup."""
+    """Replaces `handler`, if it is in charge: a handler of the caller stays, and so does SIG_IGN, as under nohup."""
     if signal.getsignal(signal.SIGINT) is handler:
         signal.signal(signal.SIGINT, by)

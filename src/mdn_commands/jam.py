@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,11 +16,9 @@ from mdn_commands.shared import (
     Resume,
     VarianceTemperature,
     check_folder,
-    conclude,
-    epochs_bar,
-    going_on,
-    here_to_train,
+    learn,
     messages,
+    say_parts,
     stop,
 )
 
@@ -33,7 +30,7 @@ _Seed = Annotated[int | None, typer.Option(help="Same seed, same touches.")]
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `app`, `train` and `generate`."""
     train.command(name="jam")(train_jam)
     generate.command(name="jam")(generate_jam)
     app.command(name="jam")(jam)
@@ -56,74 +53,25 @@ def train_jam(
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
     resume: Resume = True,
 ) -> None:
-    """Train on performances (yours, too), say how likely new ones are, and write model and figures."""
+    """Train on performances (yours, too), score the model on new ones, and write model and figures."""
     with messages(NOTHING_YET) as ending:
         check_folder(out)
-        import numpy as np
         from rich.console import Console
 
-        import mdn
-        from mdn.applications.jam import data as jam_data
-        from mdn.applications.jam import train as jam_train
-        from mdn.data import find
-        from mdn.data.files import keeping
+        from mdn.applications.chapter import chapter
 
-        here_to_train()
-        if not data:
-            data = [find("robojam", "TinyPerformanceArrays.npz")]
-            beside = data[0].with_name("split.json")
-            split = beside if split is None and beside.is_file() else split
-        console = Console()
-        files = {path: jam_data.read_performances(path) for path in data}
-        for path, performances in files.items():
-            if performances.left_out:
-                console.print(
-                    f"{path}: {performances.left_out} of {len(performances.placed)} performances are empty and left out.",
-                    soft_wrap=True,
-                )
-        if split is not None:
-            placed = [one for performances in files.values() for one in performances.placed]
-            rows_of = jam_data.read_split(split, len(placed))
-            parts = {name: [placed[i] for i in rows if placed[i] is not None] for name, rows in rows_of.items()}
-        else:
-            found = [one for performances in files.values() for one in performances if len(one) > 1]
-            if len(found) < 10:
-                stop(
-                    "at least 10 performances of two touches or more are needed, to learn from some and judge by others, but "
-                    f"there are {len(found)}."
-                )
-            order = np.random.default_rng(seed).permutation(len(found))
-            tenth = max(1, len(found) // 10)
-            names = {"valid": order[:tenth], "test": order[tenth : 2 * tenth], "train": order[2 * tenth :]}
-            parts = {name: [found[i] for i in rows] for name, rows in names.items()}
-        console.print(
-            f"{len(parts['train'])} performances to learn from, {len(parts['valid'])} to choose the epoch by, "
-            f"{len(parts['test'])} to judge by."
-        )
-        start = time.perf_counter()
-        with ending.learning(out), going_on(out, resume, console) as kept:
-            with epochs_bar(console, epochs) as told:
-                trained = jam_train.train(
-                    parts["train"], parts["valid"], epochs=epochs, seed=seed, callbacks=[told], checkpoint=kept
-                )
-            seconds = time.perf_counter() - start
-            keeping(out, trained.save)
-        provenance = {
-            "data": [path.name for path in data],
+        robojam, console = chapter("jam"), Console()
+        performances = robojam.read(data, split)
+        for sentence in performances.skipped:
+            console.print(sentence, soft_wrap=True)
+        parts = robojam.split(performances, seed)
+        say_parts(console, parts, "performances")
+        made_of = {
+            "data": [path.name for path in data or [Path("TinyPerformanceArrays.npz")]],
             "performances": {name: len(part) for name, part in parts.items()},
-            "epochs": epochs,
-            "seed": seed,
-            "seconds of training": seconds,
-            "mdn": mdn.__version__,
         }
-        conclude(
-            console,
-            out.with_suffix(".json"),
-            provenance,
-            lambda: jam_train.figures(trained, parts["train"], parts["test"], seed),
-            jam_train.FLOORS,
-        )
-        console.print(f"Model: {out}\nNext: mdn generate jam --model {out} --out sheet.svg", soft_wrap=True)
+        then = f"mdn generate jam --model {out} --out sheet.svg"
+        learn(ending, console, robojam, parts, out, epochs, seed, resume, made_of, then)
 
 
 def generate_jam(

@@ -1,8 +1,7 @@
-"""`mdn train robot`, `mdn generate robot`: a hand that was led along letters."""
+"""`mdn train robot`, `mdn generate robot`: a hand that people led along letters."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +14,7 @@ from mdn_commands.shared import (
     Seed,
     VarianceTemperature,
     check_folder,
-    conclude,
-    epochs_bar,
-    going_on,
-    here_to_train,
+    learn,
     messages,
 )
 
@@ -29,7 +25,7 @@ _Letters = Annotated[
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `train` and `generate`."""
     train.command(name="robot")(train_robot)
     generate.command(name="robot")(generate_robot)
 
@@ -42,40 +38,18 @@ def train_robot(
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
-    """Train on demonstrations of some letters, and say how many rollouts stay on a way that was shown."""
+    """Train on demonstrations of some letters, and say how many rollouts stay near one of them."""
     with messages(NOTHING_YET) as ending:
         check_folder(out)
         from rich.console import Console
 
-        import mdn
-        from mdn.applications.robot import FLOORS, worth
-        from mdn.applications.robot import train as learn
-        from mdn.data.files import keeping
-        from mdn.models import save_plain
+        from mdn.applications.chapter import chapter
 
-        here_to_train()
-        demonstrations, console, start = _read(data, letters), Console(), time.perf_counter()
-        with ending.learning(out), going_on(out, resume, console) as kept:
-            with epochs_bar(console, epochs) as told:
-                trained = learn(demonstrations, epochs=epochs, seed=seed, callbacks=[told], checkpoint=kept)
-            seconds = time.perf_counter() - start
-            keeping(out, lambda path: save_plain(trained, path))
-        provenance = {
-            "letters": {letter: len(paths) for letter, paths in demonstrations.items()},
-            "epochs": epochs,
-            "seed": seed,
-            "seconds of training": seconds,
-            "mdn": mdn.__version__,
-        }
-        conclude(
-            console,
-            out.with_suffix(".json"),
-            provenance,
-            lambda: worth(trained, demonstrations, seed=seed),
-            FLOORS,
-            higher_is_better=True,
-        )
-        console.print(f"Model: {out}\nNext: mdn generate robot --model {out} --out robot.svg", soft_wrap=True)
+        robot, console = chapter("robot"), Console()
+        demonstrations = robot.read(data, letters)
+        made_of = {"letters": {letter: len(paths) for letter, paths in demonstrations.items()}}
+        then = f"mdn generate robot --model {out} --out robot.svg"
+        learn(ending, console, robot, robot.split(demonstrations, seed), out, epochs, seed, resume, made_of, then)
 
 
 def generate_robot(
@@ -86,7 +60,7 @@ def generate_robot(
     variance_temperature: VarianceTemperature = 0.5,
     seed: Seed = 0,
 ) -> None:
-    """Let the hand go, and draw its paths, with the mixture's ellipses along the first of them."""
+    """Draw rollouts of the hand, and the mixture's ellipses along the first of them."""
     with messages():
         check_folder(out)
         from mdn.applications.robot import rollouts
@@ -105,10 +79,3 @@ def generate_robot(
             out, rollouts={f"{count} rollouts": made}, model=trained, thought_along={"which way next?": made[0]}
         )
         typer.echo(f"{count} paths: {out}")
-
-
-def _read(path: Path | None, letters: str):
-    from mdn.applications.robot import read_letters
-    from mdn.data import registry
-
-    return read_letters(registry.find("letters", "letters.npz") if path is None else path, letters)

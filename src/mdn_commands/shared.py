@@ -1,15 +1,19 @@
-"""What all commands share: their options, bars on the screen, and how bad input ends."""
+"""The common code of all commands: options, bars on the screen, training, and the messages of bad input."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from mdn_commands import interrupt
+
+if TYPE_CHECKING:
+    from mdn.applications.chapter import Chapter, Parts
 
 NOTHING_YET = "nothing was learnt yet."  # as in mdn.training.interrupt, which imports Keras
 Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
@@ -21,12 +25,12 @@ VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 
 
 
 def check_folder(path: Path) -> None:
-    """Ends with a sentence if `path` cannot be written: before hours of training, not after them."""
+    """Stops with a message if `path` cannot be written: before hours of training, not after them."""
     if not path.parent.is_dir():
         stop(f"there is no folder {str(path.parent)!r} to write {path.name!r} to.")
     if path.is_dir():
         stop(f"{str(path)!r} is a folder; name a file.")
-    from mdn.data.files import try_to_write
+    from mdn.files import try_to_write
 
     try_to_write(path)
 
@@ -37,7 +41,7 @@ def stop(message: str) -> NoReturn:
 
 
 def here_to_train() -> None:
-    """A command that trains has the process to itself: programs are kept on disk, and memory from step to step."""
+    """For a command that trains, alone in its process: keeps programs on disk, and memory from step to step."""
     from mdn import training
 
     training.keep_compiled_programs()
@@ -45,10 +49,10 @@ def here_to_train() -> None:
 
 
 class Ending:
-    """What a command says if Ctrl-C ends it.
+    """The message of a command that Ctrl-C ends.
 
     Args:
-        kept: Of what was done so far; "" if it is nothing that anybody could miss.
+        kept: Says what was kept; "" if nothing is worth a word.
     """
 
     def __init__(self, kept: str = ""):
@@ -56,9 +60,9 @@ class Ending:
 
     @contextmanager
     def learning(self, out: Path) -> Iterator[None]:
-        """Training, and writing what was learnt to `out`: Ctrl-C ends the training, and waits until that is written.
+        """For training and writing the model to `out`: Ctrl-C ends the training, and takes effect once the model is written.
 
-        What comes behind it still runs, if Ctrl-C is not pressed again, and the exit code is 130 at last.
+        After one Ctrl-C the rest of the command still runs, and the exit code is 130; a second one ends the command.
         """
         from mdn.training import ctrl_c_waits
 
@@ -73,7 +77,7 @@ class Ending:
 
 @contextmanager
 def messages(kept: str = "") -> Iterator[Ending]:
-    """Bad input ends in one sentence and exit code 2, Ctrl-C in another and exit code 130; `kept` is as in `Ending`."""
+    """Bad input ends with one message and exit code 2, Ctrl-C with another and exit code 130; `kept` is as in `Ending`."""
     interrupt.within_a_command()
     ending = Ending(kept)
     try:
@@ -91,13 +95,80 @@ def messages(kept: str = "") -> Iterator[Ending]:
 
 
 def say_stopped(kept: str = "") -> None:
-    """That Ctrl-C ended it, to standard error, and what was kept."""
+    """Prints to standard error that Ctrl-C ended the command, and what was kept."""
     typer.secho(f"mdn: stopped: {kept}" if kept else "mdn: stopped.", err=True)
+
+
+def learn(
+    ending: Ending,
+    console,
+    chapter: Chapter,
+    parts: Parts,
+    out: Path,
+    epochs: int,
+    seed: int,
+    resume: bool,
+    made_of: Mapping[str, object],
+    then: str,
+    *,
+    bar: int | None = None,
+    callbacks: Sequence = (),
+    **options,
+) -> None:
+    """The body of every `mdn train`: trains, writes the model, and beside it a .json of its provenance and figures.
+
+    Args:
+        ending: Of the command.
+        console: Shows a bar, and gets the figures.
+        chapter: The chapter of the model.
+        parts: From `chapter.split`.
+        out: Where the model goes; the .json has its name.
+        epochs: At most.
+        seed: For the training and the figures.
+        resume: Whether a training that was killed goes on.
+        made_of: The provenance of the model, for the .json; seed, epochs, seconds and version are added.
+        then: The command to try next.
+        bar: How many epochs the bar shows, if not `epochs`.
+        callbacks: Of Keras, in addition to the bar.
+        **options: Of `chapter.train`.
+    """
+    import mdn
+    from mdn.files import keeping
+
+    here_to_train()
+    start, busy = time.perf_counter(), time.process_time()
+    with ending.learning(out), going_on(out, resume, console) as kept:
+        with epochs_bar(console, bar or epochs) as shown:
+            model = chapter.train(
+                parts, epochs=epochs, seed=seed, callbacks=[shown, *callbacks], checkpoint=kept, **options
+            )
+        seconds = {
+            "seconds of training": time.perf_counter() - start,
+            "seconds of processor time": time.process_time() - busy,
+        }
+        keeping(out, lambda path: chapter.save(model, path))
+    conclude(
+        console,
+        out.with_suffix(".json"),
+        {**made_of, "epochs": epochs, "seed": seed, **seconds, "mdn": mdn.__version__},
+        lambda: chapter.figures(model, parts, seed),
+        chapter.floors,
+        chapter.higher_is_better,
+    )
+    console.print(f"Model: {out}\nNext: {then}", soft_wrap=True)
+
+
+def say_parts(console, parts: Parts, what: str) -> None:
+    """Prints how many of `what` are in each part."""
+    console.print(
+        f"{len(parts['train'])} {what} to learn from, {len(parts['valid'])} to choose the epoch by, "
+        f"{len(parts['test'])} to judge by."
+    )
 
 
 @contextmanager
 def share(console, what: str):
-    """A bar on the screen, and the function that moves it: told a share from 0 to 1."""
+    """Shows a bar; yields the function that moves it to a share from 0 to 1."""
     from rich.progress import Progress
 
     with Progress(console=console, transient=True) as progress:
@@ -107,12 +178,12 @@ def share(console, what: str):
 
 @contextmanager
 def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
-    """The folder beside `out` in which a training is kept, so that a kill only delays it; without Ctrl-C it is gone in the end.
+    """Yields the folder beside `out` for checkpoints, so that a killed training can go on; it is removed at a regular end.
 
     Args:
         out: Where the model goes.
-        resume: Whether a training that is kept there goes on, or another begins.
-        console: Is told that one goes on.
+        resume: Whether a training in that folder goes on; else it begins anew.
+        console: Shows that a training goes on.
     """
     import shutil
 
@@ -134,7 +205,7 @@ def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
 
 @contextmanager
 def epochs_bar(console, epochs: int):
-    """A bar on the screen that is a Keras callback, with the NLL of held-out sequences."""
+    """Shows a bar with the NLL of held-out sequences; yields the Keras callback that moves it."""
     import keras
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -156,7 +227,7 @@ def epochs_bar(console, epochs: int):
 
 
 def warn(message: str) -> None:
-    """A sentence that must not be overlooked, to standard error; the command goes on."""
+    """Prints a warning to standard error; the command goes on."""
     typer.secho(f"mdn: warning: {message}", err=True, fg=typer.colors.YELLOW, bold=True)
 
 
@@ -168,19 +239,19 @@ def conclude(
     floors: Mapping[str, Sequence[str]],
     higher_is_better: bool = False,
 ) -> None:
-    """The end of every training: says what a model is worth that is on disk already, and writes it beside the model.
+    """The end of every training: measures a model that is on disk already, prints its figures and writes them beside it.
 
-    What the model was made of is written first. A measurement that fails is a warning: the model stays, and the exit code is 0.
-    A model that does not beat one of its floors is a warning, too. Warnings go to standard error and into the file.
+    The provenance is written first. If measuring fails, there is a warning, the model stays, and the exit code is 0. There is a
+    warning, too, if a figure does not beat its floor. Warnings go to standard error and into the file.
 
     Args:
         console: Gets the figures.
         path: Of the .json file beside the model.
         provenance: What the model was made of.
-        measure: Gives the figures by name. Whatever takes time or may fail belongs in it, pictures of the model, too.
-        floors: For a figure of the model the names of those it must beat, of models that know far less; names without a figure
-            are left out.
-        higher_is_better: Whether a higher figure beats a lower one, as with returns; NLLs and errors beat higher ones.
+        measure: Returns the figures by name. All that takes time or may fail belongs in it, pictures of the model, too.
+        floors: For each figure, the names of the figures that it must beat, which are those of models that know far less; names
+            without a figure are left out.
+        higher_is_better: Whether a higher figure beats a lower one, as with returns, and unlike NLLs and errors.
     """
     _write_json(path, provenance)
     figures: Mapping[str, float] = {}
@@ -188,7 +259,7 @@ def conclude(
     try:
         with console.status("measuring"):
             figures = measure()
-    except Exception as error:  # whatever it is, hours of training lie behind it
+    except Exception as error:  # whatever it is, it must not spoil hours of training
         kind = "" if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: "
         warnings.append(f"the model is written and can be used, but it could not be measured: {kind}{error}")
     warnings += _lost(figures, floors, higher_is_better)
@@ -201,7 +272,7 @@ def conclude(
 
 
 def _lost(figures, floors, higher_is_better: bool) -> list[str]:
-    """A sentence for each floor that was not beaten; what is not a number beats nothing."""
+    """A warning for each floor that was not beaten; NaN beats nothing."""
     side = "higher" if higher_is_better else "lower"
     return [
         f"this model does not beat a floor, so it has learnt too little to be of use: {name!r} is {figures[name]:.3f}, "

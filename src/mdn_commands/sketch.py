@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +14,9 @@ from mdn_commands.shared import (
     Resume,
     VarianceTemperature,
     check_folder,
-    conclude,
-    epochs_bar,
-    going_on,
-    here_to_train,
+    learn,
     messages,
+    say_parts,
     stop,
     warn,
 )
@@ -47,7 +44,7 @@ Out = Annotated[Path, typer.Option(help="A sheet: .svg, .png; .ndjson or .npz fo
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `app`, `train` and `generate`."""
     train.command(name="kanji")(train_kanji)
     train.command(name="sketch")(train_sketch)
     generate.command(name="kanji")(generate_kanji)
@@ -63,7 +60,7 @@ def train_kanji(
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
-    """Train a network that draws characters that never were, and say what it is worth."""
+    """Train a network that draws new characters, and score it."""
     with messages(NOTHING_YET) as ending:
         _train(ending, data, out, None, 0, 0.5, False, 256, 2, epochs, seed, resume)
 
@@ -88,7 +85,7 @@ def train_sketch(
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
-    """Train Sketch-RNN on drawings (yours, too), and say what it is worth."""
+    """Train Sketch-RNN on drawings (yours, too), and score it."""
     with messages(NOTHING_YET) as ending:
         _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed, resume)
 
@@ -97,73 +94,30 @@ def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, 
     check_folder(out)
     from rich.console import Console
 
-    import mdn
-    from mdn.applications.sketch import save
-    from mdn.applications.sketch import train as sketch_train
-    from mdn.data.files import keeping
+    from mdn.applications.chapter import chapter
 
-    here_to_train()
-    console = Console()
-    drawings = _parted(read(data, console, split), seed)
-    parts = {name: drawings.part(name) for name in ("train", "valid", "test")}
-    told = "" if latent == 0 else f", a latent of {latent} numbers at {kl_weight:g} a nat"
-    console.print(
-        f"{len(parts['train'])} drawings to learn from, {len(parts['valid'])} to choose the epoch by, "
-        f"{len(parts['test'])} to judge by{told}."
-    )
-    labels = None
-    if classes:
-        if "" in drawings.words or len(set(drawings.words)) < 2:
-            stop(f"--classes needs drawings of at least two named classes, but {data!r} has none.")
-        labels = list(parts["train"].words), list(parts["valid"].words)
-        unknown = sorted(set(labels[1]) - set(labels[0]))
-        if unknown:
-            stop(
-                f"{unknown[0]!r} is a class of the drawings set aside only: name fewer classes, or give another --split."
-            )
-    start = time.perf_counter()
-    with ending.learning(out), going_on(out, resume, console) as kept:
-        with epochs_bar(console, epochs) as bar:
-            model = sketch_train.train(
-                list(parts["train"]),
-                list(parts["valid"]),
-                labels=labels,
-                epochs=epochs,
-                seed=seed,
-                callbacks=[bar, _samples(out, epochs)],
-                checkpoint=kept,
-                units=(units,) * layers,
-                latent_size=latent,
-                kl_weight=kl_weight,
-            )
-        seconds = time.perf_counter() - start
-        keeping(out, lambda path: save(model, path))
-    provenance = {
+    sketch, console = chapter("sketch"), Console()
+    parts = sketch.split(read(data, split), seed)
+    say_parts(console, parts, "drawings")
+    made_of = {
         "data": Path(data).name,
         "drawings": {name: len(part) for name, part in parts.items()},
         "latent": latent,
         "KL weight": kl_weight if latent else None,
-        "epochs": epochs,
-        "seed": seed,
-        "seconds of training": seconds,
-        "mdn": mdn.__version__,
     }
-    conclude(
-        console,
-        out.with_suffix(".json"),
-        provenance,
-        lambda: sketch_train.judge(model, parts["train"], parts["test"], seed),
-        sketch_train.FLOORS,
-    )
-    console.print(f"Model: {out}\nNext: mdn generate sketch --model {out} --out sheet.svg", soft_wrap=True)
+    then = f"mdn generate sketch --model {out} --out sheet.svg"
+    learn(
+        ending, console, sketch, parts, out, epochs, seed, resume, made_of, then, callbacks=[_samples(out, epochs)],
+        classes=classes, units=(units,) * layers, latent_size=latent, kl_weight=kl_weight,
+    )  # fmt: skip
 
 
 def _samples(out: Path, epochs: int):
-    """A callback that draws a sheet beside the model now and then, so that one sees it learn; one that fails ends nothing."""
+    """A callback that draws a sheet of samples beside the model now and then; if it fails, training goes on without it."""
     import keras
 
     from mdn.applications.sketch import draw
-    from mdn.data.pictures import write_sheet
+    from mdn.drawing.sheets import write_sheet
 
     class Samples(keras.callbacks.Callback):
         failed = False
@@ -180,39 +134,13 @@ def _samples(out: Path, epochs: int):
     return Samples()
 
 
-def read(data: str, console=None, split: Path | None = None) -> Drawings:
-    """Drawings by the name of a file, of a data set or of a class of QuickDraw's, with the parts that are known."""
-    from mdn.data import find, read_drawings
+def read(data: str, split: Path | None = None) -> Drawings:
+    """Reads drawings by `mdn.applications.sketch.data.read`, and prints why some are left out."""
+    from mdn.applications.sketch.data import read
 
-    path: str | Path = data
-    if data in _SETS and not Path(data).exists():
-        path = find(data, _SETS[data])
-        beside = path.with_name("split.json")
-        split = beside if split is None and beside.is_file() else split
-    elif data != "kanjivg" and not Path(data).exists() and not Path(data).suffix:
-        path = find("quickdraw", f"{data}.ndjson")
-    drawings = read_drawings(path)
+    drawings = read(data, split)
     tell_of(drawings.skipped)
-    return drawings if split is None else drawings.with_split(split)
-
-
-def _parted(drawings: Drawings, seed: int) -> Drawings:
-    """With a train, a valid and a test part: those it has, or tenths drawn by chance."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    if {"train", "valid", "test"} <= set(drawings.parts):
-        return drawings
-    if len(drawings) < _FEWEST:
-        stop(
-            f"at least {_FEWEST} drawings are needed, to learn from some and judge by others, but there are {len(drawings)}."
-        )
-    order = np.random.default_rng(seed).permutation(len(drawings))
-    tenth = max(1, len(order) // 10)
-    parts = np.full(len(order), "train", "<U5")
-    parts[order[:tenth]], parts[order[tenth : 2 * tenth]] = "valid", "test"
-    return replace(drawings, parts=parts)
+    return drawings
 
 
 # ---- drawing ---------------------------------------------------------------------------------------------------------------
@@ -230,7 +158,7 @@ def generate_kanji(
     animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Draw characters that never were, and say which share ended by itself."""
+    """Draw new characters, and say which share ended by itself."""
     generate_sketch(count, out, model, None, component_temperature, variance_temperature, copies, animate, seed)
 
 
@@ -263,7 +191,7 @@ def generate_sketch(
 
 
 def _beside_nearest(model: str, drawings):
-    """(each drawing and then the nearest one learnt from, labels)."""
+    """(drawings, each followed by the nearest drawing of the training set, labels)."""
     if model not in _SETS:
         stop("--copies looks among the drawings that kanji and quickdraw, which come with mdn, were learnt from.")
     from mdn.data import nearest
@@ -287,7 +215,7 @@ def complete(
     animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Finish a drawing that was begun, in several ways; the drawing itself comes first, what was made is red."""
+    """Finish a drawing that was begun, in several ways; the whole drawing comes first, and new strokes are red."""
     with messages():
         _check_sheet(out)
         from mdn.applications.sketch import complete as go_on
@@ -313,7 +241,7 @@ def interpolate(
     variance_temperature: VarianceTemperature = 0.1,
     seed: Seed = 0,
 ) -> None:
-    """Draw the way from one drawing to another, through the latent vectors between."""
+    """Draw steps from one drawing to another, through the latent vectors between them."""
     with messages():
         _check_sheet(out)
         from mdn.applications.sketch import interpolate as way
@@ -334,7 +262,7 @@ def latent(
     model: Model = "quickdraw",
     seed: Seed = 0,
 ) -> None:
-    """Lay drawings out by their latent vectors: those that the network takes to be alike lie side by side."""
+    """Lay drawings out by their latent vectors: those that are alike to the network lie side by side."""
     with messages():
         _check_sheet(out)
         from mdn.applications.sketch import latent_map
@@ -376,7 +304,7 @@ def _check_sheet(out: Path) -> None:
 
 def _write(out: Path, drawings, labels, *, given=(), columns=None, animate=False) -> None:
     from mdn.data import write_drawings
-    from mdn.data.pictures import write_animation, write_sheet
+    from mdn.drawing.sheets import write_animation, write_sheet
 
     if out.suffix in (".ndjson", ".npz"):
         whole = [one for one in drawings if len(one) > 1]

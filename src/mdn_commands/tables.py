@@ -28,7 +28,7 @@ _LOGGED = {"loss": "loss", "val_loss": "held-out NLL"}
 
 
 def add_to(app: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `app`."""
     for command in (fit, predict, report):
         app.command()(command)
 
@@ -80,7 +80,7 @@ def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, 
     import numpy as np
 
     from mdn import tabular
-    from mdn.data.files import keeping
+    from mdn.files import keeping
 
     known = np.flatnonzero(np.isfinite(y))
     if len(known) < len(y):
@@ -90,8 +90,8 @@ def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, 
     train, test = tabular.split_rows(len(y), test_share, seed)
     console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
     with ending.learning(out), going_on(out, resume, console) as kept:
-        with _progress(console, regressor.epochs) as told:
-            regressor.fit(x.take(train), y[train], callbacks=[told], checkpoint=kept)
+        with _progress(console, regressor.epochs) as bar:
+            regressor.fit(x.take(train), y[train], callbacks=[bar], checkpoint=kept)
         regressor.target_names_ = [target]
         keeping(out, regressor.save)
     step = regressor.target_grid_[0]
@@ -114,7 +114,7 @@ def _check_target(y, target: str) -> None:
 
 @contextmanager
 def _progress(console, epochs: int):
-    """A bar on the screen, as a Keras callback; each network that is trained begins it anew."""
+    """Shows a bar; yields the callback that moves it. Each network that is trained begins the bar anew."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
@@ -170,7 +170,7 @@ def predict(
             for x in read_chunks(new, text=columns.text_names, on_share=on_share):
                 write(regressor.predict_quantile(x.select(columns.table_names), probabilities))
                 rows += len(x)
-        _say_note(x)  # of the last rows, which knows of all
+        _say_note(x)  # the note of the last chunk covers all rows
         console.print(f"{rows} rows of quantiles of {regressor.target_names_[0]}: {out}", soft_wrap=True)
 
 
@@ -181,7 +181,7 @@ def report(
     ],
     out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
 ) -> None:
-    """Say how good a model is on a table that it has not seen, on the screen and as a page of pictures."""
+    """Score a model on a table that it has not seen, on the screen and as a page of pictures."""
     with messages():
         check_folder(out)
         import numpy as np

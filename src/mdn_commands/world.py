@@ -1,4 +1,4 @@
-"""`mdn train world`: an environment is collected, seen, remembered and acted in, a stage at a time."""
+"""`mdn train world`: collects episodes of an environment and trains V, M and C, a stage at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """What to do; each goes on where it was stopped."""
+    """The stages; each goes on where it was stopped."""
 
     collect = "collect"
     see = "see"
@@ -43,7 +43,7 @@ _MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; None where what suits the environment is meant."""
+    """The options of the command; None means the default of the environment."""
 
     episodes: int | None = None
     policy: str | None = None
@@ -61,7 +61,7 @@ class Options:
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
-    """Makes the commands known."""
+    """Adds the commands to `train` and `generate`."""
     train.command(name="world")(train_world)
     generate.command(name="world")(world_stages.generate_world)
 
@@ -70,7 +70,7 @@ def train_world(
     env: Annotated[
         str | None,
         typer.Option(
-            help="Of Gymnasium, such as CarRacing-v3, or mdn/PixelCartPole-v0; once told, the folder knows.",
+            help="Of Gymnasium, such as CarRacing-v3, or mdn/PixelCartPole-v0; once given, the folder remembers it.",
             show_default=False,
         ),
     ] = None,
@@ -147,7 +147,7 @@ def train_world(
         else:
             if stage not in (Stage.collect, Stage.all):
                 stop(f"there is no experiment in {str(out)!r} yet: run --stage collect first.")
-            environments.make(env).close()  # its sentences, before there is a folder
+            environments.make(env).close()  # its error messages, before there is a folder
             faster = environments.LEARNT_AS.get(env)
             if faster is not None:
                 console.print(
@@ -156,7 +156,7 @@ def train_world(
                 )
             experiment = Experiment.create(out, faster or env, seed)
         check_folder(out / "experiment.json")
-        # each process keeps Keras and JAX in memory
+        # few by default: each process has its own Keras and JAX in memory
         workers = workers or experiment.suits.workers or min(joblib.cpu_count(), _MOST_WORKERS)
         options = Options(
             episodes, policy, steps, workers, latent, epochs, where, sees, variance_temperature, generations, population,
@@ -166,7 +166,7 @@ def train_world(
 
 
 def _run(experiment: Experiment, stage: Stage, console, options: Options) -> None:
-    """One stage, or all of them in order."""
+    """Runs one stage, or all of them in order."""
     stages: dict[Stage, Any] = {
         Stage.collect: _collect,
         Stage.see: _see,
@@ -189,7 +189,7 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
 
         sees = options.sees or suits.sees
         folder = act.act_folder(experiment, options.where.value, sees, options.variance_temperature)
-        if not (folder / "vision.keras").exists():  # V, M and C stand beside one another once a search has ended
+        if not (folder / "vision.keras").exists():  # V, M and C lie in one folder once a search has ended
             stop(f"there is no C in {str(folder)!r} yet: run --stage act first.")
         policy = Acting(folder, explore=suits.explore, held=suits.held)
     elif chosen == "before":
@@ -197,11 +197,11 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
     episodes = options.episodes or suits.episodes
     chunk = min(
         suits.chunk, -(-episodes // 2)
-    )  # two files at least: what comes after learns from one and judges by another
+    )  # at least two files: later stages learn from one and judge by the other
     steps = options.steps or suits.collected_steps or suits.steps
-    with steps_bar(console, "collecting") as told:
+    with steps_bar(console, "collecting") as on_step:
         found = collect.collect(
-            experiment, episodes, policy, chunk=chunk, steps=steps, workers=options.workers, told=told,
+            experiment, episodes, policy, chunk=chunk, steps=steps, workers=options.workers, on_step=on_step,
         )  # fmt: skip
     console.print(
         f"collect: {found['episodes']} episodes, {found['steps']} steps, mean return {found['mean return']:.1f}; new ones "
@@ -211,7 +211,7 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
 
 
 def _round_before(experiment: Experiment, console, options: Options):
-    """A world model on a smaller budget; its episodes are taken over, and its controller then collects what comes after."""
+    """Trains a world model on a smaller budget, takes over its episodes, and returns its controller as the policy."""
     from mdn.applications.world import act, storage
     from mdn.applications.world.model import Acting
 
@@ -222,7 +222,7 @@ def _round_before(experiment: Experiment, console, options: Options):
     )
     suits, found = experiment.suits, act.act_folder(first, sees=first.suits.sees)
     if not _is_judged(found / "world.json"):
-        # of `--episodes` half is for the round itself
+        # half of `--episodes` is for the round itself
         most = None if options.episodes is None else min(first.suits.episodes, -(-options.episodes // 2))
         asked = dataclasses.replace(
             options, episodes=most, policy=None, sees=None, where=Where.real, tests=first.suits.tests, layer=0
@@ -235,7 +235,7 @@ def _round_before(experiment: Experiment, console, options: Options):
 
 
 def _is_judged(path: Path) -> bool:
-    """Whether a world model is complete: its scores are what is written last."""
+    """Whether a world model is complete: its figures are written last."""
     from mdn.data import reading
 
     if not path.exists():
@@ -254,11 +254,11 @@ def _see(experiment: Experiment, console, options: Options) -> None:
     epochs = options.epochs or suits.epochs
     with steps_bar(
         console, "seeing", lambda found: f"held-out squared error {found['held-out squared error']:.2f}"
-    ) as told:
+    ) as on_step:
         model, figures = see.see(
             experiment, epochs=epochs, latent_size=options.latent or suits.latent_size, filters=suits.filters,
             noise=suits.noise, learning_rate=suits.rate, batch_size=suits.batch_size, mirrored=bool(suits.mirror),
-            told=lambda done, found: told(done, epochs, found),
+            on_step=lambda done, found: on_step(done, epochs, found),
         )  # fmt: skip
     path = vision_path(experiment)
     if not isinstance(model, Vision):

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def steps_bar(console, what: str, note=None):
-    """A bar on the screen, and the function that moves it: told how many steps are done, of how many, and the last's figures."""
+    """Shows a bar; yields the function that moves it, `on_step(steps done, all steps, figures of the last step or None)`."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, note="")
 
-        def told(done: int, total: int, figures: dict | None = None) -> None:
+        def on_step(done: int, total: int, figures: dict | None = None) -> None:
             progress.update(task, completed=done, total=total, note=note(figures) if note and figures else "")
 
-        yield told
+        yield on_step

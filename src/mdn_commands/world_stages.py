@@ -23,7 +23,7 @@ from mdn_commands.world_bars import steps_bar
 if TYPE_CHECKING:
     from mdn.applications.world.storage import Experiment
 
-_COLLECTED = "mean return, episodes collected"  # by who knew nothing, or by who acted before
+_COLLECTED = "mean return, episodes collected"  # by the policy that collected them
 
 
 class Where(StrEnum):
@@ -34,7 +34,7 @@ class Where(StrEnum):
 
 
 class Sees(StrEnum):
-    """What a controller sees: z of V and h of M, z and its change, or z alone."""
+    """The features of a controller: z of V and h of M, z and its change, or z alone."""
 
     zh = "zh"
     zz = "zz"
@@ -42,17 +42,17 @@ class Sees(StrEnum):
 
 
 def remember(experiment: Experiment, console, options) -> None:
-    """M learns from what V saw, and says what it is worth."""
+    """Trains M on the latents of V, and scores it."""
     import mdn
     from mdn.applications.world import act, pictures
     from mdn.applications.world.memory import memory_path
 
     suits = experiment.suits
     epochs = options.epochs or suits.memory_epochs
-    with steps_bar(console, "remembering", lambda found: f"{found['nll']:.2f} nats a step") as told:
+    with steps_bar(console, "remembering", lambda found: f"{found['nll']:.2f} nats a step") as on_step:
         model, _ = act.remember_stage(
             experiment, epochs=epochs, units=suits.units, learning_rate=suits.memory_rate,
-            told=lambda done, figures: told(done, epochs, figures),
+            on_step=lambda done, figures: on_step(done, epochs, figures),
         )  # fmt: skip
     path = memory_path(experiment)
     picture = path.with_name("expected.png")
@@ -77,7 +77,7 @@ def remember(experiment: Experiment, console, options) -> None:
 
 
 def act(experiment: Experiment, console, options) -> None:
-    """C learns, in the real environment or in a dream, and plays."""
+    """Trains C, in the real environment or in dreams, and scores it in real episodes."""
     import mdn
     from mdn.applications.world import WorldModel, act, pictures
     from mdn.applications.world.memory import load_memory, memory_path
@@ -85,7 +85,7 @@ def act(experiment: Experiment, console, options) -> None:
     from mdn.data import reading
     from mdn.data.schema import anything, mapping
 
-    load_memory(experiment)  # its sentence, before a search
+    load_memory(experiment)  # its error message, before a search
     suits = experiment.suits
     generations = options.generations or suits.generations
     awake = options.where is Where.real
@@ -103,16 +103,19 @@ def act(experiment: Experiment, console, options) -> None:
         "patience": suits.patience,
         "variance_temperature": options.variance_temperature,
     }
-    with steps_bar(console, "acting", lambda found: f"mean return {found['mean']:.1f}") as told:
+    with steps_bar(console, "acting", lambda found: f"mean return {found['mean']:.1f}") as on_step:
         play, controller, parameters, figures = act.act_stage(
-            experiment, workers=options.workers, told=lambda done, found: told(done, generations, found), **settings
+            experiment,
+            workers=options.workers,
+            on_step=lambda done, found: on_step(done, generations, found),
+            **settings,
         )
     folder = act.act_folder(experiment, settings["where"], settings["sees"], options.variance_temperature)
     episodes = options.tests or suits.tests
 
     def measure():
         pictures.write_returns(folder / "returns.png", {folder.name: figures})
-        # a search may be cut short, and see what a fast painter paints; what judges it does not
+        # a search may use short episodes and a fast painter; judging uses neither
         play.steps, play.judges = max(suits.steps, settings["steps"]), True
         returns = play.returns(controller, parameters[None], episodes, [experiment.seed, act.TESTS])[0]
         collected = [one.sum(dtype="float64") for chunk in experiment.chunks() for one in experiment.rewards(chunk)]
@@ -121,7 +124,7 @@ def act(experiment: Experiment, console, options) -> None:
             "mean return": float(returns.mean()),
             "its standard deviation": float(returns.std()),
             "worst": float(returns.min()),
-            # episodes that were cut short earn less, or lose less
+            # returns of shorter episodes cannot be compared
             **({_COLLECTED: float(sum(collected) / len(collected))} if comparable else {}),
         }
 

@@ -1,4 +1,4 @@
-"""Zip archives of plain arrays and of text from outside: bounded in size, and nothing in them that could run."""
+"""Zip archives of plain arrays and of text from outside: bounded in size, and nothing in them is run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def check_unpacked(archive: zipfile.ZipFile, most: int | None = None) -> None:
-    """Raises a ValueError if the members of an archive would unpack to more than `most` bytes, by default those of `limits`."""
+    """Raises a ValueError if the members of an archive would unpack to more than `most` bytes; by default see `limits`."""
     there = sum(one.file_size for one in archive.infolist())
     if most is None:
         most = max(limits.ARCHIVE, limits.ARCHIVE_TIMES * sum(one.compress_size for one in archive.infolist()))
@@ -28,12 +28,12 @@ def check_unpacked(archive: zipfile.ZipFile, most: int | None = None) -> None:
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> bytes:
-    """A member of an archive whose sizes were checked: never more bytes than its list says, whatever the packed ones become."""
+    """A member of an archive whose sizes were checked. It never unpacks more bytes than the archive says the member has."""
     info = archive.getinfo(member) if isinstance(member, str) else member
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack all at once
         raise ValueError(f"its member {info.filename!r} is packed in a way that is not read.")
-    # One byte more is asked for: so what goes on behind the size that was said is seen, and never unpacked. (Without a size,
-    # zipfile unpacks all before it cuts; so does Keras, when it reads the same member.)
+    # Asks for one byte more than the archive says: that shows whether there are more bytes, without unpacking them. (Without
+    # a size, zipfile unpacks all bytes before it cuts; so does Keras, when it reads the same member.)
     longer = copy.copy(info)
     longer.file_size += 1
     with archive.open(longer) as file:
@@ -48,10 +48,10 @@ def plain_arrays(source, without: Container[str] = ()) -> dict[str, np.ndarray]:
 
     Args:
         source: A path, or a file that is open for reading.
-        without: Names of arrays that are not wanted, and not read.
+        without: Names of arrays that are not read.
 
     Raises:
-        ValueError: if a member is no such array, or its shape does not fit its size; for the rest see `reading`.
+        ValueError: if a member is no such array, or its shape does not fit its size; for other errors see `reading`.
     """
     with zipfile.ZipFile(source) as archive:
         check_unpacked(archive)
@@ -66,7 +66,7 @@ def plain_arrays(source, without: Container[str] = ()) -> dict[str, np.ndarray]:
 def read_array(
     name: str, content: bytes, objects: Callable[[bytes, tuple[int, ...]], np.ndarray] | None = None
 ) -> np.ndarray:
-    """The array of numbers or text of a .npy file; of an object array, what `objects` makes of its pickle and its shape.
+    """The array of numbers or text in a .npy file; for an object array, the result of `objects(pickle, shape)`.
 
     Raises:
         ValueError: if it holds anything else, or its shape does not fit its size.
@@ -91,10 +91,10 @@ def read_array(
 def array_of(
     content: bytes | bytearray, shape: Any, dtype: np.dtype, fortran: bool, name: str = "an array"
 ) -> np.ndarray:
-    """The array that stands in bytes, which it shares; they must be as many as its shape says.
+    """An array on the memory of `content`, whose length must fit the shape and the type.
 
     Raises:
-        ValueError: if they are not.
+        ValueError: if it does not.
     """
     sizes = isinstance(shape, tuple) and all(type(length) is int and length >= 0 for length in shape)
     if not sizes or math.prod(shape) * dtype.itemsize != len(content):

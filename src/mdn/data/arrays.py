@@ -1,4 +1,4 @@
-"""Files of plain arrays by name and what describes them: never half-written, read without pickle, refused when damaged."""
+"""Files of named plain arrays with a description: never half-written, read without pickle, refused when damaged."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from mdn.data.archives import plain_arrays
-from mdn.data.files import reading, replacing
 from mdn.data.schema import Rule, record, whole
+from mdn.files import reading, replacing
 
 FORMAT = 1
-_ABOUT = "about"  # the member with what is no array, as JSON
+_ABOUT = "about"  # the member that holds the description, as JSON
 
 
 class Damaged(ValueError):
-    """A file that is not what it was written as."""
+    """A file that has changed since it was written, or that `write_arrays` did not write."""
 
 
 def write_arrays(path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], compressed: bool = False) -> None:
-    """Writes a `.npz`, whole or not at all; the same arrays give the same bytes."""
+    """Writes a `.npz`, whole or not at all; the same arrays and description give the same bytes."""
     written = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
     save(written, **{_ABOUT: np.array(json.dumps({"format": FORMAT, **about}))}, **arrays)  # type: ignore[arg-type]
@@ -33,18 +33,18 @@ def write_arrays(path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any
 def read_arrays(
     path, about: Rule, check: Callable[[dict, dict], None] | None = None, without: tuple[str, ...] = ()
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays by name, what describes them) of a file by `write_arrays`.
+    """(arrays by name, their description) from a file that `write_arrays` wrote.
 
     Args:
-        path: Of the file.
-        about: What may describe them; see `mdn.data.schema`.
-        check: Told both; raises a ValueError, or a KeyError for a missing array, if they do not fit each other.
-        without: Arrays that are not wanted, and not read.
+        path: The path of the file.
+        about: The rule for the description; see `mdn.data.schema`.
+        check: Takes both; raises a ValueError, or a KeyError for a missing array, if they do not fit each other.
+        without: Names of arrays that are not read.
 
     Raises:
         FileNotFoundError: if there is no such file.
         Damaged: if it was cut off, changed or written by something else.
-        ValueError: if it is of a newer version.
+        ValueError: if it is from a newer version.
     """
     try:
         with reading(path, "a file of arrays"):

@@ -9,19 +9,19 @@ from typing import TypeVar
 
 import numpy as np
 
-from mdn.data.files import reading, replacing
 from mdn.data.limits import LABEL, read_lines
 from mdn.data.objects import read_object_arrays
 from mdn.data.shapes import simplify
 from mdn.data.strokes import PARTS, Drawings, as_drawing, from_lines, to_lines
 from mdn.data.svg import kanjivg_files, read_svg
+from mdn.files import reading, replacing
 
-KANJIVG = "kanjivg"  # the package of that name, instead of a file
+KANJIVG = "kanjivg"  # names the package kanjivg, instead of a file
 FORMAT = 1  # of the .npz that `write_drawings` writes
-TOLERANCE = 1 / 128  # of a drawing's longer side: QuickDraw's own, 2 of 256
+TOLERANCE = 1 / 128  # share of a drawing's longer side: 2 of 256, as in QuickDraw
 _RAW_SIDE = 255.0  # the longer side of a QuickDraw drawing
 _FLAT = ("points", "offsets")
-Found = Iterator[tuple]  # (where it stands, the drawing or what is wrong with it, its labels: word and part, say)
+Found = Iterator[tuple]  # (its place in the file, the drawing or an error, its labels such as word and part)
 _Kind = TypeVar("_Kind", bound=Drawings)
 
 
@@ -29,27 +29,27 @@ def read_drawings(path, tolerance: float = TOLERANCE, go_on: bool | None = None)
     """Drawings from a file, or from all files of a folder.
 
     - .npz of sketch-rnn: object arrays of stroke-3, "train", "valid" and "test"; the name of the file is their word. Or flat,
-      without pickles: "points" `(N, 3)`, "offsets", and "word" and "part" if it likes.
-    - .ndjson of QuickDraw, a drawing a line; raw ones, with times, become as Google simplifies them: 255 wide or high, and
-      with fewer points.
-    - .svg: one drawing, its paths in their order. Its word is the character of KanjiVG's; else the name of its folder, where
-      there are several; else its own name.
-    - "kanjivg": the characters of the package of that name.
+      without pickles: "points" `(N, 3)`, "offsets" and, optionally, "word" and "part".
+    - .ndjson of QuickDraw, one drawing a line; raw drawings, with times, are simplified as Google does it: 255 wide or high,
+      and with fewer points.
+    - .svg: one drawing, its paths in their order. Its word is the character, for KanjiVG's files; in a folder within the
+      folder that is read, the name of its folder; else its own name.
+    - "kanjivg": the characters of the package kanjivg.
 
-    Every file may be of any length but what is read at once of it (an SVG, a line of .ndjson) has 128 MiB at most, an .npz
-    unpacks as `read_object_arrays` says, offsets are 1e9 at most, and words have 1,000 characters.
+    A file may have any length, but an SVG or a line of .ndjson, which are read at once, may have 128 MiB at most. An .npz
+    unpacks as `read_object_arrays` says, offsets are 1e9 at most, and words have 1,000 characters at most.
 
     Args:
-        path: Of the file or folder.
-        tolerance: How far the points that stay may be from the true line, for SVGs and raw QuickDraw, as a share of the
+        path: The path of the file or folder.
+        tolerance: How far the remaining line may be from the true line, for SVGs and raw QuickDraw, as a share of the
             longer side of the picture. 0: all points stay.
-        go_on: Leave bad drawings out and tell of them in `skipped`. Without it, yes for a folder and no for a file.
+        go_on: Whether to leave bad drawings out and list them in `skipped`. By default true for a folder, false for a file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for a file that cannot be read, or has no good drawing; for a bad drawing, unless it goes on. It names the
+        ValueError: for a file that cannot be read, or has no good drawing; for a bad drawing, unless `go_on`. It names the
             file, and the line or the place of the drawing in it.
-        ImportError: if an SVG is to be read and svgpathtools is missing (`pip install 'mdn[sketch]'`).
+        ImportError: if svgpathtools, which reads SVGs, is missing (`pip install 'mdn[sketch]'`).
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"`tolerance` is a share of the picture's longer side, 0 to 1, but {tolerance} came.")
@@ -77,10 +77,10 @@ def _reader(path: Path) -> Callable[[Path, float], Found]:
 
 
 def gather(path: Path, found: Found, go_on: bool, kind: type[_Kind]) -> _Kind:
-    """All that was found, as Drawings of a kind, whose `labels` say which labels come with each.
+    """Collects what a reader found into `kind`, whose `labels` name the labels that come with each drawing.
 
     Raises:
-        ValueError: for a bad drawing, unless it goes on, and if there is no good one.
+        ValueError: for a bad drawing, unless `go_on`, and if there is no good one.
     """
     strokes, labels, skipped = [], [], []
     for where, drawing, *known in found:
@@ -103,10 +103,10 @@ def gather(path: Path, found: Found, go_on: bool, kind: type[_Kind]) -> _Kind:
 
 
 def label_of(value, name: str) -> str:
-    """What a label of JSON says.
+    """The text of a label in JSON.
 
     Raises:
-        ValueError: if it is no text and no number.
+        ValueError: if it is neither text nor a number.
     """
     if not isinstance(value, str | int | float | None):
         raise ValueError(f"its `{name}` must be a text, but it is a {type(value).__name__}.")
@@ -134,7 +134,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _of_files(folder: Path, files: Iterable[Path], tolerance: float) -> Found:
-    """Of each file; one that cannot be read is a bad drawing."""
+    """The drawings of all files; a file that cannot be read counts as one bad drawing."""
     for path in files:
         try:
             with reading(path, "drawings"):
@@ -160,7 +160,7 @@ def _npz(path: Path, tolerance: float) -> Found:
             f"{str(path)!r} must hold train, valid and test as sketch-rnn does, or points and offsets, "
             f"but it holds {', '.join(arrays) or 'nothing'}."
         )
-    # Files of sketch-rnn hold one class and are called by it: cat.npz, sketchrnn_cat.npz, cat.full.npz
+    # A file of sketch-rnn holds one class and has its name: cat.npz, sketchrnn_cat.npz, cat.full.npz
     word = path.stem.removeprefix("sketchrnn_").removesuffix(".full")
     for name in names:
         for i, one in enumerate(arrays[name].flat):
@@ -179,10 +179,10 @@ def _flat(path: Path, arrays: dict[str, np.ndarray]) -> Found:
 
 
 def flat_drawings(path: Path, arrays: dict[str, np.ndarray], name: str = "points") -> list[np.ndarray]:
-    """The drawings of a flat file: `points` `(N, 3)`, and `offsets` into them.
+    """The drawings of a flat file: an array `name` of points `(N, 3)`, and `offsets` into it.
 
     Raises:
-        ValueError: if the arrays do not fit, or the file is of a newer version.
+        ValueError: if the arrays do not fit, or the file is from a newer version.
     """
     points, offsets = arrays[name], arrays["offsets"]
     if int(arrays.get("format", FORMAT)) > FORMAT:
@@ -197,7 +197,7 @@ def flat_drawings(path: Path, arrays: dict[str, np.ndarray], name: str = "points
     drawings = np.split(points, offsets[1:-1].astype("int64")) if len(offsets) > 1 else []
     if "format" in arrays:
         return drawings
-    # others write the start, (0, 0, 0), as a row; every drawing has one, and a network would learn it
+    # Other programs write the start, (0, 0, 0), as the first row of every drawing; a network would learn it
     return [one[1:] if len(one) > 1 and not one[0].any() else one for one in drawings]
 
 
@@ -273,14 +273,14 @@ def _svg(path: Path, tolerance: float) -> Found:
 
 
 def write_drawings(path, drawings: Drawings | Iterable) -> None:
-    """Writes drawings for `read_drawings`, which reads them back as they were, words and parts too.
+    """Writes drawings, with words and parts, so that `read_drawings` reads them back.
 
     Args:
-        path: A .npz (flat, without pickles; exact) or an .ndjson (as QuickDraw's simplified ones; to 1e-6 of a unit).
+        path: A .npz (flat, without pickles; exact) or an .ndjson (like QuickDraw's simplified ones; to 1e-6 of a unit).
         drawings: Stroke-3 `(T, 3)` each.
 
     Raises:
-        ValueError: if the name ends otherwise, or a drawing is bad.
+        ValueError: if the name has another ending, or a drawing is bad.
     """
     path = Path(path)
     writers = {".npz": _write_npz, ".ndjson": _write_ndjson}
@@ -298,7 +298,7 @@ def _write_npz(path: Path, drawings: Drawings) -> None:
 
 
 def write_flat(path: Path, drawings: Iterable, **labels: np.ndarray) -> None:
-    """Writes drawings for `flat_drawings`, short integers as such, and labels beside them."""
+    """Writes drawings and labels for `flat_drawings`; points that are small whole numbers become int16."""
     rows = list(drawings)
     points = np.concatenate([np.empty((0, 3)), *rows])
     small = points.astype("int16") if np.all(np.abs(points) <= np.iinfo("int16").max) else points

@@ -1,6 +1,6 @@
-"""Lines of handwriting: drawings of which it is known what was written, by whom; from files of arrays, XML and JSON.
+"""Lines of handwriting: drawings with the text that they show and their writer; from files of arrays, XML and JSON.
 
-As in all drawings here y grows downwards; the reader of a file whose y grows upwards turns it.
+As in all drawings here y grows downwards; the reader of a file whose y grows upwards flips it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import ClassVar, Self
 import numpy as np
 
 from mdn.data.drawing_files import Found, flat_drawings, gather, label_of, write_flat
-from mdn.data.files import reading, replacing
 from mdn.data.iam_ondb import read_iam_ondb
 from mdn.data.limits import read_lines, read_whole
 from mdn.data.objects import read_object_arrays
 from mdn.data.strokes import Drawings, as_drawing, from_lines, no_names
+from mdn.files import reading, replacing
 
-_NAMES = {"text": "words", "part": "parts", "writer": "writers", "source": "sources"}  # in files, and here
+_NAMES = {"text": "words", "part": "parts", "writer": "writers", "source": "sources"}  # label in a file: attribute here
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Handwriting(Drawings):
     """Lines of handwriting, each a drawing (stroke-3) whose word is the text that it shows.
 
-    It is a sequence of arrays, and an index, a slice or a mask takes some, as with all `Drawings`:
+    It is a sequence of arrays; an index, a slice or a mask selects some, as with all `Drawings`:
     `lines[lines.sources == "lex"]`.
 
     Attributes:
         writers: Who wrote each line, strings of shape `(N,)`; "" where the source does not say.
-        sources: Where each comes from.
+        sources: Where each line comes from, strings of shape `(N,)`.
     """
 
     writers: np.ndarray = field(default_factory=no_names)
@@ -42,7 +42,7 @@ class Handwriting(Drawings):
 
     @property
     def texts(self) -> np.ndarray:
-        """What was written, strings of shape `(N,)`: the words."""
+        """The text of each line, strings of shape `(N,)`; the same as `words`."""
         return self.words
 
     def __repr__(self) -> str:
@@ -54,14 +54,14 @@ class Handwriting(Drawings):
         )
 
     def divided(self, seed: int = 0, **shares: float) -> Self:
-        """The lines of the part "train", or of none, dealt to parts anew, so that no text is in two of them.
+        """Deals the lines of the part "train", or of no part, to parts anew, so that no text of theirs is in two parts.
 
         Args:
-            seed: Of the choice.
-            shares: Of the lines that go to a part, such as valid=0.05, test=0.1; the others are "train".
+            seed: Seeds the choice.
+            shares: The share of the lines for each part, such as valid=0.05, test=0.1; the others are "train".
 
         Raises:
-            ValueError: if the shares are not between 0 and 1 together.
+            ValueError: if a share is negative or their sum is 1 or more.
         """
         if not shares or min(shares.values()) < 0 or sum(shares.values()) >= 1:
             raise ValueError(f"shares must be at least 0 and less than 1 together, as valid=0.05, but {shares} came.")
@@ -69,7 +69,7 @@ class Handwriting(Drawings):
         free = parts == "train"
         texts, which = np.unique(self.words, return_inverse=True)
         order = np.random.default_rng(seed).permutation(len(texts))
-        # of each text, in a random order, how many lines come up to it: a text goes where the share of lines says
+        # For each text, in a random order, the share of lines up to it: that decides to which part it goes
         counts = np.bincount(which[free], minlength=len(texts))[order]
         reached = np.empty(len(texts))
         reached[order] = np.cumsum(counts) / max(1, counts.sum())
@@ -82,27 +82,27 @@ class Handwriting(Drawings):
 def read_handwriting(path, go_on: bool | None = None) -> Handwriting:
     """Lines of handwriting from a file, or from all files of a folder.
 
-    - .npz: "points" `(N, 3)` of dx, dy (downwards) and lift, "offsets" `(lines + 1,)` into them, "text", and "writer",
-      "source" and "part" if it likes, as `write_handwriting` makes it. Or "stroke3" instead of "points", with y upwards and
-      the start of each line as its first row, as the lines of UNIPEN were put together.
-    - .xml: IAM-OnDB, see `read_iam_ondb`; best the folder that holds its lineStrokes, ascii and original.
-    - .json, .jsonl, .ndjson: what a web page on a tablet would write. Objects such as
-      `{"text": "Hello", "writer": "me", "strokes": [[[10, 20], [11, 22]], [[30, 20], [31, 25]]]}`, one, a list of them, or
-      one on each line. A stroke is a list of points x, y (downwards), and the time, which is not used. "writer", "source"
-      and "part" may be missing; without a source it is the name of the file. Of files of a folder whose lines name the same
-      "session", as those of `mdn record` do, the one whose lines were "saved" last is read.
+    - .npz: "points" `(N, 3)` of dx, dy (downwards) and lift, "offsets" `(lines + 1,)` into them, "text", and optionally
+      "writer", "source" and "part", as `write_handwriting` writes it. Or "stroke3" instead of "points", with y upwards and
+      the start of each line as its first row: that is the form of the file unipen_lines.npz.
+    - .xml: IAM-OnDB, see `read_iam_ondb`; best name the folder that holds its lineStrokes, ascii and original.
+    - .json, .jsonl, .ndjson: as a web page on a tablet writes them. Objects such as
+      `{"text": "Hello", "writer": "me", "strokes": [[[10, 20], [11, 22]], [[30, 20], [31, 25]]]}`: one object, a list of
+      them, or one on each line. A stroke is a list of points: x, y (downwards) and optionally the time, which is ignored.
+      "writer", "source" and "part" may be missing; the source is then the name of the file. If files of a folder name the
+      same "session", as those of `mdn record` do, only the one that was "saved" last is read.
 
-    Points are kept as they were recorded, those that stand still among them. What is read at once of a file (XML, .json, a line
-    of the others) has 128 MiB at most, an .npz unpacks as `read_object_arrays` says, offsets are 1e9 at most, and texts and
-    names have 1,000 characters.
+    Points are kept as they were recorded, repeated ones too. An XML, a .json or a line of the others, which are read at once,
+    may have 128 MiB at most; an .npz unpacks as `read_object_arrays` says, offsets are 1e9 at most, and texts and names have
+    1,000 characters at most.
 
     Args:
-        path: Of the file or folder.
-        go_on: Leave bad lines out and tell of them in `skipped`. Without it, yes for a folder and no for a file.
+        path: The path of the file or folder.
+        go_on: Whether to leave bad lines out and list them in `skipped`. By default true for a folder, false for a file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for a file that cannot be read, or has no good line; for a bad line, unless it goes on: one without a
+        ValueError: for a file that cannot be read, or has no good line; for a bad line, unless `go_on`: one without a
             text, with fewer than two points, or with a number that is not finite.
     """
     path = Path(path)
@@ -124,7 +124,7 @@ def _reader(path: Path) -> Callable[[Path], Found]:
 
 
 def _of_folder(folder: Path) -> Found:
-    """Of IAM-OnDB, if there is any XML, and of each other file; one that cannot be read is a bad line."""
+    """The lines of IAM-OnDB, if there is any XML, and of all other files; a file that cannot be read is a bad line."""
     files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in _readers() and one.is_file())
     files = [one for one in files if not one.name.startswith(".")]
     if any(one.suffix.lower() == ".xml" for one in files):
@@ -140,7 +140,7 @@ def _of_folder(folder: Path) -> Found:
 
 
 def _latest(files: list[Path]) -> list[Path]:
-    """Without the earlier saves of a session of `mdn record`: each holds all of its lines, and would count again."""
+    """Drops earlier saves of a session of `mdn record`: each save holds all lines so far, which would count twice."""
     latest: dict[str, tuple[float, Path]] = {}
     known = {path: _session(path) for path in files if path.suffix.lower() == ".json"}
     for path, (session, saved) in known.items():
@@ -151,10 +151,10 @@ def _latest(files: list[Path]) -> list[Path]:
 
 
 def _session(path: Path) -> tuple[str, float]:
-    """(the session of `mdn record` that a file holds, when it was saved); no session in any other file."""
+    """(the session of `mdn record` in a file, the time of its save); ("", 0.0) for any other file."""
     try:
         found = _loaded(read_whole(path).decode("utf-8"))
-    except (ValueError, OSError):  # told where its lines are read
+    except (ValueError, OSError):  # reported when its lines are read
         return "", 0.0
     first = found[0] if isinstance(found, list) and found else None
     if not isinstance(first, dict) or not isinstance(first.get("session"), str):
@@ -186,15 +186,19 @@ def _npz(path: Path) -> Found:
 
 
 def _with_text(drawing, text: str, *others: str) -> tuple:
-    """(the drawing or what is wrong with it, its labels)."""
+    """(the drawing or an error, its labels)."""
     return (drawing if text.strip() else ValueError("it has no text."), text, *others)
 
 
 def write_handwriting(path, lines: Handwriting) -> None:
-    """Writes lines to an .npz that `read_handwriting` reads back as they were: XML need be parsed only once.
+    """Writes lines to an .npz that `read_handwriting` reads back unchanged, so that XML need be parsed only once.
+
+    Args:
+        path: The path of the file, .npz.
+        lines: The lines; their texts, parts, writers and sources are written too.
 
     Raises:
-        ValueError: if the name ends otherwise.
+        ValueError: if the name has another ending, or a line is bad.
     """
     if Path(path).suffix.lower() != ".npz":
         raise ValueError(f"handwriting is written to .npz, but {Path(path).name!r} came.")
@@ -246,7 +250,7 @@ def _loaded(content: str):
 
 
 def _of_object(found, source: str) -> tuple:
-    """(the drawing or what is wrong with it, its labels)."""
+    """(the drawing or an error, its labels)."""
     if not isinstance(found, dict) or not isinstance(found.get("strokes"), list):
         return ValueError("it has no `strokes`, a list of lists of points."), "", "", "", ""
     try:

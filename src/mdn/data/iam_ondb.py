@@ -1,7 +1,7 @@
 """IAM-OnDB: lines of handwriting from a whiteboard, as XML, with their text and their writers in other files.
 
 Liwicki and Bunke (2005), IAM-OnDB: an on-line English sentence database acquired from handwritten text on a whiteboard.
-Whoever works with it asks its makers at the university of Berne; none of it comes with this package.
+Its makers at the university of Berne give it out on request; none of it comes with this package.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data.files import reading
 from mdn.data.limits import read_whole
 from mdn.data.markup import parse_xml
 from mdn.data.strokes import from_lines
+from mdn.files import reading
 
 SOURCE = "iam"
 _LINE = re.compile(r"(.+)-(\d{2,})")  # a01-000u-03: the third line of the form a01-000u
@@ -23,20 +23,20 @@ _TRANSCRIPT = "CSR:"  # after which the lines of a form stand in its .txt, one a
 
 
 def read_iam_ondb(path) -> Iterator[tuple]:
-    """(where it stands, the line as stroke-3 or what is wrong with it, its text, "", its writer, "iam") of each line.
+    """Yields (its file, the line as stroke-3 or an error, its text, "", its writer, "iam") for each line.
 
     A line is a file FORM-NN.xml, whose `WhiteboardCaptureSession` holds a `StrokeSet` of `Stroke`s of `Point`s with x and y (y
-    downwards) and a time, which is not used. Its text is row NN below "CSR:" of FORM.txt, or the `TextLine` of the id FORM-NN
-    in the XML of the form, which also knows the writer. What else tells of writers is forms.txt: a form and its writer in each
+    downwards) and a time, which is ignored. Its text is row NN below "CSR:" in FORM.txt, or the `TextLine` with the id FORM-NN
+    in the XML of the form, which also names the writer. The file forms.txt names writers, too: a form and its writer in each
     row.
 
     Args:
-        path: Of a folder, all files of which are looked through, or of a line; then those that belong to it are looked for
-            beside it, and in the folder "ascii" that stands beside its own "lineStrokes".
+        path: A folder, all files of which are searched; or one line. The files that belong to one line are searched beside
+            it, and in the folder "ascii" beside its folder "lineStrokes".
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file is asked for that is no line, or is no XML, or is larger than 128 MiB.
+        ValueError: if `path` is a file that is no line, no XML, or larger than 128 MiB.
     """
     path = Path(path)
     if path.is_dir():
@@ -64,7 +64,7 @@ def read_iam_ondb(path) -> Iterator[tuple]:
 
 
 def _beside(path: Path, form: str) -> Iterator[Path]:
-    """Files that may tell of a line."""
+    """Files that may hold the text or the writer of a line."""
     folders = [path.parent]
     if "lineStrokes" in path.parts:
         place = len(path.parts) - 1 - path.parts[::-1].index("lineStrokes")
@@ -87,7 +87,7 @@ def _drawing(strokes: list[list[tuple[float, float]]], text: str) -> np.ndarray 
 
 
 class _Notes:
-    """What is known of lines from the files beside them: texts and writers."""
+    """The texts and writers of lines, from the files beside them."""
 
     def __init__(self, files):
         self.texts: dict[str, str] = {}
@@ -126,7 +126,7 @@ class _Notes:
 
 
 class _Session:
-    """What a WhiteboardCaptureSession holds: strokes, and for a form its lines and its writer."""
+    """The content of a WhiteboardCaptureSession: strokes; in that of a form, the texts of its lines and its writer."""
 
     def __init__(self, path: Path):
         self.strokes: list[list[tuple[float, float]]] = []

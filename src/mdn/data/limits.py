@@ -1,6 +1,6 @@
-"""How much a file from outside may ask for: every reader of this room is linear in its file, and bounded by these numbers.
+"""Limits for files from outside: every reader of this room takes time linear in its file, and is bounded by these numbers.
 
-A small file must not fill the memory or take the evening. Where a limit is met, the sentence that refuses the file states it.
+A small file must not fill the memory or take hours to read. The message that refuses a file states the limit.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 TEXT = 2**27
 """Bytes of text that are held at once: a whole file of XML or JSON, or one line of a file that is read by lines (128 MiB)."""
 UNPACKED, UNPACKED_TIMES = 2**26, 100
-"""Bytes that a packed file may unpack to (64 MiB), or so many times its own size, whichever is more."""
+"""Bytes that a packed file may unpack to: 64 MiB, or 100 times its own size, whichever is more."""
 ARCHIVE, ARCHIVE_TIMES = 2**30, 4
-"""Bytes that all members of a zip archive may unpack to together (1 GiB), or so many times what they have on disk."""
+"""Bytes that all members of a zip archive may unpack to together: 1 GiB, or 4 times their packed size, whichever is more."""
 INSTRUCTIONS = 5 * 10**6
-"""Of one pickle; an array takes about 25, so this is 200,000 arrays."""
+"""Instructions of one pickle; an array takes about 25, so this is 200,000 arrays."""
 LARGEST = 1e9
 """The largest coordinate and offset, in the unit of the drawing."""
 POINTS = 10**7
-"""That the curves of one SVG may become."""
+"""Points that the curves of one SVG may become."""
 LABEL = 1000
-"""Characters of a word, of the text of a line, or of a name. Labels stand in arrays as wide as the longest of them."""
+"""Characters of a word, of the text of a line, or of a name. An array of labels is as wide as the longest of them."""
 
 
 def read_whole(path) -> bytes:
@@ -53,6 +53,6 @@ def read_lines(path) -> Iterator[str]:
             yield line
 
 
-def room(packed: int) -> int:
-    """How many bytes a packed file of so many bytes may unpack to."""
+def unpacked_limit(packed: int) -> int:
+    """How many bytes a packed file of `packed` bytes may unpack to."""
     return max(UNPACKED, UNPACKED_TIMES * packed)

@@ -1,30 +1,30 @@
-"""XML from outside, element by element; nothing in it runs, and no entity is expanded."""
+"""XML from outside, element by element; nothing in it is run, and no entity is expanded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from xml.parsers import expat
 
-from mdn.data.files import reading, sentence
 from mdn.data.limits import read_whole
+from mdn.files import reading, sentence
 
-_NAMESPACES = 10  # that a DTD may declare for an element: KanjiVG's declares one
+_NAMESPACES = 10  # how many a DTD may declare for elements; KanjiVG's declares one
 
 
 def parse_xml(
     path, start: Callable[[str, dict[str, str]], None], end: Callable[[str], object] | None = None, what: str = "XML"
 ) -> None:
-    """Tells `start` of each element and the attributes that stand in it, and `end` of its end, as they stand in the file.
+    """Calls `start(tag, attributes)` where an element begins and `end(tag)` where it ends, in the order of the file.
 
     Args:
-        path: Of the file, of 128 MiB at most.
-        start, end: Told in turn. Whatever they raise is given the file and the line.
-        what: The file should be, for messages.
+        path: The path of the file, which may have 128 MiB at most.
+        start, end: The functions to call. The file and the line are added to the message of an error that they raise.
+        what: What the file should be, for messages.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no XML, is larger, or declares an entity or an attribute with a default, of which a few lines can
-            make gigabytes.
+        ValueError: if it is no XML, is larger, or declares an entity or a default of an attribute, other than a few
+            namespaces: a few lines of such declarations can expand to gigabytes.
     """
     parser = expat.ParserCreate()
     namespaces = 0
@@ -51,7 +51,7 @@ def parse_xml(
     with reading(path, what):
         content = read_whole(path)
         try:
-            parser.Parse(content, True)  # all at once: in pieces, expat reads a long attribute again with each
+            parser.Parse(content, True)  # all at once: fed in pieces, expat would read a long attribute again with each
         except expat.ExpatError as error:
             raise ValueError(
                 f"{str(path)!r}: line {error.lineno}: no {what}: {expat.ErrorString(error.code)}."

@@ -1,7 +1,7 @@
-"""Object arrays of public stroke files: NumPy pickles them, and a pickle may run code; here only arrays come out.
+"""Object arrays of public stroke files: NumPy pickles them, and a pickle may run code; this reader makes arrays only.
 
-A pickle is a program for a machine with a stack. The machine here is our own and knows what arrays of numbers need, no more:
-nothing is imported or called by name, and NumPy sees no number of the file, such as a shape, before it was checked.
+A pickle is a program for a machine with a stack. The machine here is our own and knows only what arrays of numbers need:
+it imports nothing, calls only functions of this file, and checks each number, such as a shape, before NumPy sees it.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from typing import Any
 import numpy as np
 
 from mdn.data.archives import array_of, check_unpacked, read_array, read_member
-from mdn.data.files import reading, sentence
-from mdn.data.limits import INSTRUCTIONS, room
+from mdn.data.limits import INSTRUCTIONS, unpacked_limit
+from mdn.files import reading, sentence
 
 _NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _OBJECTS = re.compile(r"[<>|=]?O[48]?")
-_PLAIN = (3, None, None, None, -1, -1)  # the state of a dtype of numbers, its order of bytes and its flags left out
+_PLAIN = (3, None, None, None, -1, -1)  # the state of a dtype of numbers, without its byte order and its flags
 
 
 def read_object_arrays(path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file, object arrays among them, read without running anything that stands in it.
+    """The arrays of a .npz file, object arrays among them, read without running anything in it.
 
     The elements of an object array are arrays of numbers, or numbers. The file may unpack to 64 MiB or to 100 times its size,
-    whichever is more, all elements together may be as large, and a pickle may have 5 million instructions (200,000 arrays).
+    whichever is more; so may the elements of each object array; a pickle may have 5 million instructions (200,000 arrays).
 
     Args:
-        path: Of the file.
+        path: The path of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no .npz file, holds anything but arrays of numbers and text, or is larger than that.
+        ValueError: if it is no .npz file, holds anything but arrays of numbers and text, or exceeds these limits.
     """
     with reading(path, "arrays"):
         try:
@@ -50,9 +50,9 @@ def read_object_arrays(path) -> dict[str, np.ndarray]:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     arrays, size = {}, path.stat().st_size
-    objects = partial(_objects, most=room(size))
+    objects = partial(_objects, most=unpacked_limit(size))
     with zipfile.ZipFile(path) as archive:
-        check_unpacked(archive, room(size))
+        check_unpacked(archive, unpacked_limit(size))
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             arrays[name] = read_array(name, read_member(archive, member), objects)
@@ -63,7 +63,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _objects(pickled: bytes, shape: tuple[int, ...], most: int) -> np.ndarray:
-    """The object array of a shape that a pickle makes, its elements together not larger than `most` bytes."""
+    """The object array that a pickle makes, which must fit `shape`; its elements together may have `most` bytes."""
     made = _Machine(pickled).run()
     if not isinstance(made, _Array) or made.items is None:
         raise ValueError("an object array must hold arrays")
@@ -90,11 +90,11 @@ def _element(item) -> np.ndarray | np.generic:
 
 
 class _Dtype:
-    """What the numbers of an array are, or that they are objects."""
+    """The type of the elements of an array: numbers of a dtype, or objects."""
 
     def __init__(self, *said):
         name = said[0] if said and isinstance(said[0], str) else ""
-        self.dtype: np.dtype | None = None  # of objects
+        self.dtype: np.dtype | None = None  # None: objects
         if _NUMBERS.fullmatch(name):
             self.dtype = np.dtype(name)
         elif not _OBJECTS.fullmatch(name):
@@ -110,7 +110,7 @@ class _Dtype:
 
 
 class _Array:
-    """An array: empty until its state comes; then `value` if it is of numbers, else `items`."""
+    """An array, empty until `build` or `fill`; then it has `value` if it is of numbers, else `items`."""
 
     def __init__(self):
         self.value: np.ndarray | None = None
@@ -131,11 +131,11 @@ class _Array:
 
 
 class _Machine:
-    """Runs the pickle of an array."""
+    """A stack machine that runs the pickle of an array."""
 
     def __init__(self, pickled: bytes):
         self.pickled = pickled
-        self.room = len(pickled)  # bytes that may still be made of text; none is made twice where NumPy wrote the file
+        self.bytes_left = len(pickled)  # bytes that text may still become; NumPy's own files never use a text twice
         self.stack: list = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -189,13 +189,13 @@ class _Machine:
         target.build(state, self.to_bytes)
 
     def to_bytes(self, text) -> bytes:
-        """Bytes, or what Python 2 and old protocols write for them: text, a byte each character."""
+        """Bytes as they are, or from text, one byte a character, as Python 2 and old protocols write them."""
         if not isinstance(text, str):
             if not isinstance(text, bytes | bytearray):
                 raise ValueError("the numbers of an array must be bytes")
             return bytes(text) if isinstance(text, bytearray) else text
-        self.room -= len(text)
-        if self.room < 0:
+        self.bytes_left -= len(text)
+        if self.bytes_left < 0:
             raise ValueError("it makes more bytes than it has")
         return text.encode("latin1")
 
@@ -219,7 +219,7 @@ class _Machine:
 
 
 class _Call:
-    """What a pickle may call; `made` is what comes of it."""
+    """A function that a pickle may call; `made` returns its result."""
 
     def __init__(self, made: Callable[..., Any]):
         self.made = made
@@ -230,14 +230,14 @@ def _empty(value: Callable[[], Any]) -> Callable[..., Any]:
 
 
 _CALLS = {
-    "ndarray": None,  # named, as an argument of _reconstruct, and never called
+    "ndarray": None,  # only named, as an argument of _reconstruct; never called
     "dtype": _Call(lambda machine, *said: _Dtype(*said)),
     "_reconstruct": _Call(_empty(_Array)),
     "scalar": _Call(_Machine.scalar),
     "_frombuffer": _Call(_Machine.from_buffer),
 }
 _MODULES = ("numpy", *(f"numpy.{core}.{part}" for core in ("core", "_core") for part in ("multiarray", "numeric")))
-_BYTES = _Call(_empty(bytes))  # of no numbers: what protocol 2 writes for b""
+_BYTES = _Call(_empty(bytes))  # makes b"": so protocol 2 writes the bytes of an empty array
 _KNOWN = {(module, name): call for module in _MODULES for name, call in _CALLS.items()} | {
     ("_codecs", "encode"): _Call(_Machine.encoded),
     ("__builtin__", "bytes"): _BYTES,

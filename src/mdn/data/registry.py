@@ -1,8 +1,8 @@
 """The registry of data sets: where each comes from, under which licence, and where its files lie.
 
 A file is looked for in the folder that `MDN_DATA` names (as NAME/FILE), then in the cache (`MDN_CACHE`, or the system's own
-place for caches), and is fetched from its public origin into the cache if it lies in neither. What is fetched is held to the
-checksum that stands here; a file of MDN_DATA is taken as it is.
+place for caches), and is fetched from its public origin into the cache if it lies in neither. A fetched file must have the
+checksum in this registry; a file of MDN_DATA is not checked.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from mdn.data.files import replacing
+from mdn.files import replacing
 
-_SECONDS = 30  # without a byte, after which a connection counts as lost
+_SECONDS = 30  # a connection that sends no byte for so long counts as lost
 _WORD = re.compile(r"[A-Za-z][A-Za-z \-']*")  # as Google names its classes: "cat", "t-shirt", "The Eiffel Tower"
 
 
@@ -35,14 +35,14 @@ class DataSet:
     """A data set.
 
     Args:
-        name: Of the set, and of its folder.
+        name: The name of the set and of its folder.
         what: What is in it.
-        licence: Of the data.
+        licence: The licence of the data.
         source: Who published it.
-        files: Those that can be fetched.
-        local: Those that lie in MDN_DATA or nowhere.
-        words: For files called by a word: what their names end in, and the address with {} for the name.
-        note: What else a user should know.
+        files: The files that can be fetched.
+        local: The files that a user must put into MDN_DATA, since they are not published in this form.
+        words: For files that are named by a word: their endings, and for each the address, with {} for the file's name.
+        note: Other things that a user should know.
     """
 
     name: str
@@ -56,11 +56,11 @@ class DataSet:
 
     @property
     def main(self) -> tuple[str, ...]:
-        """The files that are the set: those that can be fetched, or else those that must lie in MDN_DATA."""
+        """The files that make up the set: those that can be fetched; if there are none, those that must lie in MDN_DATA."""
         return tuple(self.files) or self.local
 
     def origin(self, file: str) -> Origin | None:
-        """Where a file is published; None if it is not.
+        """The origin of a file; None if it is not published.
 
         Raises:
             ValueError: if the set has no such file.
@@ -200,10 +200,10 @@ def data_set(name: str) -> DataSet:
 
 
 def local_folder() -> Path | None:
-    """The folder that the environment variable MDN_DATA names; None where it names none.
+    """The folder that the environment variable MDN_DATA names; None if it is not set.
 
     Raises:
-        FileNotFoundError: if it names one that is not there.
+        FileNotFoundError: if that folder does not exist.
     """
     named = os.environ.get("MDN_DATA", "")
     if not named:
@@ -215,7 +215,7 @@ def local_folder() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """The folder that the environment variable MDN_CACHE names, or the system's own for caches; it need not be there."""
+    """The folder that the environment variable MDN_CACHE names, or the system's own for caches; it may not exist yet."""
     named = os.environ.get("MDN_CACHE", "")
     if named:
         return Path(named).expanduser()
@@ -225,7 +225,16 @@ def cache_folder() -> Path:
 
 
 def where(name: str, file: str) -> Path | None:
-    """Where a file of a data set lies now: in MDN_DATA, else in the cache; None if in neither. Nothing is fetched."""
+    """Where a file of a data set lies now: in MDN_DATA, else in the cache; None if in neither. Nothing is fetched.
+
+    Args:
+        name: The name of the data set.
+        file: The name of the file, such as "short_kanji.npz".
+
+    Raises:
+        ValueError: if there is no such data set, or no such file in it.
+        FileNotFoundError: if MDN_DATA names a folder that does not exist.
+    """
     chosen = data_set(name)
     chosen.origin(file)
     folders = [folder for folder in (local_folder(), cache_folder()) if folder is not None]
@@ -236,14 +245,14 @@ def find(name: str, file: str, on_share: Callable[[float], None] | None = None) 
     """Where a file of a data set lies; it is fetched into the cache if it lies nowhere yet.
 
     Args:
-        name: Of the data set.
-        file: Of the file.
-        on_share: Told the share of the file that has been fetched, now and then.
+        name: The name of the data set.
+        file: The name of the file.
+        on_share: Called now and then with the share of the file that has been fetched.
 
     Raises:
-        ValueError: if there is no such data set, or no such file in it, or if what came has another checksum.
-        FileNotFoundError: if the file can't be fetched and does not lie in MDN_DATA.
-        OSError: if the origin can't be reached, does not have the file or breaks off; nothing is left behind.
+        ValueError: if there is no such data set, or no such file in it, or if the fetched file has another checksum.
+        FileNotFoundError: if the file is not published and not in MDN_DATA, or MDN_DATA names a folder that does not exist.
+        OSError: if the origin can't be reached, does not have the file or breaks off; no part of the file is kept.
     """
     chosen = data_set(name)
     origin, local = chosen.origin(file), local_folder()
@@ -282,7 +291,7 @@ def _fetched(path: Path, origin: Origin, on_share) -> Path:
     except requests.RequestException as error:
         raise OSError(_unreachable(path, origin, error)) from None
     finally:
-        with contextlib.suppress(OSError):  # not empty, as it should be
+        with contextlib.suppress(OSError):  # the folder is not empty, as it should be
             path.parent.rmdir()
     if origin.sha256 is None and not recorded.is_file():
         with replacing(recorded) as temporary:
@@ -313,26 +322,26 @@ def _sha256(path: Path) -> str:
 
 
 class _Share:
-    """What pooch takes for a bar."""
+    """A progress bar for pooch that calls `on_share`."""
 
     def __init__(self, on_share: Callable[[float], None]):
         self.total, self._done, self._on_share = 0, 0, on_share
 
     def update(self, count: int) -> None:
-        """So many bytes more."""
+        """`count` more bytes have come."""
         self._done += count
         self._on_share(min(1.0, self._done / self.total) if self.total else 0.0)
 
     def reset(self) -> None:
-        """From the start."""
+        """Starts again from 0."""
         self._done = 0
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing."""
 
 
 def rows() -> Iterator[tuple[DataSet, str]]:
-    """Each data set, and where it lies now: its folder, "part in" it, "not fetched" or, if it can't be, "only from MDN_DATA"."""
+    """Yields (data set, where it lies): FOLDER, "part in FOLDER", "not fetched" or, if it can't be, "only from MDN_DATA"."""
     for one in DATA_SETS:
         found = [where(one.name, file) for file in one.main]
         there = [path for path in found if path is not None]

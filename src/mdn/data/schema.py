@@ -1,8 +1,8 @@
-"""What a file says of itself, held against what it may say: names, types, ranges, shapes and finite numbers.
+"""Checks of the description in a file: names, types, ranges, shapes and finite numbers.
 
 A rule is a function `(value, name) -> value` that raises a ValueError whose sentence begins with the name. Rules are made of
-rules: `record(units=listed(whole(1)), kind=one_of("lstm", "gru"))`. The name of the file is put before such a sentence by
-`mdn.data.reading`.
+rules: `record(units=listed(whole(1)), kind=one_of("lstm", "gru"))`. `mdn.data.reading` puts the name of the file before such
+a sentence.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 Rule = Callable[[Any, str], Any]
-MOST = 2**31 - 1  # of whole numbers for which no other limit is said
-_SHOWN = 60  # letters of a wrong value
+MOST = 2**31 - 1  # the limit of whole numbers that have no other
+_SHOWN = 60  # characters of a wrong value that a message shows
 
 
 def _expect(good: bool, name: str, what: str, value) -> None:
@@ -37,7 +37,7 @@ def whole(least: int = 0, most: int = MOST) -> Rule:
 
 
 def number(least: float = -math.inf, most: float = math.inf, *, above: float = -math.inf) -> Rule:
-    """A finite number within limits; `above` is one that it may not reach."""
+    """A finite number from `least` to `most` that is greater than `above`."""
     limits = [f"of at least {least:g}"] * (least > -math.inf) + [f"of at most {most:g}"] * (most < math.inf)
     limits += [f"above {above:g}"] * (above > -math.inf)
     what = " ".join(["a finite number", " and ".join(limits)]).rstrip()
@@ -51,7 +51,7 @@ def number(least: float = -math.inf, most: float = math.inf, *, above: float = -
 
 
 def figure(value, name: str):
-    """Any number, NaN and infinity among them: what a training found, say."""
+    """Any number, NaN and infinity included, such as a loss of a training."""
     _expect(isinstance(value, int | float) and not isinstance(value, bool), name, "a number", value)
     return value
 
@@ -69,12 +69,12 @@ def text(value, name: str) -> str:
 
 
 def anything(value, name: str):
-    """Whatever stands there."""
+    """Any value."""
     return value
 
 
 def one_of(*values) -> Rule:
-    """One of a few values, of the same type."""
+    """One of a few values, with the same type."""
 
     def rule(value, name):
         good = any(type(value) is type(one) and value == one for one in values)
@@ -85,7 +85,7 @@ def one_of(*values) -> Rule:
 
 
 def either(*rules: Rule) -> Rule:
-    """What any of several rules lets pass; the last one says what is wrong."""
+    """A value that passes at least one of several rules; the error message is that of the last rule."""
 
     def rule(value, name):
         for one in rules[:-1]:
@@ -99,12 +99,12 @@ def either(*rules: Rule) -> Rule:
 
 
 def maybe(rule: Rule) -> Rule:
-    """Nothing (`null`), or what a rule lets pass."""
+    """None (`null` in JSON), or a value that passes the rule."""
     return lambda value, name: None if value is None else rule(value, name)
 
 
 def listed(rule: Rule, count: int | None = None, least: int = 0) -> Rule:
-    """A list of `count` values, or of at least `least`, each by the same rule."""
+    """A list of `count` values, or of at least `least`, each of which passes the rule."""
 
     def checked(value, name):
         _expect(isinstance(value, list), name, "a list", value)
@@ -117,7 +117,7 @@ def listed(rule: Rule, count: int | None = None, least: int = 0) -> Rule:
 
 
 def mapping(rule: Rule) -> Rule:
-    """A value by each of any names."""
+    """Values by name, with any names, each of which passes the rule."""
 
     def checked(value, name):
         _expect(isinstance(value, dict), name, "values by name", value)
@@ -127,12 +127,12 @@ def mapping(rule: Rule) -> Rule:
 
 
 def record(*, optional: Iterable[str] = (), others: bool = False, **rules: Rule) -> Rule:
-    """A value by each of these names.
+    """Values by name, with a rule for each name.
 
     Args:
         optional: Names that may be missing.
-        others: Whether other names may stand there too; they pass as they are.
-        **rules: By name.
+        others: Whether other names are allowed; their values are not checked.
+        **rules: The rule for each name.
     """
 
     def checked(value, name):
@@ -153,8 +153,8 @@ def array(*shape: int | None, kinds: str = "f", infinite: bool = False) -> Rule:
     """A NumPy array of a shape, whose floats are finite.
 
     Args:
-        *shape: A size for each axis; None where any will do.
-        kinds: Of its dtype, as NumPy calls them.
+        *shape: A size for each axis; None allows any.
+        kinds: The allowed kinds of its dtype, in NumPy's letters.
         infinite: Whether infinities are allowed; NaN never is.
     """
 

@@ -1,4 +1,4 @@
-"""What drawings look like, whatever their points: with fewer points, with others of the same shape, and how far apart.
+"""The shapes of drawings: fewer points, evenly spaced points, distances between shapes, and random changes.
 
 Drawings are stroke-3, as `mdn.data.strokes` says.
 """
@@ -11,21 +11,21 @@ import numpy as np
 
 from mdn.data.strokes import places_of
 
-_VISITS = 5 * 10**7  # of points, that `simplify` takes at most to be exact: all that 10,000 points can ask for
+_VISITS = 5 * 10**7  # visits of points after which `simplify` is no longer exact: 10,000 points never need more
 
 
 def simplify(drawing, epsilon: float) -> np.ndarray:
-    """The drawing with fewer points, none of those left out farther than `epsilon` from the line that stays.
+    """The drawing with fewer points; no point that is left out is farther than `epsilon` from the remaining line.
 
-    Each stroke is cut where it is farthest from the straight line between its ends, if that is more than `epsilon`, and so
-    again each half; ends stay. Distances are to the line between two points and not to its prolongation.
+    Each stroke is cut where it is farthest from the straight line between its ends, if that is more than `epsilon`, and then
+    each half in the same way; ends stay. Distances are to the segment between two points, not to its extension.
 
-    Where that would take very long (more than 10,000 points of a shape that yields one point a cut), the rest is cut in the
-    middle, too: more points stay than must.
+    Where that would take very long (more than 10,000 points of a shape that yields one point a cut), the rest is also cut in
+    the middle: then more points stay than necessary.
 
     Args:
         drawing: Stroke-3 `(T, 3)`.
-        epsilon: In the unit of the drawing.
+        epsilon: The tolerance, in the unit of the drawing.
 
     Raises:
         ValueError: if `epsilon` is not positive.
@@ -83,10 +83,14 @@ def _to_segment(points, start, end) -> np.ndarray:
 
 
 def resample(drawing, points: int) -> np.ndarray:
-    """Places `(points, 2)` at equal distances along the way of the pen.
+    """Places `(points, 2)` at equal distances along the path of the pen.
 
-    The way goes through the air, too: places then change little where strokes become a little longer or shorter, while
-    along the ink alone they would jump from one stroke to the next.
+    The path includes moves through the air: places then change little when strokes become a little longer or shorter,
+    while along the ink alone they would jump from one stroke to the next.
+
+    Args:
+        drawing: Stroke-3 `(T, 3)`.
+        points: How many places.
     """
     return evenly(places_of(drawing), points)
 
@@ -102,16 +106,29 @@ def evenly(line, points: int) -> np.ndarray:
 def shape_distances(drawings: Iterable, others: Iterable, points: int = 64) -> np.ndarray:
     """How far apart the shapes of drawings are, whatever their place and size, shape `(len(drawings), len(others))`.
 
-    Each drawing becomes `points` places at equal distances along the way of its pen, with mean 0 and mean square distance 1
-    from there. The distance of two is the root mean square distance of their places: 0 for a copy, about sqrt(2)
+    Each drawing becomes `points` places at equal distances along the path of its pen, with mean 0 and mean square distance 1
+    from there. The distance of two drawings is the root mean square distance of their places: 0 for a copy, about sqrt(2)
     for shapes that have nothing in common, 2 at most.
+
+    Args:
+        drawings: Stroke-3 `(T, 3)` each.
+        others: Stroke-3 `(T, 3)` each.
+        points: How many places each drawing becomes.
     """
     a, b = _normalised(drawings, points), _normalised(others, points)
     return np.sqrt(np.maximum(2.0 - 2.0 * (a @ b.T), 0.0))
 
 
 def nearest(drawings: Iterable, others: Iterable, points: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Of each drawing, the distance to the nearest of `others`, as `shape_distances` has it, and its place among them.
+    """For each drawing the distance to the nearest of `others`, as in `shape_distances`, and the index of that one.
+
+    Args:
+        drawings: Stroke-3 `(T, 3)` each.
+        others: Stroke-3 `(T, 3)` each, at least one.
+        points: How many places each drawing becomes.
+
+    Returns:
+        `(distances, indices)`, each of shape `(len(drawings),)`.
 
     Raises:
         ValueError: if there are no others.
@@ -126,7 +143,7 @@ def nearest(drawings: Iterable, others: Iterable, points: int = 64) -> tuple[np.
 
 
 def _normalised(drawings: Iterable, points: int) -> np.ndarray:
-    """Rows of length 1, whose products are the cosines of shapes."""
+    """Shapes as rows of length 1; the product of two rows is the cosine of their shapes."""
     shapes = np.array([resample(one, points) for one in drawings]).reshape(-1, points, 2)
     shapes = (shapes - shapes.mean(axis=1, keepdims=True)).reshape(len(shapes), 2 * points)
     size = np.linalg.norm(shapes, axis=1, keepdims=True)
@@ -140,10 +157,10 @@ def augmented(
 
     Args:
         drawing: Stroke-3 `(T, 3)`.
-        rng: What chance comes from.
+        rng: The generator of all random numbers.
         scale: Each axis is stretched by a factor from `1 - scale` to `1 + scale`.
         drop: The share of points inside of strokes that are left out; the offset to the next point then starts at the
-            point before, so that all others stay where they were. First and last points of strokes stay.
+            point before, so that all other points keep their places. First and last points of strokes stay.
         rotation: In radians; the drawing is turned by an angle from `-rotation` to `rotation`, after it was stretched.
     """
     drawing = np.asarray(drawing, "float64")

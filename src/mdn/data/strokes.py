@@ -1,4 +1,4 @@
-"""Drawings as strokes: one value for all that a pen leaves, and how it turns into lines and back.
+"""Drawings as strokes: one form for everything that a pen draws, and its conversions to lines and stroke-5.
 
 A drawing is **stroke-3**, a float64 array `(T, 3)` of dx, dy and lift, a row for each move of the pen. The pen starts at the
 origin and is down: the first row already draws, as in the files of sketch-rnn, whose first point is that start. lift is 1
@@ -6,8 +6,8 @@ where the pen is lifted after the move and 0 elsewhere; the row after a lift mov
 last row always lifts. y grows downwards, as on a screen.
 
 **Lines** are the same drawing in places: a list of arrays `(n_i, 2)`, one for each stroke; a stroke of one point is a dot.
-**Stroke-5** `(T + 1, 5)` is stroke-3 for a network: dx, dy, and one of down, lift, end, the end a row of its own (Ha and
-Eck 2017, arXiv 1704.03477).
+**Stroke-5** `(T + 1, 5)` is stroke-3 for a network: dx, dy, and a one-hot pen (down, lift, end); the end is a row of its own
+(Ha and Eck 2017, arXiv 1704.03477).
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from typing import ClassVar, Self, overload
 
 import numpy as np
 
-from mdn.data.files import reading, sentence
 from mdn.data.limits import LARGEST, read_whole
+from mdn.files import reading, sentence
 
 DOWN, LIFT, END = 0, 1, 2  # the pen of stroke-5, after dx and dy
 PARTS = ("train", "valid", "test")
 
 
 def no_names() -> np.ndarray:
-    """What stands for a label that nobody gave."""
+    """The value of a label that was not set."""
     return np.empty(0, "<U1")
 
 
 @dataclass(frozen=True, eq=False)
 class Drawings(Sequence[np.ndarray]):
-    """Drawings of one source, in its order: a sequence of stroke-3 arrays that knows their words and parts.
+    """Drawings of one source, in its order: a sequence of stroke-3 arrays with their words and parts.
 
-    An int takes one drawing; a slice, a list of places or a mask takes some, as Drawings again.
+    An int selects one drawing; a slice, a list of indices or a mask selects some, as Drawings again.
 
     Attributes:
         strokes: The drawings, stroke-3 each.
-        words: What each one shows, strings of shape `(N,)`; "" where the source does not say.
+        words: What each drawing shows, strings of shape `(N,)`; "" where the source does not say.
         parts: "train", "valid" or "test" for each, strings of shape `(N,)`; "" where the source does not say.
         skipped: A sentence for each drawing of the source that was bad and left out.
     """
@@ -50,7 +50,7 @@ class Drawings(Sequence[np.ndarray]):
     parts: np.ndarray = field(default_factory=no_names)
     skipped: tuple[str, ...] = ()
 
-    labels: ClassVar[tuple[str, ...]] = ("words", "parts")  # what is known of each drawing
+    labels: ClassVar[tuple[str, ...]] = ("words", "parts")  # the attributes with one value a drawing
 
     def __post_init__(self):
         object.__setattr__(self, "strokes", tuple(self.strokes))
@@ -93,10 +93,10 @@ class Drawings(Sequence[np.ndarray]):
         return self[self.parts == name]
 
     def of(self, *words: str) -> Self:
-        """The drawings of some words.
+        """The drawings whose word is one of `words`.
 
         Raises:
-            ValueError: if there is no drawing of one of them.
+            ValueError: if one of them has no drawing.
         """
         known = sorted(set(self.words.tolist()))
         for word in words:
@@ -110,15 +110,15 @@ class Drawings(Sequence[np.ndarray]):
         return replace(self, strokes=self.strokes + other.strokes, skipped=self.skipped + other.skipped, **named)
 
     def with_split(self, path) -> Self:
-        """The same drawings, with the parts that a .json file says.
+        """The same drawings, with their parts from a .json file.
 
         Args:
-            path: Of a file of lists of places: "valid" and "test" ("train", if it is missing, are all others); or
-                "test_deduplicated", places within the part "test", the others of which then are of no part. Other lists
-                are not read.
+            path: A file with lists of indices: "valid" and "test" ("train", if missing, is all others). A list
+                "test_deduplicated" holds indices within the part "test"; drawings of that part that are not in the list
+                then have no part. Other lists are ignored.
 
         Raises:
-            ValueError: if it is no such file, or a place is out of range.
+            ValueError: if it is no such file, or an index is out of range.
         """
         path = Path(path)
         with reading(path, "lists of places"):
@@ -158,7 +158,7 @@ def as_drawing(strokes) -> np.ndarray:
     """Stroke-3 `(T, 3)` as float64; any lift above one half is 1, and the last row lifts the pen.
 
     Raises:
-        ValueError: if the shape is another, a number is not finite or an offset is longer than 1e9, or all points lie in one
+        ValueError: if it has another shape, a number is not finite, an offset is longer than 1e9, or all points lie in one
             place.
     """
     try:
@@ -183,12 +183,12 @@ def as_drawing(strokes) -> np.ndarray:
 
 
 def places_of(drawing) -> np.ndarray:
-    """Where the pen was, shape `(T + 1, 2)`: the origin, and the end of each move."""
+    """The places of the pen, shape `(T + 1, 2)`: the origin, and the end of each move."""
     return np.concatenate([np.zeros((1, 2)), np.cumsum(np.asarray(drawing, "float64")[:, :2], axis=0)])
 
 
 def to_lines(drawing) -> list[np.ndarray]:
-    """The strokes of a drawing `(T, 3)` in places: an array `(n_i, 2)` for each, the first from the origin on."""
+    """The strokes of a drawing `(T, 3)` as places: an array `(n_i, 2)` for each; the first starts at the origin."""
     drawing = np.asarray(drawing, "float64")
     if not len(drawing):
         return []
@@ -210,7 +210,7 @@ def from_lines(lines: Iterable) -> np.ndarray:
             raise ValueError(f"a line must have shape (n, 2): x and y, but {line.shape} came.")
     if not arrays:
         raise ValueError("a drawing needs at least two points, but there is none.")
-    if len(arrays[0]) == 1:  # a dot to begin with: the pen is lifted after a move to nowhere
+    if len(arrays[0]) == 1:  # the first stroke is a dot: the pen is lifted after a move of length 0
         arrays[0] = np.repeat(arrays[0], 2, axis=0)
     lift = np.concatenate([np.arange(len(line)) == len(line) - 1 for line in arrays])
     with np.errstate(over="ignore", invalid="ignore"):  # `as_drawing` refuses what is not finite
@@ -219,11 +219,11 @@ def from_lines(lines: Iterable) -> np.ndarray:
 
 
 def to_stroke5(drawing, length: int | None = None) -> np.ndarray:
-    """Stroke-5 `(T + 1, 5)` of a drawing `(T, 3)`: dx, dy, and one of down, lift, end. The last row is the end.
+    """Stroke-5 `(T + 1, 5)` of a drawing `(T, 3)`: dx, dy, and a one-hot pen: down, lift, end. The last row is the end.
 
     Args:
         drawing: Stroke-3.
-        length: Of the result, which is filled up with ends.
+        length: The number of rows of the result, which is filled up with ends; by default T + 1.
 
     Raises:
         ValueError: if `length` is too short.
@@ -241,12 +241,12 @@ def to_stroke5(drawing, length: int | None = None) -> np.ndarray:
 
 
 def from_stroke5(encoded) -> np.ndarray:
-    """The drawing `(T, 3)` of stroke-5 `(T', 5)`: what comes before the first end, which may be nothing.
+    """The drawing `(T, 3)` of stroke-5 `(T', 5)`: the rows before the first end; there may be none.
 
     Pens may be probabilities: the largest counts. The last row lifts.
 
     Raises:
-        ValueError: if the shape is another.
+        ValueError: if it has another shape.
     """
     encoded = np.asarray(encoded, "float64")
     if encoded.ndim != 2 or encoded.shape[-1] != 5:
@@ -260,7 +260,7 @@ def from_stroke5(encoded) -> np.ndarray:
 
 
 def offset_scale(drawings: Iterable) -> float:
-    """The one scale of a data set: the standard deviation of all dx and dy together.
+    """The scale of a data set, one number: the standard deviation of all dx and dy together.
 
     Raises:
         ValueError: if there is no drawing, or no point moves.

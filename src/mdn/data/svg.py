@@ -1,4 +1,4 @@
-"""The strokes of an SVG: paths in the order of the file, curves as lines; nothing in it runs, and no entity is expanded."""
+"""The strokes of an SVG: paths in the order of the file, curves as lines; nothing is run, and no entity is expanded."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data.files import sentence
 from mdn.data.limits import LARGEST, POINTS
 from mdn.data.markup import parse_xml
+from mdn.files import sentence
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _STRANGE = re.compile(r"[^MmZzLlHhVvCcSsQqTtAa0-9eE.,+\-\s]")
@@ -21,25 +21,25 @@ _UNDRAWN = frozenset({"defs", "symbol", "clipPath", "mask", "marker", "pattern",
 _STROKED = frozenset(
     {"rect", "circle", "ellipse", "polygon"}
 )  # drawn by a pen if they have a stroke; else a background
-_ARC_PIECE = math.pi / 4  # an arc becomes cubic curves of an eighth of a turn, 4e-6 of its radius away from it at most
-_ARC_STEPS = 40  # lines for each of them where no tolerance is asked for: at most a 400th of their length from the arc
-_FINEST = 2000  # curves are flattened to this part of the picture's longer side where no tolerance is asked for
+_ARC_PIECE = math.pi / 4  # an arc becomes cubic curves of an eighth of a turn, at most 4e-6 of its radius away
+_ARC_STEPS = 40  # lines for each of them without a tolerance: at most a 400th of their length from the arc
+_FINEST = 2000  # without a tolerance, curves are flattened to 1/2000 of the picture's longer side
 
 
 def read_svg(path, tolerance: float) -> tuple[list[np.ndarray], str, float]:
-    """The lines `(n_i, 2)` of an SVG, in the unit of its view; the character it shows, for KanjiVG's; its longer side.
+    """(the lines `(n_i, 2)` of an SVG in the unit of its view, its character for a file of KanjiVG else "", its longer side).
 
-    Read are path, line and polyline, and rect, circle, ellipse and polygon where they have a stroke. Each piece that starts
-    with a move is a line of its own. Transformations are applied; texts, definitions and what is not displayed are left out.
+    It reads path, line and polyline, and rect, circle, ellipse and polygon where they have a stroke. Each piece that starts
+    with a move is a line of its own. Transformations are applied; texts, definitions and hidden elements are left out.
 
     Args:
-        path: Of the file.
+        path: The path of the file.
         tolerance: How far lines may be from curves, as a share of the longer side of the view (of the drawing, where it is
-            longer); 0 for as near as makes no difference.
+            longer); 0 for lines so near that no difference can be seen.
 
     Raises:
-        ValueError: if it is no SVG, has no path or a script, declares entities or defaults or refers to copies; it names the
-            line. If it is larger than 128 MiB, goes beyond ±1e9, or its curves would become more than 10 million points.
+        ValueError: if it is no SVG, has no path, has a script, declares entities or defaults or uses copies; it names the
+            line. Also if it is larger than 128 MiB, goes beyond ±1e9, or its curves would become more than 10 million points.
         ImportError: if svgpathtools is missing.
     """
     drawn = _Drawn(Path(path))
@@ -80,7 +80,7 @@ def _steps(cubics: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def _chords(cubics: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Where the chords of cubic Bezier curves `(m, 4)` end, `steps` of each."""
+    """The end points of the chords of cubic Bezier curves `(m, 4)`, `steps` of each."""
     step = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps) + 1
     t = (step / np.repeat(steps, steps))[:, None]
     weights = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
@@ -88,8 +88,8 @@ def _chords(cubics: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 class _Drawn:
-    """What an SVG draws, found while the file is parsed: chains of cubic Bezier curves `(m, 4)`, and for each curve the least
-    number of its chords where no tolerance is asked for, `(m,)`.
+    """The pieces that an SVG draws, found while the file is parsed: each is a chain of cubic Bezier curves `(m, 4)`, and for each
+    curve the least number of its chords without a tolerance, `(m,)`.
     """
 
     def __init__(self, path: Path):
@@ -97,10 +97,10 @@ class _Drawn:
         self.character = ""
         self.view = 0.0
         self._library = _svgpathtools()
-        # of each open element: its transformation, whether it has a stroke, whether it is hidden
+        # for each open element: its transformation, whether it has a stroke, whether it is hidden
         self._open: list[tuple[np.ndarray, bool, bool]] = []
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # svgpathtools tells of arcs without a radius, which are lines
+            warnings.simplefilter("ignore")  # svgpathtools warns of arcs without a radius, which are lines
             parse_xml(path, self._open_element, lambda tag: self._open.pop(), "SVG")
 
     def _open_element(self, tag: str, attributes: dict[str, str]):
@@ -110,7 +110,7 @@ class _Drawn:
             raise
         except AssertionError:
             raise ValueError("a shape cannot be read: an arc ends where it starts.") from None
-        except Exception as error:  # as svgpathtools raises them
+        except Exception as error:  # svgpathtools raises any kind
             raise ValueError(f"a shape cannot be read: {sentence(error)}") from None
 
     def _start(self, tag: str, attributes: dict[str, str]):
@@ -165,15 +165,15 @@ class _Drawn:
 
 
 def _longer_side(attributes: dict[str, str]) -> float:
-    """Of the view; 0 if the SVG does not say in plain numbers."""
+    """The longer side of the view; 0 if the SVG does not say it in plain numbers."""
     numbers = attributes.get("viewBox", "").replace(",", " ").split()[2:]
     numbers = numbers or [attributes.get(name, "0").removesuffix("px") for name in ("width", "height")]
     return max((float(one) for one in numbers if _NUMBER.fullmatch(one)), default=0.0)
 
 
 def _pieces(text: str, library) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The chains of cubic curves `(m, 4)` of a path's text, one for each move, and the least chords of each curve `(m,)`."""
-    if strange := _STRANGE.search(text):  # which svgpathtools would pass over
+    """(a chain of cubic curves `(m, 4)`, the least number of chords of each curve `(m,)`) for each move of a path's text."""
+    if strange := _STRANGE.search(text):  # svgpathtools would ignore it
         raise ValueError(f"a path holds {strange[0]!r}, which is no part of one: {_shortened(text)}.")
     pieces, here = [], 0j
     for part in re.split(r"(?=[Mm])", text.strip()):
@@ -195,7 +195,7 @@ def _pieces(text: str, library) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _cubics(segments, library) -> Iterator[tuple[np.ndarray, int]]:
-    """Segments as cubic curves `(m, 4)`, exactly but for arcs, and the least number of chords of each."""
+    """Segments as cubic curves `(m, 4)`, exact except for arcs, and the least number of chords of each."""
     for kind, run in itertools.groupby(segments, type):
         if kind is library.Line:  # all at once: there may be a million
             some = list(run)
@@ -218,7 +218,7 @@ def _arc(arc) -> np.ndarray:
 
 
 def _ellipse(attributes: dict[str, str]) -> np.ndarray:
-    """The cubic curves `(8, 4)` of a circle or an ellipse, from its left on."""
+    """The cubic curves `(8, 4)` of a circle or an ellipse, starting at its left."""
     x, y = (float(attributes.get(name, "0")) for name in ("cx", "cy"))
     across, down = (float(attributes.get("r", attributes.get(name, "nan"))) for name in ("rx", "ry"))
     if not (math.isfinite(across) and math.isfinite(down)):
@@ -228,7 +228,7 @@ def _ellipse(attributes: dict[str, str]) -> np.ndarray:
 
 
 def _turn(start: float, turn: float) -> np.ndarray:
-    """The cubic curves `(m, 4)` of a part of the unit circle, whose tangents at their ends are its own."""
+    """The cubic curves `(m, 4)` of a part of the unit circle; at their ends they have the circle's tangents."""
     count = max(1, math.ceil(abs(turn) / _ARC_PIECE))
     circle = np.exp(1j * (start + turn / count * np.arange(count + 1)))
     reach = 4 / 3 * math.tan(turn / count / 4) * 1j * circle
@@ -255,10 +255,10 @@ def _svgpathtools():
 
 
 def kanjivg_files() -> list[Path]:
-    """The SVGs of the package kanjivg, one a character: those of Latin letters, kana and kanji, without its variants.
+    """The SVGs of the package kanjivg, one a character: Latin letters, kana and kanji, without its variants.
 
     Raises:
-        ImportError: if it is missing.
+        ImportError: if the package is missing.
     """
     from importlib import metadata
 

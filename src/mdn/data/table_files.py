@@ -1,4 +1,4 @@
-"""Tables in files: text of any separator, with a header or without, packed by gzip or not; and Parquet.
+"""Tables in files: text with any separator, with or without a header, packed by gzip or not; and Parquet.
 
 A file is read some rows at a time, so that it may be larger than memory.
 """
@@ -17,24 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from mdn.data.files import reading, replacing
 from mdn.data.table_text import Chunk, check_packed, check_whole, read_text
 from mdn.data.tables import Cells, Table, TableError, cells_as_numbers, unique
+from mdn.files import reading, replacing
 
 _ROWS = 65_536  # at a time
 _BYTES = 1 << 24  # of the rows of a chunk of Parquet
-_NUMBER = 8  # bytes
+_NUMBER = 8  # bytes of a number
 _PARQUET = (".parquet", ".pq")
 _TABS = (".tsv", ".tab")
 
 
 def read_table(path, *, text: Collection[str] = (), on_share: Callable[[float], Any] | None = None) -> Table:
-    """Reads a table whole, if it holds no more than 2 GiB.
+    """Reads a whole table, which may hold 2 GiB at most.
 
     Args:
-        path: Of the file, and what it may be: see `read_chunks`.
-        text: Columns that are text whatever they hold, beside those that are found to be.
-        on_share: Told the share of the file that has been read, now and then.
+        path: The path of the file; `read_chunks` says which files it reads.
+        text: Columns to treat as text, in addition to those that the reader finds to be text.
+        on_share: Called now and then with the share of the file that has been read.
 
     Raises:
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
@@ -51,7 +51,7 @@ def read_table(path, *, text: Collection[str] = (), on_share: Callable[[float], 
         }
         if not mixed:
             break
-        kept |= mixed  # numbers at first and text later: read again, since a number forgets how it was written
+        kept |= mixed  # numbers in one chunk, text in another: read again, since a number has lost how it was written
     cells = tuple(
         np.concatenate(column) if isinstance(column[0], np.ndarray) else tuple(itertools.chain(*column))
         for column in zip(*(chunk.cells for chunk in chunks), strict=True)
@@ -69,26 +69,25 @@ def read_chunks(
     rows: int = _ROWS,
     on_share: Callable[[float], Any] | None = None,
 ) -> Iterator[Table]:
-    """A table, some rows at a time; the separator and the header are found out.
+    """Reads a table, some rows at a time; the separator and the header are found out.
 
-    A first line is a header if one of its cells is no number, or if it begins with '#'. Without one columns are named
-    "0", "1", ... and so is a column whose name is empty, as the first one that pandas and R write, and what stands right of
-    a header that is too short. A header that is one cell shorter than rows with names in front, as R writes them, calls these
-    "row names". Lines with '#' above the header are remarks. Below it a line with '#' is a row if it has as many cells as
-    the header, else a remark, which `note` counts.
+    A first line is a header if one of its cells is no number, or if it begins with '#'. Without a header, columns are named
+    "0", "1", ... by their place. So is a column whose name is empty, such as the first one that pandas and R write, and each
+    column right of a header that is too short. If a header is one cell shorter than its rows and these begin with names, as R
+    writes them, the first column is called "row names". Lines with '#' above the header are remarks. Below the header, a line
+    with '#' is a row if it has as many cells as the header, else a remark, which `note` counts.
 
-    A file whose name ends in .gz is unpacked; one that ends in .parquet or .pq is Parquet and needs the extra
-    `mdn[parquet]`.
+    A file whose name ends in .gz is unpacked; one that ends in .parquet or .pq is Parquet and needs the extra `mdn[parquet]`.
 
-    A row may have 2²⁴ characters, 1,000 lines (in quotes) and 100,000 cells; what unpacks to over 64 MiB must not do so to
-    more than 200 times its size.
+    A row may have 2²⁴ characters, 1,000 lines (in quotes) and 100,000 cells. A packed file that holds more than 64 MiB may
+    unpack to 200 times its size at most.
 
     Args:
-        path: Of the file.
-        text: Columns that are text whatever they hold.
-        keep: Columns whose cells stay as they are written, even if all of a chunk are numbers.
-        rows: Of a chunk, at most.
-        on_share: Told the share of the file that has been read, before each chunk is given.
+        path: The path of the file.
+        text: Columns to treat as text, even if their cells are numbers.
+        keep: Columns whose cells stay strings, even if all cells of a chunk are numbers.
+        rows: How many rows a chunk has at most.
+        on_share: Called before each chunk with the share of the file that has been read.
 
     Raises:
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
@@ -118,7 +117,7 @@ def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterato
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """As `mdn.data.reading`, where what is at fault in a file is a TableError."""
+    """As `mdn.data.reading`, but raises a TableError in place of a ValueError."""
     try:
         with reading(path, "a table"):
             yield
@@ -146,7 +145,7 @@ def _check_there(path: Path) -> None:
 def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
     arrow, parquet = _pyarrow()
     with open(path, "rb"):
-        pass  # what the system refuses is said as it is; pyarrow has an OSError for whatever it does not understand
+        pass  # here an OSError comes from the system; below, pyarrow raises one for anything that it cannot parse
     try:
         with parquet.ParquetFile(path) as file:
             columns, total, done = unique(file.schema_arrow.names), max(file.metadata.num_rows, 1), 0
@@ -205,10 +204,17 @@ def _pyarrow():
 
 @contextmanager
 def writing_table(path, columns: Sequence[str]) -> Iterator[Callable[[Any], None]]:
-    """Gives a function that writes rows of numbers `(N, len(columns))`, as often as it is called.
+    """A block with a function that writes rows of numbers `(N, len(columns))`, each time it is called.
 
-    Its name says what a file becomes: .tsv or .tab, .parquet or .pq, else CSV; with .gz at the end it is packed. What
-    stood at `path` before stays until the block has ended well.
+    The ending of the name decides the format: .tsv or .tab, .parquet or .pq, else CSV; text that ends in .gz is packed. An
+    earlier file at `path` stays until the block has ended without an error.
+
+    Args:
+        path: The path of the file.
+        columns: The names of the columns, which become the header.
+
+    Raises:
+        TableError: if the format is Parquet, but pyarrow is not installed.
     """
     path = Path(path)
     with replacing(path) as temporary:
@@ -231,6 +237,15 @@ def writing_table(path, columns: Sequence[str]) -> Iterator[Callable[[Any], None
 
 
 def write_table(path, columns: Sequence[str], values) -> None:
-    """Writes rows of numbers, shape `(N, len(columns))`, as `writing_table` does."""
+    """Writes rows of numbers, shape `(N, len(columns))`, as `writing_table` does.
+
+    Args:
+        path: The path of the file; the ending of its name decides the format.
+        columns: The names of the columns, which become the header.
+        values: The rows; Parquet keeps float64, text nine significant digits.
+
+    Raises:
+        TableError: if the format is Parquet, but pyarrow is not installed.
+    """
     with writing_table(path, columns) as write:
         write(values)

@@ -1,4 +1,4 @@
-"""Tables in text files: CSV, TSV or white space, packed by gzip or not. No row is shifted, and none is lost unsaid."""
+"""Tables in text files: CSV, TSV or white space, packed by gzip or not. No row is shifted, and none is dropped silently."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ import numpy as np
 
 from mdn.data.tables import Cells, TableError, cells_as_numbers, is_foreign, is_missing, unique
 
-_SAMPLE = 20  # lines that tell the separator, and rows that tell what a short header means
+_SAMPLE = 20  # lines that show the separator, and rows that show what a short header means
 _MOST_REMARKS = 1000  # lines that begin with '#' before a table
 _MOST_COLUMNS = 100_000
-_MOST_LINES = 1000  # of one row: a cell in quotes may go over several
+_MOST_LINES = 1000  # of one row: a cell in quotes may contain line breaks
 _LONGEST = 1 << 24  # row, in characters
 _AT_ONCE = 1 << 24  # characters of the rows of a chunk
-_SWALLOWED = 6  # separators in a cell, as many in each of its lines as a row has: these are rows behind a stray quote
-_MARKS = "\t;,"  # where several fit, the first: a comma may stand within a number, and a semicolon rarely
+_SWALLOWED = 6  # separators within a cell, in each of its lines as many as in a row: a stray quote swallowed rows
+_MARKS = "\t;,"  # the first that fits: numbers often contain commas, semicolons rarely stand in cells
 _QUOTED = re.compile('"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
-_SPACES = re.compile(r"[ \t\r\n\f\v]+")  # a no-break space stands between thousands
+_SPACES = re.compile(r"[ \t\r\n\f\v]+")  # without the no-break space, which separates thousands
 
 WHOLE = 1 << 31  # bytes of a table that is read whole: characters of text, or 8 a cell of Parquet
 _PACKED_FROM, _PACKED_TIMES = 1 << 26, 200
@@ -52,10 +52,10 @@ def read_text(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Itera
     """Chunks of a text file; see `mdn.data.read_chunks`.
 
     Args:
-        path: Of the file.
-        rows: Of a chunk, at most.
-        kept: Columns whose cells stay as they are written.
-        whole: Whether the caller holds all chunks at once, and the whole is bounded.
+        path: The path of the file.
+        rows: How many rows a chunk has at most.
+        kept: Columns whose cells stay strings.
+        whole: Whether the caller holds all chunks at once, so that the size of the table is limited.
     """
     with open(path, "rb") as raw:
         size = max(path.stat().st_size, 1)
@@ -75,7 +75,7 @@ def read_text(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Itera
 
 
 def check_whole(path: Path, size: int) -> None:
-    """Refuses to hold a table of more than `WHOLE` bytes."""
+    """Raises a TableError if a table that is read whole has more than `WHOLE` bytes."""
     if size > WHOLE:
         raise TableError(
             f"{path} holds more than {WHOLE >> 30} GiB, too much to read whole. Take a part of its rows, or read some at a "
@@ -84,7 +84,7 @@ def check_whole(path: Path, size: int) -> None:
 
 
 def check_packed(path: Path, size: int, packed: int) -> None:
-    """Refuses what unpacks to far more than a table does: a small file must not keep its reader busy for hours."""
+    """Raises a TableError if a file unpacks to far more than a table does: a small file must not take hours to read."""
     if size > _PACKED_FROM and size > _PACKED_TIMES * packed:
         raise TableError(
             f"{path} unpacks to more than {_PACKED_TIMES} times its size and more than {_PACKED_FROM >> 20} MiB, which no "
@@ -93,7 +93,7 @@ def check_packed(path: Path, size: int, packed: int) -> None:
 
 
 def _look_into(path: Path, raw) -> None:
-    """Unpacks the beginning and forgets it, which is many times faster than to read rows."""
+    """Unpacks the beginning only to check its size, which is many times faster than reading rows."""
     unpacked, size = gzip.GzipFile(fileobj=raw), 0
     with _unpacking(path):
         while size <= _PACKED_FROM and (block := unpacked.read(1 << 20)):
@@ -122,7 +122,7 @@ class _Lines:
         self._path, self._packed = path, raw if packed else None
         self._file = io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8-sig", newline=None)
         self.size = 0  # characters so far
-        self.mark: str | None = None  # what stands between cells; None is white space
+        self.mark: str | None = None  # the separator of cells; None is white space
         self._number = 0
         self._lines: list[str] = []  # of the row that is being read
         self._row_size = 0
@@ -131,16 +131,16 @@ class _Lines:
     def rows(self) -> Iterator[_Row]:
         """Each row that is not blank, the header too."""
         lines = self._read()
-        sample, told = [], []
+        sample, found = [], []
         for line in lines:
             sample.append(line)
             if line.strip():
-                told.append(line)
-            if len(told) == _SAMPLE or self.size > _LONGEST:
+                found.append(line)
+            if len(found) == _SAMPLE or self.size > _LONGEST:
                 break
-        if not told:
+        if not found:
             raise TableError(f"{self._path} is empty.")
-        self.mark = _separator([line for line in told if not line.lstrip().startswith("#")] or told)
+        self.mark = _separator([line for line in found if not line.lstrip().startswith("#")] or found)
         every = self._counted(itertools.chain(sample, lines))
         try:
             for row in self._split(every) if self.mark is None else self._separated(every, self.mark):
@@ -207,7 +207,7 @@ class _Lines:
     def _separated(self, lines: Iterator[str], mark: str) -> Iterator[_Row]:
         reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
         for cells in reader:
-            if self._ended:  # the reader asked for more lines than there are
+            if self._ended:  # within a cell in quotes, the csv reader came to the end of the file
                 more = len(self._lines) - 1
                 raise self._swallows("never ends" + (f", and swallows the {more} lines below" if more else ""))
             blank = len(cells) <= 1 and not self._lines[-1].strip()
@@ -217,7 +217,7 @@ class _Lines:
 
 
 def _separator(sample: list[str]) -> str | None:
-    """What stands between cells; None is white space."""
+    """The separator of cells; None is white space."""
     sample = [_QUOTED.sub('""', line) for line in sample]
     first, rest = sample[0], sample[1:]
     counts = {mark: [line.count(mark) for line in sample] for mark in _MARKS}
@@ -227,7 +227,7 @@ def _separator(sample: list[str]) -> str | None:
     def possible(mark: str) -> bool:
         if counts[mark][0] or not medians[mark]:
             return bool(medians[mark])
-        # a header without the mark: of one column, above rows of several or of decimal commas
+        # The header has no such mark: it names one column, above rows with more cells or with decimal commas
         return words == 1 and not (mark == "," and all(map(_DECIMAL_COMMA.fullmatch, rest)))
 
     marks = [mark for mark in _MARKS if possible(mark)]
@@ -239,13 +239,13 @@ def _separator(sample: list[str]) -> str | None:
 
 
 class _Body:
-    """Names of the columns and the rows below them, each as wide as they are."""
+    """The names of the columns and the rows below them, each with as many cells as there are columns."""
 
     columns: tuple[str, ...]
 
     def __init__(self, path: Path, lines: _Lines):
         self._path, self._lines = path, lines
-        self._remarks = self._over_lines = 0  # how many, and the first of each
+        self._remarks = self._over_lines = 0  # how many; below, where the first of each is
         self._first_remark, self._first_over = 0, (0, 0)
         header, marked, rest = _header(lines.rows())
         ahead = list(itertools.islice(rest, _SAMPLE))
@@ -276,7 +276,7 @@ class _Body:
         self._rows = self._fitting(itertools.chain(ahead, rest))
 
     def take(self, count: int) -> list[tuple[int, list[str]]]:
-        """(line, cells) of the next rows: `count`, or fewer where these are long or the file ends."""
+        """(line, cells) of the next `count` rows; fewer if the rows are long or the file ends."""
         some: list[tuple[int, list[str]]] = []
         enough = self._lines.size + _AT_ONCE
         for row in self._rows:
@@ -287,7 +287,7 @@ class _Body:
 
     @property
     def note(self) -> str:
-        """What had to be guessed, up to here."""
+        """What the reader has guessed so far, for the user to know."""
         notes = [self._header_note] if self._header_note else []
         if self._remarks:
             notes.append(
@@ -330,7 +330,7 @@ class _Body:
 
 
 def _header(rows: Iterator[_Row]) -> tuple[list[str] | None, bool, Iterator[_Row]]:
-    """(names, whether their line begins with '#', the rows below); None for the names where there is no header."""
+    """(names, whether their line begins with '#', the rows below); without a header the names are None."""
     remarks: list[_Row] = []
     first = None
     for row in rows:
@@ -355,7 +355,7 @@ def _header(rows: Iterator[_Row]) -> tuple[list[str] | None, bool, Iterator[_Row
 
 
 def _names(cells: list[str], width: int) -> list[str]:
-    """Names of a header that begins with '#'; where the mark stands alone it is no name, unless there is a column for it."""
+    """The names in a header that begins with '#'. A '#' alone is dropped if the header would else be a cell too long."""
     if not cells[0].strip("#"):
         return cells[1:] if len(cells) == width + 1 else cells
     return [cells[0].lstrip("#").strip(), *cells[1:]]
@@ -365,7 +365,7 @@ def _are_row_names(rows: Sequence[_Row]) -> bool:
     """Whether the first cells only name rows: words, cells in quotes, or numbers that count up from 0 or 1."""
     if not rows or all(
         is_missing(row.cells[-1]) for row in rows
-    ):  # rows that end in a separator have no cell behind it
+    ):  # then rows end in a separator, and the last column is no column
         return False
     first = [row.cells[0] for row in rows]
     quoted = all(row.lines[0].lstrip().startswith('"') for row in rows)

@@ -1,4 +1,4 @@
-"""A table of named columns, as a file gave them."""
+"""A table of named columns, as they stand in a file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-_MOSTLY = 0.5  # of the cells: a column with more text is text
-_REPEATED, _FEW_LEVELS = 3, 32  # so is one of few different cells, whose words come back: "1", "2", "north"
-_NOTATION = 0.9  # of the cells: a column with as many numbers, some in a notation that is not read, is none of words
+_MOSTLY = 0.5  # share of the cells: a column with more text is text
+_REPEATED, _FEW_LEVELS = 3, 32  # so is a column of few levels whose words repeat: "1", "2", "north"
+_NOTATION = 0.9  # share of the cells: a column with so many numbers in any notation is no text
 _LONGEST_NUMBER = 40
-_NEAR = 1000  # columns that are looked through for the nearest name
+_NEAR = 1000  # columns that are searched for the nearest name
 _SHOWN = 60  # characters of a cell or a name in a message
 _MONEY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)?"
 _FOREIGN = re.compile(
@@ -41,12 +41,12 @@ class Table:
     """Named columns of one file, or of some rows of it.
 
     Attributes:
-        columns: Their names, in the order of the file.
-        cells: For each column its numbers, float64 with NaN where missing; or its cells, where some are text.
+        columns: The names of the columns, in the order of the file.
+        cells: For each column its numbers, float64 with NaN where missing; or its cells as strings, if some are text.
         lines: The line of the file that each row stands on, for messages.
         source: The name of the file.
         note: What the reader had to guess, for the user to know; "" if nothing.
-        text: Columns that are text whatever they hold.
+        text: Columns to treat as text, even if their cells are numbers.
     """
 
     columns: tuple[str, ...]
@@ -68,7 +68,7 @@ class Table:
         return self._numbers(self._find(name))
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A column as numbers or, where most cells are text, as it stands: strings, "" where missing.
+        """A column as numbers or, if it is a column of text, as strings, "" where missing.
 
         Raises:
             TableError: if there is no such column, or if a column of numbers has a few cells of text.
@@ -83,14 +83,14 @@ class Table:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns), as a frame says it."""
+        """(rows, columns), as in a frame."""
         return len(self), len(self.columns)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self.values.astype(dtype or "float64", copy=False)
 
     def take(self, rows) -> Table:
-        """The table of some rows, by their indices."""
+        """The table of the rows with these indices."""
         cells = tuple(
             column[rows] if isinstance(column, np.ndarray) else tuple(column[row] for row in rows)
             for column in self.cells
@@ -128,7 +128,7 @@ class Table:
         return np.stack([self._numbers(i) for i in range(len(self.columns))], axis=-1)
 
     def text_columns(self) -> frozenset[str]:
-        """Columns that are text, rather than numbers or numbers with mistakes among them."""
+        """The columns of text; a column of numbers with some mistakes is not one of them."""
         return frozenset(name for i, name in enumerate(self.columns) if self._is_text(i, self._parse(i)[1]))
 
     @functools.cached_property
@@ -155,12 +155,12 @@ class Table:
         return numbers
 
     def _parse(self, index: int) -> tuple[np.ndarray, list[int]]:
-        """A column as numbers, NaN where missing or text, and the rows that hold text."""
+        """(a column as numbers, NaN where missing or text; the rows that hold text)."""
         cells = self.cells[index]
         return (cells, []) if isinstance(cells, np.ndarray) else parse(cells)
 
     def _is_text(self, index: int, text: list[int]) -> bool:
-        """Whether it is a column of text, rather than one of numbers with mistakes in it; `text` are its rows of text."""
+        """Whether a column is text, and not numbers with some mistakes; `text` are the rows that hold text."""
         if self.columns[index] in self.text or not text:
             return self.columns[index] in self.text
         cells = [cell for cell in self.cells[index] if not is_missing(cell)]
@@ -191,7 +191,7 @@ class Table:
 
 
 def parse(cells: Sequence[str]) -> tuple[np.ndarray, list[int]]:
-    """Cells as numbers, NaN where missing or text, and the rows that hold text."""
+    """(cells as numbers, NaN where missing or text; the rows that hold text)."""
     try:
         return np.array(cells, "float64"), []
     except ValueError:
@@ -215,17 +215,17 @@ PLAIN_NUMBERS = (
 
 
 def foreign_number(cells: Iterable[str]) -> str | None:
-    """The first number that Python does not read, of a column where nearly all cells are numbers in some notation.
+    """The first number that Python cannot read, in a column where nearly all cells are numbers in some notation.
 
-    Such are decimal commas, marks between thousands, a true minus, and signs of per cent or of money. They would pass for
-    words. None is returned where no cell is such a number, or where the others are words.
+    Such numbers have decimal commas, marks between thousands, a typographic minus, or signs of per cent or money; without this
+    check they would count as words. Returns None if no cell is such a number, or if too many cells are words.
 
     Args:
-        cells: Those of one column that are not missing.
+        cells: The cells of one column that are not missing.
     """
     count = numbers = 0
     first = None
-    known: dict[str, bool | None] = {}  # whether a number is foreign; None is no number
+    known: dict[str, bool | None] = {}  # whether a cell is a foreign number; None: no number
     for cell in cells:
         if cell not in known:
             known[cell] = is_foreign(cell)
@@ -238,7 +238,7 @@ def foreign_number(cells: Iterable[str]) -> str | None:
 
 
 def is_foreign(cell: str) -> bool | None:
-    """Whether a number is written in a notation that Python does not read; None where a cell is no number at all."""
+    """Whether a cell is a number in a notation that Python cannot read; None if it is no number at all."""
     try:
         float(cell)
     except ValueError:
@@ -247,14 +247,14 @@ def is_foreign(cell: str) -> bool | None:
 
 
 def shown(text: str) -> str:
-    """A cell or a name in quotes, not too long for a message."""
+    """A cell or a name in quotes, shortened for a message."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 
 def unique(header: Sequence[str]) -> tuple[str, ...]:
-    """Names without repetition: a second "x" becomes "x.1", an empty name the number of its column."""
+    """Names without repetition: a second "x" becomes "x.1", and an empty name the number of its column."""
     names: dict[str, None] = {}
-    again: dict[str, int] = {}  # the last number behind a name: lower ones are taken, so that none is tried twice
+    again: dict[str, int] = {}  # the last number used behind a name; all lower ones are taken
     for i, cell in enumerate(header):
         name = base = cell.strip() or str(i)
         while name in names:
@@ -265,11 +265,11 @@ def unique(header: Sequence[str]) -> tuple[str, ...]:
 
 
 def cells_as_numbers(cells: tuple[str, ...]) -> Cells:
-    """Numbers, if all cells are numbers or missing; else the cells as they are written."""
+    """Numbers, if all cells are numbers or missing; else the cells unchanged."""
     numbers, text = parse(cells)
     return cells if text else numbers
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is nothing."""
+    """Whether a cell says that its value is missing, such as "" or "NA"."""
     return cell.strip().lower() in _MISSING

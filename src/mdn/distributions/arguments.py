@@ -1,4 +1,4 @@
-"""What constructors and methods ask of their arguments: shapes that fit, values that can be."""
+"""Checks of the arguments of constructors and methods: shapes that fit, values that are allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mdn import numerics
 
 
 def as_shape(shape, name: str) -> tuple[int, ...]:
-    """An int or a tuple of ints as a tuple of ints, or a ValueError."""
+    """Turns an int or a tuple of ints >= 0 into a tuple of ints; raises a ValueError for anything else."""
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if any(not isinstance(n, int | np.integer) or n < 0 for n in shape):
         raise ValueError(f"`{name}` must be an int or a tuple of ints >= 0, but {shape} came.")
@@ -19,7 +19,7 @@ def as_shape(shape, name: str) -> tuple[int, ...]:
 
 
 def checked_dims(dims, event_size: int) -> tuple[int, ...]:
-    """An int or a sequence of distinct ints, negative ones counted from the end, as places in an event."""
+    """Turns an int or a sequence of distinct ints into coordinates of an event; negative ones count from the end."""
     dims = (dims,) if isinstance(dims, int | np.integer) else tuple(dims)
     for dim in dims:
         whole = isinstance(dim, int | np.integer) and not isinstance(dim, bool)
@@ -34,7 +34,7 @@ def checked_dims(dims, event_size: int) -> tuple[int, ...]:
 
 
 def checked_index(index, batch_shape: tuple) -> tuple:
-    """An index of a batch as a tuple without Ellipsis, or an IndexError where it names too many axes."""
+    """Turns an index of a batch into a tuple without Ellipsis; raises an IndexError if it names too many axes."""
     index, rank = index if isinstance(index, tuple) else (index,), len(batch_shape)
     if Ellipsis in index:
         at = index.index(Ellipsis)
@@ -46,7 +46,7 @@ def checked_index(index, batch_shape: tuple) -> tuple:
 
 
 def broadcast_shapes(name: str, *shapes) -> tuple:
-    """The common shape, or a ValueError that shows all of them."""
+    """The shape to which all of them broadcast, or a ValueError that shows them."""
     try:
         return tuple(np.broadcast_shapes(*(tuple(shape) for shape in shapes)))
     except ValueError:
@@ -55,7 +55,7 @@ def broadcast_shapes(name: str, *shapes) -> tuple:
 
 
 def check_finite(family: str, **tensors) -> None:
-    """Raises ValueError, naming the argument, where a concrete tensor is empty or holds NaN or inf."""
+    """Raises a ValueError that names the argument if a tensor is empty, or is concrete and holds NaN or inf."""
     for name, tensor in tensors.items():
         if 0 in tuple(tensor.shape):
             raise ValueError(
@@ -69,7 +69,7 @@ def check_finite(family: str, **tensors) -> None:
 
 
 def check_positive(family: str, **tensors) -> None:
-    """Raises ValueError, naming the argument, where a concrete tensor has entries that are not positive."""
+    """Raises a ValueError that names the argument if a concrete tensor has an entry that is not positive."""
     for name, tensor in tensors.items():
         numerics.check(
             lambda tensor=tensor: tensor > 0.0,

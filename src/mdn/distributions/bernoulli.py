@@ -1,4 +1,4 @@
-"""Bernoulli: flags."""
+"""Bernoulli: independent bits, such as flags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdn.distributions.discrete import Discrete, DiscreteSpec
 from mdn.distributions.spec import serializable
 from mdn.distributions.value import value
 
-_MOST_BITS = 16  # modes of mixtures are found by trying all outcomes
+_MOST_BITS = 16  # the mode of a mixture is found by trying all 2^n outcomes
 
 
 @value

@@ -1,4 +1,4 @@
-"""Categorical: classes, pens."""
+"""Categorical: one of n classes, such as the state of a pen."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Categorical(Discrete):
     def _log_prob(self, y):
         log_weights = numerics.log_softmax(self.logits)
         classes = np.arange(self.num_classes, dtype=self.dtype)
-        return numerics.logsumexp(ops.where(y == classes, log_weights, -np.inf))  # a number that is no class: -inf
+        return numerics.logsumexp(ops.where(y == classes, log_weights, -np.inf))  # -inf if y is not a class
 
     def _log_prob_observed(self, y, observed):
         return ops.where(observed[..., 0], self._log_prob(y), 0.0)
@@ -78,7 +78,7 @@ class CategoricalSpec(DiscreteSpec):
         return self.n
 
     def encode(self, y, scaled):
-        # no one_hot: NaN is no class, and a class that does not exist must not raise within a compiled step
+        # not one_hot: NaN and classes that do not exist must give zeros, and not raise within a compiled step
         return ops.cast(ops.equal(y, ops.arange(self.n, dtype=y.dtype)), y.dtype)
 
     def _width(self):

@@ -1,4 +1,4 @@
-"""Component: what a family tells a Mixture about itself, beyond what every distribution says."""
+"""Component: the base class of families, with the methods that a Mixture needs beyond those of any distribution."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mdn.distributions.distribution import Distribution
 
 
 def parameter(event_rank: int = 1, *, positive: bool = False, shared: bool = False) -> Any:
-    """A field of a family.
+    """Declares a parameter of a family, as a dataclass field.
 
     Args:
         event_rank: How many of its last axes belong to the event: 1 for a vector, 2 for a matrix.
         positive: Whether each entry must be above 0.
-        shared: Whether one number may stand for all coordinates: its last axis may be 1.
+        shared: Whether its last axis may be 1, so that one number serves all coordinates.
     """
     return dataclasses.field(metadata={"event_rank": event_rank, "positive": positive, "shared": shared})
 
 
 class Component(Distribution):
-    """A family: what `Mixture`, `modes` and the scores ask of it, all in this one place.
+    """A family of distributions, with all methods that `Mixture`, `modes` and the scores call.
 
-    A family declares its parameters as fields (`parameter`) and writes the methods below that it can; those that it does not
-    write raise a ValueError. Shapes: `y` is `(..., D)` and broadcasts against the parameters.
+    A family declares its parameters as fields (`parameter`) and writes those of the methods below that have a meaning for it;
+    the others raise a ValueError. Shapes: `y` is `(..., D)` and broadcasts against the parameters.
     """
 
     _closed_crps = False
-    """Whether `_absolute_deviation` and `_absolute_difference` are known in closed form; else the CRPS is a quadrature."""
+    """Whether `_absolute_deviation` and `_absolute_difference` have a closed form; else the CRPS is computed by quadrature."""
     _pulls_by_matrix = False
-    """Whether `_pull` gives matrices, because coordinates are correlated."""
+    """Whether `_pull` returns matrices, because coordinates are correlated."""
     _modes_of_log = False
     """Whether modes of mixtures are found along log y; see `_pull`."""
 
@@ -58,11 +58,11 @@ class Component(Distribution):
         return self._new(*map(function, self._tensors(), self._ranks()))
 
     def _with_axis(self, before: int = 0):
-        """With a new batch axis of length 1, `before` axes before the end of the batch."""
+        """The distribution with a new batch axis of length 1, with `before` batch axes after it."""
         return self._map_ranked(lambda tensor, rank: ops.expand_dims(tensor, -1 - rank - before))
 
     def _expanded(self, batch: tuple):
-        """Broadcast to a batch of this shape."""
+        """The distribution broadcast to the batch shape `batch`."""
         if self.batch_shape == batch:
             return self
         return self._map_ranked(
@@ -70,7 +70,7 @@ class Component(Distribution):
         )
 
     def _signature(self) -> tuple:
-        """What two components must share to stand in one array: the family and the shapes of the event's axes."""
+        """The family and the shapes of the event's axes: components that share them fit into one array."""
         shapes = map(lambda t, rank: tuple(t.shape)[len(t.shape) - rank :], self._tensors(), self._ranks())
         return (type(self), *shapes)
 
@@ -82,18 +82,18 @@ class Component(Distribution):
         return first, self._variance() + ops.square(first)
 
     def _resultant(self):
-        """Of angles: the length of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
+        """For angles: the length of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
         raise self._lacks("mean")
 
     # ---- one dimension -------------------------------------------------------------------------------------------------
 
     def _quantile_bounds(self, log_lower, log_upper):
-        """A lower and an upper bound of `_quantile`, between which a mixture may search."""
+        """A lower and an upper bound of `_quantile`; a mixture searches between the bounds of its components."""
         quantile = self._quantile(log_lower, log_upper)
         return quantile, quantile
 
     def _tail_power(self):
-        """The power by which both tails fall, which broadcasts against `(*batch, D)`; inf: faster than any power."""
+        """The power of y by which both tails fall, broadcast against `(*batch, D)`; inf if they fall faster than any power."""
         return numerics.as_tensor(math.inf)
 
     def _power_tails(self, y, below):
@@ -123,18 +123,18 @@ class Component(Distribution):
     # ---- modes of mixtures ---------------------------------------------------------------------------------------------
 
     def _pull(self, y):
-        """What draws the mode of a mixture from `y` to this component: (P, m), so that the gradient of log p is P (m - y).
+        """How this component pulls the mode of a mixture from `y`: (P, m) such that the gradient of log p is P (m - y).
 
-        P is `(..., D)`, or `(..., D, D)` where `_pulls_by_matrix`, and m `(..., D)`; P must not be negative. For angles P is
-        the concentration, m the direction, and the gradient P sin(m - y). Where `_modes_of_log`, P and m are those of the
-        gradient by log y, P (m - log y); `y` is the point itself all the same.
+        P is `(..., D)`, or `(..., D, D)` if `_pulls_by_matrix`, and m `(..., D)`; P must not be negative. For angles P is the
+        concentration, m the direction, and the gradient P sin(m - y). If `_modes_of_log`, the gradient by log y is
+        P (m - log y); the argument is still `y`, not log y.
         """
         raise ValueError(
             f"mode() of a Mixture of {type(self).__name__} needs event_size=1. Take a marginal first: marginal(0)."
         )
 
     def _outcomes(self):
-        """Of discrete families: all outcomes, a NumPy array `(S, D)`."""
+        """For discrete families: all outcomes, as a NumPy array `(S, D)`."""
         raise self._lacks("mode")
 
     # ---- other distributions from this one -------------------------------------------------------------------------

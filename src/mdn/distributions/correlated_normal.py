@@ -1,4 +1,4 @@
-"""What normals with correlated coordinates share: each coordinate by itself is a plain normal."""
+"""CorrelatedNormal: the base class of normals with correlated coordinates, each of which alone is a plain normal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mdn.distributions.normal import Normal
 
 
 class CorrelatedNormal(Component):
-    """One-dimensional methods are those of `Normal`; a family has `loc`, `_standard_deviation` and `_precision`."""
+    """Delegates one-dimensional methods to `Normal`; a family writes `loc`, `_standard_deviation` and `_precision`."""
 
     loc: Any
     _closed_crps = True

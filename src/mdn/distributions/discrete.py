@@ -1,4 +1,4 @@
-"""What families of labels and bits share."""
+"""Discrete and DiscreteSpec: the base classes of families of labels and bits."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Discrete(Component):
         return self._new(self._tempered(component))
 
     def _tempered(self, temperature):
-        """`logits` at a temperature."""
+        """`logits` divided by a temperature."""
         raise self._lacks("with_temperature")
 
 
 def draw_index(weights, sample_shape, stream):
-    """Indices drawn with chances as `weights` (*batch, K), by inverting the cumulated ones at one uniform.
+    """Draws indices with probabilities proportional to `weights` (*batch, K), by inverting their cumulated sum.
 
-    Shape `(*sample_shape, *batch)`. The weights need not add up to 1.
+    The result has shape `(*sample_shape, *batch)`. The weights need not add up to 1.
 
-    Never out of range, and never a component of weight 0, even where rounding leaves the sum off 1.
+    An index is never out of range, and never that of a weight 0, for any rounding of the sum.
     """
     cumulated = ops.cumsum(weights, axis=-1)
     total = cumulated[..., -1:]
@@ -88,12 +88,12 @@ class DiscreteSpec(ComponentSpec):
         return list(raw)
 
     def _frequencies(self, y) -> np.ndarray:
-        """Logits as often as outcomes came, `(n,)`."""
+        """Logits that match how often each outcome occurs in `y`, `(n,)`."""
         raise NotImplementedError
 
     def starting_blocks(self, y, count, seed):
         logits = np.zeros(self.n) if y is None else self._frequencies(np.asarray(y, "float64"))
-        # equal components would stay equal: a little noise lets them part
+        # equal components would stay equal, so a little noise makes them differ
         noise = np.random.default_rng(seed).normal(scale=0.5, size=(count, self.n)) * (count > 1)
         return [logits + noise], np.full(count, -np.log(count))
 

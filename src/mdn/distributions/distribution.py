@@ -1,4 +1,4 @@
-"""The contract of every distribution: an immutable value over tensors that knows mathematics and nothing else."""
+"""Distribution: the methods of every distribution, an immutable value over tensors with no state but its parameters."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from mdn import numerics
 from mdn.distributions import scores, univariate
 from mdn.distributions.arguments import as_shape, checked_dims
 from mdn.distributions.value import Value
-from mdn.random import Stream, key_for
+from mdn.random import Draws, key_for
 
 
 class Distribution(Value):
     """A probability distribution over vectors of `event_size` numbers, one for each point of a batch.
 
     Shapes: `*batch` are any leading axes, `D` is the event size and always the last axis, even if it is 1. All
-    logarithms are natural. Values are checked in the public constructor, when they are concrete, and never again.
+    logarithms are natural. The public constructor checks values, if they are concrete; nothing checks them again.
 
-    A distribution is a frozen dataclass (`value`) whose fields are its parameters. Public methods check and broadcast their
-    arguments, and run a method with an underscore, compiled on JAX; a subclass writes `_log_prob`, `_log_tail`, `_quantile`,
-    `_sample` and so on. A method that has no meaning for a distribution raises ValueError.
+    A distribution is a frozen dataclass (`value`) whose fields are its parameters. A public method checks and broadcasts its
+    arguments, and runs a method with an underscore, compiled on JAX. A subclass writes `_log_prob`, `_log_tail`, `_quantile`,
+    `_sample` and so on. A method that has no meaning for a distribution raises a ValueError.
     """
 
     _circular = False
     """Whether coordinates are angles."""
     _discrete = False
-    """Whether outcomes are counted rather than measured: there are no quantiles and no CRPS."""
+    """Whether outcomes are labels or bits: then there are no quantiles and no CRPS."""
     _labels = False
-    """Whether outcomes have neither order nor unit: there is no mean either."""
+    """Whether outcomes have neither order nor unit: then there is no mean either."""
 
-    # ---- what a family must say ----------------------------------------------------------------------------------
+    # ---- methods that a family must write ------------------------------------------------------------------------
 
     def _log_prob(self, y):
         """Log density of `y` `(..., D)`, shape `(...,)`."""
         raise self._lacks("log_prob")
 
-    def _sample(self, sample_shape: tuple, stream: Stream):
+    def _sample(self, sample_shape: tuple, stream: Draws):
         """Draws `(*sample_shape, *batch, D)`."""
         raise self._lacks("sample")
 
     # ---- densities -----------------------------------------------------------------------------------------------
 
     def log_prob(self, y):
-        """Log density (log probability where the family is discrete) of `y`, in nats.
+        """Log density (log probability if the family is discrete) of `y`, in nats.
 
         Args:
             y: Shape `(..., D)`, broadcast against the batch; extra leading axes are allowed.
         Returns:
-            Shape `(*batch,)` after broadcasting. -inf outside the support or beyond float, never NaN for finite `y`.
+            Shape `(*batch,)` after broadcasting; -inf outside the support or where float underflows, never NaN for finite `y`.
         Raises:
             ValueError: if the last axis of `y` is not `D`.
         """
@@ -59,7 +59,7 @@ class Distribution(Value):
         return ops.exp(self.log_prob(y))
 
     def log_prob_observed(self, y):
-        """Log density of those coordinates of `y` that are not NaN: the exact marginal; 0 where all are missing.
+        """Log density of the coordinates of `y` that are not NaN, by their exact marginal; 0 if all are missing.
 
         Args:
             y: Shape `(..., D)`; NaN marks a missing coordinate.
@@ -72,7 +72,7 @@ class Distribution(Value):
         return self._log_prob_observed(*numerics.split_missing(y))
 
     def _log_prob_observed(self, y, observed):
-        """Log density of the observed coordinates, shape `(...,)`; `y` is free of NaN, `observed` booleans like it."""
+        """Log density of the observed coordinates, shape `(...,)`; `y` has no NaN, `observed` holds booleans of its shape."""
         raise self._lacks("log_prob_observed")
 
     # ---- moments -------------------------------------------------------------------------------------------------
@@ -111,20 +111,20 @@ class Distribution(Value):
     # ---- draws ---------------------------------------------------------------------------------------------------
 
     def sample(self, sample_shape=(), seed=None):
-        """Independent draws, shape `(*sample_shape, *batch, D)`, differentiable by the parameters where that exists.
+        """Independent draws, shape `(*sample_shape, *batch, D)`, differentiable by the parameters if the family allows it.
 
         Args:
             sample_shape: An int or a tuple of ints.
-            seed: None, an int, a `keras.random.SeedGenerator` or a stateless key. Inside jit or scan only a key will
-                do, split anew at each step.
+            seed: None, an int, a `keras.random.SeedGenerator` or a stateless key. Inside jit or scan only a key
+                works; split it at each step.
         Raises:
-            ValueError: if an int or None comes while JAX is tracing: the same draws would come at each call.
+            ValueError: if `seed` is an int or None while JAX is tracing, since each call would give the same draws.
         """
         key = key_for(seed, *self._tensors())
         return self._run(self._sample_with, key, static=(as_shape(sample_shape, "sample_shape"),))
 
     def _sample_with(self, key, sample_shape):
-        return self._sample(sample_shape, Stream(key))
+        return self._sample(sample_shape, Draws(key))
 
     # ---- one dimension -------------------------------------------------------------------------------------------
 
@@ -143,11 +143,11 @@ class Distribution(Value):
         return self._run(self._log_tail_of_one, self._as_event(y), static=(False,))
 
     def _log_tail(self, y, below):
-        """log P(Y <= y) where `below`, log P(Y > y) elsewhere, for each coordinate: a search needs one of the two at a time.
+        """log P(Y <= y) where `below` is true, else log P(Y > y), for each coordinate; a search needs only one of them at a time.
 
         Args:
             y: Shape `(..., D)`.
-            below: A bool, or booleans of this shape.
+            below: A bool, or booleans of the shape of `y`.
         Returns:
             Shape `(..., D)`.
         """
@@ -177,14 +177,14 @@ class Distribution(Value):
         return self._run(self._quantile_at, q)
 
     def _quantile(self, log_lower, log_upper):
-        """The quantile of each coordinate from the logs of the probability below and above it: neither tail is rounded."""
+        """The quantile of each coordinate, from the logs of the probability below and above it, so that no tail is rounded."""
         raise self._lacks("quantile")
 
     def _quantile_at(self, q):
         return self._quantile(numerics.safe_log(q), numerics.safe_log1p(-q))
 
     def interval(self, coverage):
-        """The central interval that holds `coverage` of the probability, as much outside below as above; D = 1.
+        """The interval that holds `coverage` of the probability, with equal shares below and above it; only for D = 1.
 
         Args:
             coverage: In (0, 1), any shape; it broadcasts like a sample shape.
@@ -222,7 +222,7 @@ class Distribution(Value):
         Returns:
             Shape `(*batch,)`.
         Raises:
-            ValueError: if the event size is not 1: see `energy_score`.
+            ValueError: if the event size is not 1; use `energy_score`.
         Reference:
             Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
         """
@@ -233,14 +233,14 @@ class Distribution(Value):
         raise self._lacks("crps")
 
     def _power_tails(self, y, below):
-        """(mass below or above y `(..., 1)`, the power by which it falls), each `(..., components)`; inf: faster than any."""
+        """(mass below or above y `(..., 1)`, the power by which it falls, as in `_tail_power`), each `(..., components)`."""
         raise self._lacks("crps")
 
     def energy_score(self, y, num_samples: int = 256, seed=None):
         """Energy score E‖Y - y‖ - E‖Y - Y'‖ / 2 by simulation, in the unit of the data; lower is better.
 
-        An unbiased U-statistic of `num_samples` draws, the same draws for all leading axes of `y`; memory grows with
-        the square of `num_samples`.
+        It is an unbiased U-statistic of `num_samples` draws, which all leading axes of `y` share; memory grows with the
+        square of `num_samples`.
 
         Args:
             y: Shape `(..., D)`.
@@ -248,6 +248,8 @@ class Distribution(Value):
             seed: As in `sample`.
         Returns:
             Shape `(*batch,)`.
+        Raises:
+            ValueError: if `num_samples` is below 2, the last axis of `y` is not `D`, or outcomes are classes, which have no unit.
         Reference:
             Gneiting and Raftery (2007), section 4.3.
         """
@@ -256,23 +258,27 @@ class Distribution(Value):
                 f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came."
             )
         self._require_scale("energy_score")
-        return self._run(self._energy_score, self._as_event(y), Stream(seed).key(), static=(int(num_samples),))
+        return self._run(self._energy_score, self._as_event(y), Draws(seed).key(), static=(int(num_samples),))
 
     def _energy_score(self, y, key, num_samples, observed=None):
-        """`observed` (booleans like `y`, which is 0 elsewhere) leaves out coordinates: the score of the marginal."""
-        draws = self._sample((num_samples,), Stream(key))
+        """The score of the marginal of the coordinates that are `observed` (booleans like `y`); `y` is 0 in the others."""
+        draws = self._sample((num_samples,), Draws(key))
         if observed is not None:
             draws = draws * ops.cast(observed, self.dtype)
         return scores.energy_score(draws, self._over_batch(y))
 
     def responsibilities(self, y):
-        """P(component k | y), shape `(*batch, K)`; only a Mixture has components."""
+        """P(component k | y), shape `(*batch, K)`; only a Mixture has components.
+
+        Raises:
+            ValueError: if the distribution is not a Mixture.
+        """
         raise ValueError(
             f"responsibilities() needs a Mixture, but a {type(self).__name__} has no components. Use log_prob."
         )
 
     def _over_batch(self, y):
-        """y (..., D) spread over the batch: TensorFlow broadcasts over a few groups of axes only, so not all at once."""
+        """Broadcasts y (..., D) to the batch first, since TensorFlow cannot broadcast over many groups of axes at once."""
         shape = (*self.batch_shape, self.event_size)
         return y if None in (*shape, *y.shape) else ops.broadcast_to(y, np.broadcast_shapes(tuple(y.shape), shape))
 
@@ -290,12 +296,12 @@ class Distribution(Value):
         raise self._lacks("marginal")
 
     def condition(self, given: dict):
-        """The distribution of the other coordinates once some are known, exact for any set of them.
+        """The exact distribution of the other coordinates if any set of coordinates is known.
 
         Args:
             given: `{coordinate: value}`; values broadcast to the batch.
         Returns:
-            A distribution of the remaining coordinates in ascending order; itself if `given` is empty.
+            A distribution of the remaining coordinates in ascending order; this distribution if `given` is empty.
         Raises:
             ValueError: if a coordinate does not exist, or if none remains.
         """
@@ -315,15 +321,15 @@ class Distribution(Value):
         return self._run(self._condition, values, static=(free, known))
 
     def _condition(self, values, free, known):
-        """`values` has shape (*batch, len(known)). Independent coordinates do not learn from one another."""
+        """`values` has shape (*batch, len(known)). By default coordinates are independent, and `values` change nothing."""
         return self._marginal(free)
 
     def with_temperature(self, component=1.0, variance=1.0):
         """The distribution sharpened (below 1) or flattened (above 1).
 
         Args:
-            component: Divides the logits of whatever is discrete: mixture weights, classes, pens.
-            variance: Multiplies every variance: scales by its square root, a concentration by its inverse.
+            component: Divides the logits of mixture weights and of discrete families.
+            variance: Multiplies every variance: a scale by its square root, a concentration by its inverse.
         Raises:
             ValueError: if one is negative or NaN.
         """
@@ -373,7 +379,7 @@ class Distribution(Value):
         return ValueError(f"{method}() has no meaning for {self._kind()}.")
 
     def _lacks(self, method: str) -> ValueError:
-        """What a hook raises that a distribution does not write."""
+        """The error of a method that a distribution does not write."""
         return ValueError(f"{method}() is not known for {self._kind()}.")
 
     def _kind(self) -> str:

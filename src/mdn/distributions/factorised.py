@@ -22,13 +22,13 @@ class Factorised(Distribution):
 
     .. math:: p(y) = \prod_d \sum_k \pi_{dk}\, p_{dk}(y_d)
 
-    D coordinates of K components can be told apart K^D ways, but no coordinate knows which component another chose.
+    It equals a mixture of K^D products of components, in which the component of one coordinate tells nothing of another's.
 
     Args:
         each: A Mixture of one coordinate with batch `(*batch, D)`.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if `each` is no such Mixture.
 
     Example:
         >>> import mdn
@@ -120,7 +120,7 @@ class FactorisedSpec(Spec):
 
     Args:
         event_size: D.
-        num_components: K, of each coordinate.
+        num_components: K, the number of components of each coordinate.
     """
 
     def __init__(self, event_size: int, num_components: int):

@@ -40,9 +40,9 @@ class Gamma(Independent):
     rate: Any = parameter(positive=True)
 
     def _kernel(self, y):
-        """(whether y >= 0, y there and 1 elsewhere, x = β y and log x of it)."""
+        """(whether y >= 0, y where it is and 1 elsewhere, x = β y, log x)."""
         inside = y >= 0.0
-        y = numerics.floor(ops.where(inside, y, 1.0))  # at 0, which measurements and draws reach, as at the least float
+        y = numerics.floor(ops.where(inside, y, 1.0))  # measurements and draws may be 0: use the least float instead
         return inside, y, numerics.finite_place(self.rate * y), ops.log(self.rate) + ops.log(y)
 
     def _log_prob_each(self, y):
@@ -57,7 +57,7 @@ class Gamma(Independent):
         return ops.where(below, ops.where(inside, lower, -math.inf), ops.where(inside, upper, 0.0))
 
     def _quantile(self, log_lower, log_upper):
-        """Newton's method on u = log x, between bounds by P <= x^a / Γ(a + 1) and by Laurent and Massart (2000), lemma 1."""
+        """Newton's method on u = log x, between bounds from P <= x^a / Γ(a + 1) and from Laurent and Massart (2000), lemma 1."""
         a = self.concentration
         none, all_of_it = log_lower == -math.inf, log_upper == -math.inf
         log_lower, log_upper = ops.where(none, -1.0, log_lower), ops.where(all_of_it, -1.0, log_upper)
@@ -86,7 +86,7 @@ class Gamma(Independent):
         return numerics.floor(self.concentration - 1.0, 0.0) / self.rate
 
     def _crps(self, y):
-        # E|Y - Y'| of two alike is 2 Γ(α + ½) / (β √π Γ(α)); of two that differ it needs the incomplete beta function
+        # with equal parameters, E|Y - Y'| = 2 Γ(α + ½) / (β √π Γ(α)); with others it needs the incomplete beta function
         pairs = ops.exp(special.log_gamma_half_step(self.concentration)) / (self.rate * math.sqrt(math.pi))
         return (self._absolute_deviation(y) - pairs)[..., 0]
 
@@ -104,12 +104,12 @@ class Gamma(Independent):
         return ops.concatenate([points, ops.zeros_like(points[:1])], axis=0)  # the distribution function bends at 0
 
     def _pull(self, y):
-        # y times the gradient of log p is α - 1 - β y. Outside the support nothing pulls, and where α < 1 only 0 does.
+        # y times the gradient of log p is α - 1 - β y. Outside the support the pull is 0; where α < 1 it is towards 0.
         inside = y > 0.0
         return ops.where(inside, self.rate / numerics.floor(ops.where(inside, y, 1.0)), 0.0), self._mode()
 
     def _with_temperature(self, component, variance):
-        # the mean stays: both parameters change alike, as far as float allows
+        # both parameters are multiplied by one factor, which keeps the mean and is clipped so that both stay in range
         wider, narrower = (
             numerics.SMALLEST_SCALE / ops.minimum(self.concentration, self.rate),
             numerics.LARGEST_SCALE / ops.maximum(self.concentration, self.rate),
@@ -121,7 +121,7 @@ class Gamma(Independent):
 
 @serializable
 class GammaSpec(ComponentSpec):
-    """Parameters of `Gamma`: `[concentration D | rate D]`. Targets must be positive to start from them."""
+    """Parameters of `Gamma`: `[concentration D | rate D]`. `adapt` needs positive targets."""
 
     _moves = False
 

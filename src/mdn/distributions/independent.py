@@ -1,4 +1,4 @@
-"""Independent: families whose coordinates are independent of one another, by one formula a coordinate."""
+"""Independent: the base class of families with independent coordinates, each by the same formula."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mdn.distributions.component import Component
 
 
 class Independent(Component):
-    """A product of one-dimensional distributions, each parameter of shape `(*batch, D)`, or `(*batch, 1)` where shared.
+    """A product of one-dimensional distributions, each parameter of shape `(*batch, D)`, or `(*batch, 1)` if shared.
 
     A family writes formulas for one coordinate, all of shape `(..., D)`: `_log_prob_each`, `_log_tail`, `_quantile`, `_mean`,
-    `_variance`, `_mode` where it is not the mean, and `_sample`.
+    `_variance`, `_sample`, and `_mode` if it is not the mean.
     """
 
     def __post_init__(self):
@@ -44,10 +44,10 @@ class Independent(Component):
     def _mode(self):
         return self._mean()
 
-    # ---- what follows ----------------------------------------------------------------------------------------------------
+    # ---- methods that follow from these formulas -------------------------------------------------------------------------
 
     def _shape(self, sample_shape: tuple) -> tuple:
-        """Of draws."""
+        """The shape of draws."""
         return (*sample_shape, *ops.shape(self._tensors()[0]))
 
     def _log_prob(self, y):

@@ -1,4 +1,4 @@
-"""Joint: several independent parts of one step, an offset and a pen, say."""
+"""Joint: several independent named parts of one step, such as an offset and a pen."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mdn.distributions.value import value
 
 @value
 class Joint(Distribution):
-    """Independent named parts. A target is a dict, or one array with the parts side by side in their order.
+    """Independent named parts. A target is a dict, or one array with the parts side by side in order.
 
-    `log_prob` sums the parts; `sample`, `mean`, `variance` and `mode` give dicts.
+    `log_prob` sums the parts; `sample`, `mean`, `variance` and `mode` return dicts.
 
     Args:
-        parts: `{name: distribution}`, all of one batch shape.
+        parts: `{name: distribution}`, all with the same batch shape.
     """
 
     parts: Any
@@ -47,7 +47,7 @@ class Joint(Distribution):
         return [tensor for part in self.parts.values() for tensor in part._tensors()]
 
     def split(self, y) -> dict:
-        """One array, parts side by side, as a dict of arrays; a dict is checked and returned."""
+        """Splits one array, parts side by side, into a dict of arrays; a dict is checked and returned."""
         return split_parts({name: part.event_size for name, part in self.parts.items()}, y)
 
     def _as_event(self, y):
@@ -75,15 +75,38 @@ class Joint(Distribution):
         return {name: part._sample(sample_shape, stream) for name, part in self.parts.items()}
 
     def energy_score(self, y, num_samples: int = 256, seed=None):
+        """A Joint has no energy score: its parts have units of their own.
+
+        Args:
+            y, num_samples, seed: Not used.
+
+        Raises:
+            ValueError: always; ask a part: `joint.parts[name].energy_score(y)`.
+        """
         raise self._meaningless("energy_score")
 
     def marginal(self, dims):
+        """A Joint has no marginal: its parts have units of their own.
+
+        Raises:
+            ValueError: always; ask a part: `joint.parts[name].marginal(dims)`.
+        """
         raise self._meaningless("marginal")
 
     def condition(self, given):
+        """A Joint cannot be conditioned: its parts have units of their own.
+
+        Raises:
+            ValueError: always; ask a part: `joint.parts[name].condition(given)`.
+        """
         raise self._meaningless("condition")
 
     def covariance(self):
+        """A Joint has no covariance: its parts have units of their own.
+
+        Raises:
+            ValueError: always; ask a part: `joint.parts[name].covariance()`.
+        """
         raise self._meaningless("covariance")
 
     def _require_line(self, method, instead=""):
@@ -106,7 +129,7 @@ class Joint(Distribution):
 
 
 def split_parts(sizes: dict, y) -> dict:
-    """A target in either form as a dict with the names of `sizes`."""
+    """Turns a target, a dict or one array, into a dict with the names of `sizes`."""
     if isinstance(y, dict):
         if set(y) != set(sizes):
             raise ValueError(f"`y` must have the parts {list(sizes)}, but {list(y)} came.")

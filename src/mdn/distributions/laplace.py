@@ -1,4 +1,4 @@
-"""Laplace: an absolute error's own distribution, tails heavier than the normal's."""
+"""Laplace: its log density falls with the absolute error, and its tails are heavier than the normal's."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 from mdn.distributions.value import value
 
-_WIDE, _ROOM = 2.0, 4.0  # scales, and distances of log E X from the largest float: else E X is vast
-_BEYOND = 1e4  # standard scores: so far, and two scales more, not even vast values count
+_WIDE, _ROOM = 2.0, 4.0  # E X is vast if scale > _WIDE, or log E X is nearer than _ROOM to the log of the largest float
+_BEYOND = 1e4  # a standard score that stands for infinity: 2 scales further out, exp gives 0 even if E X is vast
 
 
 @value
@@ -33,7 +33,7 @@ class LogNormal(Independent):
     scale: Any = parameter(positive=True)
 
     def _inside(self, y):
-        """(whether y lies in the support, log y there and 0 elsewhere, its standard score)."""
+        """(whether y lies in the support, log y there and 0 elsewhere, the standard score of that log)."""
         inside = y > 0.0
         log_y = ops.log(ops.where(inside, y, 1.0))
         return inside, log_y, numerics.standardize(log_y, self.loc, self.scale)
@@ -80,10 +80,10 @@ class LogNormal(Independent):
         return 2.0 * (mine + other._half_share((ops.square(other.scale) - gap) / both))
 
     def _half_share(self, z):
-        """(2 Φ(z) - 1) E X / 2, less E X / 2 where that is vast.
+        """(2 Φ(z) - 1) E X / 2, minus E X / 2 where E X is vast.
 
-        E|X - y| and E|X - X'| are sums of such terms. In a CRPS their means cancel, and they leave float long before it
-        does: where one is much larger than the rest, it is left out of both.
+        E|X - y| and E|X - X'| are sums of such terms. In a CRPS their means cancel, but overflow long before the CRPS does:
+        where E X is vast, both sums leave it out.
         """
         log_mean = self.loc + 0.5 * ops.square(self.scale)
         vast = ops.logical_or(self.scale > _WIDE, log_mean > numerics.log_range()[1] - _ROOM)
@@ -108,7 +108,7 @@ def _signed(z):
 
 @serializable
 class LogNormalSpec(ComponentSpec):
-    """Parameters of `LogNormal`: `[loc D | scale D]`, both of log y. Targets must be positive to start from them."""
+    """Parameters of `LogNormal`: `[loc D | scale D]`, both of log y. `adapt` needs positive targets."""
 
     _moves = False
 

@@ -1,4 +1,4 @@
-"""Logistic: like a normal with exponential tails, and a distribution function in closed form."""
+"""Logistic: similar to a normal, with exponential tails and a distribution function in closed form."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class Logistic(Independent):
     def _absolute_difference(self, other):
         """E|Y - Y'|: 2s for the same logistic; for two scales there is no elementary form.
 
-        E|Y - Y'| = E h(Y'), h(y') = E|Y - y'|, with Y the wider: h is analytic within π of *its* scale, so that the
-        trapezoidal rule over the narrower density with a step of one scale is exact to 1e-8 (Trefethen and Weideman
-        2014, The exponentially convergent trapezoidal rule).
+        E|Y - Y'| = E h(Y') with h(y') = E|Y - y'| and Y the wider one. h is analytic in a strip of π scales of Y, so that
+        the trapezoidal rule over the narrower density, with a step of one of its scales, is exact to 1e-8 (Trefethen and
+        Weideman 2014, The exponentially convergent trapezoidal rule).
         """
         if other is self:
             return 2.0 * self.scale

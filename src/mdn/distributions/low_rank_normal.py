@@ -1,4 +1,4 @@
-"""LowRankNormal: correlated coordinates, by a few common causes beside what is each coordinate's own."""
+"""LowRankNormal: coordinates that a few common causes correlate, each with noise of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LowRankNormal(CorrelatedNormal):
 
     Args:
         loc: Means μ, shape `(*batch, D)`.
-        scale: s > 0, shape `(*batch, D)`, the standard deviation that is each coordinate's own.
+        scale: s > 0, shape `(*batch, D)`, the standard deviation of each coordinate's own noise.
         factor: W, shape `(*batch, D, r)`.
     """
 
@@ -86,7 +86,7 @@ class LowRankNormal(CorrelatedNormal):
         )
 
     def _given(self, values, free, known):
-        """The common causes given the known coordinates are normal with covariance (I + AᵀA)⁻¹: low rank stays low rank."""
+        """Given the known coordinates, the common causes have covariance (I + AᵀA)⁻¹, so the result has the same rank r."""
         given, rest = self._marginal(known), self._marginal(free)
         loading = given.factor / ops.expand_dims(given.scale, -1)
         inner = _inner_factor(loading)
@@ -117,6 +117,6 @@ def _inner_factor(loading):
 
 
 def _ridge(inner, loading, z):
-    """argmin ‖z - A w‖² + ‖w‖²."""
+    """The w that minimizes ‖z - A w‖² + ‖w‖²."""
     right = ops.matmul(ops.swapaxes(loading, -1, -2), ops.expand_dims(z, -1))
     return ops.squeeze(solve_upper(inner, solve_lower(inner, right)), -1)

@@ -1,4 +1,4 @@
-"""Mixture: all that follows from any components."""
+"""Mixture: a weighted sum of components, and every method that follows from theirs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdn.distributions.component import Component
 from mdn.distributions.discrete import draw_index
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.value import value
-from mdn.random import Stream
+from mdn.random import Draws
 
 
 @value
@@ -24,9 +24,9 @@ class Mixture(Distribution):
     .. math:: p(y) = \sum_k \pi_k\, p_k(y), \quad \pi = \mathrm{softmax}(\mathrm{logits})
 
     Args:
-        logits: Log weights up to a constant, shape `(*batch, K)`; kept as they are.
-        components: A distribution with batch `(*batch, K)`; for mixed families a tuple of them with batches
-            `(*batch, K_i)`, the logits in the same order.
+        logits: Log weights up to a constant, shape `(*batch, K)`; they are not normalized.
+        components: A distribution with batch `(*batch, K)`; for mixed families a tuple of distributions with batches
+            `(*batch, K_i)`, in the order of the logits.
 
     Example:
         >>> import mdn
@@ -116,7 +116,7 @@ class Mixture(Distribution):
         return [self.logits, *(tensor for group in self._groups for tensor in group._tensors())]
 
     def _each(self, function, axis=-1):
-        """function(group) for each family, side by side along the axis of the components."""
+        """Joins function(group) of each family along the axis of the components."""
         return ops.concatenate([function(group) for group in self._groups], axis=axis)
 
     def _regroup(self, logits, groups):
@@ -138,7 +138,7 @@ class Mixture(Distribution):
         return numerics.logsumexp(self.log_weights + parts)
 
     def responsibilities(self, y):
-        """P(component k | y), shape `(*batch, K)`; equal shares where all densities are 0 in float."""
+        """P(component k | y), shape `(*batch, K)`; equal where all densities underflow to 0."""
         return self._run(self._responsibilities, self._as_event(y))
 
     def _responsibilities(self, y):
@@ -157,7 +157,7 @@ class Mixture(Distribution):
         return numerics.weighted_sum(ops.expand_dims(self.weights, -1), self._about_mean()[1], axis=-2)
 
     def _about_mean(self):
-        """Both moments of each component about the mixture's mean: nothing large is subtracted from anything large."""
+        """Both moments of each component about the mixture's mean, so that no large numbers cancel."""
         center = ops.expand_dims(numerics.no_nan(self._mean(), 0.0), -2)
         first, second = zip(*(group._moments_about(center) for group in self._groups), strict=True)
         return ops.concatenate(first, axis=-2), ops.concatenate(second, axis=-2)
@@ -167,16 +167,16 @@ class Mixture(Distribution):
         outer = ops.expand_dims(first, -1) * ops.expand_dims(first, -2)
         within = self._each(lambda group: group._covariance(), axis=-3)
         eye = ops.eye(self.event_size, dtype=self.dtype)
-        # off the diagonal the component's own covariance; on it the second moment, which knows about infinities and turns
+        # off the diagonal: covariance + product of first moments; on it: the second moment, right for inf and for angles too
         inside = ops.where(eye > 0.0, ops.expand_dims(second, -1), within + outer)
         return numerics.weighted_sum(self.weights[..., None, None], inside, axis=-3)
 
     def mode(self):
         """The highest point of the density, shape `(*batch, D)`.
 
-        In one dimension found on a grid of all components' quantiles and refined to float precision; beyond, the best of
-        the modes reached from each component's mode by fixed-point iteration (Carreira-Perpiñán 2000, Mode-finding for
-        mixtures of Gaussian distributions), which no theorem guarantees to include the highest.
+        In one dimension, a grid of the quantiles of all components finds it, and a search refines it to float precision.
+        In more, it is the best of the modes that fixed-point iterations reach from each component's mode (Carreira-Perpiñán
+        2000, Mode-finding for mixtures of Gaussian distributions); no theorem guarantees that the highest is among them.
         """
         return super().mode()
 
@@ -215,7 +215,7 @@ class Mixture(Distribution):
         low, high = (ops.concatenate(side, axis=-2) for side in bounds)
         low = ops.min(ops.where(live, low, np.inf), axis=-2)
         high = ops.max(ops.where(live, high, -np.inf), axis=-2)
-        # a component's quantile may leave float where the mixture's does not: the search goes as far as float does
+        # a component's quantile may overflow where the mixture's does not: the search then ends at `finite_place`
         inside = ops.logical_and(ops.isfinite(log_lower), ops.isfinite(log_upper))
         sought = ops.logical_or(inside, ops.logical_and(ops.isfinite(low), ops.isfinite(high)))
         first, last = (ops.where(sought, numerics.finite_place(end), 0.0) for end in (low, high))
@@ -244,26 +244,31 @@ class Mixture(Distribution):
     def energy_score(self, y, num_samples: int = 64, seed=None):
         """Energy score, as in `Distribution.energy_score`, with `num_samples` draws from *each* component.
 
-        Weights enter exactly instead of through the choice of a component, which lowers the noise and gives the weights
-        a gradient: Σ π_k E‖Y_k - y‖ - Σ π_k π_l E‖Y_k - Y_l‖ / 2, pairs within a component as a U-statistic.
+        The formula uses the weights exactly, instead of drawing components, which lowers the noise and gives the weights a
+        gradient: Σ π_k E‖Y_k - y‖ - Σ π_k π_l E‖Y_k - Y_l‖ / 2, with a U-statistic for pairs within a component.
+
+        Args:
+            y: Shape `(..., D)`.
+            num_samples: How many draws from each component, at least 2.
+            seed: As in `sample`.
         """
         return super().energy_score(y, num_samples, seed)
 
     def _energy_score(self, y, key, num_samples, observed=None):
-        stream = Stream(key)
+        stream = Draws(key)
         draws = self._each(lambda group: group._sample((num_samples,), stream), axis=-2)  # (n, *batch, K, D)
         if observed is not None:
             draws = draws * ops.cast(ops.expand_dims(observed, -2), self.dtype)
         weights, y = self.weights, self._over_batch(y)
         lifted = scores.over_leading_axes(draws, ops.expand_dims(y, -2))
         to_target = ops.sum(weights * ops.mean(scores.euclidean(lifted - ops.expand_dims(y, -2)), axis=0), axis=-1)
-        # draws of all components in one axis: TensorFlow does not broadcast over more
+        # the draws of all components share one axis, because TensorFlow cannot broadcast over more
         count = self.num_components
         points = ops.moveaxis(draws, -2, 1)
         points = ops.reshape(points, (num_samples * count, *ops.shape(points)[2:]))  # (n·K, *batch, D)
         shares = ops.tile(ops.moveaxis(weights, -1, 0), (num_samples, *(1,) * len(self.batch_shape)))
         same = np.tile(np.eye(count, dtype=self.dtype), (num_samples, num_samples))
-        pairs = same / (num_samples * (num_samples - 1)) + (1.0 - same) / num_samples**2  # none with itself
+        pairs = same / (num_samples * (num_samples - 1)) + (1.0 - same) / num_samples**2  # a U-statistic
         pairs = ops.reshape(numerics.as_tensor(pairs), (*pairs.shape, *(1,) * len(self.batch_shape)))
         distances = scores.euclidean(ops.expand_dims(points, 0) - ops.expand_dims(points, 1))
         both = ops.expand_dims(shares, 0) * ops.expand_dims(shares, 1)
@@ -275,7 +280,7 @@ class Mixture(Distribution):
         return self._regroup(self.logits, [group._marginal(dims) for group in self._groups])
 
     def _condition(self, values, free, known):
-        """Each component conditioned, and weighed by how likely it makes the known values."""
+        """Conditions each component, and multiplies its weight by the density that it gives the known values."""
         values = ops.expand_dims(values, -2)
         rest, evidence = zip(*(group._given(values, free, known) for group in self._groups), strict=True)
         logits = self.log_weights + ops.concatenate(evidence, axis=-1)
@@ -292,13 +297,16 @@ class Mixture(Distribution):
 
 
 def blend(mixtures, weights=None) -> Mixture:
-    """The exact mixture of mixtures: what an ensemble believes.
+    """The exact mixture of mixtures: the prediction of an ensemble.
 
     Args:
         mixtures: Distributions or mixtures of the same event size and batch shape.
-        weights: One positive number a member, shape `(M,)`; equal by default.
+        weights: One number >= 0 for each member, with a positive sum, shape `(M,)`; equal by default.
     Returns:
-        One Mixture with all their components.
+        One Mixture with the components of all members whose weight is not 0.
+    Raises:
+        ValueError: if there are no members; if one is of a kind that cannot be mixed, such as a Joint, or differs in event
+            size or batch shape; if families differ and one is discrete or of angles; or if `weights` are not such numbers.
     """
     mixtures = list(mixtures)
     for mix in mixtures:
@@ -344,7 +352,7 @@ def _as_mixture(distribution) -> Mixture:
 
 
 def components_first(points):
-    """(M, *batch, K, 1) -> (M·K, *batch, 1): what was found for each component, as points of the mixture."""
+    """(M, *batch, K, 1) -> (M·K, *batch, 1): the points of all components, along the first axis."""
     points = ops.moveaxis(points, -2, 1)
     return ops.reshape(points, (points.shape[0] * points.shape[1], *ops.shape(points)[2:]))
 
@@ -366,7 +374,7 @@ def _check_kinds(groups) -> None:
 
 
 def _pick(group, index):
-    """The component `index` (*sample_shape, *batch) of each mixture: rows of a flat table, one gather a field."""
+    """The component `index` (*sample_shape, *batch) of each mixture, by one gather from a flat table for each parameter."""
     batch = ops.shape(group._tensors()[0])[: len(group.batch_shape)]
     points, count = prod(batch[:-1]) if backend.NAME != "tensorflow" else ops.prod(batch[:-1]), batch[-1]
     offset = ops.reshape(ops.arange(points, dtype="int32") * count, batch[:-1])

@@ -1,4 +1,4 @@
-"""MixtureSpec and JointSpec: specs made of specs."""
+"""MixtureSpec and JointSpec: specs that consist of other specs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mdn.kernels.flat_mixture import flat_mixture
 class MixtureSpec(Spec):
     """Parameters of a `Mixture`, component-major: `[loc K·D | scale block of each component | logits K]`.
 
-    Mixed families stand one after the other, each with its blocks, then the logits of all.
+    With several families, the blocks of the first come first, then those of the next, and the logits of all at the end.
 
     Args:
         component_spec: A spec of one family, or a list of them.
@@ -91,7 +91,7 @@ class MixtureSpec(Spec):
         return (*heads, ("mdn_pi", self.num_components))
 
     def _grouped(self, blocks):
-        """Yields (spec, count, its blocks, each with the axis of components split off)."""
+        """Yields (spec, count, blocks of that spec with shape (*batch, count, size)) for each family."""
         first = 0
         for spec, count in zip(self.specs, self.counts, strict=True):
             mine = blocks[first : first + len(spec.heads)]
@@ -162,7 +162,7 @@ class MixtureSpec(Spec):
 
 @serializable
 class JointSpec(Spec):
-    """Parameters of a `Joint`: those of its parts, side by side in keyword order.
+    """Parameters of a `Joint`: the parameters of its parts, side by side in keyword order.
 
     Example:
         >>> import mdn
@@ -189,11 +189,11 @@ class JointSpec(Spec):
         return {name: part.target_size for name, part in self.parts.items()}
 
     def split(self, y) -> dict:
-        """A target array, parts side by side, as a dict; a dict is checked and returned."""
+        """Splits a target array, parts side by side, into a dict; a dict is checked and returned."""
         return split_parts(self._sizes(), y)
 
     def join(self, y):
-        """A target in either form as one array."""
+        """Turns a target, a dict or one array, into one array."""
         return join_parts(self._sizes(), y)
 
     @property
@@ -209,7 +209,7 @@ class JointSpec(Spec):
         return numerics.finite_loss(total)
 
     def _columns(self, name: str) -> slice:
-        """Where a part lies in a target."""
+        """The columns of a part in a target array."""
         sizes = self._sizes()
         first = sum(list(sizes.values())[: list(sizes).index(name)])
         return slice(first, first + sizes[name])
@@ -226,7 +226,7 @@ class JointSpec(Spec):
         return ops.concatenate(encoded, axis=-1)
 
     def part_slice(self, name: str) -> slice:
-        """Where the parameters of a part lie in the packed vector."""
+        """The slice of the packed parameters that belongs to a part."""
         sizes = [part.params_size for part in self.parts.values()]
         first = sum(sizes[: list(self.parts).index(name)])
         return slice(first, first + self.parts[name].params_size)
@@ -275,7 +275,7 @@ class JointSpec(Spec):
         ]
 
     def get_config(self):
-        # a list of pairs: JSON objects promise no order, and the order is the layout
+        # a list of pairs, because JSON objects promise no order, and the order fixes the layout
         return {"parts": [[name, keras.saving.serialize_keras_object(part)] for name, part in self.parts.items()]}
 
     @classmethod

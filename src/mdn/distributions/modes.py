@@ -1,4 +1,4 @@
-"""Modes of mixtures: by trying all outcomes, on the line, and in space."""
+"""Modes of mixtures: of discrete ones, in one dimension, and in several."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _GOLDEN = 0.6180339887498949
 
 
 def of_support(dist, outcomes):
-    """The likeliest of `outcomes` (S, D)."""
+    """The most probable of `outcomes` (S, D), found by trying all of them."""
     rank = len(dist.batch_shape)
     points = ops.convert_to_tensor(outcomes.reshape(len(outcomes), *(1,) * rank, outcomes.shape[-1]))
     return _best(dist, ops.broadcast_to(points, (len(outcomes), *dist.batch_shape, outcomes.shape[-1])))
 
 
 def _best(dist, points):
-    """Of points (S, *batch, D) those of highest density, (*batch, D)."""
+    """The points of highest density, (*batch, D), among `points` (S, *batch, D)."""
     index = ops.argmax(numerics.no_nan(dist._log_prob(points), -np.inf), axis=0)
     return _take(points, index)
 
@@ -33,7 +33,7 @@ def _take(points, index):
 
 
 def on_line(dist, components_first):
-    """The highest point of a mixture on the line: a grid over every component, then a golden section."""
+    """The highest point of a mixture in one dimension, by a grid over every component, then a golden-section search."""
     levels = (np.arange(_LINE_LEVELS) + 0.5) / _LINE_LEVELS
     levels = np.concatenate([10.0 ** -np.arange(8.0, 2.0, -1.0), levels, 1.0 - 10.0 ** -np.arange(3.0, 7.0)])
     levels = numerics.as_tensor(np.log(levels))
@@ -63,10 +63,10 @@ def on_line(dist, components_first):
 
 
 def in_space(dist):
-    """The best mode reached from the components' modes by x ← (Σ r_k P_k)⁻¹ Σ r_k P_k μ_k, r the responsibilities at x.
+    """The best mode that x ← (Σ r_k P_k)⁻¹ Σ r_k P_k μ_k reaches from the components' modes; r: responsibilities at x.
 
-    P_k and μ_k are what each family pulls with (`_pull`): a normal's precision and mean; for families that are normals of
-    random precision the expected precision given x. Each step raises the density (it is an EM step).
+    `_pull` gives P_k and μ_k: the precision and the mean of a normal; for a family that is a normal of random precision, the
+    expected precision given x. Each step raises the density (it is an EM step).
     """
     if dist._circular:
         step, out = _turn, lambda x: x

@@ -1,4 +1,4 @@
-"""MultivariateNormal: correlated coordinates, by a Cholesky factor of their covariance."""
+"""MultivariateNormal: correlated coordinates, with a Cholesky factor of their covariance as parameter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdn.distributions.correlated_normal import CorrelatedNormal
 from mdn.distributions.triangular import log_diagonal, lower_factor, row_norms, solve_lower
 from mdn.distributions.value import value
 
-_SMALL = 4  # coordinates up to which a triangle is written out: faster than a loop over its columns
+_SMALL = 4  # up to so many coordinates, unrolled code is faster than a loop over columns
 
 
 @value
@@ -23,8 +23,8 @@ class MultivariateNormal(CorrelatedNormal):
 
     .. math:: \log p(y) = -\tfrac12 \|L^{-1}(y - \mu)\|^2 - \sum_d \log L_{dd} - \tfrac D2 \log 2\pi
 
-    Marginals and conditionals are found from the factor by orthogonal transformations; Σ is never formed, so that
-    no precision is lost to squaring.
+    Orthogonal transformations of the factor give marginals and conditionals. They never form Σ, because squaring would
+    lose precision.
 
     Args:
         loc: Means μ, shape `(*batch, D)`.
@@ -57,8 +57,8 @@ class MultivariateNormal(CorrelatedNormal):
         return _log_density(y - self.loc, self.scale_tril)
 
     def _log_prob_observed(self, y, observed):
-        # Where each row is whole or, as padding is, wholly missing, nothing has to be refactored; a compiled program can only
-        # learn that from the data.
+        # If each row is wholly observed or wholly missing (padding), no new factor is needed. Only the data tell, so the
+        # compiled program has a condition.
         known = ops.any(observed, axis=-1)
         simple = ops.all(ops.logical_or(ops.all(observed, axis=-1), ops.logical_not(known)))
         return ops.cond(simple, lambda: self._log_prob_rows(y, known), lambda: self._log_prob_missing(y, observed))
@@ -68,7 +68,7 @@ class MultivariateNormal(CorrelatedNormal):
         return ops.where(known, _log_density(difference, self.scale_tril), 0.0)
 
     def _log_prob_missing(self, y, observed):
-        """Missing rows and columns of Σ become identity; 2π is counted for what is observed only."""
+        """Missing rows and columns of Σ become those of the identity; the term of 2π counts observed coordinates only."""
         keep = ops.cast(observed, self.dtype)
         count = ops.sum(1.0 - keep, axis=-1)
         factor = lower_factor(self.scale_tril, observed)
@@ -109,7 +109,7 @@ class MultivariateNormal(CorrelatedNormal):
 
 
 def _whiten(difference, factor):
-    """L⁻¹ d; as `solve_lower`, rows are divided by their diagonal first."""
+    """L⁻¹ d; as in `solve_lower`, rows are divided by their diagonal first."""
     size = factor.shape[-1]
     if size <= _SMALL:
         z: list = []
@@ -121,7 +121,7 @@ def _whiten(difference, factor):
 
 
 def _log_density(difference, factor):
-    """Log density of N(0, L Lᵀ): an overflow in the whitened difference is a density of 0."""
+    """Log density of N(0, L Lᵀ); where the whitened difference overflows, the density is 0."""
     z = _whiten(difference, factor)
     quadratic = numerics.no_nan(ops.sum(numerics.half_square(z), axis=-1), np.inf)
     return -quadratic - log_diagonal(factor) - 0.5 * numerics.LOG_2PI * factor.shape[-1]

@@ -21,7 +21,7 @@ class Normal(Independent):
 
     Args:
         loc: Means μ, shape `(*batch, D)`.
-        scale: Standard deviations σ > 0, `(*batch, D)`, or `(*batch, 1)` for one shared by all coordinates (isotropic).
+        scale: Standard deviations σ > 0, `(*batch, D)`, or `(*batch, 1)` if all coordinates share one (isotropic).
 
     Example:
         >>> import mdn

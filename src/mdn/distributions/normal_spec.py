@@ -1,4 +1,4 @@
-"""NormalSpec: one spec for all normals, whatever their covariance."""
+"""NormalSpec: one spec for normals with any kind of covariance."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class NormalSpec(ComponentSpec):
 
     Args:
         event_size: D.
-        covariance: "diagonal": D scales; "isotropic": one; "full": the lower triangle of the Cholesky factor, row by
-            row, its diagonal positive; an int r: low rank, D scales, then the factor's D·r entries, row by row.
+        covariance: Decides the scale block. "diagonal": D scales; "isotropic": one scale; "full": the lower triangle of the
+            Cholesky factor, row by row; an int r: low rank, D scales, then the factor's D·r entries, row by row.
     """
 
     def __init__(self, event_size: int, covariance: str | int = "diagonal"):
@@ -80,7 +80,7 @@ class NormalSpec(ComponentSpec):
         return [shift + spread * loc, ops.where(positive, numerics.safe_scale(scaled), scaled)]
 
     def _layout(self):
-        """For each entry of the scale block: must it be positive, and in the unit of which coordinate is it?"""
+        """For each entry of the scale block: whether it must be positive, and the coordinate whose unit it has."""
         size = self.event_size
         if self.covariance == "full":
             rows, columns = np.tril_indices(size)
@@ -102,7 +102,7 @@ class NormalSpec(ComponentSpec):
         positive, unit = self._layout()
         if self.covariance == "full":
             return loc, np.where(positive, scale[:, unit], 0.0)
-        # a factor of exactly 0 is a saddle: no gradient would ever move it
+        # a factor of exactly 0 is a saddle: its gradient is 0, so noise is added
         noise = np.random.default_rng(len(unit)).normal(size=(len(loc), len(unit)))
         return loc, np.where(positive, 1.0, 0.1 * noise) * scale[:, unit]
 

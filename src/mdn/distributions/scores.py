@@ -11,7 +11,7 @@ _CRPS_NODES = 8
 
 
 def euclidean(x):
-    """Norm over the last axis, with gradient 0 at the origin; scaled first so that squares stay within float."""
+    """Norm over the last axis, with gradient 0 at the origin; `x` is scaled first, so that squares do not overflow."""
     largest = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
     unit = numerics.floor(largest)
     squares = ops.sum(ops.square(x / unit), axis=-1)
@@ -20,11 +20,11 @@ def euclidean(x):
 
 
 def energy_score(draws, y):
-    """E‖Y - y‖ - E‖Y - Y'‖ / 2 from draws, pairs of which are counted as a U-statistic.
+    """E‖Y - y‖ - E‖Y - Y'‖ / 2, estimated from draws, with a U-statistic for pairs.
 
     Args:
         draws: Shape `(n, *batch, D)`.
-        y: Shape `(..., *batch, D)`; all its leading axes meet the same draws.
+        y: Shape `(..., *batch, D)`; all its leading axes share the draws.
     Returns:
         Shape `(..., *batch)`.
     """
@@ -46,13 +46,13 @@ def crps_by_quadrature(dist, y, breaks):
     Args:
         dist: A distribution of one coordinate.
         y: Shape (..., 1).
-        breaks: Shape (M, ..., 1), points so dense that F is smooth between neighbours, out to where the tails are negligible.
+        breaks: Shape (M, ..., 1), so dense that F is smooth between neighbours, and so wide that the tails beyond are small.
     Returns:
         Shape (...).
     """
     extra = max(len(y.shape) - len(breaks.shape) + 1, 0)  # leading axes that y has beyond the batch
     breaks = ops.reshape(breaks, (breaks.shape[0], *(1,) * extra, *ops.shape(breaks)[1:]))
-    # whatever lies beyond the outermost break, y extends the range
+    # a y beyond the outermost break extends the range
     y = y + 0.0 * breaks[0]
     points = ops.sort(ops.concatenate([breaks + 0.0 * y, ops.expand_dims(y, 0)], axis=0), axis=0)
     start, end = points[:-1], points[1:]
@@ -60,7 +60,7 @@ def crps_by_quadrature(dist, y, breaks):
     shape = (_CRPS_NODES, *(1,) * len(points.shape))
     nodes = ops.reshape(numerics.as_tensor(nodes), shape)
     weights = ops.reshape(numerics.as_tensor(weights), shape)
-    # far from y a cell spans orders of magnitude in a heavy tail: there nodes are spaced geometrically in |x - y|
+    # in a heavy tail a cell far from y spans orders of magnitude, so its nodes are spaced geometrically in |x - y|
     near, far = ops.minimum(ops.abs(start - y), ops.abs(end - y)), ops.maximum(ops.abs(start - y), ops.abs(end - y))
     wide = ops.logical_and(far > 1.5 * near, near > 0.0)
     log_ratio = ops.log(ops.where(wide, far / ops.where(wide, near, 1.0), 2.0))
@@ -72,17 +72,17 @@ def crps_by_quadrature(dist, y, breaks):
     x = ops.stop_gradient(x)
     tail = dist._log_tail(x, ops.logical_not(above))
     cells = ops.sum((weights * jacobian * ops.exp(2.0 * tail))[..., 0], axis=(0, 1))
-    # nodes do not move with y in the gradient; what the moving boundary adds is F² - (1 - F)²
+    # the gradient holds the nodes fixed; the moving boundary at y adds F² - (1 - F)² = 2 F - 1
     boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))[..., 0]) - 1.0
     beyond = sum(_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
     return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
 
 
 def _beyond(dist, point, y, below):
-    """∫ F² below `point`, or ∫ (1 - F)² above it, of tails that fall as powers of the distance from there on.
+    """∫ F² below `point`, or ∫ (1 - F)² above it, for tails that fall as powers of the distance from y.
 
-    Two that fall by a and b leave their product times the distance by a + b - 1: nothing that is finite, if that is not
-    positive, as in the CRPS of a StudentT of df <= 1/2.
+    Two tails that fall by the powers a and b contribute mass · mass · distance / (a + b - 1). The integral is infinite if a
+    power is 1/2 or less, as in the CRPS of a StudentT with df <= 1/2.
     """
     mass, power = dist._power_tails(point, below)
     heavy = power <= 0.5
@@ -93,5 +93,5 @@ def _beyond(dist, point, y, below):
 
 
 def crps_levels():
-    """Tail probabilities at which each component is asked for a break point, out to 1e-14."""
+    """Tail probabilities, down to 1e-14, at which the quantiles of each component become break points."""
     return np.concatenate([10.0 ** np.linspace(-14, -1.25, 18), [0.1, 0.16, 0.23, 0.31, 0.40]])

@@ -1,4 +1,4 @@
-"""Specs: what a network must output for one distribution. Layer, losses, sampler and exporter share the one spec."""
+"""Specs: a spec says what a network must output for one distribution; layer, losses, sampler and exporter share it."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ serializable = keras.saving.register_keras_serializable(package="mdn")
 
 
 class ShapeError(ValueError, AssertionError):
-    """Parameters of the wrong size. (Also an AssertionError: keras-mdn-layer raised that.)"""
+    """Parameters have the wrong size. It is also an AssertionError, which keras-mdn-layer raised."""
 
 
 class Spec:
-    """How a flat vector of numbers becomes a distribution.
+    """Turns packed parameters, a flat vector, into a distribution.
 
-    `spec(params)` gives the distribution, `spec.pack(distribution)` the vector again, to the bit. A spec also says how a
-    layer produces such a vector: which heads it needs (`heads`), what turns their free outputs into parameters
-    (`constrain`), and where they start (`scaling`, `starting_biases`).
+    `spec(params)` returns the distribution, and `spec.pack(distribution)` the same vector again, to the bit. A spec also
+    says how a layer computes such a vector: which heads it needs (`heads`), what turns their free outputs into parameters
+    (`constrain`), and where training starts (`scaling`, `starting_biases`).
     """
 
     event_size: int
     kind = "number"
-    """What each column of a target is: a "number", a "class" or a "bit"."""
+    """The kind of each column of a target: "number", "class" or "bit"."""
 
     # ---- layout --------------------------------------------------------------------------------------------------
 
     @property
     def heads(self) -> tuple[tuple[str, int], ...]:
-        """Name and size of each block of the packed vector, in its order."""
+        """Name and size of each block of the packed parameters, in order."""
         raise NotImplementedError
 
     @property
     def params_size(self) -> int:
-        """The length of the packed vector."""
+        """P, the length of the packed parameters."""
         return sum(size for _, size in self.heads)
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where each block lies in the packed vector, by its name."""
+        """The slice of the packed parameters that each block occupies, by its name."""
         edges = np.cumsum([0, *(size for _, size in self.heads)]).tolist()
         return {name: slice(*ends) for (name, _), ends in zip(self.heads, itertools.pairwise(edges), strict=True)}
 
     @property
     def target_size(self) -> int:
-        """The width of a target array."""
+        """The number of columns of a target array."""
         return self.event_size
 
     @property
     def named_parts(self) -> dict[str, Spec]:
-        """The specs of the parts of a target, side by side; of all but a JointSpec there is one, "event"."""
+        """The specs of the parts of a target, in order; a spec that is no JointSpec has one part, "event"."""
         return {"event": self}
 
     @property
     def column_kinds(self) -> tuple[str, ...]:
-        """What each column of a target is: see `kind`."""
+        """The `kind` of each column of a target."""
         return tuple(part.kind for part in self.named_parts.values() for _ in range(part.target_size))
 
     def __call__(self, params) -> Distribution:
-        """The distribution that packed parameters of shape `(*batch, params_size)` stand for.
+        """The distribution with the packed parameters `params`, of shape `(*batch, params_size)`.
 
         Raises:
             ShapeError: if the last axis is not `params_size`.
@@ -75,9 +75,21 @@ class Spec:
         return _unpack(numerics.as_tensor(params), spec=self)
 
     def sample(self, params, sample_shape=(), seed=None):
-        """Draws straight from packed parameters: those of `self(params).sample(...)`, in one program.
+        """The same draws as `self(params).sample(...)`, straight from packed parameters, in one program.
 
-        Where one draw a row is all that is wanted, as in samplers and rollouts, this is the faster way.
+        It is faster if you need only draws, as in samplers and rollouts.
+
+        Args:
+            params: Packed parameters, `(*batch, params_size)`.
+            sample_shape: An int or a tuple of ints.
+            seed: As in `Distribution.sample`.
+
+        Returns:
+            Shape `(*sample_shape, *batch, event_size)`; for a JointSpec a dict with such an array for each part.
+
+        Raises:
+            ShapeError: if the last axis of `params` is not `params_size`.
+            ValueError: if `seed` is None or an int while JAX is tracing.
         """
         params = numerics.as_tensor(params)
         return _draw(params, key_for(seed, params), spec=self, sample_shape=as_shape(sample_shape, "sample_shape"))
@@ -107,35 +119,35 @@ class Spec:
     # ---- targets -------------------------------------------------------------------------------------------------
 
     def join(self, y):
-        """A target as one array; here it is one already."""
+        """A target as one array: `y` itself, except for a JointSpec."""
         return y
 
     def flat_mixture(self) -> FlatMixture | None:
-        """The fast arithmetic of `nll` for this spec; None where there is none."""
+        """The fast kernel of `nll` for this spec, or None if there is none."""
         return None
 
     @property
     def encoded_size(self) -> int:
-        """How many numbers `encode` gives."""
+        """The number of columns of an encoded target."""
         return self.target_size
 
     def encode(self, y, scaled):
-        """A target `(*batch, target_size)` as a network reads it, `(*batch, encoded_size)`.
+        """Encodes a target `(*batch, target_size)` as input of a network, `(*batch, encoded_size)`.
 
         Args:
             y: With NaN where a number is missing.
-            scaled: For each of `named_parts` whose kind is "number", a function that brings it to a size about 1 and knows what
-                to do with NaN.
+            scaled: For each of `named_parts` whose kind is "number", a function that scales it to a size about 1 and handles
+                NaN.
         """
         return scaled["event"](y)
 
     # ---- likelihood ------------------------------------------------------------------------------------------------
 
     def nll(self, params, y, observed):
-        """-log density of what is observed of a target, in nats, `(*batch,)`, at most 1e30, with a bounded gradient.
+        """-log density of the observed coordinates of a target, in nats, `(*batch,)`, at most 1e30, with a bounded gradient.
 
         Args:
-            params: Packed, `(*batch, params_size)`.
+            params: Packed parameters, `(*batch, params_size)`.
             y: Targets `(*batch, target_size)`, free of NaN.
             observed: Booleans of the same shape.
 
@@ -145,7 +157,7 @@ class Spec:
         return numerics.finite_loss(-self(numerics.bound_gradient(params))._log_prob_observed(y, observed))
 
     def shift_matrix(self) -> np.ndarray:
-        """The constant matrix M `(target_size, params_size)`: `params + y @ M` are those of the distribution moved by y.
+        """The constant matrix M `(target_size, params_size)`: `params + y @ M` are the parameters of the distribution moved by y.
 
         Raises:
             ValueError: if a distribution of this spec cannot be moved.
@@ -156,24 +168,35 @@ class Spec:
 
     @property
     def scaling_size(self) -> int:
-        """How many numbers the shift (and the spread) of the affine target scaling has."""
+        """The length of the shift and of the spread of the affine target scaling."""
         raise NotImplementedError
 
     def constrain(self, raw, shift, spread) -> list:
         """Parameters in data units from the free outputs of the heads.
 
         Args:
-            raw: One tensor a head.
-            shift, spread: Of the affine target scaling, shape `(scaling_size,)`, or None where there is none.
+            raw: One tensor for each head.
+            shift, spread: Of the affine target scaling, shape `(scaling_size,)`, or None if there is no scaling.
         """
         raise NotImplementedError
 
     def scaling(self, y) -> tuple[np.ndarray, np.ndarray]:
-        """(shift, spread) from targets, robust to outliers, NumPy arrays of `scaling_size`."""
+        """(shift, spread) of targets, robust to outliers, as NumPy arrays of shape `(scaling_size,)`."""
         raise NotImplementedError
 
     def starting_biases(self, y=None, seed=0) -> list[np.ndarray]:
-        """Biases of the heads, for a start from targets `y` (in data units), or spread over N(0, 1) without any."""
+        """Biases of the heads at the start of training: fitted to targets `y` in data units, or spread over N(0, 1).
+
+        Args:
+            y: Targets `(N, target_size)`, NaN where missing, for a JointSpec also a dict of its parts; None for N(0, 1).
+            seed: Chooses the starting points.
+
+        Returns:
+            One array for each of `heads`, of the size of the head.
+
+        Raises:
+            ValueError: if a target is impossible for the family, such as 0 for a Gamma.
+        """
         raise NotImplementedError
 
     # ---- a spec is a value ---------------------------------------------------------------------------------------
@@ -184,7 +207,7 @@ class Spec:
 
     @classmethod
     def from_config(cls, config: dict):
-        """The spec that gave `config`."""
+        """The spec whose `get_config` returned `config`."""
         return cls(**config)
 
     def __eq__(self, other):
@@ -208,17 +231,17 @@ def _draw(params, key, spec, sample_shape):
 
 
 class ComponentSpec(Spec):
-    """A spec of one family: a block `loc` and a block `scale` (whatever else there is), either of any size.
+    """A spec of one family, with a block `loc` and a block `scale` (which holds any other parameters too).
 
-    A family gives `_distribution` and `_blocks` between blocks `(..., size)` and the distribution, `_start` from
-    locations and standard deviations, and overrides what differs from "loc of size D, scale of size D".
+    A family writes `_distribution` and `_blocks`, which turn blocks `(..., size)` into the distribution and back, and `_start`,
+    from locations and standard deviations. It overrides the methods that assume a loc of size D and a scale of size D.
 
     Args:
         event_size: D, the number of coordinates.
     """
 
     _scales_targets = True
-    _moves = True  # whether its first block is a location, to which one may add
+    _moves = True  # whether its first block is a loc, so that adding to it moves the distribution
 
     def __init__(self, event_size: int):
         self.event_size = check_count("event_size", event_size)
@@ -271,7 +294,7 @@ class ComponentSpec(Spec):
         raise NotImplementedError
 
     def _natural(self, y: np.ndarray) -> np.ndarray:
-        """Targets in the space where loc and scale live."""
+        """Targets in the space of loc and scale, such as log y."""
         return y
 
     def scaling(self, y):
@@ -280,7 +303,16 @@ class ComponentSpec(Spec):
         return initializers.robust_scaling(self._natural(np.asarray(y, "float64")))
 
     def starting_blocks(self, y, count: int, seed) -> tuple[list[np.ndarray], np.ndarray]:
-        """(free outputs (count, size) a head, log weights (count,)) for a start from targets."""
+        """(free outputs (count, size) for each head, log weights (count,)) at the start of training.
+
+        Args:
+            y: Targets `(N, target_size)` in data units, NaN where missing; None to spread over N(0, 1).
+            count: K, the number of components.
+            seed: Chooses the starting points.
+
+        Raises:
+            ValueError: if a target is impossible for the family, such as 0 for a Gamma.
+        """
         if y is None:
             loc, scale, weights = initializers.spread_mixture(self.event_size, count)
         else:

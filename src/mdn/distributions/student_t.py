@@ -1,4 +1,4 @@
-"""StudentT: tails from a Cauchy's (df = 1) to a normal's (df = ∞)."""
+"""StudentT: its tails range from those of a Cauchy (df = 1) to those of a normal (df = ∞), and beyond for df < 1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CENTRAL_NODES = 20
 _TAIL_NODES = 40
 _TAIL_END = 5.5  # exp(-5.5²) = 7e-14
 _START_DF = 5.0
-_LARGE = 1e10  # its square holds no 1, and fits float32
+_LARGE = 1e10  # adding 1 to its square changes nothing, and the square fits float32
 
 
 @value
@@ -29,8 +29,8 @@ class StudentT(Independent):
     .. math:: p(y) = \prod_d \frac{\Gamma(\frac{\nu_d+1}{2})}{\Gamma(\frac{\nu_d}{2})\sqrt{\pi\nu_d}\,s_d}
               \Big(1 + \frac{z_d^2}{\nu_d}\Big)^{-(\nu_d+1)/2}, \quad z_d = (y_d - \mu_d) / s_d
 
-    The mean is NaN where `df <= 1` and the variance inf where `df <= 2`. Distribution functions are integrals by
-    quadrature (the incomplete beta function of the backends has no gradient by `df`), to float precision in both tails.
+    The mean is NaN where `df <= 1` and the variance inf where `df <= 2`. Distribution functions are computed
+    by quadrature, to float precision in both tails, since no backend has an incomplete beta with a gradient by `df`.
 
     Args:
         loc: Median μ, shape `(*batch, D)`.
@@ -53,7 +53,7 @@ class StudentT(Independent):
         return _log_lower(ops.where(below, z, -z), self.df)
 
     def _quantile(self, log_lower, log_upper):
-        # the standard t in u = asinh(z / √ν), where heavy tails are straight lines
+        # the search is in u = asinh(z / √ν), of which the log of a heavy tail is a linear function
         df, end = self.df, _bracket(self.df)
         u = univariate.invert(
             lambda u, below: _log_lower_of_arc(ops.where(below, u, -u), df),
@@ -87,7 +87,7 @@ class StudentT(Independent):
         return first, self._variance() + numerics.no_nan(ops.square(first), math.inf)
 
     def _pull(self, y):
-        # a t is a normal whose precision is drawn: its expected precision given y
+        # a t is a normal with random precision; P is the expected precision given y
         return (self.df + 1.0) / (self.df + ops.square(self._z(y))) / ops.square(self.scale), self.loc
 
     def _with_temperature(self, component, variance):
@@ -99,9 +99,9 @@ def _log_constant(df):
 
 
 def _log1p_square(z, df):
-    """log(1 + z² / df), also where z² / df leaves float."""
+    """log(1 + z² / df), also where z² / df overflows."""
     z, root = ops.abs(z), ops.sqrt(df)
-    large = z > _LARGE * root  # then the 1 is nothing
+    large = z > _LARGE * root  # then the 1 is negligible
     moderate = ops.log1p(ops.square(ops.where(large, root, z) / root))
     return ops.where(large, 2.0 * ops.log(ops.where(large, z, 1.0)) - ops.log(df), moderate)
 
@@ -111,7 +111,7 @@ def _log_kernel(z, df):
 
 
 def _log_lower(z, df):
-    """log P(T <= z): by the central integral for |z| < 1, by the tail integral beyond."""
+    """log P(T <= z), by the central integral for |z| < 1, else by the tail integral."""
     distance = ops.abs(z)
     central = distance < 1.0
     arc = ops.arcsinh(ops.where(central, distance, 0.0) / ops.sqrt(df))
@@ -119,7 +119,7 @@ def _log_lower(z, df):
 
 
 def _log_lower_of_arc(u, df):
-    """log P(T <= √ν sinh u), also where sinh u leaves float."""
+    """log P(T <= √ν sinh u), also where sinh u overflows."""
     distance, edge = ops.abs(u), ops.arcsinh(1.0 / ops.sqrt(df))
     central = distance < edge
     spread = 2.0 * special.log_cosh(ops.where(central, edge, distance))
@@ -127,7 +127,7 @@ def _log_lower_of_arc(u, df):
 
 
 def _log_half(below, central, arc, spread, df):
-    """log P(T <= z): `arc` is asinh(|z| / √ν), used where `central`; `spread` log(1 + z² / ν), used elsewhere."""
+    """log P(T <= z), from `arc` = asinh(|z| / √ν) where `central`, else from `spread` = log(1 + z² / ν)."""
     half, tail = _central(arc, df), _log_far_tail(spread, df)
     log_small = ops.where(central, ops.log(0.5 - half), tail)
     log_large = ops.where(central, ops.log(0.5 + half), ops.log1p(-ops.exp(ops.minimum(tail, -0.5))))
@@ -154,7 +154,7 @@ def _log_far_tail(spread, df):
     """
     nodes, weights = (numerics.as_tensor(x) for x in special.gauss_legendre(_TAIL_NODES))
     s = _TAIL_END * nodes
-    steep = numerics.floor(ops.expand_dims(df, -1), 1e-12)  # below, e^(-2 s² / ν) is 0 at every node
+    steep = numerics.floor(ops.expand_dims(df, -1), 1e-12)  # for smaller ν, e^(-2 s² / ν) is 0 at every node
     gap = -ops.expm1(-ops.expand_dims(spread, -1) - 2.0 * ops.square(s) / steep)
     integral = ops.sum(_TAIL_END * weights * 2.0 * s * ops.exp(-ops.square(s)) / ops.sqrt(gap), axis=-1)
     # ν B(ν/2, 1/2) = 2 √π Γ(ν/2 + 1) / Γ((ν+1)/2)
@@ -167,7 +167,7 @@ def _log_far_tail(spread, df):
 
 
 def _from_arc(u, df):
-    """√ν sinh u, infinite only where it leaves float itself."""
+    """√ν sinh u, infinite only if the product itself overflows."""
     size, root = ops.abs(u), ops.sqrt(df)
     far = size > 20.0
     large = ops.exp(ops.where(far, size, 0.0) + (ops.log(root) - math.log(2.0)))
@@ -175,7 +175,7 @@ def _from_arc(u, df):
 
 
 def _bracket(df):
-    """How far |u| of T = √ν sinh u can be: P(|T| > t) falls like e^(-ν u), and no probability is 0, nor T infinite."""
+    """The largest |u| of T = √ν sinh u: beyond it P(|T| > t), which falls like e^(-ν u), underflows, or T overflows."""
     reach, largest = numerics.log_range()
     return numerics.cap(reach / df + 3.0, largest + 2.0 - 0.5 * ops.log(df))
 
@@ -204,6 +204,6 @@ class StudentTSpec(ComponentSpec):
         return [loc, np.concatenate([numerics.positive_inverse(scale[:, :size]), df], axis=-1)]
 
     def _start(self, loc, scale):
-        # the scale whose t has this standard deviation
+        # a t with this scale and df has the standard deviation `scale`
         shrink = math.sqrt((_START_DF - 2.0) / _START_DF)
         return loc, np.concatenate([scale * shrink, np.full_like(scale, _START_DF)], axis=-1)

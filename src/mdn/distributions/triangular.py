@@ -1,8 +1,8 @@
 """Triangular algebra column by column, for whole batches at once, on every backend.
 
-No LAPACK: within a program that JAX compiled for a CPU, a batched call of LAPACK waits for the threads in which XLA runs
-it, and a program with one such call for each thread never ends. Columns stand first and the batch last, so that each step is
-a few plain operations on whole batches; a matrix of a mixture has some ten columns.
+This file avoids LAPACK: in a program that JAX compiled for a CPU, a batched call of LAPACK waits for the threads in which XLA
+runs it, and a program with one such call for each thread never ends. The axis of columns comes first and the batch last, so
+that each step is a few plain operations on whole batches; a matrix of a mixture has some ten columns.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from mdn import backend, numerics
 def lower_factor(rows, observed=None):
     """The lower triangular L with positive diagonal and L Lᵀ = R Rᵀ, from R of shape (..., m, n), n >= m.
 
-    R Rᵀ is never formed, so that no digit is lost to squaring: the rows are made orthogonal by the modified method of Gram and
-    Schmidt, whose L is as accurate as that of Householder's reflections. Where float cannot tell R Rᵀ from a singular matrix,
-    the diagonal of L is the least that a scale may be.
+    R Rᵀ is never formed, because squaring loses digits. The modified Gram-Schmidt method makes the rows orthogonal; its L is as
+    accurate as that of Householder reflections. If float cannot tell R Rᵀ from a singular matrix, a diagonal entry of L is
+    `SMALLEST_SCALE`.
 
     Args:
         rows: R.
@@ -36,11 +36,11 @@ def lower_factor(rows, observed=None):
 
 
 def _orthogonalized(rows):
-    """(L, Q) with R = L Q, the rows of Q orthonormal, or 0 where one of R is a combination of those before it."""
+    """(L, Q) with R = L Q and orthonormal rows of Q; a row of Q is 0 if that of R is a combination of earlier rows."""
     count = rows.shape[-2]
 
     def split_off(i, rows):
-        """Takes from all rows what lies along row i, and tells how much that was: column i of L."""
+        """Subtracts from all rows their projection on row i; the coefficients are column i of L."""
         row = rows[i]
         along = row / numerics.floor(ops.stop_gradient(ops.max(ops.abs(row), axis=0)))
         square = ops.sum(ops.square(along), axis=0)
@@ -56,7 +56,7 @@ def _orthogonalized(rows):
 
 
 def _turned(arguments, changes, values):
-    """As in differentiating a Cholesky factor, L⁻¹ dL = Φ(M + Mᵀ) with M = L⁻¹ dR Qᵀ and Φ the lower half."""
+    """The derivative, as of a Cholesky factor: L⁻¹ dL = Φ(M + Mᵀ) with M = L⁻¹ dR Qᵀ; Φ is the lower half."""
     (change,), (lower, directions) = changes, values
     moved = solve_lower(lower, change)
     turn = ops.matmul(moved, ops.swapaxes(directions, -1, -2))
@@ -70,7 +70,7 @@ _lower_and_directions = backend.with_tangent(_orthogonalized, _turned)
 def solve_lower(factor, right):
     """L⁻¹ B for a lower triangular L (..., D, D) and B (..., D, M); their batches broadcast.
 
-    Rows are divided by their diagonal first, so that only what must overflow does.
+    Rows are divided by their diagonal first, so that no intermediate number overflows unless the result does.
     """
     diagonal = ops.expand_dims(ops.diagonal(factor, axis1=-2, axis2=-1), -1)
     strict, right = ops.tril(factor / diagonal, k=-1), right / diagonal
@@ -94,13 +94,13 @@ def solve_lower(factor, right):
 
 
 def solve_upper(factor, right):
-    """L⁻ᵀ B, as `solve_lower`."""
+    """L⁻ᵀ B, with the arguments of `solve_lower`."""
     turned = ops.flip(ops.swapaxes(factor, -1, -2), axis=(-2, -1))
     return ops.flip(solve_lower(turned, ops.flip(right, axis=-2)), axis=-2)
 
 
 def solve_positive(matrix, right):
-    """A⁻¹ b for a positive definite A (..., D, D) and b (..., D), by elimination: such a matrix needs no exchange of rows."""
+    """A⁻¹ b for a positive definite A (..., D, D) and b (..., D), by elimination, which needs no exchange of rows here."""
     size = matrix.shape[-1]
     places = np.arange(size)[:, None, None]
 
@@ -114,13 +114,13 @@ def solve_positive(matrix, right):
 
 
 def row_norms(matrix):
-    """Euclidean norms of the rows, without leaving float."""
+    """Euclidean norms of the rows, without overflow of the squares."""
     largest = numerics.floor(ops.max(ops.abs(matrix), axis=-1, keepdims=True))
     return ops.sqrt(ops.sum(ops.square(matrix / largest), axis=-1)) * largest[..., 0]
 
 
 def unpack_tril(entries, size: int):
-    """A lower triangle, row by row, as a matrix: shape (..., n(n+1)/2) -> (..., n, n)."""
+    """Turns the entries of a lower triangle, row by row, into a matrix: shape (..., n(n+1)/2) -> (..., n, n)."""
     rows, columns = np.tril_indices(size)
     place = np.full((size, size), len(rows))
     place[rows, columns] = np.arange(len(rows))
@@ -137,7 +137,7 @@ def pack_tril(matrix, size: int):
 
 
 def _outward(matrices):
-    """Matrices (*batch, m, n) as (m, n, B), the batch as one axis: the longest comes last, so that a step runs along it."""
+    """Matrices (*batch, m, n) as (m, n, B): the batch is one axis, the longest, and last, so that each step runs along it."""
     return ops.moveaxis(ops.reshape(matrices, (-1, *matrices.shape[-2:])), 0, -1)
 
 

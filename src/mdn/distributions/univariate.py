@@ -1,4 +1,4 @@
-"""What follows for any distribution on the line from its tails and its density: quantiles and shortest intervals."""
+"""Quantiles and shortest intervals of any one-dimensional distribution, from its tails and its density."""
 
 import math
 
@@ -7,8 +7,8 @@ from keras import ops
 
 from mdn import backend, numerics
 
-_NEWTON_STEPS = 200  # only a bound: bracketing halves the interval at least every second step
-_LARGEST_LOG = 40.0  # of 1 / density; differences of logs stay below 1e18, and their product within float32
+_NEWTON_STEPS = 200  # an upper bound only: the bracket is halved at least every second step
+_LARGEST_LOG = 40.0  # the largest log of 1 / density: its product with a difference of logs, at most 1e18, fits float32
 _HDI_GRID = 129
 _HDI_HALVINGS = 28
 
@@ -16,15 +16,15 @@ _HDI_HALVINGS = 28
 def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
     """The x in [lower, upper] with P(Y <= x) = exp(log_lower), P(Y > x) = exp(log_upper).
 
-    Newton's method on the log of the smaller tail, kept within a shrinking bracket (a step that leaves it, or shrinks it
-    by less than half, becomes a bisection). The root is found without derivatives; one last Newton step carries them,
-    which is the implicit function theorem.
+    Newton's method runs on the log of the smaller tail within a shrinking bracket; a step that leaves the bracket, or is not
+    shorter than half of the last one, becomes a bisection. The search has no derivatives: one last Newton step carries them,
+    by the implicit function theorem.
 
     Args:
-        log_tail: `log_tail(x, below)` is log P(Y <= x) where `below` and log P(Y > x) elsewhere.
+        log_tail: `log_tail(x, below)` is log P(Y <= x) where `below` is true, else log P(Y > x).
         log_density: `log_density(x)` is the log density of Y.
-        log_lower, log_upper: Both logs of the probability, so that neither tail is rounded.
-        lower, upper: A bracket, broadcast against them.
+        log_lower, log_upper: Logs of the probability below and above x, so that neither tail is rounded.
+        lower, upper: A bracket, broadcast against these logs.
     """
     target = ops.minimum(log_lower, log_upper)
     from_below = log_lower <= log_upper
@@ -34,7 +34,7 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
 
     def excess(value):
         """Increasing in x, 0 at the root."""
-        difference = numerics.no_nan(value - ops.stop_gradient(target), 0.0)  # where both are -inf, a root
+        difference = numerics.no_nan(value - ops.stop_gradient(target), 0.0)  # -inf minus -inf is NaN, and a root
         return ops.where(from_below, difference, -difference)
 
     shape = ops.shape(log_density(lower + ops.zeros_like(target)))
@@ -51,7 +51,7 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
         low, high = ops.where(error <= 0.0, x, low), ops.where(error >= 0.0, x, high)
         slope = ops.exp(log_density(x) - value)
         newton = x - error / numerics.floor(slope)
-        # Newton creeps up from one side; a nudge past the root closes the bracket from the other
+        # Newton approaches from one side only; a tiny step past the root moves the other end of the bracket too
         newton = newton + 0.5 * numerics.epsilon() * ops.abs(newton) * ops.sign(newton - x)
         inside = ops.logical_and(newton > low, newton < high)
         good = ops.logical_and(inside, ops.abs(newton - x) < 0.5 * width)
@@ -68,20 +68,20 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
     x = ops.stop_gradient(x)
     value = tail(x)
     slope = ops.stop_gradient(log_density(x) - value)
-    edge = ops.logical_not(ops.isfinite(target))  # a quantile of 0 or 1: the end of the support
+    edge = ops.logical_not(ops.isfinite(target))  # probability 0 or 1: x is an end of the support
     difference = ops.where(edge, 0.0, value - ops.where(edge, 0.0, target))
     difference = ops.where(from_below, difference, -difference)
     steepness = ops.exp(numerics.cap(-ops.where(ops.isfinite(slope), slope, 0.0), _LARGEST_LOG))
     step = ops.where(ops.isfinite(slope), numerics.finite_z(difference) * steepness, 0.0)
-    # the value of that last step is rounding only: it is taken if it stays small, its derivative always
+    # the last step is only rounding: its value is used if it is small, its derivative always
     small = ops.abs(step) <= 8.0 * numerics.epsilon() * ops.abs(x) + numerics.floor(0.0)
     x = x - ops.where(small, step, step - ops.stop_gradient(step))
-    # a step of rounding may lead out of the bracket, which is the end of the support of an angle
+    # rounding may lead out of the bracket, whose ends are those of the support of an angle
     return x - ops.stop_gradient(x - numerics.within(x, lower, upper))
 
 
 def two_quantiles(dist, below, above):
-    """(the quantile with probability `below` under it, that with `above` over it), found together: one program, not two."""
+    """(the quantile with probability `below` under it, the one with `above` over it), found by one search instead of two."""
     below, above = ops.broadcast_to(below, ops.shape(below + above)), ops.broadcast_to(above, ops.shape(below + above))
     if len(below.shape) == len(dist.batch_shape) + 1:
         below, above = ops.expand_dims(below, 0), ops.expand_dims(above, 0)
@@ -94,10 +94,10 @@ def two_quantiles(dist, below, above):
 
 
 def shortest_interval(dist, coverage):
-    """`(lower, upper)` of the shortest interval that holds `coverage`; both densities are equal there.
+    """`(lower, upper)` of the shortest interval that holds `coverage`; the densities at both ends are equal.
 
-    A grid over the probability below finds the best basin; the sign of f(lower) - f(upper), which is that of the
-    width's derivative, then bisects to the stationary point.
+    A grid over the probability below the interval finds the best cell. A bisection then finds the stationary point of the
+    width, whose derivative has the sign of f(lower) - f(upper).
     """
     rank = len(dist.batch_shape) + 1
     coverage = ops.reshape(coverage, (*coverage.shape, *(1,) * rank))

@@ -1,4 +1,4 @@
-"""Value: what makes a distribution an immutable value, a batch of values, and a pytree of JAX."""
+"""Value: the base class that makes a distribution an immutable value, a batch of values, and a pytree of JAX."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Family = TypeVar("Family", bound=type)
 @dataclass_transform(frozen_default=True, eq_default=False)
 def value(cls: Family) -> Family:
     """Makes a class of distributions a frozen dataclass, and a pytree of JAX whose leaves are its fields."""
-    dataclass(frozen=True, eq=False, repr=False)(cls)  # which changes `cls` itself
+    dataclass(frozen=True, eq=False, repr=False)(cls)  # this changes `cls` itself
     backend.register_pytree(cls, tuple(field.name for field in dataclasses.fields(cls)))
     return cls
 
@@ -25,7 +25,7 @@ class Value:
 
     @classmethod
     def _new(cls, *fields):
-        """An instance from fields that are known to be right: no conversion, no check."""
+        """Makes an instance from fields that are known to be valid, without conversion or check."""
         value = object.__new__(cls)
         for field, content in zip(dataclasses.fields(cls), fields, strict=True):  # type: ignore[arg-type]
             object.__setattr__(value, field.name, content)
@@ -42,7 +42,7 @@ class Value:
 
     @property
     def batch_shape(self) -> tuple:
-        """The leading axes: one distribution for each of their points."""
+        """The leading axes; each of their points has its own distribution."""
         raise NotImplementedError
 
     @property
@@ -55,16 +55,16 @@ class Value:
         return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
     def _map(self, function):
-        """The distribution whose parameters are `function` of these."""
+        """The distribution with `function` applied to each parameter."""
         return self._new(*(function(tensor) for tensor in self._tensors()))
 
     def _run(self, method, *tensors, static: tuple = ()):
-        """method(*tensors, *static), compiled on JAX once for all distributions of this class.
+        """method(*tensors, *static); JAX compiles it once for all distributions of the same class and shapes.
 
         Args:
-            method: One of this distribution's.
-            *tensors: Its first arguments.
-            static: The others, plain values.
+            method: A method of this distribution.
+            *tensors: Its first arguments, tensors.
+            static: Its other arguments, plain values.
         """
         backend.use()
         return _call(self, *tensors, method=method.__func__, static=static)
@@ -72,7 +72,7 @@ class Value:
     # ---- a batch of values --------------------------------------------------------------------------------------------
 
     def __getitem__(self, index):
-        """The distributions at `index` of the batch, as NumPy would index an array of them."""
+        """The distributions at `index` of the batch, indexed like a NumPy array of distributions."""
         return self._index(checked_index(index, self.batch_shape))
 
     def _index(self, index):

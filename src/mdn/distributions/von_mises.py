@@ -1,4 +1,4 @@
-"""VonMises: angles."""
+"""VonMises: a distribution of angles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mdn.distributions.value import value
 _NODES = 32
 _PI_HIGH = float(np.float32(math.pi))
 _PI_LOW = math.pi - _PI_HIGH
-_CUT = 20.0  # an integral from its highest point on stops where the integrand has fallen by e^-20
+_CUT = 20.0  # an integral starts at its highest point and stops where the integrand has fallen by e^-20
 
 
 @value
@@ -27,8 +27,8 @@ class VonMises(Independent):
 
     .. math:: p(y) = \prod_d \frac{\exp(\kappa_d \cos(y_d - \mu_d))}{2\pi I_0(\kappa_d)}
 
-    The density is periodic. Draws and quantiles lie in [-π, π], the distribution function is counted from -π, and so is
-    the CRPS. `mean` is the mean direction, `variance` the mean square of the angle from there, the short way round.
+    The density is periodic. Draws and quantiles lie in [-π, π]; the distribution function, and with it the CRPS, starts at -π.
+    `mean` is the mean direction, `variance` the mean square of the angle from it, measured the short way round.
 
     Args:
         loc: Mean direction μ, shape `(*batch, D)`.
@@ -45,9 +45,9 @@ class VonMises(Independent):
         return -2.0 * self.concentration * ops.square(half) - _log_normalizer(self.concentration)
 
     def _log_mass(self, start, length):
-        """log of the probability of an arc; `start` is counted from loc, -2π <= start <= start + length <= 2π."""
+        """Log probability of an arc; `start` is measured from loc, -2π <= start <= start + length <= 2π."""
         mass = _log_arc(start, length, self.concentration) - _log_normalizer(self.concentration)
-        return ops.where(mass > 0.0, mass - ops.stop_gradient(mass), mass)  # above 0 by rounding only
+        return ops.where(mass > 0.0, mass - ops.stop_gradient(mass), mass)  # only rounding makes it positive
 
     def _log_tail(self, y, below):
         inside = numerics.within(y, -math.pi, math.pi)
@@ -64,7 +64,7 @@ class VonMises(Independent):
         return -end, end
 
     def _sample(self, sample_shape, stream):
-        # the distance from loc by inversion, which is differentiable and needs no rejection; then a side
+        # the distance from loc by inversion, which is differentiable and needs no rejection, then a random side
         u = 2.0 * stream.uniform(self._shape(sample_shape)) - 1.0
         size, kappa = ops.abs(u), self.concentration
         normalizer = _log_normalizer(kappa) - math.log(2.0)
@@ -95,7 +95,7 @@ class VonMises(Independent):
         )
 
     def _moments_about(self, center):
-        # with t the angle from loc and d from `center` to loc: the deviation is t + d, less 2π beyond π - d
+        # t is the angle from loc, d that from `center` to loc: the deviation is t + d, minus 2π if t > π - d
         turn = wrap(self.loc - center)
         d = ops.abs(turn)
         kappa, total = self.concentration, ops.exp(_log_normalizer(self.concentration))
@@ -107,7 +107,7 @@ class VonMises(Independent):
         return ops.sign(turn) * (d - 2.0 * math.pi * beyond), square + moment
 
     def _breaks(self):
-        # the peak may lie across ±π: it is cut as if it lay around 0, and turned
+        # the peak may lie across ±π, so break points are computed for a peak at 0 and turned to loc
         zero = VonMises._new(ops.zeros_like(self.loc), self.concentration)
         ends = ops.stack([ops.full_like(self.loc, -math.pi), ops.full_like(self.loc, math.pi)])
         return ops.concatenate([wrap(super(VonMises, zero)._breaks() + ops.stop_gradient(self.loc)), ends], axis=0)
@@ -120,14 +120,14 @@ class VonMises(Independent):
 
 
 def wrap(angle):
-    """An angle in [-π, π], without moving one that is there already."""
+    """The angle modulo 2π, in [-π, π]; an angle in that range is not changed."""
     turns = ops.round(ops.stop_gradient(angle) / (2.0 * math.pi))
     return numerics.within(angle - 2.0 * math.pi * turns, -math.pi, math.pi)
 
 
 def _above(y):
-    """y + π for y in [-π, π], exact for small results: π is the float32 next to it and a rest."""
-    high = numerics.within(y + _PI_HIGH, 0.0, 7.0)  # XLA would fold the two constants into one, were nothing between
+    """y + π for y in [-π, π], exact for small results, because π is added as a float32 and a rest."""
+    high = numerics.within(y + _PI_HIGH, 0.0, 7.0)  # `within` keeps XLA from folding both constants into one
     return numerics.floor(high + _PI_LOW, 0.0)
 
 
@@ -149,10 +149,10 @@ def _log_descent(start, length, kappa):
 
 
 def _descent(start, length, kappa):
-    """Nodes for an integral over part of the descent from 0 to π, whatever the concentration.
+    """Nodes for an integral over a part of the descent from 0 to π, for any concentration.
 
-    The integrand falls from `start` on; beyond the angle where it has fallen by e^-20 nothing is left. That angle's
-    distance is found without cancellation: sin²((start+δ)/2) - sin²(start/2) = 10/κ gives δ/2 = asin(c / (p q + s r)).
+    The integrand falls from `start` on, and is negligible after an angle δ, where it has fallen by e^-20. δ is computed
+    without cancellation: sin²((start+δ)/2) - sin²(start/2) = 10/κ gives δ/2 = asin(c / (p q + s r)), c = 10/κ.
     """
     nodes, weights = (numerics.as_tensor(x) for x in special.gauss_legendre(_NODES))
     start = numerics.as_tensor(start)
@@ -174,8 +174,8 @@ def _descent(start, length, kappa):
 def _log_arc(start, length, kappa):
     r"""$\log \int e^{\kappa(\cos t - 1)} dt$ over an arc within [-2π, 2π], by monotone pieces.
 
-    No difference of two integrals is ever taken, and a short arc keeps its `length`, so that an arc far from the peak or
-    close to an end keeps its relative precision. Each end lies in one piece only, which alone carries its gradient.
+    It subtracts no integrals, and a short arc keeps its `length`, so that an arc far from the peak or close to an end keeps
+    its relative precision. Each end lies in one piece only, and that piece alone carries the gradient of the end.
     """
     end = start + length
     pieces = []
@@ -184,7 +184,7 @@ def _log_arc(start, length, kappa):
         starts, ends = ops.logical_and(start >= low, start < high), ops.logical_and(end > low, end <= high)
         a = ops.where(starts, start, ops.stop_gradient(numerics.within(start, low, high)))
         b = ops.where(ends, end, ops.stop_gradient(numerics.within(end, low, high)))
-        # distance from the peak at the even multiple of π, which is an end of this half turn
+        # the distance from the peak, which is the end of this half turn at an even multiple of π
         near = a - low if half % 2 == 0 else high - b
         pieces.append(_log_descent(near, ops.where(ops.logical_and(starts, ends), length, b - a), kappa))
     return numerics.logsumexp(ops.stack(pieces, axis=-1))

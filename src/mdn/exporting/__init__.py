@@ -1,4 +1,4 @@
-"""Exported networks: one step with its state and its sampler, as a file for other languages and devices."""
+"""Exports one step of a network, with its state and its sampler, to a file for other languages and devices."""
 
 from mdn.exporting.comparison import Comparison, compare
 from mdn.exporting.files import describe, export

@@ -1,4 +1,4 @@
-"""`python -m mdn.exporting REQUEST`: what `export` asks of a process under JAX; REQUEST is JSON."""
+"""`python -m mdn.exporting REQUEST`: runs `export` in a process under JAX; REQUEST holds its arguments as JSON."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""How close an exported file stays to its model."""
+"""Measures how close an exported file stays to its model."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from keras import ops
 from mdn.exporting.files import describe
 from mdn.exporting.player import player
 from mdn.exporting.step import Call, RecurrentStep, call_of
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 from mdn.sequences.sampler import Noise, Sampler
 
 _NEAR = 1e-5
-_LEAP = 1e-4  # no rounding moves an event so far
-_NUDGE = 1e-6  # how far from an edge between two components, or classes, rounding may let a uniform fall on either side
+_LEAP = 1e-4  # rounding never moves an event so far
+_NUDGE = 1e-6  # rounding may decide for a uniform this close to the edge between two components or classes
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A file beside its model, over steps with the same noise; deviations are |a - b| / max(1, |b|), the largest of all numbers.
+    """Deviations of a file from its model, over steps with the same noise: the largest |a - b| / max(1, |b|) of all numbers.
 
     Attributes:
-        steps: How many.
-        given: By output, where the file gets the model's event and state at each step; steps in `flips` are left out.
+        steps: The number of steps.
+        given: The deviation of each output if the file gets the model's event and state at each step, except `flips`.
         flips: Steps at which a uniform lay so close to the edge between two components or classes that rounding alone
             decided: the model itself, with uniforms moved by a millionth, draws what the file drew.
-        free: Where the file goes on from its own events and states, up to the first of its flips; 0 without a sampler. Large
-            for a network that is chaotic, in which any rounding grows: `given` says whether the file is right.
-        free_steps: For how many steps it stays within 1e-5 of the model that way.
+        free: The deviation of events if the file goes on from its own events and states, up to its first flip; 0 without a
+            sampler. A chaotic network lets any rounding grow and makes it large; `given` shows whether the file is right.
+        free_steps: For how many steps the file, going on like this, stays within 1e-5 of the model.
     """
 
     steps: int
@@ -52,17 +52,17 @@ def compare(
     variance_temperature: float = 1.0,
     seed: int | None = 0,
 ) -> Comparison:
-    """Runs a file of `export` beside the model it came from.
+    """Runs a file of `export` beside its model, and compares the outputs.
 
     Args:
-        model: What was exported.
+        model: The exported model.
         path: The file.
-        steps: How many calls.
-        x: Features, `(steps, batch_size, ...)`, for a model that is no MDNRNN; standard normal without.
+        steps: The number of calls.
+        x: Features, `(steps, batch_size, ...)`, for a model that is no MDNRNN; by default standard normal numbers.
         condition, context: Shapes `(batch_size, C)` and `(batch_size, U, S)`, for a model that has them.
-        constrain: What was exported with it.
-        component_temperature, variance_temperature: Of the draws.
-        seed: Of the noise.
+        constrain: The function that was passed to `export`.
+        component_temperature, variance_temperature: Temperatures of the draws.
+        seed: Seed of the noise.
     """
     said, play = describe(path), player(path)
     shapes = {one["name"]: one["shape"] for one in said["inputs"]}
@@ -93,7 +93,7 @@ class _Run:
             found = call(dict(zip(names, arrays, strict=True)))
             return tuple(found[name] for name in call.outputs)
 
-        program = compiled(model, function)
+        program = program_of(model, function)
         self._original = lambda given: dict(
             zip(call.outputs, map(ops.convert_to_numpy, program(*(given[name] for name in names))), strict=True)
         )
@@ -139,12 +139,12 @@ class _Run:
 
     def _next(self, outputs) -> dict[str, np.ndarray]:
         event = outputs.get("next_event")
-        if event is None:  # without a sampler events come from outside
+        if event is None:  # without a sampler the file returns no event, so random ones are used
             event = self._random.normal(size=self._call.inputs["event"]).astype("float32")
         return {"event": event, "state": outputs["next_state"]}
 
     def _flipped(self, inputs, found, expected) -> bool:
-        """Whether in each row that is off, the model itself leaps to what was found if uniforms move by a millionth."""
+        """Whether, in each row that deviates, the model itself draws what the file drew if uniforms move by a millionth."""
         if not self._drawn or "uniforms" not in inputs:
             return False
         rows = len(inputs["uniforms"])
@@ -163,7 +163,7 @@ class _Run:
 
 
 def _apart(found, expected) -> float:
-    """The largest deviation; infinite where one is NaN and the other is not."""
+    """The largest deviation; infinite if only one of two numbers is NaN."""
     both = np.isnan(found) & np.isnan(expected)
     away = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
     return float(np.max(np.where(both, 0.0, np.nan_to_num(away, nan=np.inf)), initial=0.0))

@@ -1,4 +1,4 @@
-"""Files of exported models: writing them, and what they say of themselves."""
+"""Writes files of exported models, and reads their descriptions."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def export(
 ) -> dict[str, Any]:
     """Writes one step of an MDNRNN, its sampler included, to a file that runs without Python: ONNX or LiteRT.
 
-    Noise is an input, so that a file gives what the model gives. Inputs are `event` (B, D), NaN where there is none
-    yet; `state` (B, W), NaN at first and then the `next_state` that came out; `uniforms` and `normals`, as many as a draw
-    takes; `component_temperature` and `variance_temperature`, scalars; `condition` (B, C) and `context` (B, U, S), if the
-    model has them. Outputs are `next_event`, `next_state`, and `params`, the distribution that the event was drawn from.
-    Any other Keras model that ends in MDN gives `sample` and `params` from `x`, the noise and the temperatures.
+    Noise is an input, so that the file computes the same as the model. Inputs are `event` (B, D), the last event, NaN at
+    first; `state` (B, W), NaN at first, then the `next_state` of the call before; `uniforms` and `normals`, as many as a draw
+    needs; `component_temperature` and `variance_temperature`, scalars; `condition` (B, C) and `context` (B, U, S), if the
+    model has them. Outputs are `next_event`, `next_state`, and `params`, the parameters of the distribution of the event.
+    For any other Keras model that ends in MDN, inputs are `x`, noise and temperatures, and outputs `sample` and `params`.
 
     Args:
         model: An MDNRNN, or a Keras model that ends in MDN.
-        path: Ends in .onnx or .tflite, which decides.
+        path: Ends in .onnx or .tflite, which decides the format.
         batch_size: B; fixed in the file.
-        sampler: Whether the file draws; without, it gives parameters and state.
-        constrain: See `MDNRNN.generate`; becomes a part of the file.
-        context_length: U, for a model with a context; shorter ones end in zeros.
+        sampler: Whether the file draws events; if not, it returns only params and state.
+        constrain: See `MDNRNN.generate`; the file includes it.
+        context_length: U, for a model with a context; pad shorter contexts with zeros.
 
     Returns:
-        What the file says of itself: names and shapes of inputs and outputs, the order of the parameters, which columns of
-        the noise each part of an event uses, and the spec. `mdn.exporting.describe` reads it from the file.
+        The description in the file: names and shapes of inputs and outputs, the order of the parameters, the columns of the
+        noise that each part of an event uses, and the spec. `mdn.exporting.describe` reads it from the file.
 
     Raises:
         ImportError: if the packages of `pip install 'mdn[export]'` are missing.
-        ValueError: if the suffix is another, or the model holds what cannot be exported.
+        ValueError: if the suffix is another, or the model needs an operation that cannot be exported.
 
     Example:
         >>> import mdn
@@ -92,7 +92,7 @@ def writer_of(path: Path):
 
 
 def encoded(call: Call, path: Path) -> tuple[bytes, dict[str, Any]]:
-    """The content of a file with the suffix of `path`, and what it says of itself; under JAX."""
+    """The content of a file with the suffix of `path`, and its description; only under JAX."""
     from mdn.exporting.tracing import trace
 
     def function(*arrays):
@@ -106,7 +106,7 @@ def encoded(call: Call, path: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def _elsewhere(model, path: Path, settings: dict[str, Any]) -> None:
-    """The same from another backend: JAX, in a process of its own, loads the saved model."""
+    """Exports from another backend: saves the model, and a new process under JAX loads and exports it."""
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
         model.save(saved)
@@ -123,11 +123,11 @@ def _elsewhere(model, path: Path, settings: dict[str, Any]) -> None:
 
 
 def describe(path) -> dict[str, Any]:
-    """What a file of `export` says of itself.
+    """The description in a file of `export`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no such file, or one of a newer version.
+        ValueError: if `export` did not write the file, or a newer version did.
     """
     path = Path(path)
     writer = writer_of(path)
@@ -135,7 +135,7 @@ def describe(path) -> dict[str, Any]:
         content = path.read_bytes()
         try:
             found = writer.description_in(content)
-        except Exception as error:  # whatever a parser says of bytes that are something else
+        except Exception as error:  # a parser may raise any error for bytes of another format
             raise ValueError(f"{str(path)!r} is no {path.suffix} file.") from error
         if found is None:
             raise ValueError(f"{str(path)!r} was not written by mdn.export.")

@@ -1,4 +1,4 @@
-"""Programs as LiteRT (TensorFlow Lite) files."""
+"""Writes programs as LiteRT (TensorFlow Lite) files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TYPES = {
     "int32": schema.TensorType.INT32,
     "bool": schema.TensorType.BOOL,
 }
-# kind: (operator, its table of options, if the format knows one)
+# kind: (operator, its table of options, or None if the format has none)
 _PLAIN = {
     "neg": ("NEG", "NegOptions"),
     "abs": ("ABS", "AbsOptions"),
@@ -50,10 +50,10 @@ _PLAIN = {
     "cast": ("CAST", None),
 }
 _REDUCTIONS = {"sum": "SUM", "reduce_max": "REDUCE_MAX", "reduce_min": "REDUCE_MIN", "prod": "REDUCE_PROD"}
-_VERSIONS = {"BROADCAST_TO": 2}  # where 1 is not what runtimes know
+_VERSIONS = {"BROADCAST_TO": 2}  # operators whose version 1 runtimes do not know
 _IDENTIFIER = b"TFL3"
 
-EXACT_LOG = False  # near 1 its logarithms are off by 1e-7, however small they are
+EXACT_LOG = False  # logarithms of numbers near 1, which are small, have an error of 1e-7
 
 
 def encode(program: Program, inputs: list[str], outputs: list[str], description: dict[str, Any]) -> bytes:
@@ -91,14 +91,14 @@ def _named(name: str, index: int):
 
 
 class _File:
-    """What all graphs of a file share: buffers and codes of operators."""
+    """The buffers and operator codes that all graphs of a file share."""
 
     def __init__(self):
         self.buffers: list = []
         self.codes: list = []
         self.graphs: list = []
         self._known: dict[str, int] = {}
-        self.buffer(b"")  # by the format's law the first is empty: what is computed points to it
+        self.buffer(b"")  # the format requires an empty first buffer, to which computed tensors point
 
     def buffer(self, content: bytes) -> int:
         made = schema.BufferT()
@@ -118,7 +118,7 @@ class _File:
 
     def graph(self, program: Program, name: str, inputs: list[str], outputs: list[str]):
         made = schema.SubGraphT()
-        self.graphs.append(made)  # before those inside it, so that the first is the main one
+        self.graphs.append(made)  # appended before its inner graphs, because the first graph is the main one
         writer = _Graph(self)
         made.name = name
         made.inputs = [writer.tensor(value, given) for value, given in zip(program.inputs, inputs, strict=True)]
@@ -137,7 +137,7 @@ class _Graph:
         self.operators: list = []
         self._file = file
         self._places: dict[int, int] = {}
-        self._kept: list[Value] = []  # so that no id is given anew
+        self._kept: list[Value] = []  # keep the references, so that their ids are not reused
         self._constants: dict[bytes, int] = {}
 
     def tensor(self, value: Value, name: str | None = None) -> int:
@@ -177,7 +177,7 @@ class _Graph:
         self.operators.append(made)
 
     def passed_on(self, value: Value, name: str) -> int:
-        """A tensor called `name` that holds `value` and nothing else does: an input or a constant is no output."""
+        """Copies `value` into a new tensor called `name`, because an input or a constant cannot be an output."""
         output = self._new(value.shape, value.dtype, 0, name)
         self._reshape(self.tensor(value), output, value.shape)
         return output
@@ -242,7 +242,7 @@ class _Graph:
             self._operator("BATCH_MATMUL", inputs, outputs, "BatchMatMulOptions")
 
     def _remainder(self, x: Value, y: Value, outputs) -> None:
-        """With the sign of x, as JAX has it: LiteRT's own has that of y."""
+        """The remainder with the sign of x, as in JAX; FLOOR_MOD gives it the sign of y."""
         place, divisor = self.tensor(x), self.tensor(y)
         size, other, rest, sign = (self._new(v.shape, v.dtype, 0) for v in (x, y, x, x))
         if x.dtype != "float32" or self.tensors[outputs[0]].shape != list(x.shape):
@@ -254,7 +254,7 @@ class _Graph:
         self._operator("MUL", [rest, sign], outputs, "MulOptions")
 
     def _arcsine(self, x: Value, outputs) -> None:
-        """asin x = atan2(x, sqrt((1 - x)(1 + x))): LiteRT has no other inverse."""
+        """asin x = atan2(x, sqrt((1 - x)(1 + x))): LiteRT has no other inverse of sine."""
         one, place = self._constant(np.float32(1.0)), self.tensor(x)
         below, above, square, cosine = (self._new(x.shape, "float32", 0) for _ in range(4))
         self._operator("SUB", [one, place], [below], "SubOptions")

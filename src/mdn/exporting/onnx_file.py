@@ -1,4 +1,4 @@
-"""Programs as ONNX files."""
+"""Writes programs as ONNX files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mdn.exporting.program import Program, Value
 
-_OPSET, _IR_VERSION = 17, 8  # of 2022: what runtimes of today read, and those of some years ago too
+_OPSET, _IR_VERSION = 17, 8  # versions of 2022, so that runtimes of some years ago read the files too
 _TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "bool": TensorProto.BOOL}
-_MOST_STEPS = np.iinfo("int64").max  # of a loop that ends by its test
+_MOST_STEPS = np.iinfo("int64").max  # the bound of a loop, which its test ends earlier
 _PLAIN = {
     "neg": "Neg",
     "abs": "Abs",
@@ -71,11 +71,11 @@ def description_in(content: bytes) -> str | None:
 
 
 class _Graph:
-    """Names and nodes; constants are shared by all graphs of a file, as ONNX lets inner graphs see outer names."""
+    """Names and nodes; all graphs of a file share constants, because in ONNX inner graphs see outer names."""
 
     def __init__(self):
         self._names: dict[int, str] = {}
-        self._kept: list[Value] = []  # so that no id is given anew
+        self._kept: list[Value] = []  # keep the references, so that their ids are not reused
         self._constants: dict[bytes, str] = {}
         self._initializers: list = []
         self._count = 0
@@ -159,7 +159,7 @@ class _Graph:
         raise ValueError(f"ONNX has no {kind}.")
 
     def _loop(self, operation) -> list:
-        """ONNX asks whether to go on before the first round and at the end of each: the test is written twice."""
+        """A loop; ONNX needs the test before the first round and at the end of each, so it is written twice."""
         test, body = operation.attributes["test"], operation.attributes["body"]
         start = [self._name(value) for value in operation.inputs]
         nodes, first = self._tested(test, start)
@@ -187,7 +187,7 @@ class _Graph:
         return [*nodes, helper.make_node("Loop", [most, first, *start], outputs, body=graph)]
 
     def _tested(self, test: Program, names: list[str]) -> tuple[list, str]:
-        """Nodes that ask `test` of the values called `names`, and the name of the answer."""
+        """Nodes that compute `test` from the values called `names`, and the name of the result."""
         for value, name in zip(test.inputs, names, strict=True):
             self._names[id(value)] = name
         for operation in test.operations:

@@ -1,4 +1,4 @@
-"""Exported files played back in Python, with the runtime of their format."""
+"""Runs exported files in Python, with the runtime of their format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mdn.exporting.files import describe
 
 
 def player(path) -> Callable[..., dict[str, np.ndarray]]:
-    """The call in a file of `export`: a function of arrays by name to a dict of arrays.
+    """Loads a file of `export` as a function that takes named arrays and returns a dict of arrays.
 
     Raises:
         ImportError: if the runtime is missing.
@@ -29,7 +29,7 @@ def _onnx(path: Path, outputs: list[str]):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # for so little work, other threads wake too slowly
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # to wake a thread takes longer than the work
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 

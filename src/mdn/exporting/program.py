@@ -1,4 +1,4 @@
-"""Programs: lists of plain operations, which every format has, and what writes them."""
+"""Programs, which are lists of plain operations that every format has, and the `Builder` that writes them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 _DTYPES = ("float32", "int32", "bool")
-_IDLE = {"mul": 1, "div": 1, "add": 0, "sub": 0}  # with these numbers, `bound_gradient` is one, nothing happens
+_IDLE = {"mul": 1, "div": 1, "add": 0, "sub": 0}  # such operations change nothing; `bound_gradient` is one
 
 
 @dataclass(eq=False)
 class Value:
-    """An array in a program: an input, a constant (then with `data`), or what an operation gives."""
+    """An array in a program: an input, a constant (with `data`), or the result of an operation."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -23,11 +23,11 @@ class Value:
 
 @dataclass(eq=False)
 class Operation:
-    """What `kind` gives of `inputs`; several `outputs` only for a "while".
+    """An operation `kind` on `inputs`; only a "while" has several `outputs`.
 
     Kinds are the names in `tracing.ELEMENTWISE` (operands broadcast as NumPy's do), "log", "round" (to even), "isnan", "select"
     (condition, then, else), "cast", "reshape", "expand", "concat", "slice", "transpose", "sum", "reduce_max", "reduce_min",
-    "prod", "cumsum", "matmul", "take" (whole slices at places along one axis) and "while" (programs "test" and "body").
+    "prod", "cumsum", "matmul", "take" (whole slices at indices along one axis) and "while" (programs "test" and "body").
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Operation:
 
 @dataclass(eq=False)
 class Program:
-    """Operations in an order in which they can run, from `inputs` to `outputs`."""
+    """Operations, in an order in which they can run, that compute `outputs` from `inputs`."""
 
     inputs: list[Value]
     outputs: list[Value]
@@ -46,7 +46,7 @@ class Program:
 
 
 def without_idle(program: Program) -> Program:
-    """The same without operations whose results nobody needs."""
+    """The program without operations whose results are not used."""
     needed, kept = set(map(id, program.outputs)), []
     for operation in reversed(program.operations):
         if any(id(each) in needed for each in operation.outputs):
@@ -56,16 +56,16 @@ def without_idle(program: Program) -> Program:
 
 
 def constant(array) -> Value:
-    """An array that is known."""
+    """A `Value` with the known numbers of `array`."""
     array = np.asarray(array)
     return Value(tuple(array.shape), dtype_of(array.dtype), array)
 
 
 def dtype_of(dtype) -> str:
-    """Its name.
+    """The name of a dtype.
 
     Raises:
-        ValueError: if files have no such numbers.
+        ValueError: if exported files cannot have this dtype.
     """
     name = np.dtype(dtype).name
     if name not in _DTYPES:
@@ -77,19 +77,19 @@ def dtype_of(dtype) -> str:
 
 
 class Builder:
-    """Writes operations; `operations` is what has come of it.
+    """Writes operations and collects them in `operations`.
 
-    A value may be smaller than the array it stands for, with axes of length 1 where that one only repeats itself:
-    most broadcasts are followed by arithmetic, which broadcasts by itself. `full` makes up for it elsewhere.
+    A value may be smaller than the array that it represents: an axis along which the array repeats itself may have length 1,
+    because arithmetic, which follows most broadcasts, broadcasts by itself. Elsewhere `full` expands it.
     """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
-        self._source: dict[int, Operation] = {}  # what gave a value
+        self._source: dict[int, Operation] = {}  # the operation that computes a value, by the id of the value
         self._known: dict[tuple, Value] = {}
 
     def emit(self, kind, inputs, shape, dtype, **attributes) -> Value:
-        """What an operation gives: a new one, unless the same is there already or it would change nothing."""
+        """The result of an operation; writes it unless the same one exists already or it would change nothing."""
         shape = tuple(int(n) for n in shape)
         for one, other in (inputs, inputs[::-1]) if kind in _IDLE and len(inputs) == 2 else ():
             idle = other.shape == () and other.data is not None and other.data == _IDLE[kind]
@@ -103,12 +103,12 @@ class Builder:
         return self._known[key]
 
     def arithmetic(self, kind, *inputs) -> Value:
-        """An operation of operands that broadcast."""
+        """The result of an elementwise operation, whose operands broadcast."""
         dtype = "bool" if kind in COMPARISONS else inputs[-1].dtype
         return self.emit(kind, inputs, np.broadcast_shapes(*(each.shape for each in inputs)), dtype)
 
     def full(self, value, shape) -> Value:
-        """`value` with all repetitions that it stands for."""
+        """`value` expanded to `shape`."""
         shape = tuple(shape)
         if value.shape == shape:
             return value
@@ -117,7 +117,7 @@ class Builder:
         return self.emit("expand", [value], shape, value.dtype)
 
     def shaped(self, value, shape) -> Value:
-        """`value` with other axes."""
+        """`value` reshaped to `shape`."""
         shape = tuple(int(n) for n in shape)
         if value.shape == shape:
             return value
@@ -138,13 +138,13 @@ class Builder:
         return self.emit("transpose", [value], shape, value.dtype, order=tuple(order))
 
     def part(self, value, starts, limits, strides=None) -> Value:
-        """A part of `value`."""
+        """A slice of `value`."""
         strides = strides or (1,) * len(starts)
         shape = [-(-(b - a) // s) for a, b, s in zip(starts, limits, strides, strict=True)]
         if tuple(shape) == value.shape:
             return value
         made = self._source.get(id(value))
-        # parameters are put together by a layer and taken apart by a spec
+        # a layer concatenates params and a spec slices them again
         if made is not None and made.kind == "concat" and set(strides) == {1}:
             axis, first = made.attributes["axis"], 0
             for piece in made.inputs:
@@ -155,26 +155,26 @@ class Builder:
         return self.emit("slice", [value], shape, value.dtype, **ranges)
 
     def polynomial(self, x, coefficients) -> Value:
-        """The sum of coefficients times powers of x, from the 0th on."""
+        """The polynomial in x with these coefficients, the constant one first."""
         *others, value = map(number, coefficients)
         for each in reversed(others):
             value = self.arithmetic("add", self.arithmetic("mul", value, x), each)
         return value
 
     def log1p_of_small(self, x) -> Value:
-        """log(1 + x) = 2 artanh(x / (2 + x)), by its series; to float precision for |x| <= 1/2."""
+        """log(1 + x) = 2 artanh(x / (2 + x)), by its series, to float precision for |x| <= 1/2."""
         z = self.arithmetic("div", x, self.arithmetic("add", x, number(2.0)))
         series = self.polynomial(self.arithmetic("mul", z, z), [2.0 / (2 * k + 1) for k in range(8)])
         return self.arithmetic("mul", z, series)
 
 
 def _key(value: Value):
-    """What two values share if they are the same."""
+    """A key that two values share if they are the same."""
     if value.data is None or value.data.size > 64:
         return id(value)
     return value.shape, value.dtype, value.data.tobytes()
 
 
 def number(x: float) -> Value:
-    """A constant of no axes."""
+    """A scalar constant."""
     return constant(np.float32(x))

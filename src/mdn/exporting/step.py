@@ -1,4 +1,4 @@
-"""What is exported: one call, with names and shapes for all that goes in and comes out."""
+"""The call that is exported, with names and shapes of all its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _GIVEN_BACK = {
 
 
 class Call:
-    """A function of named arrays to named arrays, float32 all.
+    """A function from named arrays to named arrays, all of float32.
 
     Attributes:
-        inputs, outputs: Name to shape, in order.
+        inputs, outputs: Shapes by name, in order.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -54,7 +54,7 @@ class Call:
             self._noise |= {"component_temperature": (), "variance_temperature": ()}
 
     def __call__(self, inputs: dict) -> dict:
-        """The outputs, tensors by name."""
+        """The outputs, as tensors by name."""
         raise NotImplementedError
 
     def _given(self, inputs: dict, rows: int) -> tuple:
@@ -64,7 +64,7 @@ class Call:
         return *noise, inputs["component_temperature"], inputs["variance_temperature"]
 
     def describe(self) -> dict[str, Any]:
-        """All that a player needs to know, as JSON has it."""
+        """The description that a player needs, as JSON types."""
         found: dict[str, Any] = {
             "inputs": [{"name": n, "shape": list(s), "meaning": _MEANINGS[n]} for n, s in self.inputs.items()],
             "outputs": [{"name": n, "shape": list(s), "meaning": _GIVEN_BACK[n]} for n, s in self.outputs.items()],
@@ -76,7 +76,7 @@ class Call:
         return found
 
     def _columns(self) -> list[dict]:
-        """What each column of an event is."""
+        """Part, kind and index of each column of an event."""
         return [
             {"part": name, "kind": kind, "index": index}
             for name, part in self.spec.named_parts.items()
@@ -84,7 +84,7 @@ class Call:
         ]
 
     def _layout(self) -> list[dict]:
-        """Which columns of the noise each part uses; the first uniform of a mixture or a class chooses it."""
+        """The columns of the noise that each part uses; its first uniform chooses the component or the class."""
         samplers = [(name, Sampler(part)) for name, part in self.spec.named_parts.items()]
         ends = [np.cumsum([0, *(getattr(s, kind) for _, s in samplers)]).tolist() for kind in ("uniforms", "normals")]
         return [
@@ -94,14 +94,14 @@ class Call:
 
 
 class RecurrentStep(Call):
-    """One step of an MDNRNN: the event that comes after `event`, and the state then.
+    """One step of an MDNRNN: draws the event after `event`, and computes the next state.
 
     Args:
         model: An MDNRNN.
-        batch_size: How many sequences side by side.
-        sampler: Whether an event is drawn; without, only parameters and state are given.
+        batch_size: The number of sequences that run side by side.
+        sampler: Whether an event is drawn; if not, outputs are only params and state.
         constrain: See `MDNRNN.generate`.
-        context_length: Of the context, for a model that has one.
+        context_length: U, for a model with a context.
     """
 
     def __init__(
@@ -151,20 +151,20 @@ class RecurrentStep(Call):
         return {"next_event": event, "next_state": ops.concatenate(after, axis=-1), "params": params}
 
     def describe(self) -> dict[str, Any]:
-        """As in `Call`, and what lies in a state."""
+        """As in `Call`, with the widths of the parts of a state."""
         return {"kind": "step", **super().describe(), "state_widths": self._widths}
 
 
 class Forward(Call):
-    """One call of a Keras model that ends in MDN, and a draw from what it predicts.
+    """One call of a Keras model that ends in MDN, and a draw from the predicted distribution.
 
     Args:
-        model: With one input.
+        model: A Keras model with one input.
         batch_size: Rows of `x`.
         sampler: Whether a sample is drawn.
 
     Raises:
-        ValueError: if the model does not end in one MDN layer, or has several inputs, or none whose shape is known.
+        ValueError: if the model does not end in one MDN layer, has several inputs or outputs, or an input of unknown shape.
     """
 
     def __init__(self, model: keras.Model, batch_size: int = 1, sampler: bool = True):
@@ -192,7 +192,7 @@ class Forward(Call):
         self.outputs = {**sample, "params": output}
 
     def __call__(self, inputs: dict) -> dict:
-        (params,) = keras.tree.flatten(self._model(inputs["x"], training=False))  # an output may come in a dictionary
+        (params,) = keras.tree.flatten(self._model(inputs["x"], training=False))  # the output may be in a dict
         if self._sampler is None:
             return {"params": params}
         flat = ops.reshape(params, (self._rows, self.spec.params_size))
@@ -205,11 +205,11 @@ class Forward(Call):
 
 
 def call_of(model, batch_size: int, sampler: bool, constrain, context_length: int | None) -> Call:
-    """What of `model` is exported.
+    """The call of `model` that is exported.
 
     Raises:
-        TypeError: if it is no Keras model, or `constrain` no function.
-        ValueError: if it has no MDN layer, or `constrain` is given for a model that is no MDNRNN.
+        TypeError: if `model` is not a Keras model, or `constrain` not a function.
+        ValueError: if the model has no MDN layer, or is no MDNRNN and comes with `constrain` or `context_length`.
     """
     _check_count("batch_size", batch_size)
     if constrain is not None and not callable(constrain):

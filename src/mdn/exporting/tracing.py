@@ -1,7 +1,7 @@
-"""A JAX function as a list of plain operations, which other formats have too.
+"""Turns a JAX function into a list of plain operations that other formats have too.
 
-JAX traces the function that streams and rollouts run; what comes of it (a jaxpr) is read here once, for all formats:
-calls are inlined, constants folded, and the few dozen primitives that are left said in a smaller vocabulary.
+JAX traces the function that streams and rollouts run. This file reads the resulting jaxpr once, for all formats: it inlines
+calls, folds constants, and translates the few dozen remaining primitives into a smaller vocabulary.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from mdn.exporting.program import (
 
 
 def trace(function, shapes, exact_log: bool = True) -> Program:
-    """The program of `function`, of float32 arrays of `shapes`, to a tuple of arrays.
+    """The program of `function`, which takes float32 arrays of `shapes` and returns a tuple of arrays.
 
     Args:
-        function: Of arrays.
-        shapes: Theirs.
-        exact_log: Whether the runtime's logarithms near 1, which are small, have a small error too.
+        function: Takes arrays.
+        shapes: The shapes of these arrays.
+        exact_log: Whether the runtime computes logarithms of numbers near 1, which are small, with a small error too.
 
     Raises:
-        ValueError: if the function needs what cannot be exported.
+        ValueError: if the function needs an operation that cannot be exported.
     """
     examples = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
     closed = jax.make_jaxpr(function)(*examples)
@@ -45,7 +45,7 @@ def trace(function, shapes, exact_log: bool = True) -> Program:
 
 
 class _Reader(Builder):
-    """Reads jaxprs."""
+    """Reads jaxprs and writes operations."""
 
     def __init__(self, exact_log: bool) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class _Reader(Builder):
         return [value(atom) for atom in jaxpr.outvars]
 
     def read_in_full(self, jaxpr, constants, arguments) -> list[Value]:
-        """The values of the outputs, each as large as its variable."""
+        """The values of the outputs, each expanded to the shape of its variable."""
         found = self.read(jaxpr, constants, arguments)
         return [self.full(value, atom.aval.shape) for value, atom in zip(found, jaxpr.outvars, strict=True)]
 
@@ -90,7 +90,7 @@ class _Reader(Builder):
             return [inputs[0]]
         if name in ELEMENTWISE:
             dtype = "bool" if name in COMPARISONS else inputs[0].dtype
-            if name == "ne" and inputs[0] is inputs[1]:  # how JAX asks for NaN
+            if name == "ne" and inputs[0] is inputs[1]:  # JAX tests for NaN by x != x
                 return [self.emit("isnan", [inputs[0]], inputs[0].shape, "bool")]
             shape = np.broadcast_shapes(*(each.shape for each in inputs))
             return [self.emit(name, inputs, shape, dtype)]
@@ -100,7 +100,7 @@ class _Reader(Builder):
         found = method(inputs, equation, out)
         return found if isinstance(found, list) else [found]
 
-    # ---- primitives: (values, equation, the output's shape and dtype) -> a value -----------------------------------------
+    # ---- primitives: (values, equation, shape and dtype of the output) -> a value ----------------------------------------
 
     def _select_n(self, inputs, equation, out):
         if len(inputs) != 3 or inputs[0].dtype != "bool":
@@ -200,7 +200,7 @@ class _Reader(Builder):
         return self.shaped(product, (*batch, *rows, *columns))
 
     def _gather(self, inputs, equation, out):
-        """Whole slices at places along one axis, as `take` does; nothing else comes from networks and samplers."""
+        """Whole slices at indices along one axis, like `take`; networks and samplers need no other gather."""
         value, index = (self.full(each, atom.aval.shape) for each, atom in zip(inputs, equation.invars, strict=True))
         numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
         axes, places = numbers.collapsed_slice_dims, index.shape[:-1]
@@ -241,7 +241,7 @@ class _Reader(Builder):
         return self.arithmetic("lt", self.arithmetic("abs", inputs[0]), number(math.inf))
 
     def _log(self, inputs, equation, out):
-        """Where the runtime is not exact, by way of log1p between 1/2 and 3/2."""
+        """The logarithm; by log1p between 1/2 and 3/2 if the runtime is not exact there."""
         x, one = inputs[0], number(1.0)
         if self._exact_log:
             return self.arithmetic("log", x)
@@ -264,7 +264,7 @@ class _Reader(Builder):
         return self.arithmetic("select", small, self.arithmetic("mul", held, series), far)
 
     def _while(self, inputs, equation, out):
-        """A loop; what it reads from outside is carried along unchanged."""
+        """A loop; it carries the arrays that it reads from outside along, unchanged."""
         given, counts = equation.params, (equation.params["cond_nconsts"], equation.params["body_nconsts"])
         full = [self.full(each, atom.aval.shape) for each, atom in zip(inputs, equation.invars, strict=True)]
         for_test, for_body = full[: counts[0]], full[counts[0] : sum(counts)]

@@ -1,8 +1,8 @@
-"""Kernels: what is fast and not plain, one trick a file; each file names the plain code that it replaces.
+"""Kernels: fast code that is not plain, one trick a file; each file names the plain code that it replaces.
 
-`MDN_KERNELS=plain` in the environment, set before the process starts, turns all of them off: the results are the same but for
-rounding. One file has no twin: the gradient of `NaturalGradientEM` is defined by `flat_mixture` alone. `tests/test_kernels.py`
-holds each kernel to its plain code.
+`MDN_KERNELS=plain` in the environment, set before the process starts, turns all of them off: the results differ only by
+rounding. One kernel replaces nothing: only `flat_mixture` computes the gradient of `NaturalGradientEM`. `tests/test_kernels.py`
+compares each kernel with its plain code.
 """
 
 import os
@@ -12,7 +12,7 @@ def on() -> bool:
     """Whether kernels are used.
 
     Raises:
-        ValueError: if MDN_KERNELS says something that has no meaning.
+        ValueError: if MDN_KERNELS is set to anything else than 'plain'.
     """
     said = os.environ.get("MDN_KERNELS", "")
     if said not in ("", "plain"):

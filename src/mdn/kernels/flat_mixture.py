@@ -1,8 +1,8 @@
-"""The likelihood of mixtures of diagonal normals on flat arrays, with its gradient written out; plain: `Spec.nll`.
+"""The NLL of mixtures of diagonal normals on flat arrays, with its gradient written by hand; plain: `Spec.nll`.
 
-On a CPU the time of such a loss goes into small reductions and broadcasts over (B, K, D). Here everything stays flat,
-(B, K·D), sums over D and copies over K are products with constant matrices of 0 and 1, and the gradient needs nothing
-but the responsibilities: half the time of automatic differentiation, or less.
+On a CPU such a loss spends its time in small reductions and broadcasts over (B, K, D). Here arrays stay flat, (B, K·D),
+sums over D and copies over K are products with constant matrices of 0 and 1, and the gradient needs little more than the
+responsibilities. It takes half the time of automatic differentiation, or less.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mdn import backend, numerics
 
 
 def flat_mixture(event_size: int, num_components: int, isotropic: bool = False) -> FlatMixture:
-    """The one `FlatMixture` of these sizes, at the dtype of now."""
+    """The `FlatMixture` of these sizes for the current `float_dtype()`, made once and cached."""
     return _made(event_size, num_components, isotropic, numerics.float_dtype())
 
 
@@ -31,7 +31,7 @@ class FlatMixture:
     Args:
         event_size: D.
         num_components: K.
-        isotropic: One scale a component instead of D.
+        isotropic: Whether a component has one scale instead of D.
     """
 
     def __init__(self, event_size: int, num_components: int, isotropic: bool = False):
@@ -42,7 +42,7 @@ class FlatMixture:
         self._copy = np.tile(np.eye(event_size), (1, num_components)).astype(numerics.float_dtype())
 
     def negative_log_likelihood(self, params, y, observed):
-        """-log p(y) of what is observed, shape `(*batch,)`.
+        """-log p of the observed coordinates of `y`, shape `(*batch,)`.
 
         Args:
             params: Shape `(*batch, P)`.
@@ -52,7 +52,7 @@ class FlatMixture:
         return self._with_gradient(self._gradient, params, y, observed)
 
     def natural_gradient(self, params, y, observed, target_scale=None):
-        """The same value; its gradient is that of nGEM: see `mdn.NaturalGradientEM`."""
+        """The same value with the gradient of nGEM: see `mdn.NaturalGradientEM`."""
         step = 1.0 if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
         return self._with_gradient(functools.partial(self._natural_gradient, step), params, y, observed)
 
@@ -67,14 +67,14 @@ class FlatMixture:
         else:
             cost = self._by_component(numerics.half_square(z) + seen * ops.log(scale))
         logits = params[..., -self._count :]
-        logits = logits - ops.max(logits, axis=-1, keepdims=True)  # first: a large constant would drown the costs
+        logits = logits - ops.max(logits, axis=-1, keepdims=True)  # now, since a large constant would drown the costs
         prior, log_prior = numerics.normalize(logits)
         shares, log_total = numerics.normalize(logits - cost)
         constant = 0.5 * numerics.LOG_2PI * ops.sum(ops.cast(observed, params.dtype), axis=-1)
         return numerics.finite_loss(constant + log_prior - log_total), (y, prior, shares)
 
     def _standardize(self, params, y):
-        """z, 1/scale, and 1 for what is observed, all (*batch, K·D); and the scale as it is stored."""
+        """z, 1/scale and 1, all (*batch, K·D) and 0 where not observed; and the scale in its packed shape."""
         wide = self._size * self._count
         loc, scale = params[..., :wide], numerics.safe_scale(params[..., wide : -self._count])
         y = self._over_components(y)
@@ -83,7 +83,7 @@ class FlatMixture:
         return numerics.finite_z((y - loc) * inverse), inverse, seen, scale
 
     def _gradient(self, params, y, prior, shares, upstream):
-        # z anew: cheaper than to keep it
+        # computing z again is cheaper than keeping it
         z, inverse, seen, _ = self._standardize(params, y)
         pull = self._over_dims(shares * upstream) * inverse
         by_scale = self._by_scale(pull * (seen - ops.square(z)))
@@ -120,4 +120,4 @@ class FlatMixture:
         return ops.tile(x, (*(1,) * (len(x.shape) - 1), self._count))
 
     def _by_scale(self, x):
-        return self._by_component(numerics.bounded(x)) if self._isotropic else x  # a matrix product makes NaN of inf
+        return self._by_component(numerics.bounded(x)) if self._isotropic else x  # a matrix product turns inf into NaN

@@ -1,4 +1,4 @@
-"""In place: NumPy and a JAX array on a CPU share memory, so that a step neither copies what it is given nor what it gives."""
+"""In place: NumPy and a JAX array on a CPU share memory, so that a step copies neither its arguments nor its results."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import math
 
 import numpy as np
 
-_ALIGNED = 16  # numbers in 64 bytes, at multiples of which JAX's arrays begin
+_ALIGNED = 16  # float32 numbers in 64 bytes; JAX's arrays begin at multiples of 64 bytes
 
 
 def memory_of(array) -> np.ndarray:
-    """A JAX array's own memory. `np.asarray` gives it too, but keeps it from being written over."""
+    """A JAX array's own memory, as a writable NumPy array; `np.asarray` gives a read-only one."""
     numbers = (ctypes.c_float * math.prod(array.shape)).from_address(array.unsafe_buffer_pointer())
     return np.frombuffer(numbers, "float32").reshape(array.shape)
 
 
 def aligned(size: int) -> np.ndarray:
-    """Zeros, float32, that begin where JAX's own arrays do."""
-    room = np.zeros(size + _ALIGNED, "float32")
-    first = -room.ctypes.data % (4 * _ALIGNED) // 4
-    return room[first : first + size]
+    """Zeros, float32, at an address aligned like that of JAX's own arrays."""
+    memory = np.zeros(size + _ALIGNED, "float32")
+    first = -memory.ctypes.data % (4 * _ALIGNED) // 4
+    return memory[first : first + size]

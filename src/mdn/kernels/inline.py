@@ -1,4 +1,4 @@
-"""Inline: small programs on a CPU compute in the thread that calls them, instead of waking up another one."""
+"""Inline: small programs on a CPU run in the thread that calls them, without waking up another thread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mdn import backend, kernels
 
 
 def inline_device():
-    """A JAX CPU device that computes in the thread that calls; None where there is none. Plain: the usual device.
+    """A JAX CPU device that runs programs in the calling thread, or None if there is none. Plain: the usual device.
 
-    JAX's own CPU client hands every program of 1,000 or more operations to another thread. That thread's waking up, and
-    the caller's after it, take several times as long as a step of a small model.
+    JAX's own CPU client hands every program of 1,000 or more operations to another thread. To wake up that thread, and then
+    the caller, takes several times as long as a step of a small model.
     """
     return _device() if kernels.on() and backend.on_cpu() else None
 
@@ -24,12 +24,12 @@ def _device():
 
         client: Any = xla_client.make_cpu_client(asynchronous=False)
         return client.devices()[0]
-    except (ImportError, AttributeError, TypeError):  # not a part of JAX that is promised to stay
+    except (ImportError, AttributeError, TypeError):  # not a public part of JAX: it may change or vanish
         return None
 
 
 class Placed:
-    """`run(weights, ...)` on a device of its own; weights are brought there when there are new ones."""
+    """Calls `run(weights, ...)` on `device`; copies the weights there whenever `now()` returns new arrays."""
 
     def __init__(self, run, now, device):
         self._run, self._now, self._device = run, now, device

@@ -1,4 +1,4 @@
-"""One kernel: a small model's step as one kernel of XLA, instead of one for every few operations."""
+"""One kernel: compiles a step of a small model into one kernel of XLA, instead of one for every few operations."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import functools
 
 
 class OneKernel:
-    """`jax.jit(function)` for a CPU, the whole function as one kernel where XLA can make one; plain: `jax.jit`.
+    """`jax.jit(function)` for a CPU, with the whole function as one kernel if XLA can make one; plain: `jax.jit`.
 
-    XLA makes a kernel of every few operations, and going from one to the next takes it about as long as the arithmetic of a
-    small model's step. That is worth it for products of one row only: those of more are calls of a library, which no kernel
-    holds, or slow.
+    XLA usually makes a kernel of every few operations, and to start them all takes about as long as the arithmetic of a
+    small model's step. One kernel pays off only if matrix products have one row: products of more rows are calls of a
+    library, which a kernel cannot hold, or slow.
 
     Args:
-        function: Of arrays.
+        function: Takes arrays.
         options: For `jax.jit`.
 
     Attributes:
-        run: The jitted function. After a first call it may be called in place of this object, to save a microsecond.
+        run: The jitted function. After the first call you may call it instead of this object, to save a microsecond.
     """
 
     def __init__(self, function, **options):
@@ -29,7 +29,7 @@ class OneKernel:
         def whole(*arguments):
             from jax.experimental.xla_metadata import set_xla_metadata
 
-            # the names by which XLA's own pass for small loops asks for it
+            # XLA's own pass for small loops sets the same attributes
             return set_xla_metadata(inner(*arguments), xla_cpu_small_call="true", inlineable="false")
 
         self.run = jax.jit(whole, **options)
@@ -41,14 +41,14 @@ class OneKernel:
             self.run = self._plain
         try:
             return self.run(*arguments)
-        except jax.errors.JaxRuntimeError:  # the function may hold what no kernel can, such as a call of Python
+        except jax.errors.JaxRuntimeError:  # a kernel cannot hold some operations, such as a call of Python
             self.run = self._plain
             return self._plain(*arguments)
 
 
 @functools.cache
 def _knows_metadata() -> bool:
-    """Whether this JAX can say what XLA is asked for: it is an experiment of JAX's, whose arguments have changed before."""
+    """Whether this JAX can pass such attributes to XLA: `set_xla_metadata` is experimental, and its arguments have changed."""
     import jax
 
     try:

@@ -1,4 +1,4 @@
-"""Recurrent layers on JAX: gradients of weights as one product after all steps, instead of a sum within each of them."""
+"""Recurrent layers on JAX: one product after all steps gives the gradients of weights, instead of a sum at each step."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from mdn.numerics import product
 
 
 def before_each(first, states):
-    """On JAX: the state before each step, from that before the first `(B, H)` and those after each `(T, B, H)`."""
+    """On JAX: the state before each step, from the `first` one `(B, H)` and the `states` after each step `(T, B, H)`."""
     from jax import numpy as jnp
 
     return jnp.concatenate([first[None], states[:-1]])
 
 
 def gradient_of_kernel(seen, slopes):
-    """On JAX: the gradient `(F, H)` of a kernel that met `(T, B, F)` and had `(T, B, H)` come back.
+    """On JAX: the gradient `(F, H)` of a kernel, from its inputs `(T, B, F)` and the gradients of its outputs `(T, B, H)`.
 
-    The barrier makes XLA transpose first and then multiply. Left to itself it does both at once, by another library, which has
-    half the rate on one core.
+    The barrier makes XLA transpose first and then multiply. Without it, XLA does both at once by another library, at half
+    the speed on one core.
     """
     import jax
 
@@ -28,13 +28,13 @@ def gradient_of_kernel(seen, slopes):
 
 @functools.cache
 def lstm():
-    """The LSTM over all steps on JAX, with its gradient written out; plain: a scan of `Recurrent.step`.
+    """The LSTM over all steps on JAX, with its gradient written by hand; plain: a scan of `Recurrent.step`.
 
-    A function of x `(T, B, F)`, kernel, recurrent kernel, bias, what candidates are multiplied by `(B, H)`, h and c; it gives
-    all h `(T, B, H)`, the last h and the last c.
+    Returns a function of x `(T, B, F)`, kernel, recurrent kernel, bias, `keep` (factors of the candidates, `(B, H)`), h and c,
+    whose results are all h `(T, B, H)`, the last h and the last c.
 
-    What autodiff does differently: it adds to the gradient of the kernel at each step, a (H, 4H) matrix read and written T
-    times. Here the steps keep the gradients of the gates, and one product over all steps gives those of kernels and bias.
+    Autodiff would add to the gradient of a kernel at each step, and so read and write a (H, 4H) matrix T times. Here the
+    steps keep the gradients of the gates, and one product over all steps gives the gradients of kernels and bias.
     """
     import jax
     from jax import numpy as jnp
@@ -56,7 +56,7 @@ def lstm():
         halves = jnp.repeat(jnp.array([0.5, 0.5, 1.0, 0.5], h.dtype), units)
 
         def one(carry, projected):
-            # as `step`, where nobody asks for gates: then XLA computes one tanh of all in less than half of the time
+            # as `step`, but without keeping gates: one tanh of all of them takes XLA less than half of the time
             h, c = carry
             i, f, g, o = jnp.split(jnp.tanh((projected + h @ recurrent + bias) * halves), 4, axis=-1)
             c = (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g * keep
@@ -90,10 +90,10 @@ def lstm():
             return (d_z @ transposed, d_c * f), d_z
 
         (d_h, d_c), d_z = jax.lax.scan(one, (d_last_h, d_last_c), (d_hs, before_each(c, cs), cs, gates), reverse=True)
-        # the bias is a kernel that meets ones
+        # the bias is a kernel whose input is 1
         seen = jnp.concatenate([x, before_each(h, hs), jnp.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
         d_kernel, d_recurrent, d_bias = jnp.split(gradient_of_kernel(seen, d_z), [x.shape[-1], seen.shape[-1] - 1])
-        no_slope = jnp.zeros_like(keep)  # a constant of dropout
+        no_slope = jnp.zeros_like(keep)  # `keep` is a constant mask of dropout
         return product(d_z, kernel.T), d_kernel, d_recurrent, d_bias[0], no_slope, d_h, d_c
 
     run.defvjp(forward, backward)
@@ -102,10 +102,10 @@ def lstm():
 
 @functools.cache
 def window_loop(advanced, moves, weights_of):
-    """The loop of `Window` on JAX, with gradients of weights and context as one product after it; plain: a scan of its steps.
+    """The loop of `Window` on JAX; products after it give the gradients of weights and context. Plain: a scan of its steps.
 
-    Autodiff would add to the gradient of a (H + S, 4 H) matrix at each step. Here weights are constants of the loop; zeros are
-    added to what they give at each step, and the gradients of these zeros are all that the products need.
+    Autodiff would add to the gradient of a (H + S, 4 H) matrix at each step. Here weights are constants of the loop. Each step
+    adds zeros (`nudges`) to results of the weights; the products need only the gradients of these zeros and of `projected`.
 
     Args:
         advanced, moves, weights_of: Functions of `mdn.sequences.window`.

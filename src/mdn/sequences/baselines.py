@@ -1,4 +1,4 @@
-"""Baselines: what a distribution is worth that remembers next to nothing, for figures to stand beside."""
+"""Baselines: figures of distributions that remember almost nothing, to print beside those of a model."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def memoryless(
     learning_rate: float = 2e-2,
     seed: int = 0,
 ) -> list[np.ndarray]:
-    """Log density of each event of `test` by distributions that know one column of the event before, and nothing else.
+    """Log density of each event of `test` under distributions that know one column of the event before, and nothing else.
 
-    For each value of the column, such as whether the pen was lifted, one distribution is learnt from the events of
-    `sequences` that come after it.
+    For each value of that column, such as whether the pen was lifted, one distribution is learnt from the events of
+    `sequences` that follow the value.
 
     Args:
-        spec: Of the events.
-        sequences: To learn from, as `MDNRNN.fit` takes them.
-        test: In the same form.
-        column: Whose values are few.
-        first: What it counts as before the first event.
-        epochs, batch_size, learning_rate: Of each distribution.
-        seed: Of the starts and the order.
+        spec: The spec of an event.
+        sequences: The sequences to learn from, as `MDNRNN.fit` takes them.
+        test: The sequences to score, in the same form.
+        column: The index of a column that takes few values.
+        first: The value that the column is said to have before the first event.
+        epochs, batch_size, learning_rate: How each distribution is trained.
+        seed: Seeds the initial weights and the order of the rows.
 
     Returns:
-        A list of arrays `(T_i,)`, in nats and data units, as `MDNRNN.log_prob` gives it.
+        A list of arrays `(T_i,)`, in nats and data units, as `MDNRNN.log_prob` returns it.
 
     Raises:
         ValueError: if the column takes a value in `test` that it never takes in `sequences`.
@@ -66,6 +66,6 @@ def memoryless(
 
 
 def _with_value_before(rows: list[np.ndarray], column: int, first: float):
-    """(the value of the column before each event, the events, where each sequence ends)."""
+    """(the column's value in the event before each event, the events, where each sequence ends)."""
     before = [np.concatenate([[first], one[:-1, column]]) for one in rows]
     return np.concatenate(before), np.concatenate(rows), np.cumsum([len(one) for one in rows])

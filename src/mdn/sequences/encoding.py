@@ -1,4 +1,4 @@
-"""Events as a network reads them: continuous numbers scaled, categories one-hot, and whether there is an event at all."""
+"""Events as a network reads them: continuous numbers scaled, categories one-hot, and a flag for "no event"."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mdn.layers import FeatureScaling
 
 @serializable
 class EventEncoding(keras.layers.Layer):
-    """`(*batch, spec.target_size)` to numbers about 1 in size, and a last one that is 1 where the event is NaN throughout.
+    """Turns events `(*batch, spec.target_size)` into numbers of size about 1, and a last one: 1 where the whole event is NaN.
 
-    Each part of a Joint in its own way: a Categorical as a one-hot vector, a Bernoulli as it is, the rest scaled. A missing
-    number counts as the middle of its scale.
+    Each part of a Joint is encoded by its kind: a Categorical as a one-hot vector, a Bernoulli as it is, all others scaled.
+    A missing number counts as the middle of its scale.
 
     Args:
-        spec: Of the events.
+        spec: The spec of an event.
     """
 
     def __init__(self, spec: Spec, **kwargs):
@@ -32,7 +32,7 @@ class EventEncoding(keras.layers.Layer):
 
     @property
     def size(self) -> int:
-        """How many numbers come out."""
+        """How many numbers encode one event."""
         return 1 + sum(part.encoded_size for part in self.parts.values())
 
     def build(self, input_shape=None):
@@ -73,5 +73,5 @@ class EventEncoding(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """The layer that gave `config`."""
+        """The layer whose `get_config` returned `config`."""
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})

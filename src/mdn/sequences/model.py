@@ -1,4 +1,4 @@
-"""MDNRNN: a recurrent network that predicts the distribution of the next event, given all events before it."""
+"""MDNRNN: a recurrent network that predicts the distribution of the next event from all events before it."""
 
 from __future__ import annotations
 
@@ -8,44 +8,52 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from mdn import backend
 from mdn.distributions.spec import serializable
-from mdn.few_shapes import blocks, fitting, in_blocks, powers_of_two
+from mdn.few_shapes import blocks, fitting, powers_of_two
 from mdn.losses import NegativeLogLikelihood
+from mdn.sequences.conditions import as_conditions, for_all
 from mdn.sequences.network import Network
-from mdn.sequences.ragged import Batches, Windows, as_sequences, bucket_lengths, check_given, padded, shifted
+from mdn.sequences.program import program_of
+from mdn.sequences.ragged import (
+    Batches,
+    Windows,
+    as_primes,
+    as_sequences,
+    bucket_lengths,
+    check_given,
+    padded,
+    shifted,
+)
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
+from mdn.sequences.scores import log_prob_of_steps
 from mdn.sequences.training import BestWeights, Kept, adam, schedule
 from mdn.training.checkpoints import Checkpoints, digest, digest_of_description
 from mdn.training.interrupt import ctrl_c_waits
 
-_ROWS_AT_ONCE = 32_768  # steps of a prediction
-_SCORED_AT_ONCE = (256, 2048, 16_384)  # steps whose densities are found by one program: each size is compiled once
+_ROWS_AT_ONCE = 32_768  # steps that one call of a prediction takes at most
 
 
 @serializable
 class MDNRNN(Network):
-    r"""The distribution of each event of a sequence given those before it, :math:`p(x_t \mid x_1, \dots, x_{t-1})`.
+    r"""The distribution of each event of a sequence given the events before it, :math:`p(x_t \mid x_1, \dots, x_{t-1})`.
 
-    Inputs `(B, T, D)` are the events *before* each step, NaN where there is none (before the first); outputs are packed
-    parameters `(B, T, spec.params_size)` of the events at these steps, in data units. `fit`, `log_prob` and `generate` take
-    and give events and do the rest.
+    Inputs `(B, T, D)` are the events *before* each step, NaN before the first; outputs are the packed params
+    `(B, T, spec.params_size)` of the events at these steps, in data units. `fit`, `log_prob` and `generate` take and return
+    the events themselves, and shift and pad them.
 
     Args:
-        spec: Of an event, such as `MixtureSpec(NormalSpec(2), 10)`, or a JointSpec of offsets and a pen.
-        units: Of each recurrent layer.
+        spec: The spec of an event, such as `MixtureSpec(NormalSpec(2), 10)`, or a JointSpec of offsets and a pen.
+        units: The units of each recurrent layer.
         cell: "lstm", "gru" or "layer_norm_lstm".
         dropout: Share of each layer's outputs left out in training.
         skip: Whether each layer also reads the event, and the head reads all layers (Graves 2013).
-        positions: Columns of an event that are offsets, such as (0, 1): the network also reads where they have led so far.
-        condition_size: C, if each sequence comes with a vector `(C,)` that holds for all of its steps.
-        condition_starts: Whether that vector also decides what the network remembers before the first step.
-        context_size: S, if each sequence comes with an array `(U, S)`, such as a text of U letters, over which the first layer
-            moves a soft window; see `Window`.
-        window_components: Parts of that window.
+        positions: Columns of an event that are offsets, such as (0, 1): the network also reads their sums up to each step.
+        condition_size: C, if each sequence has a condition: a vector `(C,)` that holds for all of its steps.
+        condition_starts: Whether the condition also sets the state before the first step.
+        context_size: S, if each sequence has a context `(U, S)`, such as U letters; the first layer moves a `Window` over it.
+        window_components: How many parts that window has.
         recurrent_dropout: See `Recurrent`.
-
     Example:
         >>> import numpy as np, mdn
         >>> model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(1), 2), units=(16,))
@@ -61,7 +69,7 @@ class MDNRNN(Network):
     # ---- learning --------------------------------------------------------------------------------------------------
 
     def adapt(self, sequences) -> MDNRNN:
-        """Sets how events are scaled on their way in and out, and the mixture that training starts from."""
+        """Learns from `sequences` how to scale events in and out, and which mixture training starts from."""
         rows = as_sequences(sequences, self.spec.target_size)
         events = np.concatenate(rows)
         self.encoding.adapt(events)
@@ -83,7 +91,7 @@ class MDNRNN(Network):
         given: int = 0,
         window: int | None = None,
         buckets: int = 4,
-        augment=None,
+        encode=None,
         learning_rate: float = 3e-3,
         optimizer=adam,
         patience: int | None = None,
@@ -92,35 +100,33 @@ class MDNRNN(Network):
         verbose="auto",
         checkpoint=None,
     ) -> keras.callbacks.History:
-        """Learns from whole sequences; ends with the weights that were best on `validation_data`, if there are any.
+        """Learns from whole sequences. With `validation_data`, the model ends with the weights that scored best on them.
 
-        A model that you did not compile is compiled with `optimizer` and a rate that falls along a cosine, each time anew; one
-        that was not adapted is adapted first. Ctrl-C ends training after the step that runs and keeps the best weights; a
-        second one also leaves out scoring them. Meanwhile `generate`, `log_prob` and `stream` may be called in other threads:
-        they wait for the end of a step, and the next step waits for them.
+        `fit` compiles a model that you did not compile yourself, with `optimizer` and a rate that falls along a cosine, and
+        adapts one that was not adapted. Ctrl-C ends training after the running step and keeps the best weights; a second press
+        skips their scoring. Other threads may call `generate`, `log_prob` and `stream`: they take turns with the steps.
 
         Args:
-            sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`.
-            validation_data: Sequences in the same form, or `(sequences, condition)`, `(sequences, context)` or
-                `(sequences, condition, context)`, as the model has them.
+            sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`; with
+                `encode` a list of items.
+            validation_data: Events in these forms, or `(events, condition)`, `(events, context)`, `(events, condition, context)`.
             condition: Shape `(N, C)`.
             context: A list of N arrays `(U_i, S)`.
-            epochs: At most.
+            epochs: How many epochs at most.
             batch_size: Sequences a step.
             given: How many events at the start of each sequence are read but neither learned nor scored.
-            window: If set, sequences are cut into windows of so many steps, and the state goes on from window to window
-                (truncated backpropagation): for recordings too long to be learned whole.
+            window: If set, sequences are cut into windows of this many steps, and each window starts from the state that the
+                one before it left (truncated backpropagation): for recordings too long to be learned whole.
             buckets: How many lengths batches may have; each is compiled once.
-            augment: A function `(sequence, generator) -> sequence` that changes sequences anew each epoch.
-            learning_rate: At the start; not used where the model is compiled already, nor is `optimizer`.
+            encode: A function `(item, generator) -> (T, D)` that turns an item of `sequences` into events, anew each epoch:
+                it may change a recording a little each time, or spread rounded values over their cells.
+            learning_rate: The rate at its peak. A model that you compiled yourself uses neither this nor `optimizer`.
             optimizer: A function of the rate: `mdn.sequences.adam`, or `muon`, or your own.
-            patience: Epochs without a better validation NLL before it stops.
-            seed: Of the order.
-            callbacks: As in Keras; logs hold "val_nll", mean nats a step.
-            verbose: As in Keras.
-            checkpoint: A folder, if the training is to survive its process: after each epoch all of it is written there, and a
-                training of the same data and settings goes on where one was killed, to the same bits.
-
+            patience: Stop after this many epochs without a better validation NLL.
+            seed: Seeds the order of the batches, and what `encode` and dropout draw.
+            callbacks, verbose: As in Keras; logs hold "val_nll", mean nats a step.
+            checkpoint: A folder, for a training that must survive a kill: after each epoch its state is written there, and
+                `fit` with the same data and settings goes on from the last epoch, to the same bits.
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed before the first step.
             ValueError: if `checkpoint` holds a training of other data or settings, or is damaged.
@@ -128,22 +134,25 @@ class MDNRNN(Network):
         for name, value in (("epochs", epochs), ("batch_size", batch_size), ("buckets", buckets), ("window", window)):
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, but {value} came.")
-        rows = as_sequences(sequences, self.spec.target_size)
-        conditions = self._conditions(condition, context, len(rows))
+        rows, again = sequences, None
+        if encode is not None:
+            items, rng = list(sequences), np.random.default_rng([seed, 1])
+            rows = [encode(item, rng) for item in items]
+
+            def again(row, rng):
+                return encode(items[row], rng)
+
+        rows = as_sequences(rows, self.spec.target_size, "sequences" if encode is None else "encode(item, generator)")
+        conditions = self.conditions(condition, context, len(rows))
         held_out = self._held_out(validation_data)
         check_given(rows, given)
         if held_out is not None:
             check_given(held_out[0], given, "validation_data")
         if not self.adapted:
             self.adapt(rows)
-        if window is None:
-            batches = Batches(
-                rows, conditions, batch_size=batch_size, given=given, buckets=buckets, augment=augment, seed=seed
-            )
-        else:
-            batches = Windows(
-                rows, conditions, batch_size=batch_size, given=given, window=window, augment=augment, seed=seed
-            )
+        cut = {"buckets": buckets} if window is None else {"window": window}
+        deal = Batches if window is None else Windows
+        batches = deal(rows, conditions, batch_size=batch_size, given=given, encode=again, seed=seed, **cut)
         if not self.compiled or self._compiled_by_fit:
             self.compile(
                 optimizer=optimizer(schedule(learning_rate, len(batches) * epochs)),
@@ -163,7 +172,7 @@ class MDNRNN(Network):
                         "loss": digest_of_description(self.loss), "weights at the start": digest(self.get_weights()),
                         "data": digest(rows, conditions, *(() if held_out is None else (held_out[0], *held_out[1].values()))),
                         "epochs": epochs, "batch_size": batch_size, "given": given, "window": window, "buckets": buckets,
-                        "patience": patience, "seed": seed, "augment": getattr(augment, "__qualname__", None),
+                        "patience": patience, "seed": seed, "encode": getattr(encode, "__qualname__", None),
                     }  # fmt: skip
                     kept = Kept(Checkpoints(checkpoint, settings), batches, best)
                     done = kept.resume(self)
@@ -173,7 +182,7 @@ class MDNRNN(Network):
                     batches, initial_epoch=done, epochs=ends, shuffle=False, callbacks=every, verbose=verbose
                 )
                 return history if kept is None else kept.whole(history)
-            except KeyboardInterrupt:  # of a callback or a handler of the caller's, or the third
+            except KeyboardInterrupt:  # a callback or the caller's handler raised it, or a third press
                 if not best.repair(self):
                     raise
                 return self.history
@@ -185,7 +194,7 @@ class MDNRNN(Network):
         if (self._carried is None) != (batch_size is None):
             self.make_train_function(force=True)
         for variable in self._carried or ():
-            self._untrack_variable(variable)  # what only training carries is no part of the model, or of its file
+            self._untrack_variable(variable)  # the carried state belongs neither to the model nor to its file
         self._tracker.unlock()
         self._carried = None
         if batch_size is not None:
@@ -206,49 +215,38 @@ class MDNRNN(Network):
             )
         return as_sequences(sequences, self.spec.target_size, "validation_data"), dict(zip(named, beside, strict=True))
 
-    @property
-    def given_size(self) -> int:
-        """The width of the condition that comes with each sequence in `fit` and `log_prob`."""
-        return self.condition_size
-
     def _asks_for(self, name: str) -> bool:
-        return (self.given_size if name == "condition" else self.context_size) > 0
+        return (self.label_size if name == "condition" else self.context_size) > 0
 
-    def _conditions(self, condition, context, rows: int) -> tuple:
-        """Arrays of what comes with each sequence, `(rows, C)` and `(rows, U, S)`, those that the model asks for."""
-        found = []
-        if condition is not None or self.given_size:
-            if condition is None or np.shape(condition) not in ((rows, self.given_size), (rows, self.condition_size)):
-                came = "none came" if condition is None else f"{np.shape(condition)} came"
-                raise ValueError(f"`condition` must have shape ({rows}, {self.given_size}), but {came}.")
-            found.append(np.asarray(condition, "float32"))
-        if context is not None or self.context_size:
-            found.append(self._contexts(context, rows))
-        return tuple(found)
+    def conditions(self, condition, context, rows: int, size: int | None = None) -> tuple:
+        """The condition and the context of `rows` sequences as arrays; one that the model does not have is left out.
 
-    def _contexts(self, context, rows: int) -> np.ndarray:
-        wanted = f"`context` must be a list of {rows} arrays (U, {self.context_size}), U at least 1"
-        if not self.context_size:
-            raise ValueError("a context came, but this model was made with context_size=0.")
-        if context is None or len(context) != rows:
-            raise ValueError(f"{wanted}, but {'none' if context is None else len(context)} came.")
-        shapes = [np.shape(one) for one in context]
-        bad = next((s for s in shapes if len(s) != 2 or s[1] != self.context_size or s[0] == 0), None)
-        if bad is not None:
-            raise ValueError(f"{wanted}, but one has shape {bad}.")
-        # zeros show nothing, so all contexts may be as long as the longest; few lengths, since each is compiled
-        longest = 16 * math.ceil(max(s[0] for s in shapes) / 16)
-        filled = np.zeros((rows, longest, self.context_size), "float32")
-        for row, one in zip(filled, context, strict=True):
-            row[: len(one)] = one
-        return filled
+        Args:
+            condition: Shape `(rows, size)`, or None.
+            context: A list of arrays `(U, S)`, one a sequence, or None.
+            rows: How many sequences.
+            size: The width of the condition; by default `label_size`, as in `fit` and `log_prob`.
+        Returns:
+            A tuple of `(rows, size)` and `(rows, U, S)`, or of one of them, or an empty one.
+        Raises:
+            ValueError: if one is missing, the model does not take it, or it has another shape.
+        """
+        size = self.label_size if size is None else size
+        return as_conditions(condition, context, rows, size, self.context_size)
 
     # ---- judging ---------------------------------------------------------------------------------------------------
 
     def log_prob(self, sequences, condition=None, context=None) -> list[np.ndarray]:
-        """Log density of each event given those before it, in nats and data units: a list of arrays `(T_i,)`."""
+        """Log density of each event given the events before it, in nats and data units: a list of arrays `(T_i,)`.
+
+        Args:
+            sequences, condition, context: As in `fit` without `encode`.
+        """
         rows = as_sequences(sequences, self.spec.target_size)
-        conditions = self._conditions(condition, context, len(rows))
+        return self._scored(rows, self.conditions(condition, context, len(rows)), self.predict_on_batch)
+
+    def _scored(self, rows, conditions, predict) -> list[np.ndarray]:
+        """`log_prob` of checked sequences; `predict(inputs)` returns their params."""
         lengths = bucket_lengths([len(one) for one in rows], 8)
         found: list = [None] * len(rows)
         for length in np.unique(lengths):
@@ -258,26 +256,57 @@ class MDNRNN(Network):
                 batch = padded([rows[i] for i in filled], length)
                 before = shifted(batch)
                 inputs = [before, *(part[filled] for part in conditions)] if conditions else before
-                values = self._scores(inputs, batch)
+                values = self._scores(predict, inputs, batch)
                 for i, value in zip(filled[:new], values, strict=False):
                     found[i] = value[: len(rows[i])]
         return found
 
-    def _scores(self, inputs, batch) -> np.ndarray:
+    def _scores(self, predict, inputs, batch) -> np.ndarray:
         with self._turns.turn():
-            params = np.asarray(keras.ops.convert_to_numpy(self.predict_on_batch(inputs)))
-        there = ~np.isnan(batch).all(axis=-1)  # what lies behind an end is no step
+            params = np.asarray(keras.ops.convert_to_numpy(predict(inputs)))
+        there = ~np.isnan(batch).all(axis=-1)  # rows behind the end of a sequence are no steps
         found = np.zeros(there.shape)
-        found[there] = _log_prob_of_steps(self.spec, params[there], batch[there])
+        found[there] = log_prob_of_steps(self.spec, params[there], batch[there])
         return found
 
     def nll(self, sequences, condition=None, context=None, given: int = 0) -> float:
-        """Mean nats a step over all steps of all sequences but the first `given` of each, in data units."""
+        """Mean nats a step over all steps of all sequences but the first `given` of each, in data units.
+
+        Args:
+            sequences, condition, context, given: As in `fit` without `encode`.
+        """
         scores = self.log_prob(sequences, condition, context)
         check_given(scores, given)
         return -float(np.mean(np.concatenate([one[given:] for one in scores])))
 
-    # ---- going on --------------------------------------------------------------------------------------------------
+    # ---- programs --------------------------------------------------------------------------------------------------
+
+    def program(self, name: str, function):
+        """Compiles `function` at its first call; each call uses the weights that the model has then.
+
+        While the model learns in another thread, each call waits for the end of a step.
+
+        Args:
+            name: The program is kept with the model under this name; a second `function` of the same name is ignored.
+            function: Takes and returns arrays, in keras.ops; it may call the model's layers.
+        Example:
+            >>> import numpy as np, mdn
+            >>> model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(1), 2), units=(16,))
+            >>> scaled = model.program("scaled", lambda events: model.encoding(events))
+            >>> scaled(np.zeros((2, 5, 1), "float32")).shape[:2]
+            (2, 5)
+        """
+        if name not in self._programs:
+            self._programs[name] = program_of(self, function)
+        run = self._programs[name]
+
+        def in_turn(*arguments):
+            with self._turns.turn():
+                return run(*arguments)
+
+        return in_turn
+
+    # ---- generating ------------------------------------------------------------------------------------------------
 
     def generate(
         self,
@@ -297,26 +326,26 @@ class MDNRNN(Network):
         """New sequences, in one compiled loop.
 
         Args:
-            steps: How many events each, at most.
+            steps: How many new events each sequence gets, at most.
             batch_size: How many sequences.
-            prime: What came before: one array `(T, D)` for all, or a list of `batch_size` arrays; they may differ in length,
-                and be of any: they are read step by step, and only the state goes on.
+            prime: Events that came before: one array `(T, D)` for all, or a list of `batch_size` arrays of any lengths. They
+                are read step by step and are not returned.
             condition: Shape `(batch_size, C)`, or `(C,)` for all.
             context: A list of `batch_size` arrays `(U, S)`, or one for all.
-            component_temperature: Above 1 the weights of the mixture are more alike, below 1 the likeliest win.
-            variance_temperature: What variances are multiplied by: 0.1 is neat, 1 is honest.
-            guidance: How much more than in training the context counts: at g about p(event | context)^(1 + g) / p(event)^g is
-                drawn from; 0: p(event | context) itself. For a model that was trained with some contexts all zeros: that is how
-                it is asked for p(event). A step then takes about twice as long.
-            stop: A function of events `(B, D)`, in keras.ops, that says `(B,)` which are the last of their sequence.
-            constrain: A function `(event, place) -> event` of tensors, in keras.ops: clamps, say. `place` is where the
-                offsets of `positions` had led before the event; None in a model without. In a model with a context this
-                function and `stop` are also given what each place of it weighs at the step, `(B, U)`, and the context, zeros
-                behind its end.
+            component_temperature: Above 1 the weights of the mixture become more alike, below 1 the likeliest components win.
+            variance_temperature: Multiplies all variances: below 1 events stray less, 1 is the learnt distribution.
+            guidance: Above 0 the context counts more than in training, and a step takes about twice as long: with g, events come
+                from about p(event | context)^(1 + g) / p(event)^g. Train with some contexts all zeros: they teach p(event).
+            stop: A function, in keras.ops, of events `(B, D)`; returns `(B,)`, true where the event ends its sequence.
+            constrain: A function `(event, place) -> event` of tensors, in keras.ops, such as a clamp. `place` is the sum of the
+                offsets of `positions` before the event, None in a model without. With a context, `constrain` and `stop` also
+                take the weights of its places at the step, `(B, U)`, and the context, padded with zeros.
             seed: An int for the same sequences each time, on each backend.
-
         Returns:
             An array `(batch_size, steps, D)`; with `stop` a list of arrays, the last event of each included.
+        Raises:
+            ValueError: if `steps` is below 1, a temperature or `guidance` is negative or not finite, `guidance` is above 0 in a
+                model without a context, or `prime`, `condition` or `context` has another shape.
         """
         if int(steps) < 1:
             raise ValueError(f"`steps` must be at least 1, but {steps} came.")
@@ -325,7 +354,10 @@ class MDNRNN(Network):
         hooks = stop, constrain, self._is_guided(guidance)
         if hooks not in self._rollouts:
             self._rollouts[hooks] = Rollout(self, *hooks)
-        primes, beside = self._primes(prime, batch_size), self._broadcast(condition, context, batch_size)
+        primes, beside = (
+            as_primes(prime, batch_size, self.spec.target_size),
+            self.conditions(*for_all(condition, context, batch_size), batch_size, self.condition_size),
+        )
         with self._turns.turn():
             return self._rollouts[hooks](primes, int(steps), beside, temperatures, seed)
 
@@ -339,12 +371,16 @@ class MDNRNN(Network):
         constrain=None,
         seed: int | None = None,
     ):
-        """One event in, one out: a `Stream` with the weights as they are now, safe to use while training goes on."""
+        """One event in, one out: a `Stream` with the weights as they are now, safe to use while training goes on.
+
+        Args:
+            batch_size, condition, context, guidance, constrain, seed: As in `generate`.
+        """
         from mdn.sequences.stream import Stream
 
         check_temperatures(1.0, 1.0, guidance)
-        self._is_guided(guidance)  # which refuses what can't be
-        beside = self._broadcast(condition, context, batch_size)
+        self._is_guided(guidance)  # raises if the model has no context
+        beside = self.conditions(*for_all(condition, context, batch_size), batch_size, self.condition_size)
         with self._turns.turn():
             return Stream(self, batch_size, beside, guidance, constrain, seed)
 
@@ -353,44 +389,11 @@ class MDNRNN(Network):
             raise ValueError("`guidance` is by a context, but this model was made with context_size=0.")
         return guidance > 0.0
 
-    def _primes(self, prime, batch_size: int) -> list[np.ndarray]:
-        if prime is None:
-            return [np.empty((0, self.spec.target_size), "float32")] * batch_size
-        if hasattr(prime, "ndim") and prime.ndim == 2:
-            prime = [prime] * batch_size
-        found = as_sequences(prime, self.spec.target_size, "prime")
-        if len(found) != batch_size:
-            raise ValueError(f"`prime` must be one sequence or batch_size={batch_size} of them, but {len(found)} came.")
-        return found
-
-    def _broadcast(self, condition, context, batch_size: int) -> tuple:
-        if condition is not None and np.ndim(condition) == 1:
-            condition = np.tile(condition, (batch_size, 1))
-        if context is not None and hasattr(context, "ndim") and context.ndim == 2:
-            context = [context] * batch_size
-        return self._conditions(condition, context, batch_size)
-
-
-def _log_prob_of_steps(spec, params, y) -> np.ndarray:
-    """Log densities `(N,)` of events `(N, D)`, found for a few numbers of steps at once only.
-
-    The program of a mixture of correlated normals takes seconds to compile, minutes on a busy machine; lengths of sequences, of
-    which there are many, must make no programs of their own.
-    """
-    if not len(y):
-        return np.zeros(0)
-    return in_blocks(lambda params, y: _log_prob_observed(params, y, spec=spec), params, y, sizes=_SCORED_AT_ONCE)
-
-
-@backend.compiled(static=("spec",))
-def _log_prob_observed(params, y, spec):
-    return spec(params).log_prob_observed(y)
-
 
 def reads_only(model, size: int, positions: list[int]) -> bool:
-    """Whether a model is an MDNRNN of events of `size` numbers, offsets at `positions`, and reads nothing beside them.
+    """Whether a model is a plain MDNRNN for events of `size` numbers with offsets at `positions`: no condition, no context.
 
-    Models of other kinds, which know classes, texts or hands, may have events of the same size.
+    Models of other kinds, which read classes, texts or hands, may have events of the same size.
     """
     plain = type(model) is MDNRNN and not model.condition_size and not model.context_size
     return plain and model.spec.target_size == size and model.positions == positions

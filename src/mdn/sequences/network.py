@@ -1,4 +1,4 @@
-"""Network: from the events before each step to the parameters of the distribution at it, over a sequence or step by step."""
+"""Network: turns the events before each step into the params of that step, over a whole sequence or step by step."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from mdn.sequences.window import Window
 class Network(keras.Model):
     """The layers of an MDNRNN, whose docstring explains the arguments, and the two ways through them: `unroll` and `step`.
 
-    What comes with a sequence and holds for all of its steps is `conditions`, a tuple: the condition `(B, C)`, if there is one,
-    and then the context `(B, U, S)`, if there is one.
+    `conditions` is a tuple of the arrays that come with the sequences: the condition `(B, C)` and then the context `(B, U, S)`,
+    each only if the network has one.
     """
 
     def __init__(
@@ -56,14 +56,15 @@ class Network(keras.Model):
         layers = [Recurrent(size, cell, recurrent_dropout, name=f"{cell}_{i}") for i, size in enumerate(self.units)]
         if context_size:
             layers[0] = Window(self.units[0], context_size, window_components, name="window")
-        self.recurrent = layers  # whole: Keras does not notice a layer that is put into a list later
+        self.recurrent = layers  # assigned last: Keras does not track a layer that is put into a list later
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.head = MDN(spec, name="head")
         self.adapted = False
         self._compiled_by_fit = False
-        self._rollouts: dict = {}  # programs that a subclass compiled
+        self._programs: dict = {}
+        self._rollouts: dict = {}
         self._turns = Turns()
-        self._carried: list | None = None  # the state that truncated backpropagation hands on, variables (B, H)
+        self._carried: list | None = None  # the state that truncated backpropagation carries on, variables (B, H)
         self.start = (
             keras.layers.Dense(sum(self._remembered), activation="tanh", name="start") if condition_starts else None
         )
@@ -85,12 +86,13 @@ class Network(keras.Model):
         self.built = True
 
     def build(self, input_shape=None):
-        """Nothing: all sizes follow from the spec."""
+        """Does nothing: `__init__` has built the layers, since all sizes follow from its arguments."""
         self.built = True
 
     def call(self, inputs, training=None):
-        """Packed parameters `(B, T, spec.params_size)` from the events before each step, or `(events, *conditions)`."""
-        events, *conditions = inputs if isinstance(inputs, list | tuple) else (inputs,)
+        """Packed params `(B, T, spec.params_size)`, from the events before each step or from `(events, *conditions)`."""
+        events, *came = inputs if isinstance(inputs, list | tuple) else (inputs,)
+        conditions = self.conditioned(events, tuple(came), training)
         first = self.first_state(ops.shape(events)[0], conditions)
         if self._carried is None or not training:
             return self.unroll(events, first, conditions, training)[0]
@@ -103,8 +105,26 @@ class Network(keras.Model):
             variable.assign(ops.stop_gradient(part))
         return params
 
-    # What only training carries is a variable, since Keras hands on nothing else from step to step, but no weight: files
-    # written while training goes on are those of a model at rest.
+    @property
+    def label_size(self) -> int:
+        """The width of the vector that `fit` and `log_prob` take with each sequence; `conditioned` makes the condition of it."""
+        return self.condition_size
+
+    def conditioned(self, events, came: tuple, training=None) -> tuple:
+        """Makes the `conditions` that the layers read (see the class) of the arrays that came with the sequences: here the same.
+
+        A network that learns part of its condition overrides this, such as vectors of classes, or a latent that it reads off
+        the sequence.
+
+        Args:
+            events: The events before each step, `(B, T, D)`.
+            came: A tuple of `(B, label_size)` and the context `(B, U, S)`, each only if the network has one.
+            training: Whether the network learns.
+        """
+        return came
+
+    # The carried state is made of variables, since Keras passes nothing else from step to step. It is no weight, so that a
+    # file written during training has the same arrays as one written after it.
 
     @property
     def weights(self):
@@ -117,7 +137,7 @@ class Network(keras.Model):
             store[f"{i}"] = weight
 
     def load_weights(self, *args, **kwargs):
-        """As in Keras; a model that takes up the scaling of events from a file is adapted, and `fit` keeps that scaling."""
+        """As in Keras. If the file holds a scaling of events, the model counts as adapted, and `fit` keeps that scaling."""
         super().load_weights(*args, **kwargs)
         shift, spread = (ops.convert_to_numpy(part) for part in self.head.target_scaling.values())
         self.adapted = bool(np.any(shift != 0.0) or np.any(spread != 1.0))
@@ -132,18 +152,23 @@ class Network(keras.Model):
         return (*events[:-1], self.spec.params_size)
 
     def first_state(self, batch_size: int, conditions=()) -> list:
-        """The state before the first step: arrays `(batch_size, width)` for the widths of `state_widths`."""
+        """The state before the first step: an array `(batch_size, width)` for each width of `state_widths`.
+
+        Args:
+            batch_size: B.
+            conditions: See the class; only a network with `condition_starts` reads them.
+        """
         zeros = [ops.zeros((batch_size, width), self.compute_dtype) for width in self.state_widths]
         if self.start is None:
             return zeros
         start, edges = self.start(ops.convert_to_tensor(conditions[0])), np.cumsum([0, *self._remembered]).tolist()
-        # not ops.split: on PyTorch and TensorFlow it cannot split into one part, as a single GRU asks for
+        # not ops.split: on PyTorch and TensorFlow it cannot split into one part, which a single GRU needs
         remembered = [start[:, first:last] for first, last in itertools.pairwise(edges)]
         return [*zeros[: len(zeros) - len(remembered)], *remembered]
 
     @property
     def state_widths(self) -> list[int]:
-        """Of each array of a state: where the offsets have led, if anyone asks, and what each layer remembers."""
+        """The width of each array of a state: the sums of offsets, if there are `positions`, then the states of the layers."""
         return ([len(self.positions)] if self.positions else []) + self._remembered
 
     @property
@@ -151,13 +176,13 @@ class Network(keras.Model):
         return [width for layer in self.recurrent for width in layer.state_widths]
 
     def unroll(self, events, state, conditions=(), training=None):
-        """Parameters `(B, T, spec.params_size)` and the state after the last step.
+        """Params `(B, T, spec.params_size)` and the state after the last step.
 
         Args:
-            events: Those before each step, `(B, T, D)`, NaN where there is none.
-            state: Before the first step, as `first_state` gives it.
+            events: The events before each step, `(B, T, D)`, NaN where there is none.
+            state: The state before the first step, as `first_state` returns it.
             conditions: See the class.
-            training: Whether to drop out.
+            training: Whether to apply dropout.
         """
 
         def through(layer, x, state, *context):
@@ -167,7 +192,13 @@ class Network(keras.Model):
         return self._through(events, state, conditions, through, lambda place: place[:, -1])
 
     def step(self, event, state, conditions=()):
-        """Parameters `(B, spec.params_size)` of the event that comes after `event` (B, D), and the state then."""
+        """Params `(B, spec.params_size)` of the event that comes after `event` (B, D), and the state after `event`.
+
+        Args:
+            event: Shape `(B, D)`, NaN where there is none.
+            state: The state before `event`, as `first_state` or `step` returns it.
+            conditions: See the class.
+        """
 
         def through(layer, x, state, *context):
             state = layer.step(x, state, *context)
@@ -176,14 +207,24 @@ class Network(keras.Model):
         return self._through(event, state, conditions, through, lambda place: place)
 
     def shown(self, state, conditions=()) -> tuple:
-        """(what each place of the context weighs in a state, `(B, U)`; the context), nothing in a network without one."""
+        """(the weight of each place of the context in a state, `(B, U)`; the context); () in a network without a context.
+
+        Args:
+            state: As `first_state` or `step` returns it.
+            conditions: See the class.
+        """
         if not self.context_size:
             return ()
         window, first, context = self.recurrent[0], len(self.positions) > 0, ops.convert_to_tensor(conditions[-1])
         return window.weights_in(list(state)[first : first + len(window.state_widths)], context), context
 
     def windows(self, events, conditions):
-        """What each place of the context weighs at each step, `(B, T, U)`, from the events before each step `(B, T, D)`."""
+        """The weight of each place of the context at each step, `(B, T, U)`.
+
+        Args:
+            events: The events before each step, `(B, T, D)`, NaN where there is none.
+            conditions: See the class; the context `(B, U, S)` must be among them.
+        """
         condition, context = self._parts(conditions)
         events, context = ops.convert_to_tensor(events), ops.convert_to_tensor(context)
         first = self.first_state(ops.shape(events)[0], conditions)
@@ -193,7 +234,7 @@ class Network(keras.Model):
         return ops.swapaxes(window.weights_in(states, context), 0, 1)
 
     def _through(self, events, state, conditions, through, last):
-        """(parameters, the state after): the one way through all layers."""
+        """(params, the next state): the code that `unroll` and `step` share."""
         condition, *context = self._parts(conditions)
         events = ops.convert_to_tensor(events)
         place, state = self._places(events, state)
@@ -211,7 +252,7 @@ class Network(keras.Model):
         return self.head(features), [*([] if place is None else [last(place)]), *after]
 
     def _parts(self, conditions) -> tuple:
-        """(the condition or None, the context if there is one)."""
+        """(the condition or None, and the context only if there is one)."""
         conditions = tuple(conditions or ())
         expected = (self.condition_size > 0) + (self.context_size > 0)
         if len(conditions) != expected:
@@ -225,7 +266,7 @@ class Network(keras.Model):
         return conditions if self.condition_size else (None, *conditions)
 
     def _places(self, events, state):
-        """(where offsets have led after each event, or None; the state of the layers)."""
+        """(the sums of offsets after each event, or None; the states of the layers)."""
         if not self.positions:
             return None, list(state)
         start, *state = state
@@ -267,7 +308,7 @@ class Network(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The model that gave `config`."""
+        """The model whose `get_config` returned `config`."""
         config = dict(config)
         adapted = config.pop("adapted", False)
         if "spec" in config:

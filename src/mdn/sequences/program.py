@@ -1,4 +1,4 @@
-"""Programs: functions of arrays and of a model's weights, compiled where the backend can, and the thread they run in."""
+"""Programs: functions of arrays and of a model's weights, compiled where the backend compiles, and where they run."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mdn.kernels.inline import Placed, inline_device
 from mdn.kernels.one_kernel import OneKernel
 
 
-def compiled(model, function, inline: bool = False, one_row: bool = False, one_thread: bool = False):
-    """`function` of arrays and of `model`'s weights as they are at each call, as one program where the backend has such.
+def program_of(model, function, inline: bool = False, one_row: bool = False, one_thread: bool = False):
+    """Makes `function` one program where the backend compiles; each call uses the weights that `model` has then.
 
     Args:
         model: Must outlive the program.
-        function: Of arrays.
-        inline: Whether it computes in the thread that calls, where that is possible. Its outputs then live on a private device:
+        function: Takes and returns arrays.
+        inline: Whether to compute in the calling thread, where that is possible. The outputs then live on a private device:
             read them, or pass them back to this program only.
-        one_row: Whether all products are of one row; see `OneKernel`.
-        one_thread: Whether products on a CPU keep to one thread, as suits one of several processes that work at once.
+        one_row: Whether all matrix products are of one row; see `OneKernel`.
+        one_thread: Whether matrix products on a CPU use one thread only, as several processes at once should.
     """
     if backend.NAME == "jax":
         options = {"compiler_options": alone()} if one_thread else {}
         run, variables = jitted(stateless(model, function), one_row, **options), model.variables
 
-        # past Keras' property, which asks for scopes that nobody is in here, and takes a tenth of a short rollout to do it
+        # not `v.value`: it looks for Keras scopes, of which none is active here, and takes a tenth of a short rollout
         def now():
             return [v._value for v in variables]
 
@@ -52,7 +52,7 @@ def compiled(model, function, inline: bool = False, one_row: bool = False, one_t
 
 
 def stateless(model, function):
-    """`function` of weights, which take the place of `model`'s own, and of its own arguments."""
+    """Returns `run(weights, *arguments)`: `function(*arguments)` with `weights` in place of `model`'s own."""
     variables = model.variables
 
     def run(weights, *arguments):
@@ -63,7 +63,7 @@ def stateless(model, function):
 
 
 def jitted(function, one_row: bool, **options):
-    """On JAX: `jax.jit(function, **options)`, for products of one row on a CPU as one kernel."""
+    """On JAX: `jax.jit(function, **options)`; with `one_row`, on a CPU, one kernel instead."""
     import jax
 
     return (OneKernel if one_row and backend.on_cpu() and kernels.on() else jax.jit)(function, **options)
@@ -76,14 +76,14 @@ def _tensor(value):
 
 
 def read(array) -> np.ndarray:
-    """What a program gave, for NumPy and not to be written to."""
-    # JAX's arrays on a CPU lie where NumPy can read them; Keras copies, and takes longer to begin than a short copy lasts
+    """An output of a program as a NumPy array. Do not write to it."""
+    # NumPy reads JAX's arrays on a CPU in place; Keras copies them, and its call alone takes longer than a short copy
     return np.asarray(array) if backend.NAME == "jax" else ops.convert_to_numpy(array)
 
 
 @functools.cache
 def alone() -> dict[str, Any] | None:
-    """What tells XLA to keep products on a CPU in one thread, where it knows that: a second one wakes up when they are done."""
+    """XLA's options for matrix products in one CPU thread (a second one wakes up too late); None if XLA has no such option."""
     if not backend.on_cpu():
         return None
     import jax
@@ -91,6 +91,6 @@ def alone() -> dict[str, Any] | None:
     options = {"xla_cpu_multi_thread_eigen": False}
     try:
         jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
-    except (RuntimeError, ValueError):  # a later XLA may not
+    except (RuntimeError, ValueError):  # a later XLA may not know the option
         return None
     return options

@@ -1,4 +1,4 @@
-"""Sequences of different lengths: what comes in, and the batches that go to training."""
+"""Sequences of different lengths: checks of what users pass, and the batches that training reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-_GRAIN, _LEVELS = 8, 64  # lengths of batches are multiples of a grain, of so many at most
+from mdn import backend
+
+_GRAIN, _LEVELS = 8, 64  # lengths of batches are multiples of a grain, `_LEVELS` different ones at most
 
 
 def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarray]:
@@ -18,7 +20,7 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
         sequences: A list of arrays `(T_i, size)`; one array `(N, T, size)`, a sequence ending where its rows are NaN
             throughout; or `(points, offsets)`, flat points `(sum of T_i, size)` and N + 1 offsets into them.
         size: The width of an event.
-        name: For messages.
+        name: The name of the argument, for messages.
 
     Raises:
         ValueError: if there are none, if one is empty or of another width, or if a step is infinite or wholly NaN.
@@ -58,6 +60,18 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
     return found
 
 
+def as_primes(prime, count: int, size: int) -> list[np.ndarray]:
+    """The primes of `count` sequences, arrays `(T_i, size)`; `prime` is one array for all, a list of `count`, or None."""
+    if prime is None:
+        return [np.empty((0, size), "float32")] * count
+    if hasattr(prime, "ndim") and prime.ndim == 2:
+        prime = [prime] * count
+    found = as_sequences(prime, size, "prime")
+    if len(found) != count:
+        raise ValueError(f"`prime` must be one sequence or batch_size={count} of them, but {len(found)} came.")
+    return found
+
+
 def _length(one: np.ndarray) -> int:
     known = np.flatnonzero(~np.isnan(one).all(axis=-1))
     return int(known[-1]) + 1 if len(known) else 0
@@ -82,21 +96,21 @@ def padded(sequences: Sequence[np.ndarray], length: int) -> np.ndarray:
 
 
 def shifted(batch: np.ndarray) -> np.ndarray:
-    """What is known before each step of `(N, T, size)`: the step before; NaN before the first."""
+    """The event before each step of `(N, T, size)`; NaN before the first."""
     return np.concatenate([np.full_like(batch[:, :1], np.nan), batch[:, :-1]], axis=1)
 
 
 def bucket_lengths(lengths, buckets: int, batch_size: int = 1) -> np.ndarray:
-    """For each length the length of its batch: at most `buckets` different ones, so that the fewest steps are filling."""
+    """The batch length for each sequence length: at most `buckets` different ones, chosen for the least padding."""
     grain = max(_GRAIN, math.ceil(max(lengths) / _LEVELS / _GRAIN) * _GRAIN)
     lengths = np.ceil(np.asarray(lengths) / grain).astype(int) * grain
     levels, counts = np.unique(lengths, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])
 
-    def cost(first, last):  # of levels first to last in batches of the length of the last
+    def cost(first, last):  # steps, padding included, of levels first to last in batches as long as the last
         return math.ceil((below[last + 1] - below[first]) / batch_size) * batch_size * int(levels[last])
 
-    # the best cost of the levels up to each with some number of buckets, and where the last bucket begins
+    # best[i]: the least cost of levels 0 to i with the buckets so far; begins: at which level the last bucket begins
     best = [cost(0, last) for last in range(len(levels))]
     begins = [[0] * len(levels)]
     for _ in range(min(buckets, len(levels)) - 1):
@@ -121,11 +135,24 @@ def bucket_lengths(lengths, buckets: int, batch_size: int = 1) -> np.ndarray:
 
 
 class _Dealt(keras.utils.PyDataset):
-    """Batches that are dealt anew for each epoch, with all chance from one generator."""
+    """Batches that are dealt anew for each epoch; everything random comes from one generator."""
 
-    def __init__(self, seed):
+    def __init__(self, sequences, conditions, batch_size, given, encode, seed):
         super().__init__()
         self._rng = np.random.default_rng(seed)
+        self._sequences, self._conditions, self._size = sequences, conditions, batch_size
+        self._given, self._encode = given, encode
+
+    def _encoded(self, row: int) -> np.ndarray:
+        """The sequence of a row as it is in this epoch."""
+        if self._encode is None:
+            return self._sequences[row]
+        size = self._sequences[0].shape[-1]
+        return as_sequences([self._encode(row, self._rng)], size, "encode(item, generator)")[0]
+
+    def _beside(self, before, rows):
+        """The inputs of a batch: the events before each step, and the conditions of its rows."""
+        return (before, *(part[rows] for part in self._conditions)) if self._conditions else before
 
     def on_epoch_end(self):
         """Deals the batches of the next epoch."""
@@ -137,32 +164,31 @@ class _Dealt(keras.utils.PyDataset):
 
     @property
     def state(self) -> dict:
-        """What the generator was before the batches of this epoch were dealt, as JSON allows it."""
+        """The state of the generator before the batches of this epoch were dealt, as JSON allows it."""
         return self._began
 
     def go_on_from(self, state: dict) -> None:
-        """Deals the batches of the epoch whose `state` that was."""
+        """Deals the batches of the epoch that had this `state`."""
         self._rng.bit_generator.state = state
         self.on_epoch_end()
 
 
 class Batches(_Dealt):
-    """Shuffled batches of sequences of about one length: inputs are what came before, targets what comes, NaN at the end.
+    """Shuffled batches of sequences of similar length: inputs are the events before each step, targets the events; NaN pads.
 
     Args:
-        sequences: As `as_sequences` gives them.
+        sequences: As `as_sequences` returns them.
         conditions: Arrays of N rows each, which come with the sequences.
-        batch_size: Sequences a batch; the last of a length is filled up with others of that length.
+        batch_size: Sequences a batch; the last batch of a length is filled up with sequences of the same length.
         given: How many events at the start of each sequence are no targets.
         buckets: How many different lengths at most; each is compiled once.
-        augment: A function of a sequence and a NumPy generator that gives another sequence, asked anew each epoch.
-        seed: Of the order.
+        encode: A function of a row's index and a NumPy generator that returns the row's sequence, called anew each epoch. If
+            a sequence became longer than its bucket, its batch is lengthened.
+        seed: Seeds the order and what `encode` draws.
     """
 
-    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, buckets=4, augment=None, seed=0):
-        super().__init__(seed)
-        self._sequences, self._conditions, self._size, self._augment = sequences, conditions, batch_size, augment
-        self._given = given
+    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, buckets=4, encode=None, seed=0):
+        super().__init__(sequences, conditions, batch_size, given, encode, seed)
         lengths = bucket_lengths([len(one) for one in sequences], buckets, batch_size)
         self._groups = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
         self._plan: list[tuple[int, np.ndarray]] = []
@@ -173,13 +199,12 @@ class Batches(_Dealt):
 
     def __getitem__(self, index):
         length, rows = self._plan[index]
-        chosen = [self._sequences[row] for row in rows]
-        if self._augment is not None:
-            chosen = [np.asarray(self._augment(one, self._rng), "float32")[:length] for one in chosen]
-        batch = padded(chosen, length)
+        chosen = [self._encoded(row) for row in rows]
+        longest = max(map(len, chosen))
+        batch = padded(chosen, length if longest <= length else math.ceil(longest / _GRAIN) * _GRAIN)
         before = shifted(batch)
         batch[:, : self._given] = np.nan
-        return ((before, *(part[rows] for part in self._conditions)) if self._conditions else before), batch
+        return self._beside(before, rows), batch
 
     def _deal(self):
         plan = []
@@ -189,32 +214,35 @@ class Batches(_Dealt):
             order = np.resize(order, count * self._size)
             plan += [(length, part) for part in np.split(order, count)]
         self._plan = [plan[i] for i in self._rng.permutation(len(plan))]
-        # Keras looks at two batches to learn which axes vary: they must not be of one length
+        # Keras looks at the first two batches to learn which axes vary, so these must differ in length
         other = next((i for i, (length, _) in enumerate(self._plan) if length != self._plan[0][0]), 0)
         if other:
             self._plan.insert(1, self._plan.pop(other))
+        elif self._encode is not None and backend.NAME == "tensorflow" and len(self._plan) > 1:
+            # of one length all of them would be fixed to it, and a sequence that `encode` made longer would not fit
+            length, rows = self._plan[1]
+            self._plan[1] = length + _GRAIN, rows
 
 
 class Windows(_Dealt):
-    """Windows of long sequences, for truncated backpropagation: row b of a batch goes on where row b of the batch before ended.
+    """Windows of long sequences, for truncated backpropagation: row b of a batch continues row b of the batch before.
 
-    A window begins with the event before it; NaN there says that a new sequence begins. The order is that of the streams, so
-    Keras must not shuffle it.
+    The inputs of a window begin with the event before it; NaN there means that a new sequence begins. Keras must not shuffle
+    the batches, since each continues the one before.
 
     Args:
-        sequences: As `as_sequences` gives them.
+        sequences: As `as_sequences` returns them.
         conditions: Arrays of N rows each, which come with the sequences.
-        batch_size: B, the number of streams.
+        batch_size: B, how many rows run side by side.
         given: How many events at the start of each sequence are no targets.
         window: Steps a window.
-        augment: As in `Batches`.
-        seed: Of the order of the sequences.
+        encode: As in `Batches`; all sequences are encoded before the first batch of an epoch.
+        seed: Seeds the order of the sequences and what `encode` draws.
     """
 
-    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, augment=None, seed=0):
-        super().__init__(seed)
-        self._recorded, self._conditions, self._size, self._window = sequences, conditions, batch_size, window
-        self._given, self._augment = given, augment
+    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, encode=None, seed=0):
+        super().__init__(sequences, conditions, batch_size, given, encode, seed)
+        self._window = window
         self._count = 0  # of batches
         self.on_epoch_end()
 
@@ -236,13 +264,11 @@ class Windows(_Dealt):
             batch[i, : max(0, self._given - first)] = np.nan
             if first:
                 before[i, 0] = self._sequences[rows[i]][first - 1]
-        return ((before, *(part[rows] for part in self._conditions)) if self._conditions else before), batch
+        return self._beside(before, rows), batch
 
     def _deal(self):
-        # the sequences, changed by `augment`, to the streams, always to the shortest
-        self._sequences = self._recorded
-        if self._augment is not None:
-            self._sequences = [np.asarray(self._augment(one, self._rng), "float32") for one in self._recorded]
+        # Deals the sequences of this epoch, longest first, each to the row of the batch that has the fewest windows so far
+        self._sequences = [self._encoded(row) for row in range(len(self._sequences))]
         dealt: list[list[int]] = [[] for _ in range(self._size)]
         steps = np.zeros(self._size)
         order = self._rng.permutation(len(self._sequences))
@@ -250,7 +276,7 @@ class Windows(_Dealt):
             shortest = int(np.argmin(steps))
             dealt[shortest].append(row)
             steps[shortest] += math.ceil(len(self._sequences[row]) / self._window)
-        # dealt by length, learnt in any order: else each epoch would end with nothing but short sequences
+        # Within a row they are shuffled again: else each epoch would end with short sequences only
         streams = [
             [
                 (row, first)
@@ -259,7 +285,7 @@ class Windows(_Dealt):
             ]
             for rows in dealt
         ]
-        # a stream that has ended begins anew: no step is wasted; Keras wants as many batches in each epoch as in the first,
-        # whatever `augment` does to lengths
+        # A row that has ended begins anew, so no step is wasted. Keras needs the same number of batches in each epoch,
+        # although `encode` may change the lengths
         self._count = self._count or max(map(len, streams))
         self._plan = [[stream[i % len(stream)] if stream else None for stream in streams] for i in range(self._count)]

@@ -1,4 +1,4 @@
-"""Recurrent: an LSTM or GRU over a whole sequence at once, or one step; its state goes in and comes out."""
+"""Recurrent: an LSTM or GRU over a whole sequence or one step, with its state as an argument and a result."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Recurrent(keras.layers.Layer):
 
     LSTM: :math:`c' = \sigma(f) c + \sigma(i) \tanh(g), h' = \sigma(o) \tanh(c')`. GRU: :math:`h' = (1 - z) n + z h` with
     :math:`n = \tanh(W x + b + r (U h + b_h))`. Gates lie side by side in the kernels, in the order of `CELLS`. With layer
-    normalisation, the numbers that come to each gate, and :math:`c'` on its way to :math:`h'`, have mean 0 and variance 1
-    before a learnt gain and shift.
+    normalisation, the inputs of each gate, and the :math:`c'` from which :math:`h'` is computed, are scaled to mean 0 and
+    variance 1, and then by a learnt gain and shift.
 
     Args:
         units: H, the size of the state.
         cell: "lstm", "gru" or "layer_norm_lstm".
-        recurrent_dropout: Share of an LSTM's candidates left out in training, the same ones at all steps of a sequence; what
-            the cell remembers is never left out.
+        recurrent_dropout: Share of an LSTM's candidates g left out in training, the same ones at all steps of a sequence; the
+            memory c itself is never left out.
 
     Reference:
         Hochreiter and Schmidhuber (1997), Long short-term memory; Cho et al. (2014), RNN encoder-decoder; Ba et al. (2016),
@@ -52,16 +52,16 @@ class Recurrent(keras.layers.Layer):
 
     @property
     def state_widths(self) -> list[int]:
-        """Of each array of its state."""
+        """The width of each array of its state."""
         return [self.units] * self.state_size
 
     @property
     def output_size(self) -> int:
-        """The width of what it gives."""
+        """The width of its output."""
         return self.units
 
     def output_of(self, state):
-        """What the layer gives in a state."""
+        """The output of the layer in a state."""
         return state[0]
 
     def build(self, input_shape):
@@ -117,13 +117,13 @@ class Recurrent(keras.layers.Layer):
         return ops.swapaxes(outputs, 0, 1), list(state)
 
     def _keep(self, like, training):
-        """What candidates are multiplied by, `(B, H)`, or None."""
+        """The factors of the candidates under dropout, `(B, H)`; None without dropout."""
         if self.dropout is None or not training:
             return None
         return self.dropout(ops.ones_like(like), training=True)
 
     def step(self, x, state):
-        """The state after one step, from `(B, F)` and the state before; its first array is the output."""
+        """The state after one step, from inputs `(B, F)` and the state before; its first array is the output."""
         projected = ops.matmul(x, self.kernel)
         return self._update(projected if self.cell == "layer_norm_lstm" else projected + self.bias, state)
 
@@ -165,7 +165,7 @@ class Recurrent(keras.layers.Layer):
         return outputs, [h[0], c[0]]
 
     def compute_output_spec(self, x, state, training=None):
-        """Shapes of what `call` gives."""
+        """The shapes of the results of `call`."""
         outputs = keras.KerasTensor((*x.shape[:-1], self.units), dtype=self.compute_dtype)
         return outputs, [keras.KerasTensor(part.shape, dtype=self.compute_dtype) for part in state]
 

@@ -1,4 +1,4 @@
-"""Rollouts: each event drawn from the distribution that the ones before it give, in one compiled loop."""
+"""Rollouts: each event is drawn from the distribution that the events before it predict, in one compiled loop."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import weakref
 import numpy as np
 from keras import ops
 
-from mdn.sequences.program import compiled, read
+from mdn.sequences.program import program_of, read
 from mdn.sequences.sampler import Guided, Noise, Sampler
 
-# Sequences in a loop, and which part of them may be left before it goes on with these alone
+# From 128 sequences on, the loop ends once only a quarter of them goes on, and a new one continues with these alone
 _THINNED_FROM, _THINNED = 128, 4
 
 
 def _power_of_two(count: int) -> int:
-    """The least that is no less."""
+    """The least power of two that is at least `count`."""
     return 1 << max(count - 1, 0).bit_length()
 
 
 class Rollout:
-    """The loop for one model and its hooks; compiled once for a batch size and a power of two of steps.
+    """The loop for one model and its hooks; compiled once for each batch size and each power of two of steps.
 
     Args:
         model: An MDNRNN.
         stop: See `MDNRNN.generate`.
         constrain: See `MDNRNN.generate`.
-        guided: Whether events are drawn with guidance; then a state is that of the network with its context and, beside it, that
-            of the network without one, both of which take the same events.
+        guided: Whether events are drawn with guidance. Then a state has two halves: that of the network with its context and
+            that of the network with an empty one; both read the same events.
     """
 
     def __init__(self, model, stop=None, constrain=None, guided: bool = False):
@@ -35,8 +35,8 @@ class Rollout:
         self.sampler = Guided(model.spec) if guided else Sampler(model.spec)
         self.state_widths = model.state_widths * (1 + guided)
         self._stop, self._constrain, self._guided = stop, constrain, guided
-        self._run = compiled(model, self._loop, inline=True)
-        self._run_one = compiled(model, self._loop, inline=True, one_row=True)
+        self._run = program_of(model, self._loop, inline=True)
+        self._run_one = program_of(model, self._loop, inline=True, one_row=True)
 
     def __call__(self, primes, steps, condition, temperatures, seed):
         rows, size = len(primes), self._model.spec.target_size
@@ -44,7 +44,7 @@ class Rollout:
         longest = max(lengths)
         most, prime = longest + steps, None
         if longest:
-            # primes are read and new events written: an array that is both would be copied at each step
+            # The loop reads primes and writes events; one array for both would be copied at each step
             prime = np.full((_power_of_two(longest), rows, size), np.nan, "float32")
             for row, one in enumerate(primes):
                 prime[: len(one), row] = one
@@ -55,7 +55,7 @@ class Rollout:
             return self._until_ended(run, steps, lengths, prime, noise, *beside)
         counts = np.array([0, most, 0, *lengths], "int32")
         events = read(run(counts, None, None, prime, noise, *beside)[0]).swapaxes(0, 1)
-        if min(lengths) == longest:  # np.stack takes as long as some steps
+        if min(lengths) == longest:  # the slice saves np.stack, which takes as long as a few steps
             return events[:, longest:most].copy()
         return np.stack([one[length : length + steps] for one, length in zip(events, lengths, strict=True)])
 
@@ -65,9 +65,9 @@ class Rollout:
         lengths = np.array(lengths, "int32")
         filled = np.empty((rows, most, self._model.spec.target_size), "float32")
         begin, event, ended, state = 0, None, np.full(rows, most, "int32"), None
-        going = np.arange(rows)  # all, and later those that are left
+        going = np.arange(rows)  # all sequences at first, later those that have not ended
         while True:
-            # most sequences are short: once few are left, only these go on
+            # Most sequences are short: once few are left, the next loop runs these only
             fewest = 0 if len(going) < _THINNED_FROM else len(going) // _THINNED
             counts = np.array([begin, most, fewest, *lengths[going]], "int32")
             given = None if prime is None else prime[:, going], noise[:, going]
@@ -79,7 +79,7 @@ class Rollout:
             left = np.flatnonzero(ends > begin) if begin < most else ()
             if not len(left):
                 break
-            left = np.resize(left, fewest)  # one twice writes the same events twice
+            left = np.resize(left, fewest)  # fills up with copies, which write the same events
             going, event = going[left], read(event)[left]
             state = tuple(read(part)[left] for part in state)
         news = np.clip(ended - lengths, 0, steps)
@@ -90,13 +90,13 @@ class Rollout:
         return rows == 1 and not self._guided
 
     def first_state(self, rows: int, condition=()) -> list:
-        """The state before the first event: arrays `(rows, width)` for the widths of `state_widths`."""
+        """The state before the first event: an array `(rows, width)` for each width of `state_widths`."""
         return self._model.first_state(rows, condition) * (1 + self._guided)
 
     def step(self, event, state, uniforms, normals, temperatures, condition):
-        """(the next event, the state then) after `event` (B, D).
+        """(the next event, the next state), from `event` (B, D) and the state before it.
 
-        `temperatures` are those of components and of variances, and behind them guidance, where it is guided.
+        `temperatures`: component temperature, variance temperature and, in a guided rollout, guidance.
         """
         if not self._guided:
             params, state = self._model.step(event, state, condition)
@@ -113,7 +113,7 @@ class Rollout:
         return self.drawn(params, state, uniforms, normals, temperatures, condition), state
 
     def drawn(self, params, state, uniforms, normals, temperatures, condition=()):
-        """The event (B, D) that the noise picks from packed parameters; `state` is that after the event before it."""
+        """The event (B, D) that the noise picks from packed params; `state` is the state after the event before it."""
         drawn = self.sampler(params, uniforms, normals, *(temperatures[i] for i in range(2 + self._guided)))
         if self._constrain is None:
             return drawn
@@ -124,12 +124,12 @@ class Rollout:
         return self._model.shown(state[: len(self._model.state_widths)], condition)
 
     def _loop(self, counts, event, state, prime, noise, temperatures, condition):
-        """A loop over steps, primes taken as they are.
+        """Loops over steps; where a sequence has a prime, the prime's event replaces the drawn one.
 
-        `counts`: the step it begins at, the one it ends at, how few sequences may go on before it ends as well, and how many
-        events each prime has; `prime` is None if they have none.
-        Returns (events `(steps, B, D)`, the last event, the step it came to and where each sequence ends, the state); without
-        `stop` nobody goes on from the last event and the state, and there are none.
+        `counts`: the step to begin at, the step to end at, the number of unended sequences at which the loop ends early, and
+        then the length of each prime. `prime` is None if all are empty.
+        Returns (events `(steps, B, D)`, the last event, [the step reached, then the end of each sequence], the state). Without
+        `stop` the last event and the state are None, since no loop continues from them.
         """
         rows, size = noise.shape[1], self._model.spec.target_size
         (begin, most, fewest), lengths = (counts[i] for i in range(3)), counts[3:]
@@ -143,7 +143,7 @@ class Rollout:
         def body(t, events, previous, ended, *state):
             uniforms, normals = self.sampler.parted(noise[t])
             event, after = self.step(previous, list(state), uniforms, normals, temperatures, condition)
-            # where JAX computes in float64 too, a loop must still hand on what it was given
+            # With float64 enabled in JAX a step may widen dtypes, but a loop must keep those of its start
             event = ops.cast(event, "float32")
             state = tuple(ops.cast(new, old.dtype) for new, old in zip(after, state, strict=True))
             primed = t < lengths

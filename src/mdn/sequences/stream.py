@@ -1,4 +1,4 @@
-"""Stream: one event in, one event out, with a state that can be looked at, saved and put back."""
+"""Stream: one event in, one event out, with a state that can be read, saved and restored."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _FLOAT = np.dtype("float32")
 
 
 class Stream:
-    """A model at work: `step` takes what happened and gives what comes next.
+    """A live sequence: `step` takes the event that happened and returns the next one.
 
     It keeps a copy of the weights, so that training may go on in another thread, and one lock, so that several threads may
     use it. With the same seed and no events from outside it draws what `MDNRNN.generate` draws.
 
     Args:
         model: An MDNRNN.
-        batch_size: B, how many streams side by side.
-        condition: What comes with the streams and holds for all steps, a tuple of arrays.
+        batch_size: B, how many sequences run side by side.
+        condition: `conditions` as `Network` explains them: a tuple of the condition and the context, if the model has them.
         guidance: See `MDNRNN.generate`.
         constrain: See `MDNRNN.generate`.
         seed: An int, or None.
@@ -52,29 +52,30 @@ class Stream:
         self._rollout = Rollout(self._model, None, constrain, guidance > 0.0)
         self._condition, self._seed = condition, seed
         self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
-        # `given` of a step: first the event, the settings and how many steps of noise are used up, then noise for many steps
+        # Row 0 of `given`: the event, the settings, the index of the next noise; the rows below: noise for many steps
         sampler = self._rollout.sampler
         self._numbers = sampler.uniforms + sampler.normals
         shape = 1 + _AHEAD, batch_size, max(self._size + 5, self._numbers)
         frozen = Frozen(self._model, self._advance, shape, self._rollout.is_one_row(batch_size))
         self._frozen, given = frozen, frozen.given
-        # views, made once: making them at each step would be a good part of its time
+        # Views are made once: making them anew would take a good part of a step's time
         self._first = 0 if batch_size == 1 else slice(None)
         self._event = given[0, self._first, : self._size]
         self._shape = self._event.shape
         self._settings, self._used_up = given[0, :, self._size : -1], given[0, 0, -1:].reshape(())
         self._ahead = given[1:, :, : self._numbers]
         self._set = False, 1.0, 1.0
+        self._noise = Noise(seed, batch_size, sampler)
         self._settings[:, :4] = *self._set, guidance
         self.reset()
 
     def reset(self) -> None:
-        """Back to before the first event; noise goes on, or begins anew with a seed."""
+        """Goes back to before the first event. With a seed the noise begins anew, without one it goes on."""
         with self._lock:
             nothing = np.full((self.batch_size, self._size), np.nan, "float32")
             first = self._rollout.first_state(self.batch_size, self._condition)
             self._place(np.concatenate([nothing, *map(ops.convert_to_numpy, first)], axis=-1))
-            if self._seed is not None or not hasattr(self, "_noise"):
+            if self._seed is not None:
                 self._noise = Noise(self._seed, self.batch_size, self._rollout.sampler)
             self._draw()
 
@@ -86,14 +87,14 @@ class Stream:
         self._drawn = None if view is None else view[self._first, : self._size]
 
     def _draw(self) -> None:
-        """Noise for steps to come."""
+        """Draws noise for the next steps."""
         self._ahead[...], self._next = self._noise.steps(_AHEAD), 0
 
     def step(self, event=None, *, component_temperature: float = 1.0, variance_temperature: float = 1.0) -> np.ndarray:
         """The event that comes after `event`.
 
         Args:
-            event: What happened, `(D,)` or `(B, D)`; None goes on from the event that was given last.
+            event: The event that happened, `(D,)` or `(B, D)`; None continues from the event that `step` returned last.
             component_temperature, variance_temperature: See `MDNRNN.generate`.
 
         Returns:
@@ -105,7 +106,7 @@ class Stream:
                 check_temperatures(component_temperature, variance_temperature)
             if event is not None:
                 event = self._checked(event)
-                if self._fresh:  # a network has learnt to begin with nothing before the first event
+                if self._fresh:  # in training, NaN came before the first event
                     self._set_to((True, 1.0, 1.0))
                     self._go_on()
                 self._event[...] = event
@@ -114,11 +115,11 @@ class Stream:
             return self._go_on()
 
     def _set_to(self, settings) -> None:
-        """`settings`: whether the event that was given last goes on, instead of one from outside; two temperatures."""
+        """`settings`: whether to continue from the last drawn event instead of one from outside; the two temperatures."""
         self._settings[:, :3] = self._set = settings
 
     def _go_on(self) -> np.ndarray:
-        """The event drawn after the last one, or after that in `given`."""
+        """Draws the event after the last drawn one, or after the one in `given`, as the settings say."""
         at = self._next
         if at == _AHEAD:
             self._draw()
@@ -131,7 +132,11 @@ class Stream:
         return self._frozen.read(self._state)[self._first, : self._size].copy()
 
     def feed(self, events) -> None:
-        """Takes events `(T, D)` or `(B, T, D)` as having happened, one after the other."""
+        """Takes events `(T, D)` or `(B, T, D)` as having happened, one after the other.
+
+        Raises:
+            ValueError: if they have another shape, or hold a number that is not finite.
+        """
         events = np.asarray(events, "float32")
         if events.ndim not in (2, 3):
             raise ValueError(
@@ -144,7 +149,7 @@ class Stream:
         event = np.asarray(event, _FLOAT)
         if event.shape != self._shape and event.shape in ((self._size,), (self.batch_size, self._size)):
             event = np.broadcast_to(event, (self.batch_size, self._size))[self._first]
-        # for a few numbers a quarter of the time that NumPy's own takes; in float64 no finite ones add up to infinity
+        # For a few numbers this takes a quarter of NumPy's time; in float64 no sum of finite float32 is infinite
         if event.shape != self._shape or not math.isfinite(sum(event.ravel().tolist())):
             raise ValueError(
                 f"`event` must be {self._size} finite numbers, or have shape ({self.batch_size}, {self._size}), but "
@@ -156,7 +161,7 @@ class Stream:
 
     @property
     def state(self) -> np.ndarray:
-        """The last event and all cells, one array `(B, D + units of all cells)`; may be assigned."""
+        """The last event and the network's state, one array `(B, D + all widths of the state)`; it may be assigned."""
         with self._lock:
             return np.array(self._frozen.read(self._state))
 
@@ -166,7 +171,7 @@ class Stream:
         if value.shape != tuple(self._state.shape):
             raise ValueError(f"a state of this stream has shape {tuple(self._state.shape)}, but {value.shape} came.")
         finite = np.isfinite(value)
-        nothing = np.isnan(value[:, : self._size]).all()  # as before the first event
+        nothing = np.isnan(value[:, : self._size]).all()  # before the first event it is NaN
         if not finite[:, self._size :].all() or not (nothing or finite[:, : self._size].all()):
             raise ValueError("a state of a stream must be finite, but NaN or infinity came.")
         with self._lock:
@@ -178,10 +183,10 @@ class Stream:
             np.savez(file, format=_FORMAT, state=self.state)
 
     def restore(self, path) -> None:
-        """Takes up the state that `save` wrote.
+        """Continues from the state that `save` wrote.
 
         Raises:
-            ValueError: if the file is no such state, or that of another model.
+            ValueError: if the file holds no such state, or the state of another model.
         """
         try:
             with reading(path, "arrays"):
@@ -193,10 +198,10 @@ class Stream:
             raise ValueError(f"{str(path)!r} holds no state of a stream: {error}") from None
 
     def _advance(self, given, state):
-        """The state (B, D + units) after a step. `given`: all else, since each argument of a compiled call takes a microsecond.
+        """The state (B, D + widths) after a step. `given` holds all other inputs, since each argument costs a microsecond.
 
-        Its first row holds the event, whether the last event goes on instead, the two temperatures and guidance, and, at its
-        end, which of the other rows holds the noise.
+        Its first row holds the event, whether to continue from the last drawn event instead, the two temperatures and
+        guidance, and, as its last number, the index of the row below that holds the noise of this step.
         """
         event, settings = given[0, :, : self._size], given[0, 0, self._size : self._size + 4]
         noise = given[1:, :, : self._numbers][ops.cast(given[0, 0, -1], "int32")]

@@ -1,4 +1,4 @@
-"""What training a sequence model adds to Keras' own fit: a falling rate, an exact held-out NLL, the best weights kept."""
+"""Training of sequence models, added to Keras' own fit: a falling rate, an exact held-out NLL, best weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
 
 
 def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A cosine from `learning_rate` to a hundredth of it, after a short rise: the first steps of an LSTM are wild."""
+    """A cosine from `learning_rate` to a hundredth of it, after a short rise, since the first gradients of an LSTM are large."""
     rise = max(1, min(200, steps // 20))
     return keras.optimizers.schedules.CosineDecay(
         learning_rate / 10.0, max(1, steps - rise), alpha=0.01, warmup_target=learning_rate, warmup_steps=rise
@@ -23,14 +23,14 @@ def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.Lea
 
 
 def adam(rate) -> keras.optimizers.Optimizer:
-    """Adam, gradients clipped to a norm of 1: what is right for most networks."""
+    """Adam with gradients clipped to a norm of 1, which suits most networks."""
     return keras.optimizers.Adam(rate, global_clipnorm=1.0)
 
 
 def muon(rate) -> keras.optimizers.Optimizer:
-    """Muon for the matrices of the layers, Adam at half the rate for biases and what is read off.
+    """Muon for the matrices of the layers, Adam at half the rate for biases, the head and the mover of a window.
 
-    For a network that is on its way: it then takes far fewer steps than by `adam`, each a tenth dearer. At first it is slower.
+    Use it after a few epochs of Adam: then it needs far fewer steps than `adam`, each a tenth slower. At first Adam is faster.
 
     Reference:
         Liu et al. (2025), Muon is scalable for LLM training.
@@ -46,13 +46,13 @@ def muon(rate) -> keras.optimizers.Optimizer:
 
 
 class BestWeights(StopsAtBatchEnd):
-    """Scores held-out sequences after each epoch and remembers the best weights; Ctrl-C ends the epoch after the step that runs.
+    """Scores held-out sequences after each epoch and keeps the best weights; Ctrl-C ends the epoch after the running step.
 
     Keras' own validation averages batch means; this is the mean over all steps.
 
     Args:
-        held_out: (sequences, what else `nll` is to be told), or None: then the last weights are the best.
-        given: How many events at the start of each are not scored.
+        held_out: (sequences, other arguments of `nll` by name), or None: then the last weights are kept.
+        given: How many events at the start of each sequence are not scored.
         patience: Epochs without a better score before training stops.
         pressed: See `StopsAtBatchEnd`.
     """
@@ -65,11 +65,11 @@ class BestWeights(StopsAtBatchEnd):
         self._kept: list[tuple[keras.Variable, np.ndarray]] = []
 
     def on_train_begin(self, logs=None):
-        """Keeps the start."""
+        """Copies the weights before the first step."""
         self._keep()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds "val_nll" to the logs; who pressed Ctrl-C twice does not wait for it."""
+        """Adds "val_nll" to the logs, unless Ctrl-C was pressed twice."""
         self._epochs += 1
         self._keep()
         if self._held_out is None or self._pressed.times > 1:
@@ -88,17 +88,17 @@ class BestWeights(StopsAtBatchEnd):
 
     @property
     def weights(self) -> list[np.ndarray]:
-        """The best so far; none before the first score."""
+        """The best trainable weights so far; empty before the first score."""
         return self._weights
 
     @property
     def state(self) -> dict[str, float]:
-        """What goes with `weights`, as JSON allows it."""
+        """The state that belongs to `weights` in a checkpoint, as JSON allows it."""
         score = {} if math.isinf(self._best) else {"best": self._best}
         return {**score, "stale": self._stale, "epochs": self._epochs}
 
     def go_on_from(self, weights: list[np.ndarray], state: dict[str, float]) -> None:
-        """Takes up `weights` and `state` of a training that was killed."""
+        """Continues with `weights` and `state` of a training that was killed."""
         self._weights, self._best = weights, state.get("best", math.inf)
         self._stale, self._epochs = int(state["stale"]), int(state["epochs"])
 
@@ -109,7 +109,7 @@ class BestWeights(StopsAtBatchEnd):
 
     @property
     def is_over(self) -> bool:
-        """Whether patience has come to its end."""
+        """Whether `patience` epochs have brought no better score."""
         return self._patience is not None and self._stale >= self._patience
 
     def restore(self, model) -> None:
@@ -119,7 +119,7 @@ class BestWeights(StopsAtBatchEnd):
                 variable.assign(value)
 
     def repair(self, model) -> bool:
-        """After a KeyboardInterrupt: puts back what a step gave away; whether the model has learnt anything."""
+        """After a KeyboardInterrupt: restores variables that a step took away. Returns whether the model has learnt anything."""
         try:
             whole = self.batches > 0
             for variable in model.variables:
@@ -132,19 +132,19 @@ class BestWeights(StopsAtBatchEnd):
         return whole or self._epochs > 0
 
     def _keep(self) -> None:
-        """Copies all that JAX takes for its own in a step: if the step is cut short, Keras has lost it."""
+        """On JAX, copies all variables: a step takes them over, and Keras has lost them if the step is cut short."""
         if backend.NAME == "jax":
             variables = [*self.model.variables, *self.model.optimizer.variables]
             self._kept = [(one, np.array(keras.ops.convert_to_numpy(one))) for one in variables]
 
 
 class Kept(keras.callbacks.Callback):
-    """Writes all that training changes after each epoch, so that a kill only delays a training and changes nothing of its end.
+    """Writes all that training changes after each epoch, so that a kill delays a training but does not change its result.
 
     Args:
-        checkpoints: Where; its settings are all that the end depends on.
-        batches: Of the training.
-        best: Whose best weights belong to the state.
+        checkpoints: Where to write; its settings are all that the result depends on.
+        batches: The batches of the training.
+        best: Its best weights and its state are written, too.
     """
 
     def __init__(self, checkpoints: Checkpoints, batches, best: BestWeights):
@@ -154,34 +154,33 @@ class Kept(keras.callbacks.Callback):
         self._order: dict | None = None
 
     def resume(self, model) -> int:
-        """How many epochs are done; puts their end into the model and its optimizer.
+        """Restores the model and its optimizer from the checkpoint, if there is one. Returns how many epochs are done.
 
         Raises:
-            ValueError: if the checkpoint is damaged, of a newer version or of other settings.
+            ValueError: if the checkpoint is damaged, from a newer version or from other settings.
         """
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         last = self._checkpoints.last()
         if last is None:
             return 0
-        done, arrays, self.figures = last
+        arrays, self.figures = last.arrays, last.figures
         best = {name: arrays.pop(name) for name in list(arrays) if name.startswith("best.")}
         restore(model, model.optimizer, arrays, self._checkpoints.path)
-        beside = self._checkpoints.beside()
-        self._order = beside["order"]
-        self._best.go_on_from([best[f"best.{i}"] for i in range(len(best))], beside["best"])
-        return done
+        self._order = last.beside["order"]
+        self._best.go_on_from([best[f"best.{i}"] for i in range(len(best))], last.beside["best"])
+        return last.done
 
     def on_train_begin(self, logs=None):
-        """Deals the batches as they were to be dealt; before it Keras has looked at some."""
+        """Deals the batches of the next epoch as the killed training would have; Keras looked at other ones before."""
         if self._order is not None:
             self._batches.go_on_from(self._order)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the state; the batches of the next epoch have been dealt."""
+        """Writes the state. The batches of the next epoch have been dealt by then."""
         self.figures = [*self.figures, {name: float(value) for name, value in (logs or {}).items()}]
         if self._best.cut_short:
-            return  # an epoch that Ctrl-C ended is begun anew
+            return  # a later run repeats an epoch that Ctrl-C ended
         arrays = arrays_of(self.model, self.model.optimizer)
         arrays |= {f"best.{i}": value for i, value in enumerate(self._best.weights)}
         beside = {"order": self._batches.state, "best": self._best.state}
@@ -198,19 +197,20 @@ class Kept(keras.callbacks.Callback):
 class Turns(keras.callbacks.Callback):
     """Lets other threads use a model that is in training: each waits for the end of a step, and the next step waits for it.
 
-    Between two steps alone are a model's weights whole: on JAX, Keras takes them out of the model during training, and each
-    step gives the arrays that hold them away.
+    A model's weights are whole only between two steps: on JAX, Keras takes them out of the model during training, and each
+    step donates their arrays to XLA.
     """
 
     def __init__(self):
         super().__init__()
         self._changed = threading.Condition()
         self._trainer: int | None = None  # the thread that trains
+        self._holder: int | None = None  # the thread that has its turn
         self._asked = self._admitted = self._served = 0
 
     @contextlib.contextmanager
     def training(self):
-        """For the thread that trains: begins once nobody uses the model."""
+        """The block in which a thread trains; it begins once no other thread uses the model."""
         backend.use()
         with self._changed:
             self._changed.wait_for(lambda: self._trainer is None and self._served == self._asked)
@@ -224,12 +224,13 @@ class Turns(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def turn(self):
-        """For whoever needs the weights, one after the other, as they asked: Keras' prediction gives arrays away, too.
+        """The block in which a thread needs the weights, one thread at a time, since Keras' prediction donates arrays, too.
 
-        The thread that trains need not wait for itself.
+        The thread that trains does not wait for itself, nor does a thread that has its turn already.
         """
         backend.use()
-        if self._trainer == threading.get_ident():
+        me = threading.get_ident()
+        if me in (self._trainer, self._holder):
             yield
             return
         with self._changed:
@@ -238,15 +239,17 @@ class Turns(keras.callbacks.Callback):
             self._changed.wait_for(
                 lambda: self._served + 1 == ticket and (self._trainer is None or ticket <= self._admitted)
             )
+            self._holder = me
         try:
             yield
         finally:
             with self._changed:
+                self._holder = None
                 self._served += 1
                 self._changed.notify_all()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Those who have asked by now have their turn."""
+        """Gives a turn to all threads that have asked by now."""
         with self._changed:
             if self._asked == self._served:
                 return

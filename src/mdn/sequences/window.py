@@ -1,4 +1,4 @@
-"""Window: an LSTM that looks at a context, such as a text, through a soft window that it moves along."""
+"""Window: an LSTM that reads a context, such as a text, through a soft window that it moves along the context."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mdn.distributions.spec import serializable
 from mdn.kernels.recurrent import window_loop
 from mdn.sequences.recurrent import Recurrent
 
-_STEP = 0.05  # how far each part of the window moves a step, before it has learnt: a letter takes about twenty points
-_BEGIN, _WIDEST = 1.0, 0.3  # precision of each part at first, and the least: one letter and its neighbours
+_STEP = 0.05  # places that each part moves a step before training: a letter takes about twenty points
+_BEGIN, _WIDEST = 1.0, 0.3  # precision of each part before training, and its least: a letter and its neighbours
 
 
 @serializable
 class Window(keras.layers.Layer):
-    r"""An LSTM that also reads what its window showed at the step before, and moves the window on.
+    r"""An LSTM that also reads what its window showed at the step before, and moves that window forward.
 
     With places :math:`u = 0, 1, \dots` of the context and parts k of the window, at each step
 
@@ -27,15 +27,15 @@ class Window(keras.layers.Layer):
         \phi(u) = \sum_k \alpha_k \sqrt{\beta_k / \pi}\, e^{-\beta_k (\kappa_k - u)^2}, \quad
         w = \sum_u \phi(u)\, \mathrm{context}_u.
 
-    All of :math:`\alpha, \beta, \delta` are read off the output h of the LSTM; the layer gives `[h, w]`, its state is
-    `[h, c, κ, w]`. Graves takes exp for all three and no root. Here δ is a softplus, which begins with small and even steps and
-    never leaps; α is a softmax and β has a least value, so that a wide window shows little of each place: where it is free to
-    be wide and high it shows whole words at once, and does not learn to go from letter to letter.
+    A dense layer (`mover`) computes :math:`\alpha, \beta, \delta` from the output h of the LSTM. The output of `Window` is
+    `[h, w]`, its state `[h, c, κ, w]`. Graves takes exp for all three and no root. Here δ is a softplus, which begins with small,
+    even steps and never leaps; α is a softmax and β has a least value, so that a wide window shows little of each place. A
+    window that is free to be wide and high shows whole words at once, and does not learn to go from letter to letter.
 
     Args:
-        units: H, of the LSTM.
+        units: H, the units of the LSTM.
         context_size: S, the width of a context `(B, U, S)`; rows of zeros, as behind the end of a text, show nothing.
-        components: Parts of the window.
+        components: How many parts the window has.
 
     Reference:
         Graves (2013), Generating sequences with recurrent neural networks, section 5.1; Battenberg et al. (2020),
@@ -52,12 +52,12 @@ class Window(keras.layers.Layer):
 
     @property
     def state_widths(self) -> list[int]:
-        """Of each array of its state."""
+        """The width of each array of its state."""
         return [self.units, self.units, self.components, self.context_size]
 
     @property
     def output_size(self) -> int:
-        """The width of what it gives."""
+        """The width of its output."""
         return self.units + self.context_size
 
     def build(self, input_shape):
@@ -68,7 +68,7 @@ class Window(keras.layers.Layer):
         self.built = True
 
     def start(self, step: float) -> None:
-        """Sets how far the window moves a step before it has learnt, in places of the context."""
+        """Sets how far the window moves a step before training, in places of the context."""
         starts = (0.0, math.log(math.expm1(_BEGIN - _WIDEST)), math.log(math.expm1(step)))
         self.mover.bias.assign(ops.concatenate([ops.full((self.components,), start) for start in starts]))
 
@@ -85,26 +85,26 @@ class Window(keras.layers.Layer):
         return run(projected, self._weights(), list(state), context)
 
     def step(self, x, state, context):
-        """The state after one step, from `(B, F)` and the state before."""
+        """The state after one step, from inputs `(B, F)` and the state before."""
         projected = ops.matmul(x, self.cell.kernel[: x.shape[-1]]) + self.cell.bias
         return _advanced(state, projected, self._weights(), ops.cast(context, projected.dtype))
 
     def output_of(self, state):
-        """What the layer gives in a state."""
+        """The output of the layer in a state."""
         return ops.concatenate([state[0], state[3]], axis=-1)
 
     def weights_in(self, state, context):
-        """What each place of a context `(B, U, S)` weighs in a state, `(..., B, U)`."""
+        """The weight of each place of a context `(B, U, S)` in a state, `(..., B, U)`."""
         alpha, beta, _ = _moves(state[0], self._weights())
         return weights_of(alpha, beta, state[2], context)
 
     def _weights(self) -> tuple:
-        """(of `[h, w]` to the gates, of h to what moves the window, and its bias)."""
+        """(the kernel from `[h, w]` to the gates, the kernel and the bias of `mover`)."""
         recurrent = ops.concatenate([self.cell.recurrent_kernel, self.cell.kernel[-self.context_size :]], axis=0)
         return recurrent, ops.convert_to_tensor(self.mover.kernel), ops.convert_to_tensor(self.mover.bias)
 
     def compute_output_spec(self, x, state, context, training=None):
-        """Shapes of what `call` gives."""
+        """The shapes of the results of `call`."""
         outputs = keras.KerasTensor((*x.shape[:-1], self.output_size), dtype=self.compute_dtype)
         return outputs, [keras.KerasTensor(part.shape, dtype=self.compute_dtype) for part in state]
 
@@ -115,7 +115,7 @@ class Window(keras.layers.Layer):
 
 
 def weights_of(alpha, beta, kappa, context):
-    """What each place of the context weighs, `(..., U)`, from parts `(..., K)`."""
+    """The weight φ(u) of each place of the context, `(..., U)`, from parts `(..., K)`."""
     places = ops.arange(ops.shape(context)[1], dtype=kappa.dtype)
     squares = ops.square(kappa[..., None] - places)
     heights = alpha * ops.sqrt(beta / math.pi)
@@ -131,7 +131,7 @@ def _moves(h, weights, nudge=0.0):
 
 
 def _advanced(state, projected, weights, context, nudges=()) -> list:
-    """The state after a step; `nudges` are added to what moves the window, and to what it shows."""
+    """The state after a step; `nudges` are added to the output of `mover` and to what the window shows."""
     h, c, kappa, shown = state
     i, f, g, o = ops.split(projected + ops.matmul(ops.concatenate([h, shown], axis=-1), weights[0]), 4, axis=-1)
     c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)

@@ -1,4 +1,4 @@
-"""What a fitted regressor answers, in the units of the data."""
+"""The predictions of a fitted regressor, in the units of the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from mdn.distributions import Mixture, blend
 from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
-from mdn.random import Stream
+from mdn.random import Draws
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
@@ -23,7 +23,7 @@ _LEVELS_AT_ONCE = 8
 
 
 class Answers:
-    """The half of `MDNRegressor` that speaks; the other half sets what stands below."""
+    """The half of `MDNRegressor` that predicts and scores; the other half, `fit`, sets these attributes."""
 
     members_: list[Member]
     target_origin_: np.ndarray
@@ -34,7 +34,7 @@ class Answers:
         raise NotImplementedError
 
     def _targets(self, y, rows: int) -> np.ndarray:
-        """Targets to be judged, `(N, D)` float64, NaN where missing."""
+        """Checks targets to be scored: `(N, D)` float64, NaN where missing."""
         y = check_array(
             target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
         )
@@ -51,21 +51,21 @@ class Answers:
         return self.n_targets_ or 1
 
     def predict_distribution(self, X) -> Mixture:
-        """The exact mixture for each row, batch `(N,)`, of all members together; tensors of the backend.
+        """The exact mixture of all members for each row, batch `(N,)`; its tensors are those of the backend.
 
-        They are float32, which tells values around 1.7e9 (seconds since 1970, say) apart by 128 only. Everything else here
-        answers in float64, whatever the targets are counted from.
+        They are float32, in which values around 1.7e9 (seconds since 1970, say) have steps of 128. All other methods return
+        float64 without this loss.
         """
         check_is_fitted(self)
         x = self._features(X)
         return _together(self.members_, x, self.target_origin_)
 
     def _centred(self, X) -> Mixture:
-        """`predict_distribution`, counted from `target_origin_`: float32 holds all of it."""
+        """`predict_distribution` of targets minus `target_origin_`, which float32 represents well."""
         return _together(self.members_, self._features(X))
 
     def predict(self, X) -> np.ndarray:
-        """The mean for each row, shape `(N,)` or `(N, D)`, as the targets were."""
+        """The mean for each row, shape `(N,)` or `(N, D)`, like the targets of training."""
         return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()) + self.target_origin_)
 
     def predict_quantile(self, X, q) -> np.ndarray:
@@ -83,13 +83,21 @@ class Answers:
         return values.reshape(*values.shape[:-1], *q.shape)
 
     def predict_interval(self, X, coverage: float = 0.9) -> np.ndarray:
-        """The central interval that should hold a new target with probability `coverage`: `(N, 2)` or `(N, D, 2)`."""
+        """The central interval that should hold a new target with probability `coverage`: `(N, 2)` or `(N, D, 2)`.
+
+        Args:
+            X: Features.
+            coverage: In (0, 1): 0.9 for a 90 % interval.
+
+        Raises:
+            ValueError: if `coverage` does not lie between 0 and 1.
+        """
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9, but {coverage!r} came.")
         return self.predict_quantile(X, _ends(coverage))
 
     def predict_variance(self, X) -> dict[str, np.ndarray]:
-        """The variance of each target, split: what the data scatter, and what the members do not agree on.
+        """The variance of each target in two parts: the scatter of the data, and the disagreement of the members.
 
         Returns:
             "aleatoric" (the mean of the members' variances), "epistemic" (the variance of their means) and "total" (their
@@ -107,34 +115,44 @@ class Answers:
         return {name: self._as_targets(value) for name, value in split.items()}
 
     def sample(self, X, n: int = 1, seed=None) -> np.ndarray:
-        """`n` draws for each row: `(n, N)` or `(n, N, D)`."""
-        stream = Stream(seed)
+        """`n` draws for each row: `(n, N)` or `(n, N, D)`.
+
+        Args:
+            X: Features.
+            n: How many draws for each row.
+            seed: An int for the same draws each time, or any other seed that `Distribution.sample` takes.
+        """
+        stream = Draws(seed)
         draws = self._ask(X, lambda mixture, _: ops.moveaxis(mixture.sample(int(n), seed=stream.key()), 0, 1))
         draws = self.target_origin_ + draws
         return np.moveaxis(draws if self.n_targets_ else draws[..., 0], 1, 0)
 
     def log_prob(self, X, y) -> np.ndarray:
-        """Log density of each target in nats, in the targets' unit, `(N,)`; of what is observed, where NaN is missing.
+        """Log density of each row's targets in nats, in the targets' unit, `(N,)`; missing targets are integrated out.
 
         Where training targets lay on a grid (`target_grid_`) it is the density of the unrounded target.
+
+        Args:
+            X: Features.
+            y: Targets, `(N,)` or `(N, D)`, NaN where missing.
         """
         return self._ask(X, lambda mixture, y: mixture.log_prob_observed(y), y)
 
     def _quantiles(self, X, levels) -> np.ndarray:
         """Shape `(N, D, len(levels))`."""
-        # always a multiple of as many levels, since each number of them is compiled anew
-        room = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5)
+        # Padded to a multiple of 8 levels, since each number of levels is compiled anew
+        padded = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5)
 
         def quantiles(mixture, _):
-            each = [ops.moveaxis(m.quantile(room)[..., 0], 0, -1) for m in self._marginals(mixture)]
+            each = [ops.moveaxis(m.quantile(padded)[..., 0], 0, -1) for m in self._marginals(mixture)]
             return ops.stack(each, axis=1)
 
         return self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
 
     def _ask(self, X, question: Callable, y=None) -> np.ndarray:
-        """What `question(mixture, y)` says of each row, a NumPy array; few rows at a time, in few different shapes.
+        """`question(mixture, y)` for each row, as a NumPy array; computed in blocks of few different sizes.
 
-        Mixtures and targets are counted from `target_origin_`.
+        `question` gets mixtures and targets minus `target_origin_`.
         """
         check_is_fitted(self)
         x = self._features(X)
@@ -147,10 +165,10 @@ class Answers:
         return [mixture] if self._event_size == 1 else [mixture.marginal([d]) for d in range(self._event_size)]
 
     def _as_targets(self, values: np.ndarray) -> np.ndarray:
-        """(N, D, ...) without the axis of targets, where they had none."""
+        """Drops the axis D of `(N, D, ...)` if the targets of training had shape `(N,)`."""
         return values if self.n_targets_ else values[:, 0]
 
-    # ---- what it is worth ------------------------------------------------------------------------------------------
+    # ---- scores ----------------------------------------------------------------------------------------------------
 
     def evaluate(self, X, y) -> Scores:
         """Scores on rows that training has not seen, beside baselines without features.
@@ -190,17 +208,17 @@ class Answers:
         Args:
             X: Features.
             y: Targets.
-            path: Of the page.
+            path: Where to write the page.
         """
         return write_report(self, X, y, path)
 
 
 def _ends(coverage: float) -> np.ndarray:
-    """The probabilities below and above which a central interval leaves the same."""
+    """The levels of the two ends of a central interval, which leaves the same probability on both sides."""
     return np.array([0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage], "float32")
 
 
 def _together(members, x, origin=0.0) -> Mixture:
-    """The exact mixture of what `members` say of features `(N, F)`, moved by `origin`."""
+    """The exact mixture of the predictions of `members` for features `(N, F)`, moved by `origin`."""
     mixtures = [member.spec(member.params(x, origin)) for member in members]
     return mixtures[0] if len(mixtures) == 1 else blend(mixtures)

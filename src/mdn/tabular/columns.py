@@ -1,4 +1,4 @@
-"""Columns of a frame as numbers: numbers stay, text becomes categories, and names stay attached."""
+"""Columns of a frame as numbers: numbers stay, text becomes categories, and names are kept."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from mdn.data.tables import Table, foreign_number
 
-_MOST_LEVELS = 32  # of one column; the rarest share a place with those never seen
-_IDENTIFIER = 0.5  # more different texts than this share of the rows, and a column says who, not what
+_MOST_LEVELS = 32  # of one column; rarer levels count as "other", like those never seen
+_IDENTIFIER = 0.5  # a column with more different texts than this share of the rows identifies rows
 _FEW = 100
 
 
 class Columns:
-    """How each column becomes numbers, learned once.
+    """How each column becomes numbers, as learnt from the training table.
 
     Attributes:
         levels: For each column of text its levels, most frequent first; None for a column of numbers. Empty where the
@@ -26,17 +26,17 @@ class Columns:
 
     @classmethod
     def learn(cls, table) -> Columns:
-        """From a training table.
+        """Learns the levels from a training table.
 
         Raises:
-            ValueError: if a column of text is different in nearly every row, or holds numbers in a notation that is not
-                read, such as decimal commas; a frame's column of type category may hold anything.
+            ValueError: if a column of text differs in nearly every row, or holds numbers in a notation that is not read,
+                such as decimal commas. A frame's column of type category may hold such numbers.
         """
         if not _is_frame(table):
             return cls({})
         found = _columns(table)
         if len(found) < len(table.columns):
-            return cls({})  # two of one name: their places have to do
+            return cls({})  # two columns of one name: columns are then known by their places only
         declared = [_is_declared(table, name) for name in table.columns]
         return cls({name: _levels(name, found[name], said) for name, said in zip(found, declared, strict=True)})
 
@@ -47,17 +47,17 @@ class Columns:
 
     @property
     def text_names(self) -> list[str]:
-        """Of the columns of text among them."""
+        """The names of the columns of text."""
         return [name for name, levels in self.levels.items() if levels is not None]
 
     @property
     def table_names(self) -> list[str]:
-        """Of the columns that it takes."""
+        """The names of the columns that a table must have."""
         return list(self.levels)
 
     @property
     def names(self) -> list[str] | None:
-        """Of the numbers that come out; None where the table has no names."""
+        """The names of the columns of `numbers`; None where the table has no names."""
         if not self.levels:
             return None
         return [
@@ -67,12 +67,12 @@ class Columns:
         ]
 
     def numbers(self, table):
-        """Columns of numbers, and for each column of text one column a level, float64 `(N, ...)`; what has no columns as it is.
+        """A frame as float64 `(N, ...)`, with one column for each level of a column of text; anything else as it is.
 
         A level not seen in training counts as "other"; missing text counts as no level at all.
 
         Raises:
-            ValueError: if a column is not there, or holds text instead of numbers.
+            ValueError: if a column is missing, or holds text instead of numbers.
         """
         if not _is_frame(table):
             return table
@@ -94,7 +94,7 @@ class Columns:
 
 
 def target_numbers(y):
-    """Targets with NaN where a frame, a series or a list says in its own way that one is missing.
+    """Targets with NaN where one is missing in the notation of a frame, a series or a list, such as None or NA.
 
     Raises:
         ValueError: if a column of a frame holds text.
@@ -106,7 +106,7 @@ def target_numbers(y):
 
 
 def with_nan(values):
-    """An array of objects with NaN where one is missing; anything else as it is."""
+    """An array of objects with NaN in place of missing ones; any other value as it is."""
     if not isinstance(values, list | tuple | np.ndarray) and not hasattr(values, "to_numpy"):
         return values
     array = np.asarray(values)
@@ -116,7 +116,7 @@ def with_nan(values):
 
 
 def check_finite(x: np.ndarray, names=None, missing_too: bool = True) -> None:
-    """Raises ValueError where features are infinite, or NaN if `missing_too`: how many rows of which column."""
+    """Raises a ValueError if features are infinite, or NaN if `missing_too`; it names the column and counts the rows."""
     for bad, what in ((np.isnan(x), "NaN"), (np.isinf(x), "infinity")):
         if not bad.any() or (what == "NaN" and not missing_too):
             continue
@@ -139,7 +139,7 @@ def _columns(table) -> dict[str, np.ndarray]:
 
 
 def _is_declared(table, name) -> bool:
-    """Whether somebody has said that a column is text, or has looked already."""
+    """Whether the type of a column is declared: a `Table`, whose reader has checked it, or a category of a frame."""
     return isinstance(table, Table) or any(kind in str(table[name].dtype).lower() for kind in ("categor", "enum"))
 
 
@@ -149,7 +149,7 @@ def is_na(value) -> bool:
         return True
     try:
         return bool(value != value)
-    except TypeError:  # NA is neither itself nor another
+    except TypeError:  # the NA of pandas: NA != NA is NA, which has no truth value
         return True
 
 
@@ -186,8 +186,8 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
     """A column as float64, NaN where missing.
 
     Args:
-        name: Of the column, for the message.
-        values: Of any type.
+        name: The name of the column, for the message.
+        values: An array of any type.
 
     Raises:
         ValueError: if it holds text.

@@ -1,4 +1,4 @@
-"""A fitted regressor in one file: a zip of mdn.json and weights.npz, with nothing in it that could run."""
+"""A fitted regressor in one file: a zip of mdn.json and weights.npz, with nothing in it that could run code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WEIGHTS = "weights.npz"
 
 
 def save(regressor, path) -> None:
-    """Writes a fitted regressor; what stood at `path` before stays until the new file is complete."""
+    """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
     baseline = regressor.baseline_
     description = {
         "parameters": {**regressor.get_params(), "random_state": None},
@@ -55,7 +55,7 @@ def save(regressor, path) -> None:
         "baseline": None if baseline is None else vars(baseline),
         "members": [{**vars(member), "weights": None} for member in regressor.members_],
     }
-    if np.any(regressor.target_origin_) or np.any(regressor.feature_origin_):  # versions before know none
+    if np.any(regressor.target_origin_) or np.any(regressor.feature_origin_):  # older versions of mdn know no origin
         origin = {"targets": regressor.target_origin_, "features": regressor.feature_origin_}
         description |= {"format": 2, "origin": origin}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
@@ -72,7 +72,7 @@ def load(cls, path):
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated, from elsewhere, or of a newer version.
+        ValueError: if the file is truncated, not written by `save`, or from a newer version.
     """
     path = Path(path)
     description = models.read_description(path)
@@ -103,9 +103,9 @@ def load(cls, path):
     return regressor
 
 
-# ---- what a file may say ---------------------------------------------------------------------------------------------
+# ---- checks of a file's description ----------------------------------------------------------------------------------
 
-_MOST_UNITS = 2**20  # of a layer, of a mixture's components, of targets
+_MOST_UNITS = 2**20  # the most units of a layer, components of a mixture, targets
 _size, _figures = whole(1, _MOST_UNITS), listed(figure)
 _covariance: Rule = either(whole(1, _MOST_UNITS), one_of("diagonal", "isotropic", "full"))
 _loss = one_of("nll", "crps")
@@ -129,12 +129,12 @@ def _activation(value, name: str) -> str:
 
 
 def _checked(description: dict) -> dict[str, Any]:
-    """The description of a regressor, each part of which fits the others.
+    """Checks the description of a regressor: each part, and that the parts fit each other.
 
     Raises:
         ValueError: naming the first part that does not.
     """
-    # sizes that others hang on
+    # First the sizes that the rules for other parts need
     about = record(targets=maybe(_size), columns=mapping(maybe(listed(text, least=1))), features=_size, others=True)
     about = about(description, "")
     targets, columns, features = about["targets"] or 1, about["columns"], about["features"]
@@ -219,7 +219,7 @@ def _members(path: Path, descriptions: list[dict]) -> list[Member]:
 
 
 def _check_weights(architecture: Architecture, weights: list[np.ndarray], name: str) -> None:
-    """Raises a ValueError if the weights are not those of this network; before it is built, since sizes may be anything."""
+    """Raises a ValueError if the weights do not fit this network. Matrices are checked before it is built: it may be huge."""
     sizes = [architecture.width, *architecture.hidden_sizes]
     kernels = [*itertools.pairwise(sizes)]
     kernels += [(sizes[-1], size) for _, size in architecture.spec.heads]
@@ -236,7 +236,7 @@ def _check_weights(architecture: Architecture, weights: list[np.ndarray], name: 
 
 
 def _plain(value):
-    """A value as JSON can hold it."""
+    """A value in types that JSON can hold."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""One member of an ensemble: a network trained on a table, with part of it held out to stop in time."""
+"""One member of an ensemble: a network trained on part of a table; the held-out part says when to stop."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from mdn.distributions import MixtureSpec
 from mdn.tabular.network import Architecture, packed, shared, widened
 from mdn.training.checkpoints import digest
 
-_MOST_STEPS = 40_000  # a large table is seen less often
+_MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
 _CALIBRATION_ROWS = _LOOKED_AT = 20_000
 _DEAD = 1e-6
 _TELL_EVERY = 20
-_PRIOR = 0.3  # of the logarithm of the factor
+_PRIOR = 0.3  # standard deviation of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
 
 
@@ -52,13 +52,13 @@ class Member:
     """A trained network.
 
     Attributes:
-        architecture: Its shape.
-        weights: NumPy arrays, as `Shared.weights` gives them.
+        architecture: The shape of the network.
+        weights: NumPy arrays, as `Shared.weights` returns them.
         val_loss: The best held-out loss.
-        history: Of the training that found it.
-        widening: What all scales are multiplied by, so that held-out rows are most likely: networks that fit their own
-            rows well think themselves surer than they are.
-        alive: Which components any row of training gave weight to; the others are left out.
+        history: The history of the training that found it.
+        widening: The factor of all scales that makes held-out rows most likely: a network that fits its own rows well
+            predicts scales that are too small for new ones.
+        alive: The components that have weight in some row of training; the others are left out.
     """
 
     architecture: Architecture
@@ -70,7 +70,7 @@ class Member:
 
     @classmethod
     def constant(cls, architecture: Architecture, value) -> Member:
-        """A member that predicts `value` (D,) whatever comes, with a scale of a thousandth of its size (of 1, for 0)."""
+        """A member that predicts `value` (D,) for any features; scale: a thousandth of its size, or 0.001 where it is 0."""
         network = shared(architecture)
         value = np.asarray(value, "float32")
         with network.lock:
@@ -79,28 +79,28 @@ class Member:
 
     @property
     def spec(self) -> MixtureSpec:
-        """Of what `params` gives."""
+        """The spec of the params that `params` returns."""
         return dataclasses.replace(self.architecture, num_components=len(self.alive)).spec
 
     def params(self, x, origin=0.0) -> np.ndarray:
-        """Packed parameters `(N, spec.params_size)` of features `(N, features)`, with locations moved by `origin` (D,)."""
+        """Packed params `(N, spec.params_size)` for features `(N, features)`, with `loc` moved by `origin` (D,)."""
         network = shared(self.architecture)
         loc, scale, logits = network.blocks(network.predict(self.weights, x))
         return packed(loc[:, self.alive] + origin, self.widening * scale[:, self.alive], logits[:, self.alive])
 
 
 class Rows(NamedTuple):
-    """What a member learns from.
+    """The rows that a member learns from.
 
-    A tuple, since joblib moves the arrays among its arguments to one worker of a Dask cluster, where they die with it; what
-    is inside a tuple travels with the task.
+    A tuple, since arrays inside a tuple travel with the task. Joblib moves arrays that are arguments themselves to one worker
+    of a Dask cluster, and they are lost if that worker ends.
 
     Attributes:
         x: Features, shape `(N, F)`.
         y: Targets, shape `(N, D)`.
         weight: Shape `(N,)`.
-        train: Indices of rows to learn from.
-        valid: Indices of rows that say when to stop.
+        train: Indices of the rows to learn from.
+        valid: Indices of the rows that say when to stop.
     """
 
     x: np.ndarray
@@ -119,15 +119,15 @@ def fit_member(
     on_epoch: Callable[[int, training.History], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Member:
-    """Trains on the rows `train`, stops by the rows `valid`, and then, if the recipe says so, anew on all of both.
+    """Trains on the rows `train` and stops by the rows `valid`; with `recipe.refit`, it then trains anew on all of both.
 
     Args:
         architecture: The network's shape.
         table: The rows.
-        recipe: The rest.
-        seed: Of start, shuffling and noise.
+        recipe: How to train.
+        seed: Seeds the initial weights, shuffling and noise.
         on_epoch: As in `mdn.training.fit`.
-        callbacks: As there; they follow each training that is judged by rows, not the one on all of both.
+        callbacks: As there; called in each training that has held-out rows, not in the second one on all rows.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
@@ -176,14 +176,14 @@ def fit_member(
                 history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None, start).interrupted
             except KeyboardInterrupt:  # before its first epoch
                 history.interrupted = True
-            if not history.interrupted:  # half of a second training is worth less than the first
+            if not history.interrupted:  # half of a second training is worse than the first
                 weights = network.weights()
         alive = _alive(network.blocks(network.predict(weights, x[:_LOOKED_AT]))[2])
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
 
 
 def listeners(callbacks, verbose) -> dict[str, Any]:
-    """What hears of a training, as arguments of `fit_member`."""
+    """The arguments `on_epoch` and `callbacks` of `fit_member` for the user's callbacks and `verbose`."""
     callbacks = callbacks if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
     keras_ones = [callback for callback in callbacks if isinstance(callback, keras.callbacks.Callback)]
     training.check_callbacks(keras_ones)
@@ -192,7 +192,7 @@ def listeners(callbacks, verbose) -> dict[str, Any]:
 
 
 def _teller(callbacks, verbose):
-    """What to call after each epoch, if anything."""
+    """The function to call after each epoch, None if there is nothing to call."""
     if not callbacks and not verbose:
         return None
 
@@ -206,15 +206,15 @@ def _teller(callbacks, verbose):
     return tell
 
 
-def one_by_one(tasks: Sequence[tuple], folder=None, **told) -> list[Member]:
-    """The members of `tasks`, arguments of `fit_member` beside `told`; those that lie in `folder` are not trained again.
+def one_by_one(tasks: Sequence[tuple], folder=None, **heard_by) -> list[Member]:
+    """Trains the members of `tasks`, which are arguments of `fit_member`, except those that are already in `folder`.
 
-    After Ctrl-C those that are done, and the one that was cut short.
+    After Ctrl-C it returns those that are done, and the one that was cut short.
     """
     trained: list[Member] = []
     for task in tasks:
         try:
-            trained.append(_kept_or_trained(folder, task, functools.partial(fit_member, *task, **told)))
+            trained.append(_kept_or_trained(folder, task, functools.partial(fit_member, *task, **heard_by)))
         except KeyboardInterrupt:  # before its first epoch
             break
         if trained[-1].history.interrupted:
@@ -223,7 +223,7 @@ def one_by_one(tasks: Sequence[tuple], folder=None, **told) -> list[Member]:
 
 
 def side_by_side(tasks: Sequence[tuple], n_jobs, folder=None) -> list[Member]:
-    """As `one_by_one`, by joblib; after a first Ctrl-C those that run are waited for, after a second none."""
+    """As `one_by_one`, in parallel by joblib. A first Ctrl-C waits for the running trainings, a second one does not."""
     found: dict[int, Member] = {}
     with training.ctrl_c_waits() as pressed, pressed.raising(2):
 
@@ -238,7 +238,7 @@ def side_by_side(tasks: Sequence[tuple], n_jobs, folder=None) -> list[Member]:
             pressed.begin()
             try:
                 run = Parallel(return_as="generator_unordered", **settings)
-            except ValueError:  # of a backend that gives all or nothing
+            except ValueError:  # a backend that returns all results at once
                 run = Parallel(**settings)
             for place, member in run(asked()):
                 found[place] = member
@@ -251,15 +251,15 @@ def side_by_side(tasks: Sequence[tuple], n_jobs, folder=None) -> list[Member]:
 
 
 def _kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
-    """The member that `task` asks for: from `folder` if it is there, else trained, and then written there.
+    """The member of `task`: read from `folder` if it is there, else trained and written there.
 
     Args:
-        folder: Of members that are done, or None.
+        folder: The folder of members that are done, or None.
         task: (architecture, rows, recipe, seed); the file is named by a checksum of all of them.
-        train: Trains it.
+        train: Trains the member.
 
     Raises:
-        ValueError: if the file is damaged, or of a newer version.
+        ValueError: if the file is damaged, or from a newer version.
     """
     if folder is None:
         return train()
@@ -321,13 +321,13 @@ def _best_start(network, train, seed: int, restarts: int):
 
 
 def _alive(logits) -> list[int]:
-    """Components that matter in any row; a weight that small can hold no outlier that a likelihood would notice."""
+    """Components with a weight above `_DEAD` in some row; a smaller weight changes no likelihood noticeably."""
     weights = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
     return np.flatnonzero(np.max(weights, axis=0) > _DEAD).tolist()
 
 
 def _calibrate(network, params, y, weight) -> float:
-    """The factor of all scales that makes held-out targets most likely, drawn towards 1 where they are few.
+    """The factor of all scales that makes held-out targets most likely; a prior keeps it near 1 where they are few.
 
     Reference:
         Guo et al. (2017), On calibration of modern neural networks; here for densities.

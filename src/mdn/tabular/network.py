@@ -1,4 +1,4 @@
-"""The network behind a table's distribution: a shape that many fits share, and weights as NumPy arrays."""
+"""The network behind a table's distribution: one Keras model that many fits share, and weights as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 
 _WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
-ROWS_AT_ONCE = (256, 4096)  # sizes of a prediction: each is compiled once
+ROWS_AT_ONCE = (256, 4096)  # numbers of rows that one call predicts: each is compiled once
 _LOCK = threading.RLock()  # a network is shared: one thread at a time may put its weights there
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What fixes a network but for its weights.
+    """All that determines a network except its weights.
 
     Attributes:
-        width: Inputs; tables with fewer features are filled up with zeros.
+        width: How many inputs; tables with fewer features are filled up with columns of zeros.
         hidden_sizes: Units of the hidden layers.
-        activation: Of the hidden layers.
-        event_size: Targets.
-        num_components: Of the mixture.
+        activation: The activation of the hidden layers.
+        event_size: How many targets.
+        num_components: Components of the mixture.
         covariance: As in `NormalSpec`.
         feature_noise: Standard deviation of noise on scaled features, in training only.
         loss: "nll" or "crps".
@@ -47,17 +47,17 @@ class Architecture:
 
     @classmethod
     def of(cls, fields: dict) -> Architecture:
-        """From what JSON made of it."""
+        """The architecture from its fields as JSON holds them."""
         return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
 
     @property
     def spec(self) -> MixtureSpec:
-        """Of the output."""
+        """The spec of the output."""
         return MixtureSpec(NormalSpec(self.event_size, self.covariance), self.num_components)
 
 
 def width_for(features: int) -> int:
-    """How many inputs a network for so many features gets."""
+    """How many inputs a network for `features` features has."""
     return next((width for width in _WIDTHS if width >= features), -(-features // 64) * 64)
 
 
@@ -69,17 +69,17 @@ def widened(x, width: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def shared(architecture: Architecture) -> Shared:
-    """The network of an architecture, one a process, so that whatever was compiled for it is used again."""
+    """The network of an architecture; a process makes it once, so that its compiled programs are used again."""
     return Shared(architecture)
 
 
 class Shared:
-    """A Keras model whose weights are lent by whoever uses it.
+    """A Keras model that many members share: each puts its weights into it while it uses it.
 
     Attributes:
-        model: Features `(N, width)` to packed parameters.
+        model: Features `(N, width)` to packed params.
         loss: The training loss.
-        lock: Held by whoever has put weights into `model`.
+        lock: Hold it while your weights are in `model`.
     """
 
     def __init__(self, architecture: Architecture):
@@ -119,7 +119,7 @@ class Shared:
         self._head.adapt(y, seed)
 
     def start_constant(self, loc, scale) -> None:
-        """Puts weights into `model` that answer one normal, whatever the features; one component."""
+        """Puts weights into `model`, of one component, that predict the same normal for all features."""
         for layer in [*self._hidden, *self._head.heads]:
             layer.kernel.assign(np.zeros(layer.kernel.shape, "float32"))
             layer.bias.assign(np.zeros(layer.bias.shape, "float32"))
@@ -127,7 +127,7 @@ class Shared:
         self._head.target_scaling.set(loc, scale)
 
     def weights(self) -> list[np.ndarray]:
-        """A copy of what is in `model` now."""
+        """A copy of the weights that are in `model` now."""
         return [np.array(ops.convert_to_numpy(variable)) for variable in self.model.variables]
 
     def lend(self, weights) -> None:
@@ -136,23 +136,23 @@ class Shared:
             variable.assign(value)
 
     def predict(self, weights, x) -> np.ndarray:
-        """Packed parameters `(N, params_size)` of features `(N, features)`."""
+        """Packed params `(N, params_size)` for features `(N, features)`."""
         return in_blocks(
             lambda rows: self._apply(weights, rows), widened(x, self.architecture.width), sizes=ROWS_AT_ONCE
         )
 
     def blocks(self, params) -> list[np.ndarray]:
-        """loc (N, K, D), what scales are made of (N, K, any), and logits (N, K) of packed parameters."""
+        """loc `(N, K, D)`, the numbers of the scales `(N, K, any)` and logits `(N, K)` of packed params."""
         loc, scale, logits = (params[:, block] for block in self.architecture.spec.slices.values())
         return [*(block.reshape(*logits.shape, -1) for block in (loc, scale)), logits]
 
     def widen(self, params, factor: float) -> np.ndarray:
-        """Packed parameters with all scales multiplied."""
+        """Packed params with all scales multiplied by `factor`."""
         loc, scale, logits = self.blocks(params)
         return packed(loc, factor * scale, logits)
 
     def nll(self, params, y) -> np.ndarray:
-        """-log density of what is observed of targets `(N, D)`, shape `(N,)`."""
+        """-log density of the observed targets of `(N, D)`, shape `(N,)`; NaN is missing."""
         return in_blocks(self._judge, y, params, sizes=ROWS_AT_ONCE)
 
     def _compiled(self):
@@ -178,5 +178,5 @@ class Shared:
 
 
 def packed(*blocks) -> np.ndarray:
-    """What `Shared.blocks` took apart."""
+    """Packed params from blocks, the inverse of `Shared.blocks`."""
     return np.concatenate([block.reshape(len(block), -1) for block in blocks], axis=1)

@@ -29,49 +29,49 @@ from mdn.tabular.network import Architecture, width_for
 from mdn.training.interrupt import NOTHING_YET
 
 CANDIDATES = (3, 6, 12)
-"""What `num_components="auto"` chooses from."""
+"""The numbers of components that `num_components="auto"` tries."""
 _ROWS_A_COMPONENT = 4
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     """Predicts a whole distribution of one or several targets for each row of a table.
 
-    Features and targets are scaled inside; whatever comes back is in the units of the data. Part of the rows is held out
-    to stop in time, and then the network is trained anew on all of them. Members of an ensemble are answered as one exact
+    Features and targets are scaled inside; all results are in the units of the data. Part of the rows is held out to stop
+    in time, and then the network is trained anew on all rows. The members of an ensemble predict together, as one exact
     mixture.
 
     Args:
-        num_components: Of each mixture; "auto" chooses by the likelihood of held-out rows.
+        num_components: Components of each mixture; "auto" chooses by the loss on held-out rows.
         hidden_sizes: Units of the hidden layers.
-        covariance: Of several targets within a component: "diagonal", "isotropic", "full", or an int, the rank.
+        covariance: That of several targets within a component: "diagonal", "isotropic", "full", or an int, the rank.
         ensemble_size: How many networks, each with its own split, start and shuffling.
-        loss: "nll", or "crps" (with several targets the energy score), which forgives outliers more.
-        activation: Of the hidden layers, by its name in Keras.
-        epochs: At most.
+        loss: "nll", or "crps" (with several targets the energy score), which is less sensitive to outliers.
+        activation: The activation of the hidden layers, by its name in Keras.
+        epochs: How many epochs at most.
         batch_size: Rows a step.
-        learning_rate: Of Adam at the start; it falls to 0 along a cosine.
-        weight_decay: Decoupled, of kernels.
+        learning_rate: The rate of Adam at the start; it falls to 0 along a cosine.
+        weight_decay: Decoupled weight decay of kernels.
         feature_noise: Standard deviation of noise on scaled features, drawn anew each step.
         target_noise: The same on scaled targets.
-        averaging: Share of the old in the moving average of weights, a step.
+        averaging: Share of the old value that the moving average of the weights keeps at each step.
         validation_fraction: Share of the rows that says when to stop.
-        patience: Epochs without a better held-out loss before it stops.
+        patience: Stop after this many epochs without a better held-out loss.
         restarts: Trainings from different starts for each network; the best by held-out rows is kept.
-        refit: Whether to train anew on all rows, for as many epochs as were best.
-        missing: Of a feature that is NaN: "error", or "median" to take the training rows' median for it.
-        n_jobs: Members and candidates at once, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
+        refit: Whether to train anew on all rows, for `history_.best_epoch` epochs.
+        missing: "error" refuses features that are NaN; "median" takes the median of the training rows for them.
+        n_jobs: How many networks train in parallel, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
         random_state: An int for the same result each time.
-        verbose: 1 prints a line now and then.
+        verbose: 1 prints a line every 20 epochs.
 
     Attributes:
         members_: The trained networks, weights as NumPy arrays.
-        num_components_: Components of the first member's mixture, dead ones left out.
-        history_: Of the first member: `history_.loss`, `history_.val_loss`, `history_.best_epoch`.
-        target_names_: Of the series or frame of targets, else "y" or "y0", "y1", ...
+        num_components_: Components of the first member's mixture, those without weight left out.
+        history_: The history of the first member: `history_.loss`, `history_.val_loss`, `history_.best_epoch`.
+        target_names_: The names in the series or frame of targets, else "y" or "y0", "y1", ...
         target_grid_: Step of the grid on which each target lies, 0 where it lies on none, shape `(D,)`. Rounded targets
             are spread over their cells before training, so that `log_prob` is the density of the unrounded target.
-        target_origin_, feature_origin_: What targets and features are counted from inside, shape `(D,)` and `(F,)`: 0, or
-            their median where it lies so far from 0 that float32 would lose their digits.
+        target_origin_, feature_origin_: Subtracted from targets and features inside, shape `(D,)` and `(F,)`: 0, or their
+            median where it lies so far from 0 that float32 would lose their digits.
         baseline_: A normal and a mixture without features, fitted to the same targets.
         n_features_in_, feature_names_in_: As in scikit-learn.
 
@@ -161,22 +161,22 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             y: Targets, shape `(N,)` or `(N, D)`; NaN is missing.
             sample_weight: Shape `(N,)`; rows of weight 0 are left out.
             validation_data: `(X, y)` that say when to stop, instead of a part of the rows; never trained on.
-            callbacks: Keras callbacks. Each network's training is one to them, with its beginning and its end: that of a
-                candidate for the number of components, of a member, of a restart; not the second one, on all rows (`refit`).
-                Their logs hold "loss" and "val_loss", their `model` is the network with the weights of the epoch, on scaled
-                features, and `model.stop_training = True` ends its training. They hear of no batches, and nothing where
-                networks train in parallel. An object of another class is told of the end of every epoch.
-            checkpoint: A folder, if the training is to survive its process: each network that is done is written there, and is
-                not trained again on the same rows, by the same settings. Callbacks hear nothing of it then.
+            callbacks: Keras callbacks. They see the training of each network (a candidate for the number of components, a
+                member, a restart) from its beginning to its end, but not the second one on all rows (`refit`). Their logs
+                hold "loss" and "val_loss", their `model` is the network with the weights of the epoch, on scaled features, and
+                `model.stop_training = True` ends its training. Hooks of batches are refused, and no callback is called where
+                networks train in parallel. Of an object of another class, `on_epoch_end` is called after every epoch.
+            checkpoint: A folder, for a training that must survive a kill: each network that is done is written there, and is
+                not trained again on the same rows with the same settings; callbacks are not called for it then.
 
         Raises:
             ValueError: if features are missing or infinite, targets are infinite, there are too few rows, or a callback
-                wants to be told of batches.
+                acts at batches.
             KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything; later it ends the training, and the
-                networks that are done are the model.
+                model consists of the networks that are done.
         """
         self._check_parameters()
-        told = listeners(callbacks, self.verbose)
+        heard_by = listeners(callbacks, self.verbose)
         x, y = self._learn_table(X, y)
         weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
@@ -196,10 +196,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         if np.all(targets.constant(y)):
             return self._fit_constant(x, y)
         y = y - self.target_origin_
-        self._fit_members(x, y, weight, held_out, seeds, told, checkpoint)
+        self._fit_members(x, y, weight, held_out, seeds, heard_by, checkpoint)
         return self
 
-    def _fit_members(self, x, y, weight, held_out, seeds, told, checkpoint) -> None:
+    def _fit_members(self, x, y, weight, held_out, seeds, heard_by, checkpoint) -> None:
         count = len(y)
         if held_out is not None:
             x, y = np.concatenate([x, held_out[0]]), np.concatenate([y, held_out[1]])
@@ -211,7 +211,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             return targets.split_rows(count, self.validation_fraction, seed)
 
         def train(jobs) -> tuple[list[Member], bool]:
-            """(the members, whether Ctrl-C ended it: then those that are done)."""
+            """(the members that are done, whether Ctrl-C ended the training)."""
             tasks: list[tuple[Any, ...]] = [
                 (
                     self._architecture(x.shape[1], y.shape[1], components),
@@ -224,7 +224,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             if effective_n_jobs(self.n_jobs) > 1:
                 trained = side_by_side(tasks, self.n_jobs, checkpoint)
             else:
-                trained = one_by_one(tasks, checkpoint, **told)
+                trained = one_by_one(tasks, checkpoint, **heard_by)
             if not trained and not members:
                 raise KeyboardInterrupt(NOTHING_YET)
             return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
@@ -323,10 +323,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         if not 0.0 < self.validation_fraction < 1.0:
             raise ValueError(f"`validation_fraction` must lie between 0 and 1, but {self.validation_fraction!r} came.")
 
-    # ---- what comes in ---------------------------------------------------------------------------------------------
+    # ---- checks of the input ---------------------------------------------------------------------------------------
 
     def _learn_table(self, X, y):
-        """Features `(N, F)` and targets `(N, D)`, float64 and checked; remembers names, and whether targets had columns."""
+        """Features `(N, F)` and targets `(N, D)`, checked, float64; sets the attributes of columns, names and feature origin."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
@@ -353,8 +353,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         return x, y.reshape(len(y), -1)
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
-        """`X` as numbers `(N, F)`, float64, counted from `feature_origin_`."""
-        # names that scikit-learn did not see in fit (of a Table, say) are none of its business later
+        """`X` as numbers `(N, F)`, float64, minus `feature_origin_`."""
+        # scikit-learn would refuse names later that it did not see in fit, such as those of a Table
         unseen = not reset and not hasattr(self, "feature_names_in_") and bool(self.columns_.levels)
         if hasattr(X, "columns") and not unseen:
             validate_data(self, X, reset=reset, skip_check_array=True)  # names
@@ -375,7 +375,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def save(self, path) -> None:
-        """Writes one file that `mdn.load` opens; what stood there before stays until the new one is complete."""
+        """Writes one file that `mdn.load` opens; an earlier file there stays until the new one is complete."""
         check_is_fitted(self)
         files.save(self, path)
 
@@ -385,13 +385,13 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is truncated, from elsewhere, or of a newer version.
+            ValueError: if the file is truncated, not written by `save`, or from a newer version.
         """
         return files.load(cls, path)
 
 
 def _names(y) -> list[str]:
-    """Names of the targets, where a series or a frame has some."""
+    """The names of the targets, if `y` is a series or a frame with names."""
     if hasattr(y, "columns"):
         return [str(name) for name in y.columns]
     name = getattr(y, "name", None)

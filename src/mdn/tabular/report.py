@@ -1,4 +1,4 @@
-"""One page about a model of a table: what it believes, where it is wrong, and whether it is honest."""
+"""One page about a model of a table: its predictions, its worst errors, and whether its intervals hold what they promise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_report(regressor, X, y, path) -> Scores:
         regressor: A fitted `MDNRegressor`.
         X: Features.
         y: Targets.
-        path: Of the page; what stood there before stays until the new one is complete.
+        path: Where to write the page; an earlier file there stays until the new one is complete.
     """
     scores = regressor.evaluate(X, y)
     names = regressor.target_names_
@@ -115,7 +115,7 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     by_width = np.argsort(quantiles[:, -1] - quantiles[:, 0])
     few = chosen[by_width[np.linspace(0, len(by_width) - 1, min(_SHOWN, len(by_width))).astype(int)]]
     picture = figure(8.0, 3.6)
-    origin = regressor.target_origin_  # densities as the network sees them, on axes in the units of the data
+    origin = regressor.target_origin_  # densities without the origin, on axes in the units of the data
     mixture = regressor._centred(_rows_of(X, few))
     ends = _of(regressor.predict_quantile(_rows_of(X, few), [0.001, 0.999]), regressor, d)
     _draw_densities(
@@ -157,7 +157,7 @@ def _draw_intervals(ax, quantiles, seen, name) -> None:
     ax.fill_between(place, lower, upper, color=plots.BLUE, alpha=0.4, linewidth=0, label="50 % interval")
     ax.plot(place, median, color=plots.BLUE, linewidth=1, label="median")
     ax.scatter(place, seen, s=6, color=plots.INK, label="observed", zorder=3, linewidths=0)
-    ends = np.quantile(np.concatenate([low, high, seen]), [0.01, 0.99])  # a few wild ones would flatten the rest
+    ends = np.quantile(np.concatenate([low, high, seen]), [0.01, 0.99])  # a few extreme values would flatten the rest
     margin = 0.15 * (ends[1] - ends[0])
     ax.set(ylim=(ends[0] - margin, ends[1] + margin), xlabel="rows", ylabel=name)
     ax.legend(frameon=False, fontsize=8)

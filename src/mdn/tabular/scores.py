@@ -1,4 +1,4 @@
-"""What a model is worth on rows that it has not seen, beside what is known without features."""
+"""Scores of a model on rows that it has not seen, beside those of models without features."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Scores:
 
     Attributes:
         nll: Mean negative log-likelihood; it may be below 0, since a density may exceed 1.
-        gaussian_nll: That of one normal that knows no features; NaN where targets were constant.
-        mixture_nll: That of one mixture that knows no features.
-        crps: Mean continuous ranked probability score, one a target, `(D,)`: an absolute error, for distributions.
-        rmse: Of the predicted mean, `(D,)`.
-        pit: Probability below each target, `(N, D)`: what `mdn.plots.pit` and `reliability` draw.
+        gaussian_nll: The NLL of one normal that knows no features; NaN where targets were constant.
+        mixture_nll: The NLL of one mixture that knows no features; NaN where targets were constant.
+        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions.
+        rmse: Root mean square error of the predicted mean, `(D,)`.
+        pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it.
         sharpness: Mean width of the central 90 % interval, `(D,)`.
     """
 
@@ -33,7 +33,7 @@ class Scores:
 
     @property
     def skill(self) -> float:
-        """Nats a row better than the better of the two that know no features."""
+        """How many nats a row `nll` is below the lower NLL of the two models without features."""
         return min(self.gaussian_nll, self.mixture_nll) - self.nll
 
     def coverage(self, nominal: float) -> float:

@@ -1,18 +1,18 @@
-"""What can be seen of targets before any training: a grid, a constant, and how to split rows."""
+"""Targets before training: whether they lie on a grid or are constant, and how rows are split."""
 
 from __future__ import annotations
 
 import numpy as np
 
 _TIES = 0.5  # a grid matters where more than this share of the values are ties
-_FINE = 1e-3  # of the spread: no network resolves a finer grid
-_OFF = 1e-3  # of the step: what float32 files lose
+_FINE = 1e-3  # of the standard deviation: no network resolves a finer grid
+_OFF = 1e-3  # of the step: rounding errors of float32 files
 
 
 def grid(y: np.ndarray) -> np.ndarray:
     """The step of the grid on which each target lies, 0 where it lies on none that matters; shape `(D,)`.
 
-    Rounded targets (integers, marks, tenths) let a density grow without bound, a spike on each value.
+    On rounded targets (integers, marks, tenths) a density could grow without bound, with a spike on each value.
 
     Args:
         y: Shape `(N, D)`; NaN is missing.
@@ -47,7 +47,7 @@ def constant(y: np.ndarray) -> np.ndarray:
 
 
 def split_rows(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the rest, `share` of the rows, at least one), drawn at random; indices in ascending order."""
+    """Splits rows at random into (the rest, `share` of the rows, at least one); indices in ascending order."""
     order = np.random.default_rng(seed).permutation(count)
     part = min(max(1, round(share * count)), count - 1)
     return np.sort(order[part:]), np.sort(order[:part])

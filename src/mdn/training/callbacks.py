@@ -1,4 +1,4 @@
-"""Keras callbacks for a loop of ours: told of the beginning and the end of training and of each epoch, as `Model.fit` tells."""
+"""Keras callbacks in our own loop: it calls them at the beginning and the end of training and of each epoch, as Keras does."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _OF_KERAS_ALONE = {
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Refuses Keras callbacks that would not do what they promise, since an epoch is one compiled program.
+    """Refuses Keras callbacks that cannot work here, since an epoch is one compiled program.
 
     Raises:
-        ValueError: if one wants to be told of each batch, or to set the learning rate.
+        ValueError: if one acts at each batch, sets the learning rate, or depends on Keras' own loop in another way.
     """
     for callback in callbacks:
         name = type(callback).__name__
@@ -46,14 +46,14 @@ def _overrides(callback, hook: str) -> bool:
 
 
 class Heard:
-    """A loop that tells Keras callbacks, and runs one epoch at a time, so that they see its weights and may end it.
+    """A loop that calls Keras callbacks, and runs one epoch at a time, so that they see its weights and may end it.
 
     Args:
-        loop: The loop.
-        model: What it trains: the callbacks' `model`. Within them it holds the weights that are judged; what they put there
-            before the end of training is not gone on with.
-        callbacks: Checked by `check_callbacks`.
-        params: The callbacks' `params`.
+        loop: The loop that trains.
+        model: The model that it trains, and the `model` of the callbacks. When they are called, it holds the weights that are
+            scored; what they write into it is lost, except at the end of training.
+        callbacks: `check_callbacks` must accept them.
+        params: The `params` of the callbacks.
     """
 
     def __init__(self, loop, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], params: dict):
@@ -64,7 +64,7 @@ class Heard:
         self.stopped = False
 
     def start(self) -> float | None:
-        """As the loop's; and training begins."""
+        """As the loop's `start`; then tells the callbacks that training begins."""
         value = self._loop.start()
         self._model.stop_training = False
         for callback in self._callbacks:
@@ -74,7 +74,7 @@ class Heard:
         return value
 
     def run(self, most: int) -> list[tuple[float, float | None]]:
-        """(loss, validation loss) of one epoch."""
+        """Runs one epoch and returns its (loss, validation loss)."""
         del most
         with self._loop.shown():
             self._tell("on_epoch_begin", self._epoch, {})
@@ -89,12 +89,12 @@ class Heard:
         return [(loss, val_loss)]
 
     def finish(self) -> None:
-        """As the loop's; and training ends. The model holds the best weights now, and keeps what a callback puts there."""
+        """As the loop's `finish`; then tells the callbacks. The model has the best weights; a callback may change them."""
         self._loop.finish()
         self._tell("on_train_end", self._logs)
 
     def shown(self) -> contextlib.AbstractContextManager:
-        """As the loop's."""
+        """As the loop's `shown`."""
         return self._loop.shown()
 
     def _tell(self, what: str, *arguments) -> None:

@@ -1,7 +1,7 @@
-"""Trainings that go on where they were stopped, and end as if they never had been.
+"""Checkpoints: a training that was stopped goes on, and ends with the same result as one that never stopped.
 
-Two things are needed for that: everything that training changes is written after each epoch (weights, the state of random
-layers, the optimizer), whole or not at all; and all chance of an epoch comes from (seed, epoch), never from what ran before.
+That needs two things. After each epoch everything that training changes (weights, the state of random layers, the
+optimizer) is written, whole or not at all. And all random numbers of an epoch come from (seed, epoch), never from earlier ones.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from mdn.data.arrays import Damaged, read_arrays, write_arrays
-from mdn.data.files import forget_unfinished
 from mdn.data.schema import anything, array, figure, listed, mapping, record, whole
+from mdn.files import forget_unfinished
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
-    """All chance of one epoch (chunk, generation): the same whatever ran before it."""
+    """The generator of all random numbers of one epoch (or chunk, or generation): the same whatever ran before it."""
     return np.random.default_rng([int(seed), int(epoch)])
 
 
@@ -42,12 +42,21 @@ def _check(arrays: dict[str, np.ndarray], about: dict) -> None:
         array(*value.shape, kinds="biuf")(value, name)
 
 
+class State(NamedTuple):
+    """The content of a checkpoint; see `Checkpoints.save`."""
+
+    done: int
+    arrays: dict[str, np.ndarray]
+    figures: list[dict]
+    beside: dict[str, Any]
+
+
 class Checkpoints:
-    """The last state of something that is done in steps: epochs, generations.
+    """The last state of work that is done in steps, such as epochs or generations.
 
     Args:
         folder: Where `checkpoint.npz` lies; made if it is missing.
-        settings: What a state depends on, as JSON allows it; a state of other settings is refused, not continued.
+        settings: All that a state depends on, as JSON allows it; a state of other settings is refused, not continued.
     """
 
     def __init__(self, folder, settings: Mapping[str, Any]):
@@ -62,21 +71,16 @@ class Checkpoints:
         """Writes the state after `done` steps over the one before, whole or not at all.
 
         Args:
-            done: How many epochs or generations.
+            done: How many epochs or generations are done.
             arrays: Plain arrays by name.
             figures: One entry a step, as JSON allows it.
-            beside: What else belongs to the state, as JSON allows it.
+            beside: Other parts of the state, by name, as JSON allows it.
         """
         about = {"done": int(done), "figures": figures, "settings": self._settings}
         write_arrays(self.path, arrays, about if beside is None else {**about, "beside": dict(beside)})
 
-    def beside(self) -> dict[str, Any]:
-        """What else belonged to the last state."""
-        read = self._read()
-        return {} if read is None else read[1].get("beside", {})
-
     def begun_with(self, name: str) -> Any:
-        """What the setting `name` was when the state that is there was begun; None if there is none."""
+        """The setting `name` with which the checkpoint in the folder was made; None if there is no checkpoint."""
         read = self._read()
         return None if read is None else read[1]["settings"].get(name)
 
@@ -88,11 +92,11 @@ class Checkpoints:
         except Damaged as error:
             raise ValueError(f"the checkpoint {error}: delete it, and the stage begins anew.") from error
 
-    def last(self) -> tuple[int, dict[str, np.ndarray], list[dict]] | None:
-        """(steps done, arrays, figures of each step), or None before the first.
+    def last(self) -> State | None:
+        """The state that was saved last, or None before the first.
 
         Raises:
-            ValueError: if the file is damaged, of a newer version, or of other settings.
+            ValueError: if the file is damaged, from a newer version, or from other settings.
         """
         read = self._read()
         if read is None:
@@ -110,17 +114,17 @@ class Checkpoints:
                 f"{name}={self._settings.get(name)!r} came: give the same, or delete the folder {self.path.parent.name!r} "
                 "to begin anew."
             )
-        return about["done"], arrays, about["figures"]
+        return State(about["done"], arrays, about["figures"], about.get("beside", {}))
 
 
 class Training:
-    """A training of a Keras model in epochs, which a kill at any moment only delays.
+    """A training of a Keras model in epochs; a kill at any moment only delays it.
 
     Args:
-        folder: Of its checkpoint.
-        model: Built; its weights are the start.
-        optimizer: Of Keras; it is built here.
-        settings: What the result depends on beside the number of epochs: seed, rates, sizes.
+        folder: The folder of its checkpoint.
+        model: A built model; training starts from its weights.
+        optimizer: A Keras optimizer; it is built here.
+        settings: All that the result depends on, except the number of epochs: seed, rates, sizes.
     """
 
     def __init__(self, folder, model, optimizer, settings: Mapping[str, Any]):
@@ -133,37 +137,37 @@ class Training:
         self,
         epochs: int,
         one_epoch: Callable[[int], dict[str, float]],
-        told: Callable[[int, dict[str, float]], None] | None = None,
+        on_step: Callable[[int, dict[str, float]], None] | None = None,
     ) -> list[dict[str, float]]:
-        """Trains until `epochs` are done, from the last checkpoint on if there is one.
+        """Trains until `epochs` are done, starting from the last checkpoint if there is one.
 
         Args:
-            epochs: In all, those of earlier runs included.
-            one_epoch: Told the number of the epoch, from 0: changes the variables of model and optimizer, draws all chance
-                from (seed, epoch) (see `epoch_rng`), and gives figures.
-            told: Told how many epochs are done and the figures of the last, once at the start, if there are any, and
-                after each.
+            epochs: The total number, epochs of earlier runs included.
+            one_epoch: Takes the number of the epoch, from 0, changes the variables of model and optimizer, draws all random
+                numbers from (seed, epoch) (see `epoch_rng`), and returns figures.
+            on_step: Called with the number of epochs done and the figures of the last one, after each epoch, and once at the
+                start if earlier runs have done any.
 
         Returns:
             The figures of each epoch, those of earlier runs included.
 
         Raises:
-            ValueError: if the checkpoint is not of this training.
+            ValueError: if the checkpoint belongs to another training.
         """
         last = self.checkpoints.last()
         done = 0
         figures: list[dict] = []
         if last is not None:
-            done, arrays, figures = last
-            self._restore(arrays)
-            if told is not None and figures:
-                told(done, figures[-1])
+            done, figures = last.done, last.figures
+            self._restore(last.arrays)
+            if on_step is not None and figures:
+                on_step(done, figures[-1])
         for epoch in range(done, epochs):
             found = {name: float(value) for name, value in one_epoch(epoch).items()}
             figures = [*figures, found]
             self.checkpoints.save(epoch + 1, self._arrays(), figures)
-            if told is not None:
-                told(epoch + 1, found)
+            if on_step is not None:
+                on_step(epoch + 1, found)
         return figures
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -183,15 +187,15 @@ def _variables(model, optimizer) -> dict[str, Any]:
 
 
 def arrays_of(model, optimizer) -> dict[str, np.ndarray]:
-    """All that a step of training changes, weights, the state of random layers and of the optimizer, as arrays by name."""
+    """All that a step of training changes, as arrays by name: weights, the states of random layers and of the optimizer."""
     return {name: np.array(ops.convert_to_numpy(one.value)) for name, one in _variables(model, optimizer).items()}
 
 
 def restore(model, optimizer, arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Puts what `arrays_of` gave back into model and optimizer.
+    """Puts the arrays of `arrays_of` back into model and optimizer.
 
     Raises:
-        ValueError: if it is of another network; `path` is named.
+        ValueError: if they belong to another network; the message names `path`.
     """
     variables = _variables(model, optimizer)
     wrong = [
@@ -221,7 +225,7 @@ def take(model, optimizer) -> tuple[list, list, list]:
 
 
 def put(model, optimizer, values) -> None:
-    """Gives values as `take` returns them back to model and optimizer."""
+    """Puts values, as `take` returns them, back into model and optimizer."""
     groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
     for variables, found in zip(groups, values, strict=True):
         for variable, value in zip(variables, found, strict=True):
@@ -241,7 +245,7 @@ def digest(*parts) -> str:
 
 
 def digest_of_description(thing) -> str:
-    """A checksum of how Keras describes a network, an optimizer or a loss, without the names that it counts up."""
+    """A checksum of how Keras describes a network, an optimizer or a loss, without names: Keras numbers these as it goes."""
 
     def unnamed(config):
         if isinstance(config, dict):

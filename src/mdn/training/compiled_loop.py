@@ -1,6 +1,6 @@
-"""Epochs on JAX: shuffle, steps, validation and comparison with the best so far, many epochs in one program.
+"""Epochs on JAX: shuffling, steps, validation and comparison with the best so far, many epochs in one program.
 
-For small networks that is several times faster than Keras' step by step. Programs are kept: with the model, so that
+For small networks this is several times faster than Keras' loop over steps. Programs are kept: with the model, so that
 another fit of about the same number of rows compiles nothing, and on disk between runs.
 """
 
@@ -17,15 +17,15 @@ import numpy as np
 from mdn.training.optimizer import make_optimizer
 from mdn.training.process import keep_compiled_programs
 
-COMPILER_OPTIONS: dict[str, int] | None = None  # of XLA, for the epochs; None is what the environment says
+COMPILER_OPTIONS: dict[str, int] | None = None  # XLA's options for the epochs; None: those of the environment
 _MOST_EPOCHS_A_CALL = 256
-_SECONDS_A_CALL = 0.2  # so long a progress bar stands still, and Ctrl-C waits
+_SECONDS_A_CALL = 0.2  # how long a progress bar stands still, and Ctrl-C waits
 _FOREVER = 2**31 - 1
 _PROGRAMS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class State(NamedTuple):
-    """What one epoch hands to the next; weights are (trainable, fixed)."""
+    """The state that one epoch passes to the next; weights are (trainable, fixed)."""
 
     weights: Any
     averaged: Any
@@ -42,7 +42,7 @@ class CompiledLoop:
     """Epochs in compiled programs; the best weights stay on the device until the end."""
 
     stopped = False
-    """Whether somebody asked for an end."""
+    """Whether a callback has asked to stop."""
 
     def __init__(self, model, loss, data, held_out, plan):
         import jax
@@ -52,12 +52,12 @@ class CompiledLoop:
         programs = _PROGRAMS.setdefault(model, {})
         settings = (loss, plan.batch_size, plan.global_clipnorm, plan.weight_decay)
         if settings not in programs:
-            # a model must not be held by what it is the key of
+            # A weak reference: the value must not keep its own key, the model, alive
             programs[settings] = _Program(weakref.proxy(model), *settings)
         self._model, self._program = model, programs[settings]
         self._plan, self._count = plan, len(data[0])
-        self._data = _with_room(data)
-        self._held_out = None if held_out is None else _with_room(held_out)
+        self._data = _padded(data)
+        self._held_out = None if held_out is None else _padded(held_out)
         self._noise = None if plan.target_noise is None else jnp.asarray(plan.target_noise, data[1].dtype)
         weights = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
         self._state = State(
@@ -72,7 +72,7 @@ class CompiledLoop:
         self._seconds_an_epoch: float | None = None
 
     def start(self) -> float | None:
-        """The validation loss before training, if there are data for it."""
+        """The validation loss before training, None without validation data."""
         if self._held_out is None:
             return None
         value = self._program.score(*self._state.weights, self._held_out)
@@ -80,14 +80,14 @@ class CompiledLoop:
         return float(value)
 
     def run(self, most: int) -> list[tuple[float, float | None]]:
-        """(loss, validation loss) of some epochs, at least one and at most `most`; fewer where patience ends."""
+        """Runs at least one and at most `most` epochs, and returns (loss, validation loss) of each; stops when patience ends."""
         if self._seconds_an_epoch is None:
             count = 1
         else:
             count = int(np.clip(_SECONDS_A_CALL / max(self._seconds_an_epoch, 1e-6), 1, _MOST_EPOCHS_A_CALL))
         plan = self._plan
         start = time.perf_counter()
-        # no argument is donated: a Ctrl-C between the program's end and the assignment would lose the weights
+        # No argument is donated: else a Ctrl-C between the program's end and the assignment would lose the weights
         self._state, losses, scores, done = self._program.run(
             self._state,
             self._data,
@@ -102,14 +102,14 @@ class CompiledLoop:
         )
         done = int(done)
         seconds = (time.perf_counter() - start) / done
-        # the first call may have compiled
+        # The first call may include compiling, so its time does not count
         self._seconds_an_epoch = _SECONDS_A_CALL if self._seconds_an_epoch is None else seconds
         losses, scores = np.asarray(losses[:done]).tolist(), np.asarray(scores[:done]).tolist()
         return list(zip(losses, [None] * done if self._held_out is None else scores, strict=True))
 
     @contextlib.contextmanager
     def shown(self):
-        """The model with the weights that are judged now, for a while."""
+        """A block in which the model holds the weights that validation scores."""
         self._put(self._state.averaged, self._state.weights[1])
         yield
 
@@ -120,7 +120,7 @@ class CompiledLoop:
                 variable.assign(value)
 
     def finish(self) -> None:
-        """Gives the best weights to the model, and the optimizer its state."""
+        """Puts the best weights into the model and its last state into the optimizer, and compiles the model with it."""
         state = self._state
         self._put(*((state.averaged, state.weights[1]) if self._held_out is None else state.best))
         for variable, value in zip(self._program.optimizer.variables, self._state.moments, strict=True):
@@ -182,9 +182,9 @@ class _Program:
         from jax import numpy as jnp
 
         key, shuffle, blur = jax.random.split(state.key, 3)
-        room = data[0].shape[0]
-        # a random order of the first `count` rows: those of the padding sort behind them
-        order = jnp.argsort(jnp.where(jnp.arange(room) < count, jax.random.uniform(shuffle, (room,)), 2.0))
+        size = data[0].shape[0]
+        # A random order of the first `count` rows; padding has larger keys and sorts behind them
+        order = jnp.argsort(jnp.where(jnp.arange(size) < count, jax.random.uniform(shuffle, (size,)), 2.0))
         steps = -(-count // self._batch_size)
 
         def cost(trainable, fixed, x, y, weight):
@@ -193,7 +193,7 @@ class _Program:
 
         def step(i, carry):
             (trainable, fixed), averaged, moments, total = carry
-            # the last batch is filled up from the front
+            # The last batch is filled up with rows from the front of the order
             index = order[(i * self._batch_size + jnp.arange(self._batch_size)) % count]
             x, y, weight = (part[index] for part in data)
             if noise is not None:
@@ -203,7 +203,7 @@ class _Program:
             moments = list(moments)
             moments[self._rate] = learning_rate * 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.minimum(at, 1.0)))
             trainable, moments = self.optimizer.stateless_apply(moments, slopes, trainable)
-            # a young average forgets faster: its start is no weight that was learned
+            # A young average forgets faster, since it starts from weights that were not learnt
             keep = jnp.minimum(averaging, at * decay_steps / (at * decay_steps + 10.0))
             averaged = jax.tree.map(lambda old, new: keep * old + (1.0 - keep) * new, averaged, trainable)
             return (trainable, fixed), averaged, moments, total + value
@@ -213,15 +213,15 @@ class _Program:
         return state._replace(weights=weights, averaged=averaged, moments=moments, key=key), total / steps
 
 
-def _with_room(rows):
-    """x, y and weights with missing targets below, so that tables of about one size share one program."""
+def _padded(rows):
+    """x, y and weights, padded with rows of missing targets, so that tables of similar size share one program."""
     from jax import numpy as jnp
 
     count = len(rows[0])
-    power = 2 ** max(6, math.ceil(math.log2(count)) - 3)  # room in steps of an eighth to a quarter
-    room = max(256, math.ceil(count / power) * power)
+    power = 2 ** max(6, math.ceil(math.log2(count)) - 3)  # sizes rise in steps of an eighth to a quarter
+    size = max(256, math.ceil(count / power) * power)
     fills = (0.0, np.nan, 0.0)
     return tuple(
-        jnp.asarray(np.concatenate([part, np.full((room - count, *part.shape[1:]), fill, part.dtype)]))
+        jnp.asarray(np.concatenate([part, np.full((size - count, *part.shape[1:]), fill, part.dtype)]))
         for part, fill in zip(rows, fills, strict=True)
     )

@@ -1,4 +1,4 @@
-"""`fit`: what is asked of a training, and how it ends; the epochs themselves run in a loop of the backend's."""
+"""`fit`: the settings of a training, its history and its end; the epochs run in a loop for the backend."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mdn.training.keras_loop import KerasLoop
 
 @dataclasses.dataclass
 class History:
-    """What happened: mean losses by epoch, epoch 0 being the state before training.
+    """The mean losses of a training by epoch; epoch 0 is the state before training.
 
     Attributes:
         loss: Training loss of each epoch from the first; with dropout or noise, if the model has any.
         val_loss: Validation loss from epoch 0; empty without validation data.
-        best_epoch: Whose weights the model has now.
-        interrupted: Whether Ctrl-C ended it.
+        best_epoch: The epoch whose weights the model has now.
+        interrupted: Whether Ctrl-C ended the training.
     """
 
     loss: list[float] = dataclasses.field(default_factory=list)
@@ -33,17 +33,17 @@ class History:
     interrupted: bool = False
 
     def check_whole(self) -> None:
-        """For a training that is of no use by halves, such as that of a baseline.
+        """Refuses a training that was cut short, where half of one is of no use, such as for a baseline.
 
         Raises:
-            KeyboardInterrupt: if Ctrl-C ended it.
+            KeyboardInterrupt: if Ctrl-C ended the training.
         """
         if self.interrupted:
             raise KeyboardInterrupt
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """As in the History of Keras: lists by name, from the first epoch."""
+        """Lists by name from the first epoch, as in the History of Keras."""
         curves = {"loss": self.loss}
         return {**curves, "val_loss": self.val_loss[1:]} if self.val_loss else curves
 
@@ -84,33 +84,33 @@ def fit(
     on_epoch: Callable[[int, History], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
-    """Trains `model` with Adam and a cosine decay of the learning rate, and leaves it with the best weights seen.
+    """Trains `model` with Adam and a cosine decay of the learning rate, and leaves it with the best weights.
 
-    "Best" is by the loss on the validation data, the state before training included; without such data, the last.
+    The best weights are those with the least validation loss, those before training included; without validation, the last.
 
     Args:
         model: Any Keras model of one output; compiled here.
         x: Inputs, shape `(N, ...)`.
         y: Targets, shape `(N, ...)`; NaN is missing.
-        loss: One value a step, such as `NegativeLogLikelihood(spec)`.
+        loss: A loss with one value a step, such as `NegativeLogLikelihood(spec)`.
         sample_weight: Shape `(N,)`.
         validation: `(x, y)` or `(x, y, sample_weight)`.
-        epochs: At most.
+        epochs: How many epochs at most.
         batch_size: Rows a step; the last batch is filled up with rows of the first, so that its shape is the same.
-        learning_rate: At the start.
-        decay_epochs: After how many epochs the rate is 0, if not after `epochs`.
-        patience: Stop after so many epochs without a better validation loss.
+        learning_rate: The rate at the start.
+        decay_epochs: After how many epochs the rate reaches 0; by default after `epochs`.
+        patience: Stop after this many epochs without a better validation loss.
         global_clipnorm: Largest norm of the gradient of all weights together.
-        weight_decay: Decoupled, of kernels (AdamW).
+        weight_decay: Decoupled weight decay of kernels (AdamW).
         target_noise: Standard deviation of normal noise on the targets, drawn anew each step, broadcast against `(D,)`.
-        averaging: Share of the old in a moving average of the weights, a step; what is judged and kept is the average.
-        seed: Of the shuffling and the noise.
+        averaging: Share of the old value that a moving average of the weights keeps a step; the average is scored and kept.
+        seed: Seeds the shuffling and the noise.
         on_epoch: Called with the number of the epoch and the history so far; on JAX many epochs may run between calls.
-        callbacks: Of Keras; logs hold "loss" and, with validation data, "val_loss". On JAX epochs then run one by one, which
-            is slower. They are not told of batches.
+        callbacks: Keras callbacks; logs hold "loss" and, with validation data, "val_loss". On JAX epochs then run one by one,
+            which is slower. Hooks of batches are not called.
 
     Returns:
-        The history. Ctrl-C ends training after the epochs that run, with the best weights so far; see `ctrl_c_waits`.
+        The history. Ctrl-C ends training after the running epochs, with the best weights so far; see `ctrl_c_waits`.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
@@ -155,7 +155,7 @@ def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _run(loop, epochs, patience, on_epoch) -> History:
-    """Epochs until the end, or until Ctrl-C, which is asked for between the calls of the loop."""
+    """Runs epochs until the end, or until Ctrl-C, which is checked between the calls of the loop."""
     history = History()
     with ctrl_c_waits() as pressed:
         pressed.begin()
@@ -179,7 +179,7 @@ def _run(loop, epochs, patience, on_epoch) -> History:
                 patient = first is None or patience is None or len(history.loss) - history.best_epoch < patience
                 patient = patient and not loop.stopped
                 history.interrupted = bool(pressed)
-        except KeyboardInterrupt:  # of a caller's `on_epoch`, say
+        except KeyboardInterrupt:  # raised by a caller's `on_epoch`, say
             if not history.loss:
                 raise
             history.interrupted = True

@@ -1,8 +1,8 @@
-"""Ctrl-C waits for a safe place, so that nothing that was learnt is lost to it.
+"""Ctrl-C waits for a safe place, so that nothing that was learnt is lost.
 
-Python raises KeyboardInterrupt wherever a program happens to be: inside a step, when Keras has handed all weights to JAX and
-holds none itself, or between two networks, when those that are done are in nobody's hands. Whatever trains therefore does so
-within `ctrl_c_waits`, and asks now and then whether it should end.
+Python raises KeyboardInterrupt wherever a program happens to be: inside a step, when Keras has passed all weights to JAX and
+holds none itself, or between two networks, before those that are done have been returned. So all training code runs within
+`ctrl_c_waits`, and checks now and then whether it should end.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _held: CtrlC | None = None
 
 
 class CtrlC:
-    """How often Ctrl-C was pressed since the waiting began; true once it was.
+    """Counts how often Ctrl-C was pressed; true after the first press.
 
     Attributes:
-        times: 1 asks whatever trains to end at the next safe place. 2 asks it to leave out what only makes the result better.
+        times: How often. 1 asks a training to end at its next safe place, 2 also to skip what would only improve the result.
     """
 
     def __init__(self, otherwise=signal.default_int_handler):
         self.times = 0
         self._waits = 0
-        self._otherwise = otherwise  # what raises where nothing waits
+        self._otherwise = otherwise  # the handler that raises where nothing waits
 
     def __bool__(self) -> bool:
         return self.times > 0
 
     def begin(self) -> None:
-        """From now on something may be lost: Ctrl-C waits.
+        """Call it before there is something to lose: from now on Ctrl-C waits.
 
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed before.
@@ -46,7 +46,7 @@ class CtrlC:
 
     @contextlib.contextmanager
     def raising(self, times: int) -> Iterator[None]:
-        """Within it, press number `times` raises at once: for waiting, in which nothing can be lost."""
+        """In this block, press number `times` raises at once: for a wait during which nothing can be lost."""
         before, self._waits = self._waits, min(self._waits, times - 1)
         try:
             yield
@@ -63,11 +63,11 @@ class CtrlC:
 
 @contextlib.contextmanager
 def ctrl_c_waits() -> Iterator[CtrlC]:
-    """Within it, Ctrl-C is remembered once a training has called `begin`; before that it raises, since nothing could be lost.
+    """In this block, Ctrl-C is remembered once a training has called `begin`; before that it raises, since nothing can be lost.
 
-    One within another asks the outer one, which therefore knows, when an inner one ends, whether another may begin. A third
-    press raises at once. Only the main thread hears Ctrl-C, and a handler of somebody else's program stays in charge: then
-    nothing waits.
+    A block within another shares the counter of the outer one, which thus knows, when an inner training ends, whether another
+    may begin. A third press raises at once. Nothing waits outside the main thread, which alone receives Ctrl-C, nor where
+    another program has installed a handler of its own.
     """
     global _held
     if _held is not None:
@@ -90,14 +90,14 @@ def ctrl_c_waits() -> Iterator[CtrlC]:
 
 
 class StopsAtBatchEnd(keras.callbacks.Callback):
-    """Ends `Model.fit` after the batch in which Ctrl-C was pressed: a step has then returned, and its weights are there.
+    """Ends `Model.fit` after the batch in which Ctrl-C was pressed: its step has then returned, and the weights are whole.
 
     Args:
-        pressed: Of `ctrl_c_waits`.
-        times: How many presses it takes.
+        pressed: The counter of `ctrl_c_waits`.
+        times: After how many presses it ends.
 
     Attributes:
-        batches: How many there were.
+        batches: How many batches have ended.
     """
 
     def __init__(self, pressed: CtrlC, times: int = 1):
@@ -105,7 +105,7 @@ class StopsAtBatchEnd(keras.callbacks.Callback):
         self._pressed, self._times, self.batches = pressed, times, 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Ends it before the first batch; later ones begin only where no press came.
+        """Checks for a press before the first batch; later presses are checked when a batch ends.
 
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed before there was anything to keep.
@@ -114,7 +114,7 @@ class StopsAtBatchEnd(keras.callbacks.Callback):
             raise KeyboardInterrupt(NOTHING_YET)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts, and ends it."""
+        """Counts the batch, and ends the training after enough presses."""
         self.batches += 1
         if self._pressed.times >= self._times:
             self.model.stop_training = True

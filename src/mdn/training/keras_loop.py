@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 1024
 
 
 class _Average(keras.callbacks.Callback):
-    """The moving average of the trainable weights, a step; as in the compiled loop."""
+    """The moving average of the trainable weights, updated each step as in the compiled loop."""
 
     def __init__(self, model, averaging: float):
         super().__init__()
@@ -30,7 +30,7 @@ class _Average(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def in_model(self):
-        """The model with the averages for weights, for a while."""
+        """A block in which the model has the averages as its weights."""
         weights = [keras.ops.copy(v.value) for v in self._variables]
         self.put(self._averages)
         try:
@@ -39,16 +39,16 @@ class _Average(keras.callbacks.Callback):
             self.put(weights)
 
     def put(self, values=None) -> None:
-        """Weights into the model; the averages, if none are given."""
+        """Puts `values` into the model as its trainable weights; by default the averages."""
         for variable, value in zip(self._variables, values or self._averages, strict=True):
             variable.assign(value)
 
 
 class KerasLoop:
-    """The same schedule through Keras; the best weights are copied on the host."""
+    """The schedule of the compiled loop, run by Keras; the best weights are copied to the host."""
 
     stopped = False
-    """Whether somebody asked for an end."""
+    """Whether a callback has asked to stop."""
 
     def __init__(self, model, loss, data, held_out, plan):
         self._rng = np.random.default_rng(plan.seed)
@@ -60,7 +60,7 @@ class KerasLoop:
         self._best, self._best_weights = math.inf, None
 
     def start(self) -> float | None:
-        """The validation loss now, if there are data for it."""
+        """The validation loss now, None without validation data; keeps the weights if it is the best so far."""
         if self._held_out is None:
             return None
         x, y, weight = self._held_out
@@ -72,7 +72,7 @@ class KerasLoop:
         return value
 
     def run(self, most: int) -> list[tuple[float, float | None]]:
-        """(loss, validation loss) of one epoch."""
+        """Runs one epoch and returns its (loss, validation loss)."""
         rows = len(self._data[0])
         order = self._rng.permutation(rows)[np.arange(self._steps * self._plan.batch_size) % rows]
         x, y, weight = (part[order] for part in self._data)
@@ -92,11 +92,11 @@ class KerasLoop:
         return [(float(ran.history["loss"][0]), self.start())]
 
     def shown(self):
-        """The model with the weights that are judged now, for a while."""
+        """A block in which the model holds the weights that validation scores."""
         return self._average.in_model()
 
     def finish(self) -> None:
-        """Gives the best weights to the model."""
+        """Puts the best weights into the model."""
         if self._best_weights is None:
             self._average.put()
         else:

@@ -1,4 +1,4 @@
-"""What a process that trains may keep: compiled programs from run to run, and memory from step to step."""
+"""Settings of a process that trains: keep compiled programs from run to run, and memory from step to step."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h
 
 
 def keep_compiled_programs() -> None:
-    """Lets JAX keep compiled programs in the user's cache, unless the user has said otherwise; nothing on other backends.
+    """Lets JAX keep compiled programs in the user's cache, unless the user has set another; does nothing on other backends.
 
-    `fit` does so itself; call it before a model is built to have its initialization kept too.
-    The folder is `mdn/jax` below XDG_CACHE_HOME (or ~/.cache); set JAX_ENABLE_COMPILATION_CACHE=0 to do without.
+    `fit` calls it. Call it before a model is built, to keep the programs of its initialization, too.
+    The folder is `mdn/jax` below XDG_CACHE_HOME (or ~/.cache); JAX_ENABLE_COMPILATION_CACHE=0 turns it off.
     """
     if backend.NAME != "jax":
         return
@@ -31,20 +31,20 @@ def keep_compiled_programs() -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return  # no home to write to: every run compiles anew
+        return  # the folder cannot be written: every run compiles anew
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def keep_memory() -> None:
-    """Lets this process keep the memory that a training step frees, for the next step; does nothing but on Linux with glibc.
+    """Lets this process keep the memory that a training step frees, for the next step; works only on Linux with glibc.
 
-    A step of a large network asks for tens of megabytes and frees them. The libc hands such memory back to the system at
-    once, and fetching it anew, page by page, is up to a quarter of the time. JAX takes its memory in whichever thread
-    computes, and only that of the main thread can be kept: on a CPU, programs then run in the thread that calls them. Both
-    hold for the whole process, which comes to hold more memory; the commands `mdn train` do so. Call it before the first
-    array is made. What the environment says goes first: `MALLOC_...`, `GLIBC_TUNABLES`, `JAX_CPU_ENABLE_ASYNC_DISPATCH`.
+    A step of a large network allocates tens of megabytes and frees them. glibc returns such memory to the system at once,
+    and fetching it anew, page by page, takes up to a quarter of the time. JAX allocates in whichever thread computes, and
+    glibc can keep memory of the main thread only, so JAX's programs on a CPU then run in the thread that calls them. Both
+    settings hold for the whole process, which then holds more memory; the commands `mdn train` use them. Call it before the
+    first array is made. `MALLOC_...`, `GLIBC_TUNABLES` and `JAX_CPU_ENABLE_ASYNC_DISPATCH` in the environment take precedence.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return

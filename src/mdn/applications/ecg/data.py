@@ -1,10 +1,10 @@
 """ECG: one lead of a heart, 120 integer samples a second, and the frames that the network sees.
 
 A record is an array `(T,)` of integers, 200 a mV. Its level wanders with breath and skin and says little of the heart, so a
-high-pass takes it away. The filter sees the past only and adds each sample as it is, so what is a density of filtered samples
-is one of samples: the log-Jacobian is 0. The network sees frames of FRAME samples: how far each of them lies from the last
-sample before the frame. The last column of a frame is therefore how far the level moved, and the log density of a frame is
-that of its samples given all before.
+high-pass filter removes it. The filter sees only the past and adds each sample with weight 1, so the log-Jacobian is 0: a
+density of filtered samples is a density of samples. The network sees frames of FRAME samples, each as its distance from the
+last sample before the frame. The last column of a frame is therefore how far the level moved, and the log density of a frame
+is that of its samples, conditional on all earlier ones.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import lfilter
 
-from mdn.data import read_object_arrays
+from mdn.data import find, read_object_arrays
+from mdn.data.splits import dealt
 
 RATE = 120  # samples a second
 PER_MILLIVOLT = 200
 FRAME = 4
 PIECE = 30 * RATE  # samples
-_KEPT = 1.0 - 1.0 / RATE  # of the level, from sample to sample: a second until it is forgotten
+_KEPT = 1.0 - 1.0 / RATE  # share of the level that stays from one sample to the next: the time constant is 1 s
 
 
 def read_records(path) -> dict[str, np.ndarray]:
@@ -38,30 +39,36 @@ def read_records(path) -> dict[str, np.ndarray]:
     return records
 
 
+def read(source=None) -> dict[str, np.ndarray]:
+    """The records of the file `source`, see `read_records`; by default those of the data set "ecg"."""
+    return read_records(find("ecg", "mitbih12_120hz_int16.npz") if source is None else source)
+
+
 def split(records: dict[str, np.ndarray], seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
-    """Parts "train", "valid" and "test": a sixth of the records, at least one, to choose the epoch by, as many to judge by.
+    """Deals records to "train", "valid" (chooses the epoch) and "test" (judges); the last two get a sixth each, at least one.
+
+    Args:
+        records: Integers `(T,)` by name, as `read` returns them.
+        seed: The same seed gives the same parts.
 
     Raises:
         ValueError: if there are fewer than three records.
     """
-    if len(records) < 3:
-        raise ValueError(
-            f"at least 3 records are needed, to learn, to choose and to judge by, but {len(records)} came."
-        )
-    names = list(np.random.default_rng(seed).permutation(sorted(records)))
-    few = max(1, len(names) // 6)
-    parts = {"train": names[2 * few :], "valid": names[few : 2 * few], "test": names[:few]}
-    return {part: {str(name): records[name] for name in sorted(chosen)} for part, chosen in parts.items()}
+    names = sorted(records)
+    rows = dealt(len(names), seed, "records", fewest=3, share=6, order=("test", "valid"))
+    return {
+        part: {names[i]: records[names[i]] for i in np.sort(rows[part]).tolist()} for part in ("train", "valid", "test")
+    }
 
 
 def filtered(samples) -> np.ndarray:
-    """Samples `(T,)` without the level that they wander about; the first is 0."""
+    """Samples `(T,)` without their wandering level; the first is 0."""
     samples = np.asarray(samples, "float64")
     return lfilter([1.0, -1.0], [1.0, -_KEPT], samples - samples[0])
 
 
 def unfiltered(filtered, before: float = 0.0, start: float = 0.0) -> np.ndarray:
-    """The samples that `filtered` makes of these.
+    """The inverse of the function `filtered`: samples `(T,)`.
 
     Args:
         filtered: Shape `(T,)`.
@@ -73,7 +80,7 @@ def unfiltered(filtered, before: float = 0.0, start: float = 0.0) -> np.ndarray:
 
 
 def pieces(records: dict[str, np.ndarray], seed: int | None = 0) -> list[np.ndarray]:
-    """Filtered pieces `(PIECE,)` of records, integers spread over their cells by `seed`; without a seed as they are."""
+    """Filtered pieces `(PIECE,)` of records. `seed` spreads integers over their cells; with None they stay as they are."""
     rng = np.random.default_rng(seed)
     found: list[np.ndarray] = []
     for record in records.values():
@@ -83,19 +90,19 @@ def pieces(records: dict[str, np.ndarray], seed: int | None = 0) -> list[np.ndar
 
 
 def spread(samples, rng: np.random.Generator) -> np.ndarray:
-    """Integers moved by U(±½), each within its cell: a density could grow a spike on integers, and buy likelihood with it."""
+    """Integers moved by U(±½), each within its cell: else a density could gain likelihood by a spike on each integer."""
     return samples + rng.uniform(-0.5, 0.5, np.shape(samples))
 
 
 def frames(samples) -> np.ndarray:
-    """Frames `(N, FRAME)` of samples `(N·FRAME,)`; before the first it is as if there was a sample 0."""
+    """Frames `(N, FRAME)` of samples `(N·FRAME,)`; the sample before the first frame counts as 0."""
     samples = np.asarray(samples, "float64").reshape(-1, FRAME)
     before = np.concatenate([[0.0], samples[:-1, -1]])
     return (samples - before[:, None]).astype("float32")
 
 
 def samples(frames, start: float = 0.0) -> np.ndarray:
-    """The samples `(N·FRAME,)` that frames lead to from the sample `start` before them."""
+    """The inverse of `frames`: samples `(N·FRAME,)`; `start` is the sample before the first frame."""
     frames = np.asarray(frames, "float64")
     before = start + np.cumsum(frames[:, -1]) - frames[:, -1]
     return (before[:, None] + frames).reshape(-1)

@@ -1,4 +1,4 @@
-"""What a model of ECG is worth: NLL a sample, beside a linear autoregression with a mixture head and the memoryless floor."""
+"""Scores of a model of ECG: NLL a sample, beside two floors, a linear autoregression and a memoryless mixture."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mdn.applications.ecg.train import WINDOW
 from mdn.sequences import MDNRNN
 
 ORDER = WINDOW * data.FRAME
-"""Samples that the linear autoregression sees, as many as a gradient of the network reaches back; 2.5 s, two beats or more."""
+"""How many samples the linear autoregression sees: 2.5 s, two beats or more, as far as a gradient of the network reaches."""
 FLOORS = {"test NLL a sample": (f"of a linear autoregression of order {ORDER}", "of a mixture of the step")}
-"""The figures that a network's own must beat, see `figures`."""
-_EVERY = 8  # of the samples to learn from, so many make one row: neighbours say the same
+"""The floors that each figure of a network must beat, see `figures`."""
+_EVERY = 8  # samples from one training row to the next: neighbouring rows say nearly the same
 
 
 def nll(model: MDNRNN, records: dict[str, np.ndarray], seed: int = 0) -> float:
-    """Nats a sample, in units of 1/200 mV, given all before in the same piece; from the sample after the first ORDER on."""
+    """Nats a sample, in units of 1/200 mV, conditional on all before in the same piece; the first ORDER are not scored."""
     scores = model.log_prob([data.frames(one) for one in data.pieces(records, seed)])
     return -float(np.mean(np.concatenate([one[WINDOW:] for one in scores]))) / data.FRAME
 
@@ -29,15 +29,15 @@ def nll(model: MDNRNN, records: dict[str, np.ndarray], seed: int = 0) -> float:
 def floors(parts, components: int = 8, order: int = ORDER, epochs: int = 15, seed: int = 0) -> dict[str, float]:
     """Test NLL of a linear autoregression whose head is a mixture, and of a mixture that knows the last sample only.
 
-    Every parameter of the mixture is linear in the `order` samples before, so its scales may follow them, too. Judged by the
-    same samples as `nll` judges a network by.
+    Every parameter of the autoregression's mixture, its scales too, is linear in the `order` samples before. Both floors are
+    scored on the samples on which `nll` scores a network.
 
     Args:
-        parts: Of `data.split`.
-        components: Of the mixture.
-        order: Samples seen.
+        parts: From `data.split`.
+        components: K, of both mixtures.
+        order: How many samples the autoregression sees.
         epochs: At most; the best on "valid" is kept.
-        seed: As of `nll`, and of weights and order.
+        seed: Spreads the samples as in `nll`; also for the weights and the order of the rows.
     """
     spec = mdn.MixtureSpec(mdn.NormalSpec(1), components)
     found = {}
@@ -63,9 +63,9 @@ def floors(parts, components: int = 8, order: int = ORDER, epochs: int = 15, see
 
 
 def _rows(records, seen: int, order: int, seed: int, every: int):
-    """For each piece the rows (what came before, the step to the next sample), from the sample after the first `order` on.
+    """Yields the rows (inputs, step to the next sample) of each piece, beginning after its first `order` samples.
 
-    What came before is the last sample and the steps that led to it, `seen` numbers; where none is seen, a constant.
+    The inputs are the last sample and the steps that led to it, `seen` numbers in all; if `seen` is 0, a constant.
     """
     for one in data.pieces(records, seed):
         steps = np.diff(one)
@@ -76,7 +76,7 @@ def _rows(records, seen: int, order: int, seed: int, every: int):
 
 
 def figures(model: MDNRNN, parts: dict[str, dict[str, np.ndarray]], seed: int = 0) -> dict[str, float]:
-    """Everything above, by name, and the seconds that it took."""
+    """The NLL of a model and of its floors, by name, and the seconds that measuring took."""
     start = time.perf_counter()
     return {
         "test NLL a sample": nll(model, parts["test"], seed),

@@ -1,4 +1,4 @@
-"""Hearts that never beat: records that begin with nothing, or go on where a real one stops; as pictures."""
+"""Generates records, from nothing or as the continuation of a real one, and draws them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def generate(model: MDNRNN, seconds: float = 10.0, count: int = 1, begun=None, s
     """Samples `(count, seconds · RATE)` in units of 1/200 mV.
 
     Args:
-        model: Of `mdn.applications.ecg.train`.
-        seconds: How long.
-        count: How many.
-        begun: Samples `(T,)` of a real record that all of them go on from, or None.
+        model: From `mdn.applications.ecg.train`.
+        seconds: How long each record is.
+        count: How many records.
+        begun: Samples `(T,)` of a real record that each of them continues, or None.
         seed: Same seed, same samples.
         **temperatures: As in `MDNRNN.generate`.
 
@@ -44,12 +44,12 @@ def generate(model: MDNRNN, seconds: float = 10.0, count: int = 1, begun=None, s
 
 
 def write_strips(path, strips: Mapping[str, np.ndarray], seconds: float = 10.0) -> None:
-    """Samples under each other on paper as hospitals have it, as SVG or PNG by the name of the file.
+    """Draws strips one below the other on the grid paper of hospitals, as SVG or PNG by the ending of `path`.
 
     Args:
         path: Of the file, .svg or .png.
         strips: Samples `(T,)` by label.
-        seconds: Of each that is shown.
+        seconds: How much of each strip is shown.
 
     Raises:
         ValueError: if the name ends otherwise.

@@ -1,4 +1,4 @@
-"""The network of hearts: what the next frame is, given all before."""
+"""The network of ECG: it predicts the next frame from all earlier ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHIPPED = Path(__file__).parent / "ecg.keras"
 
 
 def network(units: Sequence[int] = (208,), components: int = 8, dropout: float = 0.1) -> MDNRNN:
-    """An LSTM over frames that also reads the level, and predicts a mixture of correlated normals."""
+    """An LSTM that reads frames and the level that they have reached, and predicts a mixture of correlated normals."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(data.FRAME, "full"), components)
     return MDNRNN(spec, units=units, dropout=dropout, positions=(data.FRAME - 1,), name="ecg")
 
 
 def load(path=SHIPPED) -> MDNRNN:
-    """From a file of `mdn train ecg`; without a path the network that comes with this package."""
+    """Opens a file of `mdn train ecg`; by default the network that comes with this package."""
     return load_as(path, _fits, "model of an ECG", "mdn train ecg")
 
 

@@ -11,8 +11,8 @@ from mdn.applications.ecg import data
 from mdn.applications.ecg.model import network
 from mdn.sequences import MDNRNN
 
-WINDOW = 75  # frames that a gradient reaches back
-_LOUDER = 0.25  # log of the gain
+WINDOW = 75  # how many frames a gradient reaches back
+_LOUDER = 0.25  # largest |log| of a random gain
 
 
 def train(
@@ -24,14 +24,14 @@ def train(
     checkpoint=None,
     **architecture,
 ) -> MDNRNN:
-    """A model of records; the epoch that is best on `held_out` is kept, without it the last.
+    """Trains a model on records and keeps the epoch that is best on `held_out`, or the last one without it.
 
     Args:
-        records: To learn from, as `data.read_records` gives them.
+        records: To learn from, as `data.read_records` returns them.
         held_out: To choose the epoch by, or None; never learned from.
         epochs: At most.
-        seed: Of weights, order and what is done to the records.
-        callbacks: Told of each epoch.
+        seed: For the weights, the order, and the random changes of the records.
+        callbacks: Of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
         **architecture: Of `network`.
     """
@@ -43,7 +43,7 @@ def train(
         epochs=epochs,
         batch_size=32,
         window=WINDOW,
-        augment=_another_heart,
+        encode=_another_heart,
         learning_rate=4e-3,
         callbacks=callbacks,
         checkpoint=checkpoint,
@@ -54,6 +54,6 @@ def train(
 
 
 def _another_heart(frames, rng):
-    """The record louder or softer, since hearts to come will be; and spread over the cells of its integers anew."""
+    """The record with a random gain, as new hearts are louder or softer; and spread over the cells of its integers anew."""
     samples = data.spread(data.samples(frames), rng)
     return data.frames(samples * np.exp(rng.uniform(-_LOUDER, _LOUDER)))

@@ -1,7 +1,7 @@
-"""Lines as a network sees them: resampled, each in a frame of its own, as events of an offset and a lift of the pen.
+"""Lines as a network sees them: resampled, each in its own frame, as events of an offset and an action of the pen.
 
-A line is stroke-3, an array `(T, 3)` of dx, dy and lift, y downwards, as `mdn.data.read_handwriting` gives it. Its events are
-`(T, 3)`: dx and dy in the frame of the line, and what the pen does after the move: 0 goes on, 1 lifts, 2 ends the line.
+A line is stroke-3, an array `(T, 3)` of dx, dy and lift, y downwards, as `mdn.data.read_handwriting` returns it. Its events
+are `(T, 3)`: dx and dy in the frame of the line, and what the pen does after the move: 0 goes on, 1 lifts, 2 ends the line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mdn.data.shapes import evenly
 DOWN, LIFT, END = 0, 1, 2
 """What the pen does after a move."""
 
-_PAIRS = 200  # of low points, between which the slope of a line is measured
-_ROUNDS = 5  # of measuring the slant: which parts are upright depends on it
+_PAIRS = 200  # how many low points the slope of a line is measured from, at most
+_ROUNDS = 5  # the slant is measured so often: which moves count as upright depends on it
 
 
 # ---- fewer points ----------------------------------------------------------------------------------------------------
@@ -28,12 +28,12 @@ _ROUNDS = 5  # of measuring the slant: which parts are upright depends on it
 def resampled(line, points: int) -> np.ndarray:
     """The line with about `points` points, at equal distances along the ink; stroke-3 `(T', 3)`.
 
-    Each stroke keeps its two ends, so that no lift is lost and none moves; a stroke shorter than a step becomes one step, and
-    one without length stays a dot. Points that stand still vanish.
+    Each stroke keeps its two ends, so that no lift is lost or moved; a stroke shorter than a step becomes one step, and a
+    stroke without length stays a dot. Repeated points are dropped.
 
     Args:
         line: Stroke-3 `(T, 3)`.
-        points: For the whole line, 15 to 20 for each character of its text, say.
+        points: For the whole line; 15 to 20 for each character of its text work well.
 
     Raises:
         ValueError: if `points` is less than 2.
@@ -59,46 +59,46 @@ class Frame:
     """How a line becomes numbers of about 1 in size, and back: offsets (dx, dy) as a column are multiplied by `matrix`.
 
     Attributes:
-        matrix: Shape `(2, 2)`: the scale alone is a multiple of the identity; upright and level lines are sheared and turned.
+        matrix: Shape `(2, 2)`: a multiple of the identity for a scale alone; a shear and a rotation for `upright` and `level`.
     """
 
     matrix: np.ndarray
 
     @cached_property
     def log_jacobian(self) -> float:
-        """log |det matrix|: to be added to the log density of an event for that of the line's own offset."""
+        """log |det matrix|: add it to the log density of an event to get that of the offset in the line's own unit."""
         return float(np.linalg.slogdet(self.matrix)[1])
 
     def apply(self, line) -> np.ndarray:
-        """Stroke-3 in the frame."""
+        """Stroke-3, from the line's own unit into the frame."""
         line = np.asarray(line, "float64")
         return np.column_stack([line[:, :2] @ self.matrix.T, line[:, 2]])
 
     def undo(self, line) -> np.ndarray:
-        """Stroke-3 as it was before."""
+        """Stroke-3, from the frame back into the line's own unit."""
         return Frame(np.linalg.inv(self.matrix)).apply(line)
 
 
 def median_step(line) -> float:
-    """The median length of moves that draw, standing still left out."""
+    """The median length of moves that draw; moves of length 0 are left out."""
     length = _drawn_lengths(line)
     return float(np.median(length[length > 0]))
 
 
 def offset_std(line) -> float:
-    """The standard deviation of all dx and dy together, moves through the air among them."""
+    """The standard deviation of all dx and dy together, those of moves through the air included."""
     return float(np.std(np.asarray(line, "float64")[:, :2]))
 
 
 def frame_of(
     line, size: Callable[[np.ndarray], float] = median_step, *, upright: bool = False, level: bool = False
 ) -> Frame:
-    """The frame of a line: `size` of it becomes 1.
+    """The frame of a line, in which `size(line)` is 1.
 
     Args:
         line: Stroke-3 `(T, 3)`; dots alone make no line.
-        size: `median_step`, `offset_std`, or a function of the line as it is after the other two.
-        upright: Take the slant out, by a shear.
+        size: `median_step`, `offset_std`, or a function of the line, which is levelled and sheared first.
+        upright: Remove the slant, by a shear.
         level: Turn the line so that its base line is level.
 
     Raises:
@@ -124,7 +124,7 @@ def _drawn_lengths(line) -> np.ndarray:
 
 
 def slant(line) -> float:
-    """How far letters lean to the right: the tangent of the angle of what is upright in them; 0 where nothing is."""
+    """How far letters lean to the right: the tangent of the angle of their upright moves; 0 if no move is upright."""
     line = np.asarray(line, "float64")
     drawn = np.concatenate([[True], line[:-1, 2] <= 0.5])
     across, down = line[drawn, 0], line[drawn, 1]
@@ -141,9 +141,9 @@ def slant(line) -> float:
 def base_line(line) -> tuple[float, float, float]:
     """(slope, height, x-height) of the line that letters stand on.
 
-    It goes through the lowest points of strokes, ups and downs within them included: the slope is the median of those between
-    pairs of them (Theil and Sen), which tails below the line do not disturb. `height` is that of the line at x = 0, y
-    downwards from the start of the pen; the x-height, how far above it the highest points are in the median.
+    The line goes through the local low points of strokes. Its slope is the median slope between pairs of them (Theil and Sen),
+    which tails below the line do not disturb. `height` is the y of the line at x = 0, downwards from the start of the pen; the
+    x-height is how far above the line the local high points are in the median.
     """
     lows, highs = [], []
     for stroke in to_lines(line):
@@ -171,7 +171,7 @@ def events(line, frame: Frame, grid: float = 0.0, rng: np.random.Generator | Non
 
     Args:
         line: Stroke-3, in its own unit.
-        frame: Of the line.
+        frame: That of the line, see `frame_of`.
         grid: The step of the grid on which its offsets lie, 1 for integers, 0 for none.
         rng: Spreads offsets over the cells of the grid; without it they stay as they are.
     """
@@ -184,7 +184,7 @@ def events(line, frame: Frame, grid: float = 0.0, rng: np.random.Generator | Non
 
 
 def ink(events, frame: Frame) -> np.ndarray:
-    """The line `(T, 3)` of events `(T, 3)`; its last point lifts the pen. Of no events, no line `(0, 3)`."""
+    """The line `(T, 3)` of events `(T, 3)`; its last point lifts the pen. Without events the line is empty, `(0, 3)`."""
     line = frame.undo(np.asarray(events, "float64").reshape(-1, 3))
     line[:, 2] = line[:, 2] > 0.5
     line[-1:, 2] = 1.0

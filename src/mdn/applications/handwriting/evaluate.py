@@ -1,4 +1,4 @@
-"""What a network that writes is worth: nats a point beside floors and wrong texts, and whether its window reads all letters."""
+"""Scores of a network that writes: nats a point, beside floors and wrong texts, and whether its window reads all letters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mdn.data import Handwriting
 from mdn.sequences.baselines import memoryless
 
 FLOORS = {"nats a point": ("nats a point, letters shuffled", "nats a point, memoryless")}
-"""The figures that a model's own must beat, see `figures`."""
-_FARTHEST = 2  # places that a window may skip or go back
+"""The floors that each figure of a model must beat, see `figures`."""
+_FARTHEST = 2  # letters that a window may move forward at once; back it must move by fewer
 
 
 def floor(
@@ -27,9 +27,20 @@ def floor(
     components: int = 20,
     seed: int = 0,
 ) -> float:
-    """Nats a point of `test` by mixtures that know only whether the pen was lifted, learnt from `lines`; see `prepared`.
+    """Nats a point of `test`, by mixtures learnt from `lines` that know only whether the pen was lifted; see `prepared`.
 
-    In the unit of the test lines: the log-Jacobian of each frame is included.
+    The unit is that of the test lines: the log-Jacobian of each frame is included.
+
+    Args:
+        lines: To learn from.
+        test: Lines to judge by.
+        points: For each character of the text, if lines are to be resampled; then there is no grid.
+        grid: The step of the grid on which offsets lie, 1 for integers, 0 for none; they are spread over its cells.
+        components: K, of each mixture.
+        seed: For the spreading, the starts of the mixtures and the order in which they learn.
+
+    Raises:
+        ValueError: if the pen does something in `test` that it never does in `lines`.
     """
     learn, _ = prepared(lines, points, grid, seed + 1)
     judge, frames = prepared(test, points, grid, seed)
@@ -42,19 +53,19 @@ def nll(
     """Nats a point of resampled lines, in their own unit.
 
     Args:
-        model: One that writes, or one that only predicts.
+        model: A `Handwriter`, or a model that only predicts.
         lines: With their texts and writers.
-        points: For each character, with a model that only predicts.
-        texts: What to tell the model instead of what the lines say; None in it: nothing.
+        points: For each character; only for a model that only predicts.
+        texts: Shown to the model instead of the texts of the lines; None in place of a text shows none.
     """
     writes = isinstance(model, Handwriter)
     events, frames = prepared(lines, model.points if writes else points)
-    told = model.told(texts or lines.texts.tolist(), lines.writers.tolist()) if writes else {}
-    return nats_a_point(model.log_prob(events, **told), frames)
+    conditions = model.conditions_of(texts or lines.texts.tolist(), lines.writers.tolist()) if writes else {}
+    return nats_a_point(model.log_prob(events, **conditions), frames)
 
 
 def shuffled(text: str, rng: np.random.Generator) -> str:
-    """The letters of a text in another order, its words as long as before."""
+    """The text with its letters in random order; spaces stay where they are."""
     places = [i for i, one in enumerate(text) if one != " "]
     found = list(text)
     for i, j in zip(places, rng.permutation(places), strict=True):
@@ -69,9 +80,9 @@ def reading(weights: np.ndarray, text: str) -> dict[str, float]:
     """How a window `(T, U)` went over a text.
 
     Returns:
-        "reached", whether the last letter ever weighed most; "in order", Spearman's correlation of time and place; "all read",
-        whether the window, going from place to place, never left out two letters that stand together and never went back by
-        more than one: 0 or 1 each but the second.
+        "reached": 1 if the last letter ever weighed most, else 0. "in order": Spearman's correlation of time and place. "all
+        read": 1 if the window, from point to point, never skipped two neighbouring letters and never went back by more than
+        one, else 0.
     """
     text = text.rstrip()
     place = np.argmax(weights[:, : len(text)], axis=1)
@@ -104,15 +115,15 @@ def figures(
     seed: int = 0,
     learnt: Handwriting | None = None,
 ) -> dict[str, float]:
-    """All that is said of a model that writes, of lines and texts that it has not seen.
+    """All figures of a model that writes, on lines and texts that it has not seen.
 
     Args:
         model: Trained.
         test: Lines that it has not seen.
-        count: How many lines it writes at most, to be read.
-        bias: Of these.
-        seed: Of what is drawn by chance.
-        learnt: The lines that it has learnt from: the floor that remembers nothing is learnt from them, too, and said beside.
+        count: How many lines it writes at most, for `readings`.
+        bias: With which it writes them.
+        seed: For the shuffled letters, the choice of texts, and what is written.
+        learnt: The lines that the model learnt from; the memoryless floor learns from them. None leaves it out.
     """
     rng = np.random.default_rng(seed)
     wrong = [shuffled(text, rng) for text in test.texts.tolist()]

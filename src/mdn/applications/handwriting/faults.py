@@ -1,4 +1,4 @@
-"""Which lines of a source are better not learnt from, and why: recordings that broke off, second lines, coarse grids."""
+"""Finds lines of a source that should not be learnt from, and why: recordings that broke off, second lines, coarse grids."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from mdn.data.strokes import places_of
 
 FEWEST = 6.0  # points a character: fewer do not show what was written
 COARSE = 0.6  # share of steps along one of eight directions; of fine recordings 0.1 to 0.5, of coarse ones 0.9
-_BACK, _LETTERS_BACK = 0.5, 8  # share of the line, and letters, that the pen may go back at once, to a dot or a bar
-_JUMP, _MOST = 1.0, (0.02, 0.98)  # of the height that nearly all points lie within, in a step that draws
-_NARROW, _FAINT = 0.75, 0.6  # width and ink, as a share of what the text should take in this hand
+_BACK, _LETTERS_BACK = 0.5, 8  # share of the line, and letters, that the pen may go back, as to a dot or a bar
+_JUMP, _MOST = 1.0, (0.02, 0.98)  # longest drawing step, as a share of the height; quantiles of y that make the height
+_NARROW, _FAINT = 0.75, 0.6  # least width and ink, as a share of what the text should take in this hand
 _WIDE = 1.6
 _ROUNDS = 5
-_PRIOR = 0.03  # weight of the belief that all letters take the same, beside the lines, each of which weighs 1
-_FAR = 0.5  # log ratio from which on a line does not count when letters are measured
-_LEAST = 0.1  # that any letter takes, of what letters take on average
+_PRIOR = 0.03  # weight of the prior that all letters take the same; each line weighs 1
+_FAR = 0.5  # |log ratio| from which on a line is left out when letters are measured
+_LEAST = 0.1  # what a letter takes at least, as a share of the mean letter
 
 
 def faults(lines: Handwriting) -> np.ndarray:
-    """Why each line should be left out, "" where nothing speaks against it; strings of shape `(N,)`.
+    """Why each line should be left out, or "" if it can be used; strings of shape `(N,)`.
 
     - "only dots": there is no stroke with a length.
     - "few points": fewer than 6 a character.
     - "never lifted": several words, and one stroke.
     - "jumps": a step that draws is longer than the line is high.
-    - "goes back": over more than half of the line, and 8 letters: to a second line, or to what was forgotten.
+    - "goes back": a move of over half of the line and 8 letters to the left: to a second line, or to what was forgotten.
     - "coarse": most steps lie along one of eight directions, as the grid of the recording was too wide.
     - "cut off": the ink, or the width, is much less than the text takes in this hand; a part of it is missing.
-    - "too long": they are much more.
+    - "too long": the ink and the width together are much more.
 
-    What a text takes is learnt from the lines themselves: so much for each letter, times a factor for each writer of each
-    source. Lines that are marked can be counted with `collections.Counter`, and left out: `lines[faults(lines) == ""]`.
+    What a text should take is learnt from the lines themselves: a length for each letter, times a factor for each writer of
+    each source. Count the faults with `collections.Counter`, or leave such lines out: `lines[faults(lines) == ""]`.
     """
     measured = [_measured(line, text) for line, text in zip(lines, lines.texts.tolist(), strict=True)]
     found = np.array([fault for fault, _, _ in measured], "<U16")
@@ -56,7 +56,7 @@ def usable(lines: Handwriting) -> Handwriting:
 
 
 def _measured(line: np.ndarray, text: str) -> tuple[str, float, float]:
-    """(a fault that a line shows by itself, the length of its ink, its width)."""
+    """(the fault that the line shows without others, or "", the length of its ink, its width)."""
     places = places_of(line)
     width, height = np.ptp(places[:, 0]), np.ptp(np.quantile(places[:, 1], _MOST))
     drawn = np.concatenate([[True], line[:-1, 2] <= 0.5]) & line[:, :2].any(axis=1)
@@ -75,9 +75,9 @@ def _measured(line: np.ndarray, text: str) -> tuple[str, float, float]:
 
 
 def _of_expected(values: np.ndarray, texts: list[str], hands: np.ndarray) -> np.ndarray:
-    """Values of lines, of what their letters should sum up to in each hand, `(N,)`; in the median of a hand it is 1.
+    """The values of lines divided by what their letters should take in that hand, `(N,)`; the median of a hand is 1.
 
-    Alternating least squares of relative errors, which lines that are far off do not take part in.
+    Alternating least squares of relative errors; lines that are far off take no part.
     """
     characters, which = np.unique(list("".join(texts)), return_inverse=True)
     rows = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
@@ -88,7 +88,7 @@ def _of_expected(values: np.ndarray, texts: list[str], hands: np.ndarray) -> np.
     for _ in range(_ROUNDS):
         ratio = values / (counts @ letters)
         factor = np.array([np.median(ratio[hand == i]) for i in range(hand.max() + 1)])[hand]
-        ratio = np.divide(ratio, factor, out=np.ones(len(ratio)), where=factor > 0)  # a hand of dots takes nothing
+        ratio = np.divide(ratio, factor, out=np.ones(len(ratio)), where=factor > 0)  # the factor of a hand of dots is 0
         near = np.abs(np.log(ratio, out=np.full(len(ratio), np.inf), where=ratio > 0)) < _FAR
         shares = counts[near] / counts[near].sum(axis=1, keepdims=True)
         wanted = ratio[near] * (counts[near] @ letters) / counts[near].sum(axis=1)

@@ -11,14 +11,13 @@ from keras import ops
 
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.model import Handwriter
-from mdn.sequences.program import compiled
 from mdn.sequences.ragged import bucket_lengths, padded, shifted
 
 ANY = "any"  # style: each line in a hand of its own
-# of a window's weight on the text: when a line ends with the next lift, and when it ends at once
+# share of a window's weight on the text, below which a line ends with the next lift, and below which it ends at once
 _LEFT, _GONE = 0.35, 0.05
-BIAS = 0.7  # where lines are easy to read and hands still differ
-_ROOM, _LEAST = 1.8, 60  # times the points of a text after which a line is broken off, and points beside
+BIAS = 0.7  # lines are easy to read, and hands still differ
+_ROOM, _LEAST = 1.8, 60  # a line is broken off after so many times the points of its text, plus so many points
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +26,9 @@ class Written:
 
     Attributes:
         lines: Stroke-3 `(T, 3)` each; their unit is the median step of a pen.
-        texts: Of each.
+        texts: The text of each.
         ended: Which of them ended by themselves, `(N,)`, and were not broken off.
-        events: As the network drew them, `(T, 3)`, what came before a line not among them.
+        events: As the network drew them, `(T, 3)`; the prime is not among them.
     """
 
     lines: list[np.ndarray]
@@ -53,12 +52,12 @@ def write(
     Args:
         model: Trained.
         texts: A line each; for a paragraph: `wrapped(text, width)`. An empty line stays one.
-        bias: 0 writes as the network believes that people do; above it is neater: at b the weights of the mixture are raised
-            to the power 1 + b and its scales are multiplied by exp(-b). When the pen lifts is left to chance as it is.
-        guidance: How much more the letters count than in training, see `MDNRNN.generate`: above 0 they are easier to tell, far
+        bias: 0 samples the network as it is; larger is neater: at b the weights of the mixture are raised to the power 1 + b
+            and its scales are multiplied by exp(-b). The probabilities of the pen stay as they are.
+        guidance: How much more the letters count than in training, see `MDNRNN.generate`: above 0 they are easier to read, far
             above 1 they are drawn stiffly. None: as much as `bias`.
         style: The name or number of one of `model.hands`, or one for each line; "any": each line is in a hand of its own; None:
-            in `model.default_hand`, but in that of `after` where there is one.
+            `model.default_hand`, or the hand of `after` if that is not None.
         after: (a line as stroke-3, its text): the network reads it first and goes on in its hand, whoever wrote it.
         seed: An int for the same ink each time.
 
@@ -77,14 +76,14 @@ def write(
         line, said = after
         before, prime = f"{said.strip()} ", _prime(line, said, model.points)
         style = ANY if style is None else style
-    told = model.told([before + texts[i].strip() for i in full], _styles(model, style, len(texts), full))
+    conditions = model.conditions_of([before + texts[i].strip() for i in full], _styles(model, style, len(texts), full))
     longest = max(len(texts[i]) for i in full)
     most = math.ceil(_ROOM * model.points * longest) + _LEAST
     drawn = model.generate(
         most,
         len(full),
         prime=prime,
-        **told,
+        **conditions,
         **temperatures(bias),
         guidance=guidance,
         stop=ended,
@@ -99,12 +98,12 @@ def write(
 
 
 def temperatures(bias: float) -> dict[str, float]:
-    """What a bias is to a mixture: `component_temperature` and `variance_temperature`."""
+    """The temperatures that a bias means: `component_temperature` and `variance_temperature`."""
     return {"component_temperature": 1.0 / (1.0 + bias), "variance_temperature": math.exp(-2.0 * bias)}
 
 
 def ink(events) -> np.ndarray:
-    """Stroke-3 of events that a network drew: the line begins where the pen first came down."""
+    """Stroke-3 of events that a network drew; the first point is the origin."""
     line = np.array(events, "float64")
     line[:1, :2] = 0.0
     line[:, 2] = line[:, 2] > data.DOWN
@@ -113,12 +112,12 @@ def ink(events) -> np.ndarray:
 
 
 def ended(event, weights, context):
-    """Which lines are written, `(B,)`: the pen ended them, or nothing of the window is left on the text."""
+    """Which lines are done, `(B,)`: the pen ended them, or almost nothing of the window is left on the text."""
     return ops.logical_or(event[:, 2] == data.END, _passed(weights, context, _GONE))
 
 
 def with_the_text(event, place, weights, context):
-    """A line ends with its text: an end before the last letter only lifts the pen, and a lift behind it is an end."""
+    """A line ends with its text: an end before the last letter becomes a lift, and a lift after it an end."""
     pen = event[:, 2]
     early = ops.logical_and(pen == data.END, _place(weights) < _last(context))
     late = ops.logical_and(pen == data.LIFT, _passed(weights, context, _LEFT))
@@ -127,7 +126,7 @@ def with_the_text(event, place, weights, context):
 
 
 def _passed(weights, context, share: float):
-    """Whether the window shows most of what is behind the last letter, and of the text less than `share`, `(B,)`."""
+    """Whether the window weighs the place behind the last letter most, and all of the text less than `share`, `(B,)`."""
     shown = ops.sum(weights * ops.sum(context, axis=-1), axis=-1)
     return ops.logical_and(_place(weights) > _last(context), shown < share)
 
@@ -141,7 +140,7 @@ def _last(context):
 
 
 def windows(model: Handwriter, events: Sequence[np.ndarray], texts: Sequence[str], style=None) -> list[np.ndarray]:
-    """What each character weighed at each point, `(T, U)` a line.
+    """The weight of each character at each point, `(T, U)` for each line.
 
     Args:
         model: Trained.
@@ -150,16 +149,15 @@ def windows(model: Handwriter, events: Sequence[np.ndarray], texts: Sequence[str
         style: As in `write`.
     """
     texts = [str(text) for text in texts]
-    told = model.told(texts, _styles(model, style, len(texts), range(len(texts))))
-    conditions = model._conditions(told.get("condition"), told["context"], len(texts))
-    if "windows" not in model._rollouts:
-        model._rollouts["windows"] = compiled(model, model.windows)
+    named = model.conditions_of(texts, _styles(model, style, len(texts), range(len(texts))))
+    conditions = model.conditions(named.get("condition"), named["context"], len(texts))
+    shown = model.program("windows", model.windows)
     found: list = [None] * len(texts)
     lengths = bucket_lengths([len(one) for one in events], 4)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length).tolist()
         given = shifted(padded([events[i] for i in rows], length)), tuple(part[rows] for part in conditions)
-        weights = ops.convert_to_numpy(model._rollouts["windows"](*given))
+        weights = ops.convert_to_numpy(shown(*given))
         for i, one in zip(rows, weights, strict=True):
             found[i] = one[: len(events[i]), : len(texts[i])]
     return found
@@ -187,7 +185,7 @@ def _style(model: Handwriter, style) -> str | None:
 
 
 def _prime(line, text: str, points: float) -> np.ndarray:
-    """Events of a line that is only the beginning."""
+    """Events of a line that the network goes on from: its last event lifts the pen and does not end the line."""
     if not str(text).strip():
         raise ValueError("what a line to go on from says must be known, but its text is empty.")
     line = data.resampled(line, max(2, round(points * len(text.strip()))))

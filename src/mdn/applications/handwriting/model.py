@@ -22,15 +22,15 @@ from mdn.sequences import MDNRNN
 
 SHIPPED = Path(__file__).parent / "handwriting.keras"
 _UNKNOWN = 0.15  # share of lines that training shows without their hand, so that the network also writes without one
-_UNREAD = 0.1  # and without their text: what is likely whatever is said is what guidance steers away from
+_UNREAD = 0.1  # share of lines shown without their text: guidance steers away from what is likely without it
 
 
 @value
 class Pen(Categorical):
     """What the pen does; no temperature changes it.
 
-    A lift that may come at any of three points has a probability below one half at each. Sharpened, it comes at none: letters
-    run together, and dots and bars are lost. Graves' bias, too, is one of the offsets alone.
+    A lift that may come at any of three points has a probability below one half at each. Sharpened, it would come at none:
+    letters would run together, and dots and bars be lost. Graves' bias changes the offsets alone, too.
     """
 
     logits: Any = parameter()
@@ -47,7 +47,7 @@ class PenSpec(mdn.CategoricalSpec):
 
 
 def spec_of(components: int = 20) -> mdn.JointSpec:
-    """Of events: a mixture of correlated normals for the offset, and a pen that goes on, lifts or ends the line."""
+    """The spec of events: a mixture of correlated normals for the offset, and a pen that goes on, lifts or ends the line."""
     return mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=PenSpec(data.END + 1))
 
 
@@ -57,11 +57,11 @@ class Handwriter(MDNRNN):
 
     Args:
         alphabet: The characters it knows.
-        hands: Names of the writers it tells apart; what it learns from others belongs to none.
+        hands: Names of the writers it tells apart; lines of other writers have no hand.
         units: Of each layer.
         components: Of the mixture.
-        points: For each character of a text, to which lines are resampled.
-        default_hand: In which it writes when no other is asked for; None: in any.
+        points: Lines are resampled to so many points for each character.
+        default_hand: The hand in which it writes by default; None: any.
         **settings: Of `MDNRNN`.
 
     Reference:
@@ -90,27 +90,32 @@ class Handwriter(MDNRNN):
         self.default_hand = default_hand
         self.noise = keras.random.SeedGenerator(0)
 
-    def call(self, inputs, training=None):
-        """As MDNRNN; in training some lines come without their hand, and some without their text."""
-        if training:
-            events, *hand, text = inputs
-            hidden = zip((*hand, text), (_UNKNOWN, _UNREAD)[-len(hand) - 1 :], strict=True)
-            inputs = events, *(self._hidden(part, share) for part, share in hidden)
-        return super().call(inputs, training)
+    def conditioned(self, events, came, training=None):
+        """The condition and the context that the network reads: in training, hands and texts of some lines are hidden.
+
+        Args:
+            events: The event before each step, `(B, T, 3)`; not used.
+            came: One-hot hands `(B, len(hands))`, if there are any, and texts `(B, U, S)`.
+            training: Whether the network learns.
+        """
+        if not training:
+            return came
+        shares = (_UNKNOWN, _UNREAD)[-len(came) :]
+        return tuple(self._hidden(part, share) for part, share in zip(came, shares, strict=True))
 
     def _hidden(self, part, share: float):
-        """`part` of what comes with lines, zeros for about `share` of them."""
+        """`part`, hands or texts of lines, with zeros for about `share` of the lines."""
         part = ops.convert_to_tensor(part)
         shown = keras.random.uniform((ops.shape(part)[0], *[1] * (len(part.shape) - 1)), seed=self.noise) >= share
         return part * ops.cast(shown, part.dtype)
 
     def adapt(self, sequences) -> Handwriter:
-        """As MDNRNN; and the window begins by moving as fast as a pen does on average."""
+        """As `MDNRNN.adapt`; also, the untrained window moves as fast over the text as a pen does on average."""
         self.recurrent[0].start(1.0 / self.points)
         return super().adapt(sequences)
 
     def hands_of(self, names: Sequence[str | None]) -> np.ndarray | None:
-        """One-hot rows of hands, `(N, len(hands))`, zeros for one that is none of `hands`; None in a network without."""
+        """One-hot rows of hands, `(N, len(hands))`, zeros for a name that is not in `hands`; None if the network has no hands."""
         if not self.hands:
             return None
         rows = np.zeros((len(names), len(self.hands)), "float32")
@@ -119,8 +124,17 @@ class Handwriter(MDNRNN):
                 row[self.hands.index(name)] = 1.0
         return rows
 
-    def told(self, texts: Sequence[str | None], names: Sequence[str | None] | None = None) -> dict:
-        """What comes with lines of these texts in these hands, as `fit`, `log_prob` and `generate` take it; None is not told."""
+    def conditions_of(self, texts: Sequence[str | None], names: Sequence[str | None] | None = None) -> dict:
+        """The condition (hands) and context (texts) of lines, as keywords for `fit`, `log_prob` and `generate`.
+
+        Args:
+            texts: One for each line, in characters of the alphabet; None hides the text from the network.
+            names: One writer for each line; None, or a name that is not in `hands`, stands for no hand. Without `names` no line
+                has a hand.
+
+        Raises:
+            ValueError: if a text is empty, has more than 500 characters, or a character that is not in the alphabet.
+        """
         hands = self.hands_of([None] * len(texts) if names is None else names)
         # a place behind the last letter, so that the window can be seen to have passed it
         behind = np.zeros((1, self.alphabet.size), "float32")
@@ -144,7 +158,7 @@ class Handwriter(MDNRNN):
 
 
 def load(path=None) -> Handwriter:
-    """A trained network: that of a file of `mdn train handwriting`, or the one that comes with this package.
+    """Opens a network from a file of `mdn train handwriting`; by default the one that comes with this package.
 
     Raises:
         As `mdn.models.load_as`.

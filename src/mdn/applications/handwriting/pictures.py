@@ -1,4 +1,4 @@
-"""Pictures of handwriting: a line, pages of lines, both at rest or written before one's eyes; and what a window looked at."""
+"""Pictures of handwriting: a line or pages of lines, still or animated; and the weights of a window."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from mdn import plots
 from mdn.applications.handwriting.data import base_line
 from mdn.data import replacing, to_lines
-from mdn.data.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of
+from mdn.drawing.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of
 
 SIZES = {"a3": (297.0, 420.0), "a4": (210.0, 297.0), "a5": (148.0, 210.0), "letter": (215.9, 279.4)}  # mm
-ADVANCE = 1.8  # x-heights that a letter takes in the median of real lines; a half of them lie between 1.5 and 2.2
-_X_HEIGHT, _BASE = 0.26, 0.68  # of the height of a line: how high an x is, and where it stands
+ADVANCE = 1.8  # x-heights that a letter takes in width: the median of real lines, whose quartiles are 1.5 and 2.2
+_X_HEIGHT, _BASE = 0.26, 0.68  # shares of the line height: the height of an x, and where the base line is
 _PIXELS = 96 / 25.4  # a mm, in browsers
 _DOTS = 150  # an inch, in a PNG
 _MOST_LABELS = 80
@@ -23,16 +23,16 @@ _MOST_LABELS = 80
 
 @dataclass(frozen=True)
 class Page:
-    """A sheet of paper and how it is written on, in mm.
+    """A sheet of paper and how lines lie on it, in mm.
 
     Attributes:
         width: Of the sheet.
-        height: Of the sheet; None for one that is as high as its lines.
+        height: Of the sheet; None: as high as its lines.
         margin: On all sides.
-        line_height: From one line to the next.
+        line_height: From one base line to the next.
         pen: Width of the ink.
-        ink: Its colour, as SVG has it.
-        paper: The colour below.
+        ink: Its colour, as in SVG.
+        paper: The colour of the sheet.
     """
 
     width: float = SIZES["a4"][0]
@@ -58,8 +58,12 @@ class Page:
     def of(cls, size: str, **others) -> Page:
         """A sheet of a size such as "a4".
 
+        Args:
+            size: "a3", "a4", "a5" or "letter", upright.
+            **others: Of `Page`, except `width` and `height`.
+
         Raises:
-            ValueError: if there is no such size.
+            ValueError: if there is no such size, or if no line fits on it.
         """
         if size not in SIZES:
             raise ValueError(f"there is no paper {size!r}; there are {', '.join(SIZES)}.")
@@ -73,15 +77,15 @@ class Page:
 
     @property
     def characters(self) -> int:
-        """About how many characters a line holds: the width to cut a text at."""
+        """About how many characters a line holds: the `width` for `wrapped`."""
         return max(1, int((self.width - 2 * self.margin) / (ADVANCE * _X_HEIGHT * self.line_height)))
 
 
 def laid_out(lines: Iterable, page: Page) -> list[list[np.ndarray]]:
     """The strokes `(n, 2)` of each sheet, in mm from its upper left corner.
 
-    Lines are level, stand on base lines one below the other, and begin at the margin. All have one scale: letters of the
-    median line are as high as the line height asks for, or less, so that the widest line ends at the margin.
+    Lines are level, stand on base lines one below the other, and begin at the margin. All have one scale: it fits the letters
+    of the median line to the line height, or is smaller, so that the widest line ends at the margin.
 
     Args:
         lines: Stroke-3 `(T, 3)` each, y downwards; a line without points leaves its place empty.
@@ -117,16 +121,16 @@ def _levelled(line: np.ndarray) -> tuple[list[np.ndarray], float] | None:
 
 
 def write_page(path, lines: Iterable, page: Page | None = None, seconds: float | None = None) -> list[Path]:
-    """Lines on paper, as .svg or .png; the files that were written, NAME.svg, NAME-2.svg, ..., one for each sheet.
+    """Writes lines on paper, as .svg or .png; returns the paths, NAME.svg, NAME-2.svg, ..., one for each sheet.
 
     Args:
         path: Of the first file.
         lines: Stroke-3 `(T, 3)` each, as `laid_out` takes them.
         page: The paper; A4 without it.
-        seconds: The SVG is written before one's eyes, in the order of the strokes, a sheet in so many seconds.
+        seconds: Animates an SVG: it draws the strokes in their order, a sheet in so many seconds. None: still.
 
     Raises:
-        ValueError: if the name ends otherwise, or a PNG is to move.
+        ValueError: if the name ends otherwise, or if `seconds` is set for a PNG.
     """
     page, lines = page or Page(), list(lines)
     height = page.height or 2 * page.margin + len(lines) * page.line_height
@@ -139,12 +143,12 @@ def write_page(path, lines: Iterable, page: Page | None = None, seconds: float |
 
 
 def write_line(path, line, page: Page | None = None, seconds: float | None = None) -> None:
-    """One line, as .svg or .png, as large as on a page, and the paper around it no larger than needed.
+    """Writes one line as .svg or .png, as large as on a page, on a sheet no larger than needed.
 
     Args:
         path: Of the file.
         line: Stroke-3 `(T, 3)`, with one point at least.
-        page: What line height, pen and ink are taken from.
+        page: Sets line height, pen, ink and paper.
         seconds: As in `write_page`.
 
     Raises:
@@ -201,13 +205,13 @@ def _png(path: Path, lines: Sequence[Line], size, page: Page) -> None:
 
 
 def window(weights, text: str, ax=None, *, cmap=plots.HEAT):
-    """What a soft window looked at: letters upwards, points of the pen to the right, the darker the more weight.
+    """Plots the weights of a soft window: letters upwards, points of the pen to the right, darker for more weight.
 
     Args:
-        weights: Shape `(T, U)`, of each point the weight of each character; columns behind the end of the text are left out.
+        weights: Shape `(T, U)`, the weight of each character at each point; columns behind the end of the text are left out.
         text: U characters, or fewer.
         ax: Axes; by default the current ones of pyplot.
-        cmap: Colours, from none to most.
+        cmap: Colours, from no weight to the largest.
 
     Returns:
         The axes.

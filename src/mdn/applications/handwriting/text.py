@@ -1,4 +1,4 @@
-"""Text as a network reads it: an alphabet of known characters, each a column of its own; and paragraphs cut into lines."""
+"""Text as a network reads it: an alphabet of known characters, one column each; and paragraphs cut into lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LONGEST = 500  # characters of a line: nobody writes longer ones, and the window would take them one by one
+LONGEST = 500  # characters of a line: nobody writes longer ones, and the window moves over them one by one
 _MOST_NAMED = 10  # unknown characters in a message
 _INSTEAD = {
     **dict.fromkeys("‘’‚‛′`´", "'"),
@@ -65,13 +65,21 @@ class Alphabet:
 
     @classmethod
     def of(cls, texts: Iterable[str], least: int = 1) -> Alphabet:
-        """All characters of texts that come at least `least` times, in order of their codes."""
+        """The alphabet of all characters that come at least `least` times in `texts`, in order of their codes.
+
+        Args:
+            texts: Any number of them.
+            least: How often a character must come, counted over all texts together.
+
+        Raises:
+            ValueError: if no character comes so often.
+        """
         found, counts = np.unique(list("".join(map(str, texts))), return_counts=True)
         return cls("".join(found[counts >= least].tolist()))
 
     @property
     def size(self) -> int:
-        """S, how many there are."""
+        """S, the number of characters."""
         return len(self.characters)
 
     def unknown(self, text: str) -> list[str]:
@@ -82,7 +90,7 @@ class Alphabet:
         """The text as one-hot rows, `(U, S)` float32: a context for a network.
 
         Raises:
-            ValueError: if it is empty, has more than 500 characters, or one that is unknown, which is named.
+            ValueError: if it is empty, has more than 500 characters, or an unknown one, which the message names.
         """
         if not text.strip():
             raise ValueError("a line needs a text of at least one letter, but it is empty.")
@@ -97,7 +105,11 @@ class Alphabet:
         return rows
 
     def decode(self, rows) -> str:
-        """The text of rows `(U, S)`, of each the largest; rows of zeros, as behind the end of a text, are left out."""
+        """The text of rows `(U, S)`: the largest entry of each row; rows of zeros, as behind the end of a text, are left out.
+
+        Raises:
+            ValueError: if the shape is not `(U, S)`.
+        """
         rows = np.asarray(rows)
         if rows.ndim != 2 or rows.shape[1] != self.size:
             raise ValueError(f"rows of this alphabet have shape (U, {self.size}), but {rows.shape} came.")
@@ -106,11 +118,11 @@ class Alphabet:
     def transliterate(self, text: str) -> str:
         """The text in known characters only: é becomes e, “ becomes ", ß becomes ss; tabs and the like become spaces.
 
-        A known character stays as it is. Marks on letters are left out where the letter with them is unknown (Unicode's
-        NFKD), as is what only joins characters or chooses their look.
+        A known character stays as it is. If a letter with a mark is unknown, the mark is dropped (Unicode's NFKD), and so are
+        characters that only join others or choose their look.
 
         Raises:
-            ValueError: if nothing stands for a character, an emoji or a letter of another script; it is named.
+            ValueError: if a character has no replacement, such as an emoji or a letter of another script; it is named.
         """
         found, unknown = [], []
         for one in text:
@@ -123,7 +135,7 @@ class Alphabet:
         return "".join(found)
 
     def _instead(self, one: str) -> str | None:
-        """What stands for a character; None if nothing does."""
+        """The replacement of a character; None if it has none."""
         if one in self.characters:
             return one
         if one.isspace():
@@ -151,14 +163,14 @@ def _named(one: str) -> str:
 
 
 def tidied(text: str) -> str:
-    """The text as one writes it: one space between words and none before . , ; : ? and !, as some sources have it."""
+    """The text with one space between words and none before . , ; : ? and !; some sources put one there."""
     return re.sub(r" +([.,;:?!])", r"\1", " ".join(text.split()))
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """The lines of a text, at most `width` characters each.
 
-    A newline begins a new line, an empty line stays one (""). Lines end between words; only a word longer than a line is cut.
+    A newline begins a new line; an empty line stays, as "". Lines end between words; only a word longer than a line is cut.
 
     Args:
         text: Any.

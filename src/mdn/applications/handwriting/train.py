@@ -1,8 +1,8 @@
-"""Training to predict handwriting, and to write; and what that is worth: nats a point in the unit of lines, beside a floor."""
+"""Training of models that predict handwriting, and of models that write; and their score in nats a point."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from mdn.applications.handwriting import data
 from mdn.applications.handwriting.model import Handwriter, spec_of
 from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting
-from mdn.data.hershey import hershey_lines
+from mdn.drawing.hershey import hershey_lines
 from mdn.sequences import adam, muon
 from mdn.training import ctrl_c_waits
 
-FEWEST = 25  # lines by which a hand can be learnt
-_LEAN, _STRETCH = 0.1, 0.1  # standard deviations of how lines are changed
-_PIECE, _HELD = (9, 15), 64  # characters of the lines to rehearse with; how many of these choose the epoch
-# a network that knows nothing learns far faster by Adam: after two epochs in fonts -1.19 nats, by Muon 0.25
+FEWEST = 25  # lines of a writer that becomes a hand
+EPOCHS, REHEARSALS, GO_ON_EPOCHS = 18, 6, 12
+_LEAN, _STRETCH = 0.1, 0.1  # standard deviations of the shear and of the log stretch of lines
+_PIECE, _HELD = (9, 15), 64  # characters of a line to rehearse with; how many such lines choose the epoch
+# an untrained network learns far faster by Adam: after two epochs in fonts its NLL is -1.19 nats, by Muon 0.25
 _FROM_NOTHING: dict[str, Any] = {"optimizer": adam, "learning_rate": 2e-3}
-_SPARE = 8  # points that a changed line may have more than the line itself
 
 
 def prepared(
@@ -35,8 +35,8 @@ def prepared(
         lines: In their own units.
         points: For each character of the text, if lines are to be resampled; then there is no grid.
         grid: The step of the grid on which offsets lie, 1 for integers; they are spread over its cells.
-        seed: Of that.
-        **frame: As `frame_of` takes it.
+        seed: For the spreading.
+        **frame: For `frame_of`.
     """
     rng = np.random.default_rng(seed)
     if points is not None:
@@ -58,8 +58,8 @@ def train(
     lines: Handwriting,
     held_out: Handwriting,
     *,
-    epochs: int = 18,
-    rehearsals: int = 6,
+    epochs: int = EPOCHS,
+    rehearsals: int = REHEARSALS,
     points: float = 16.0,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -68,8 +68,8 @@ def train(
 ) -> Handwriter:
     """A model that writes any text; the epoch that is best on `held_out` is kept.
 
-    It begins with short lines in fonts of single strokes: their letters are so even that the window learns in minutes to go
-    from letter to letter, which takes hours where every hand is another. The hands come afterwards.
+    Training begins with short lines in fonts of single strokes: their letters are so even that the window learns in minutes
+    to go from letter to letter, which takes hours on lines of many hands. These come afterwards.
 
     Args:
         lines: To learn from, with their texts.
@@ -77,8 +77,8 @@ def train(
         epochs: At most.
         rehearsals: Epochs before them, with lines in fonts.
         points: For each character of a text.
-        seed: Of weights, order and how lines are changed anew each epoch.
-        callbacks: Told of each epoch.
+        seed: For the weights, the order, and the changes of lines, new in each epoch.
+        callbacks: Of Keras, called in each epoch.
         checkpoint: A folder, as in `MDNRNN.fit`; both parts of the training have their own in it.
         **architecture: Of `Handwriter`.
     """
@@ -92,16 +92,39 @@ def train(
         if rehearsals:
             kept = _within(checkpoint, "rehearsal")
             rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks, checkpoint=kept)
-        # compiled: it has rehearsed, which it has not where fonts lack too many of the texts
+        # only a model that has rehearsed is compiled; it has not if fonts lack too many of the texts
         rehearsed = model.compiled
         beginner = {} if rehearsed else _FROM_NOTHING
         try:
             kept = _within(checkpoint, "lines")
             learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, checkpoint=kept, **beginner)
-        except KeyboardInterrupt:  # before its first step
+        except KeyboardInterrupt:  # before the first step of `learn`
             if not rehearsed:
                 raise
     return model
+
+
+def train_on_parts(
+    parts: Mapping[str, Handwriting],
+    *,
+    model: Handwriter | None = None,
+    epochs: int = 0,
+    rehearsals: int | None = None,
+    **settings,
+) -> Handwriter:
+    """`train` on the parts "train" and "valid", or `go_on` with a model.
+
+    Args:
+        parts: Of `lines.split`.
+        model: A trained model to go on with, or None.
+        epochs: At most; 0: the default of `train` or `go_on`.
+        rehearsals: As in `train`.
+        **settings: Of `train` or `go_on`.
+    """
+    if model is not None:
+        return go_on(model, parts["train"], parts["valid"], epochs=epochs or GO_ON_EPOCHS, **settings)
+    rehearsals = REHEARSALS if rehearsals is None else rehearsals
+    return train(parts["train"], parts["valid"], epochs=epochs or EPOCHS, rehearsals=rehearsals, **settings)
 
 
 def _within(checkpoint, part: str) -> Path | None:
@@ -118,7 +141,7 @@ def rehearse(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
 ) -> Handwriter:
-    """Teaches the window of a model to read, by `count` pieces of texts written in fonts; texts that fonts lack are left out."""
+    """Teaches the window of a model to read, by `count` pieces of those `texts` that are ASCII, written in fonts."""
     rng = np.random.default_rng([seed, 1])  # the hands of the lines are drawn by the seed itself
     texts = [text for text in texts if text.isascii()]
     pieces: list[str] = []
@@ -152,7 +175,7 @@ def train_predictor(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     **architecture,
 ) -> mdn.MDNRNN:
-    """A model that knows no texts and goes on with any line; arguments as for `train`, of `MDNRNN`."""
+    """A model that reads no text and continues any line; arguments as for `train`, `**architecture` for `MDNRNN`."""
     keras.utils.set_random_seed(seed)
     model = mdn.MDNRNN(spec_of(), **{"units": (256, 256), **architecture})
     return learn(model, lines, held_out, epochs=epochs, points=points, seed=seed, callbacks=callbacks, **_FROM_NOTHING)
@@ -163,13 +186,13 @@ def go_on(
     lines: Handwriting,
     held_out: Handwriting,
     *,
-    epochs: int = 12,
+    epochs: int = GO_ON_EPOCHS,
     learning_rate: float = 1e-3,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
 ) -> Handwriter:
-    """Teaches a trained model another hand, by a few hundred lines: it becomes the one in which it writes without a style."""
+    """Teaches a trained model another hand, by a few hundred lines: afterwards it writes in this hand if no style is chosen."""
     keras.utils.set_random_seed(seed)
     model.default_hand = None
     return learn(
@@ -200,29 +223,25 @@ def learn(
 ):
     """Trains a model, new or not, on lines that are sheared, stretched and resampled anew each epoch; returns it.
 
-    By Muon: of a model that has rehearsed, four epochs brought what took Adam more than ten.
+    By default with Muon: for a model that has rehearsed, four epochs of it were worth more than ten of Adam.
     """
     writes = isinstance(model, Handwriter)
     points = model.points if isinstance(model, Handwriter) else points
     texts = lines.texts.tolist()
-    known = prepared(lines, points)[0]
     if not model.adapted:
-        model.adapt(known)
-    # what changes a line needs the line: batches hand out the events that they were given
-    rows = [np.concatenate([one, one[-1:].repeat(_SPARE, axis=0)]) for one in known]
-    origins = {row.tobytes(): origin for row, origin in zip(rows, zip(lines, texts, strict=True), strict=True)}
+        model.adapt(prepared(lines, points)[0])
     held = prepared(held_out, points)[0]
-    told = model.told(texts, lines.writers.tolist()) if writes else {}
-    beside = model.told(held_out.texts.tolist(), held_out.writers.tolist()).values() if writes else ()
+    conditions = model.conditions_of(texts, lines.writers.tolist()) if writes else {}
+    beside = model.conditions_of(held_out.texts.tolist(), held_out.writers.tolist()).values() if writes else ()
     model.fit(
-        rows,
+        list(zip(lines, texts, strict=True)),
         (held, *beside) if writes else held,
-        **told,
+        **conditions,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer=optimizer,
-        augment=lambda row, rng: varied(*origins[row.tobytes()], points, rng),
+        encode=lambda written, rng: varied(written[0], written[1], points, rng),
         callbacks=callbacks,
         checkpoint=checkpoint,
         seed=seed,
@@ -232,7 +251,7 @@ def learn(
 
 
 def varied(line, text: str, points: float, rng: np.random.Generator) -> np.ndarray:
-    """Events of the line as it might have been written as well: leaning otherwise, wider or narrower."""
+    """Events of a random variant of the line: sheared, and stretched in width and height."""
     lean, wide, high = rng.normal(0.0, _LEAN), *np.exp(rng.normal(0.0, _STRETCH, 2))
     changed = data.Frame(np.array([[wide, lean], [0.0, high]])).apply(line)
     changed = data.resampled(changed, round(points * len(text)))
@@ -243,6 +262,6 @@ def varied(line, text: str, points: float, rng: np.random.Generator) -> np.ndarr
 
 
 def nats_a_point(log_prob: Sequence[np.ndarray], frames: Sequence[data.Frame]) -> float:
-    """Mean negative log density of all events in the units of their lines, from log densities `(T_i,)` in their frames."""
+    """Mean negative log density of an event in the unit of its line, from log densities `(T_i,)` in the frames."""
     total = sum(float(np.sum(one)) + len(one) * own.log_jacobian for one, own in zip(log_prob, frames, strict=True))
     return -total / sum(map(len, log_prob))

@@ -1,4 +1,4 @@
-"""Touches: performances as they were recorded, and as the network sees them.
+"""Touches: performances as recorded, and as the network sees them.
 
 A performance is an array `(T, 3)` of touches: x and y in [0, 1] (y grows downwards, as on a screen) and dt, the seconds since the
 touch before. The network sees events `(T, 3)`: how far x and y moved, and log dt. Its first event is a move from the corner
@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data import read_object_arrays, reading
+from mdn.data import find, read_object_arrays, reading
 from mdn.data.limits import read_whole
+from mdn.data.splits import dealt
 
 LONGEST = 5.0  # seconds, of a performance and of a pause
 SHORTEST = 0.001
 TAP = 0.1  # seconds of pause before a touch that begins a new swipe
-PLACE_NOISE, TIME_NOISE = 0.0005, 0.02  # half the width of the cells that recorded values stand for; of log dt
+PLACE_NOISE, TIME_NOISE = 0.0005, 0.02  # half the width of a cell to which values were rounded: of x and y, of log dt
 _COLUMNS = ("time", "x", "y")
 _OF_IMPSY = "perfs"  # the array that IMPSY writes: dt first, then the values
 
@@ -29,12 +30,22 @@ _OF_IMPSY = "perfs"  # the array that IMPSY writes: dt first, then the values
 class Performances(list[np.ndarray]):
     """Performances of a file, a list of arrays of touches `(T, 3)`.
 
+    Args:
+        placed: Performances in the order of the file, with None in place of each empty one.
+        parts: The indices in `placed` of the parts "train", "valid" and "test", if a file says so.
+        skipped: A sentence for each file of which something was left out.
+
     Attributes:
-        placed: The same in the places of the file, with None for each that is empty and was left out.
+        placed, parts, skipped: The arguments.
     """
 
-    def __init__(self, placed: Iterable[np.ndarray | None]):
-        self.placed = list(placed)
+    def __init__(
+        self,
+        placed: Iterable[np.ndarray | None],
+        parts: dict[str, np.ndarray] | None = None,
+        skipped: tuple[str, ...] = (),
+    ):
+        self.placed, self.parts, self.skipped = list(placed), parts, skipped
         super().__init__(one for one in self.placed if one is not None)
 
     @property
@@ -43,19 +54,54 @@ class Performances(list[np.ndarray]):
         return len(self.placed) - len(self)
 
 
+def read(sources=None, split=None) -> Performances:
+    """The performances of files, see `read_performances`; by default the data set "robojam" with its parts.
+
+    Args:
+        sources: Paths, or one path.
+        split: A .json that says which performances are of which part, see `read_split`; places count through all files.
+    """
+    if not sources:
+        sources = [find("robojam", "TinyPerformanceArrays.npz")]
+        beside = sources[0].with_name("split.json")
+        split = beside if split is None and beside.is_file() else split
+    sources = [sources] if isinstance(sources, str | Path) else sources
+    placed, skipped = [], []
+    for path in sources:
+        found = read_performances(path)
+        placed += found.placed
+        if found.left_out:
+            skipped.append(f"{path}: {found.left_out} of {len(found.placed)} performances are empty and left out.")
+    return Performances(placed, None if split is None else read_split(split, len(placed)), tuple(skipped))
+
+
+def split(performances: Performances, seed: int = 0) -> dict[str, list[np.ndarray]]:
+    """Performances by part: as a file says, else dealt by chance, a tenth each to "valid" and "test", the others to "train".
+
+    Raises:
+        ValueError: if they must be dealt, but fewer than 10 have two touches or more.
+    """
+    if performances.parts is not None:
+        found = performances.placed
+        return {part: [found[i] for i in rows if found[i] is not None] for part, rows in performances.parts.items()}
+    long = [one for one in performances if len(one) > 1]
+    rows_of = dealt(len(long), seed, "performances of two touches or more", fewest=10)
+    return {part: [long[i] for i in rows_of[part]] for part in ("train", "valid", "test")}
+
+
 def read_performances(path) -> Performances:
     """Performances from a file, empty ones left out.
 
     Args:
-        path: A .npz file of object arrays of touches: x, y and dt (TinyPerformanceArrays.npz), or in the array `perfs`, as IMPSY
-            writes it, dt, x and y; a .csv of one performance as MicroJam writes it (a header with time, x and y); or a .log of
-            IMPSY (lines of timestamp, source, values), which is cut where nobody played for five seconds; a touch all by
-            itself is left out. A .csv or .log has 128 MiB at most, an .npz unpacks as `mdn.data.read_object_arrays` says.
+        path: One of three kinds of file. An .npz of object arrays of touches x, y and dt (TinyPerformanceArrays.npz), or dt, x
+            and y in the array `perfs` of IMPSY; it unpacks as `mdn.data.read_object_arrays` says. A .csv of one performance, as
+            MicroJam writes it (a header with time, x and y). A .log of IMPSY (lines of timestamp, source, values), which is cut
+            at pauses of five seconds; pieces of a single touch are left out. A .csv or .log has 128 MiB at most.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is none of these, or larger, or its performances are of another number of values than x, y and dt; a
-            bad line is named by its number.
+        ValueError: if the file is none of these, or larger, or its touches have other values than x, y and dt; the message
+            names the number of a bad line.
     """
     path = Path(path)
     with reading(path, "performances"):
@@ -86,7 +132,7 @@ def _arrays(path: Path) -> list[np.ndarray | None]:
 
 
 def _each(array: np.ndarray) -> Iterable:
-    """The performances of an array; NumPy makes one block of them where all are of one length."""
+    """The performances of an array; NumPy makes one block of them if all have one length."""
     if array.dtype == object and array.ndim < 3:
         return array.flat
     return array.astype("float64") if array.ndim == 3 else [array]
@@ -142,7 +188,7 @@ def _impsy(path, lines) -> list[np.ndarray]:
         raise ValueError(f"{str(path)!r} holds no event of a player.")
     touches = np.array(rows)
     steps = np.diff(touches[:, 0])
-    cuts = np.flatnonzero((steps > LONGEST) | (steps < 0.0)) + 1  # a clock that was set back begins a new one
+    cuts = np.flatnonzero((steps > LONGEST) | (steps < 0.0)) + 1  # a clock that was set back begins a performance
     return [_from_times(path, part) for part in np.split(touches, cuts) if len(part) > 1]
 
 
@@ -173,7 +219,7 @@ def clipped(touches) -> np.ndarray:
 
 
 def _clipped(touches, whose: str, from_impsy: bool = False) -> np.ndarray:
-    """Touches within their bounds; those of IMPSY come with dt first."""
+    """`clipped`; `from_impsy` says that dt comes first, and `whose` begins the message of an error."""
     touches = np.asarray(touches, "float64")
     if touches.ndim != 2 or touches.shape[-1] != 3 or not len(touches):
         raise ValueError(f"{whose}touches must have shape (T, 3): x, y and dt, but {touches.shape} came.")
@@ -186,7 +232,7 @@ def _clipped(touches, whose: str, from_impsy: bool = False) -> np.ndarray:
 
 
 def events(touches, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Events `(T, 3)` of touches `(T, 3)`: moves of x and y, and log dt; spread over the cells of rounded values by `rng`."""
+    """Events `(T, 3)` of touches `(T, 3)`: moves of x and y, and log dt; `rng` spreads rounded values over their cells."""
     touches = np.asarray(touches, "float64")
     place, time = touches[:, :2], np.log(touches[:, 2:])
     if rng is not None:
@@ -196,7 +242,7 @@ def events(touches, rng: np.random.Generator | None = None) -> np.ndarray:
 
 
 def touches(events, start=(0.0, 0.0)) -> np.ndarray:
-    """The touches `(T, 3)` that events `(T, 3)` lead to from the place `start`."""
+    """The inverse of `events`: touches `(T, 3)`; `start` is the place before the first one."""
     events = np.asarray(events, "float64")
     places = np.asarray(start) + np.cumsum(events[:, :2], axis=0)
     return clipped(np.concatenate([places, np.exp(np.minimum(events[:, 2:], 9.0))], axis=-1))
@@ -209,7 +255,7 @@ def swipes(touches) -> list[np.ndarray]:
 
 
 def read_split(path, count: int) -> dict[str, np.ndarray]:
-    """Which of `count` performances are "train", "valid" and "test", by their places in the file.
+    """Reads from a .json which of `count` performances are "train", "valid" and "test", by their places.
 
     Raises:
         ValueError: if the file says anything else.

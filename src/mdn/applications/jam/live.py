@@ -1,4 +1,4 @@
-"""Live: what playing over OSC and over MIDI share: a clock, the log, sentences said once, and how soon answers are ready."""
+"""Live: the code that OSC and MIDI share: the loop, the log, sentences that are said once, and the latency of answers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 from mdn.applications.jam.session import MOST_WAITING, Session
 
 _TICK = 0.002  # seconds between two looks at what is due
-_KEPT = 100_000  # latencies that are remembered
-_LONGEST_SAID = 200  # letters
+_KEPT = 100_000  # so many latencies are kept
+_LONGEST_SAID = 200  # characters
 
 
 class Log:
     """Lines `timestamp,source,x,y`, as IMPSY writes them; `read_performances` and `mdn train jam` read them.
 
-    A disk that is full does not end the music: that is said once, and touches go on unwritten. A new file to which no touch
-    came is removed again by `close`.
+    A full disk does not end the music: the player hears of it once, and later touches may be missing in the file. `close`
+    removes a new file that is still empty.
 
     Args:
-        path: Of the file; lines are added to what it holds.
-        say: Told sentences for the player.
+        path: Of the file; new lines are appended.
+        say: Called with each sentence for the player.
     """
 
     def __init__(self, path, say: Callable[[str], None] = print):
@@ -35,7 +35,7 @@ class Log:
 
     def __call__(self, when: float, source: str, x: float, y: float) -> None:
         """Writes one touch."""
-        stamp = datetime.datetime.fromtimestamp(when).astimezone().isoformat()  # an hour that comes twice stays two
+        stamp = datetime.datetime.fromtimestamp(when).astimezone().isoformat()  # UTC offset: hours may repeat
         self._trying(lambda: self._file.write(f"{stamp},{source},{x:.6g},{y:.6g}\n"))
 
     def close(self) -> None:
@@ -54,14 +54,14 @@ class Log:
 
 
 class Live:
-    """A session that is played until `stop`; a way to play says how touches come (`_wait`, `_tick`) and go (`_play`).
+    """A session that runs until `stop`; a subclass says how touches come (`_wait`, `_tick`) and go (`_play`).
 
     Args:
-        session: Who plays.
-        say: Told sentences for the player.
+        session: The player and the model.
+        say: Called with each sentence for the player.
 
     Attributes:
-        touches: How many came.
+        touches: How many touches came.
         left_out: How many messages meant nothing.
     """
 
@@ -73,7 +73,7 @@ class Live:
         self._stopped = threading.Event()
 
     def heard(self, x: float, y: float, now: float) -> None:
-        """A touch came; see `Session.heard`."""
+        """Passes a touch to `Session.heard`, and measures how long the answer takes."""
         start = time.perf_counter()
         self.session.heard(x, y, now)
         self.touches += 1
@@ -86,21 +86,21 @@ class Live:
         self.say_once(f"left out: {kind}", detail)
 
     def say_once(self, kind: str, detail: str = "") -> None:
-        """Says a sentence, unless one of its kind was said; what came from outside is said up to `_LONGEST_SAID`."""
+        """Says a sentence, unless one of its kind was said before; `detail`, from outside, is cut to `_LONGEST_SAID`."""
         if kind not in self._said:
             self._said.add(kind)
             self._say(f"{kind}{detail[:_LONGEST_SAID]} (said once)")
 
     def refused(self, error: BaseException) -> None:
-        """Leaves out a message that `error` is about; what came, told behind a "but", is no kind of its own."""
+        """Leaves out the message that caused `error`; its kind is the text up to ", but ", behind which the values stand."""
         kind, but, came = str(error).partition(", but ")
         self.leave_out(kind or type(error).__name__, but + came)
 
     def run(self, check: Callable[[], object] = lambda: None) -> None:
-        """Plays until `stop` or Ctrl-C, in this thread alone: nobody else holds what hearing or playing needs.
+        """Plays until `stop` or Ctrl-C, in this thread alone, so that hearing and playing wait for no other thread.
 
         Args:
-            check: Called between any two looks at what is due; what it raises ends the music.
+            check: Called before each tick; an exception from it ends the music.
         """
         try:
             while not self._stopped.is_set():
@@ -115,20 +115,20 @@ class Live:
         self._stopped.set()
 
     def latency(self, quantile: float) -> float:
-        """Seconds from a touch's arrival to the model's answer being ready: this share of them was faster."""
+        """The `quantile` of the seconds from the arrival of a touch until the model's answer is ready."""
         return float(np.quantile(self._latencies, quantile)) if self._latencies else float("nan")
 
     def send(self, sending: Callable, *arguments) -> None:
-        """Calls `sending`; that a cable is out or a network down is said once, and ends nothing."""
+        """Calls `sending`; a failure, such as a network that is down, is said once and does not end the music."""
         try:
             sending(*arguments)
         except OSError as error:
             self.say_once("an answer could not be sent", f": {error.strerror or error}")
 
-    # ---- of a way to play --------------------------------------------------------------------------------------------
+    # ---- for a subclass ----------------------------------------------------------------------------------------------
 
     def _wait(self, seconds: float) -> None:
-        """What is done between two ticks."""
+        """Waits between two ticks; a subclass may hear messages meanwhile."""
         self._stopped.wait(seconds)
 
     def _tick(self, now: float) -> None:
@@ -141,4 +141,4 @@ class Live:
         raise NotImplementedError
 
     def _close(self) -> None:
-        """After the last tick."""
+        """Called after the last tick."""

@@ -11,33 +11,33 @@ from mdn.applications.jam.live import Live
 from mdn.applications.jam.midi import BEND, BRIGHTNESS, Voice, _mido, height, place
 from mdn.applications.jam.session import MODES, Session
 
-COMPONENT_TEMPERATURE, VARIANCE_TEMPERATURE, MODE, RESET = 20, 21, 22, 23  # controllers that MIDI leaves free
-_AT_ONCE = 256  # messages that are heard, after which what is due is played, however many more came
+COMPONENT_TEMPERATURE, VARIANCE_TEMPERATURE, MODE, RESET = 20, 21, 22, 23  # controllers that MIDI leaves undefined
+_AT_ONCE = 256  # messages that are heard in one tick at most; then the touches that are due are played
 NAME = "mdn"  # of virtual ports
 _SILENCE = (120, 123)  # controllers: all sound off, all notes off
 _QUIET = ("clock", "start", "continue", "stop", "songpos", "song_select", "active_sensing", "quarter_frame")
-_MOVES = 0.01  # seconds between the touches of a wheel that turns: about as often as a touchscreen tells its moves
+_MOVES = 0.01  # seconds between touches while a wheel turns: about the rate of a touchscreen
 
 
 class MidiPlayer(Live):
-    """Hears MIDI and plays MIDI, until `stop`; the mapping is that of `midi.Voice`, both ways.
+    """Hears MIDI and plays MIDI, until `stop`; both directions map notes as `midi.Voice` does.
 
-    A note is a touch: its pitch says x, and y comes from the brightness (controller 74) if one came since the last note ended,
+    A note is a touch: its pitch is x, and y comes from the brightness (controller 74) if one came since the last note ended,
     else from the velocity. While it lasts, the pitch wheel moves x and controller 74 moves y. Controllers 20 and 21 set the
     component and the variance temperature (`temperature`), 22 the mode (a quarter of its range each, in the order of
     `session.MODES`), 23 from 64 on resets.
 
     Args:
-        session: Who plays.
+        session: The player and the model.
         ear, mouth: Open ports of mido, an input and an output; they stay open.
-        say: Told sentences for the player.
+        say: Called with each sentence for the player.
     """
 
     def __init__(self, session: Session, ear, mouth, say: Callable[[str], None] = print):
         super().__init__(session, say)
         self._ear, self._mouth, self._voice = ear, mouth, Voice()
         self._played = 0.0  # when the model's last touch was
-        self._note: int | None = None  # that the player holds
+        self._note: int | None = None  # the note that the player holds
         self._bend, self._y, self._bright = 0.0, 0.5, False
         self._moved, self._touched = False, 0.0
 
@@ -53,7 +53,7 @@ class MidiPlayer(Live):
         if self._voice.sounds and now - self._played > TAP:
             self._send(self._voice.end())
 
-    # ---- the player's ------------------------------------------------------------------------------------------------
+    # ---- the player -------------------------------------------------------------------------------------------------
 
     def _try_to_hear(self, message, now: float) -> None:
         try:
@@ -104,7 +104,7 @@ class MidiPlayer(Live):
         if self._note is not None:
             self.heard(place(self._note) + self._bend, self._y, now)
 
-    # ---- the model's -------------------------------------------------------------------------------------------------
+    # ---- the model --------------------------------------------------------------------------------------------------
 
     def _play(self, x: float, y: float, now: float) -> None:
         self._send(self._voice.move(x, y) if self._voice.sounds else self._voice.begin(x, y))
@@ -124,14 +124,14 @@ def temperature(value: int) -> float:
 
 
 def open_ports(ear: str | None = None, mouth: str | None = None, backend=None):
-    """(an input, an output) of mido; without names, virtual ports called "mdn" that other programs can be connected to.
+    """(an input, an output) of mido; without names, virtual ports called "mdn", to which other programs can connect.
 
     Args:
-        ear, mouth: Names of ports, or parts of names that only one has.
-        backend: Of mido; without it the one that mido chooses (python-rtmidi).
+        ear, mouth: Names of ports, or parts of names that fit only one port.
+        backend: Of mido; by default the one that mido chooses (python-rtmidi).
 
     Raises:
-        OSError: if there is no such port, or several, or no MIDI at all; the message lists the ports that there are.
+        OSError: if no port or several fit, or there is no MIDI at all; the message lists the ports.
     """
     backend = _mido() if backend is None else backend
     try:

@@ -7,9 +7,9 @@ import numpy as np
 from mdn.applications.jam.data import TAP, swipes
 from mdn.data import replacing
 
-SCALE = (0, 2, 4, 7, 9)  # major pentatonic: whatever is touched sounds well together
+SCALE = (0, 2, 4, 7, 9)  # major pentatonic: any of its notes sound well together
 BRIGHTNESS = 74  # the controller of that name
-BEND = 8191  # of the pitch wheel, for a move over the whole screen
+BEND = 8191  # value of the pitch wheel for a move over the whole screen
 _LOWEST, _OCTAVES, _TICKS = 48, 3, 480
 _STEPS = _OCTAVES * len(SCALE)
 _MICROSECONDS = 500_000  # a beat
@@ -23,26 +23,26 @@ def pitch(x: float) -> int:
 
 
 def place(note: int) -> float:
-    """The place from left to right that a note stands for: the middle of where `pitch` gives it; notes off the scale between."""
+    """The x of a note: the middle of the places where `pitch` returns it; notes off the scale lie between."""
     centers = (np.arange(_STEPS) + 0.5) / _STEPS
     return float(np.interp(note, [pitch(center) for center in centers], centers))
 
 
 def velocity(y: float) -> int:
-    """How hard a note is struck at a height from the top (0) to the bottom (1) of the screen."""
+    """The velocity of a note at a height from the top (0) to the bottom (1) of the screen: lower is louder."""
     return max(1, _seven_bits(_SOFTEST + (1.0 - _SOFTEST) * y))
 
 
 def height(velocity: int) -> float:
-    """The height that a velocity stands for."""
+    """The inverse of `velocity`: a height in [0, 1]."""
     return float(np.clip((velocity / 127 - _SOFTEST) / (1.0 - _SOFTEST), 0.0, 1.0))
 
 
 class Voice:
-    """What one finger sounds like, as MIDI messages; needs the extra `mdn[jam]`.
+    """The MIDI messages of one finger; needs the extra `mdn[jam]`.
 
-    A swipe is one note at the pitch where it begins, as loud as it begins low on the screen, whose brightness (controller 74)
-    follows y, and whose pitch bends with x.
+    A swipe is one note. The place where it begins sets the pitch and the loudness (lower on the screen is louder); then the
+    brightness (controller 74) follows y, and the pitch bends with x.
     """
 
     def __init__(self):
@@ -56,19 +56,19 @@ class Voice:
         return self._note is not None
 
     def begin(self, x: float, y: float) -> list:
-        """A swipe begins at (x, y)."""
+        """The messages when a swipe begins at (x, y)."""
         before = self.end()
         self._note, self._first = pitch(x), x
         on = self._message("note_on", note=self._note, velocity=velocity(y))
         return [*before, self._bright(y), self._message("pitchwheel", pitch=0), on]
 
     def move(self, x: float, y: float) -> list:
-        """The swipe goes on to (x, y)."""
+        """The messages when the swipe moves to (x, y)."""
         bend = int(np.clip(round((x - self._first) * BEND), -BEND, BEND))
         return [self._bright(y), self._message("pitchwheel", pitch=bend)]
 
     def end(self) -> list:
-        """The finger is lifted."""
+        """The messages when the finger is lifted."""
         note, self._note = self._note, None
         return [] if note is None else [self._message("note_off", note=note)]
 
@@ -77,7 +77,7 @@ class Voice:
 
 
 def write_midi(path, touches) -> None:
-    """A Standard MIDI File of touches `(T, 3)`, played by a `Voice`; needs the extra `mdn[jam]`.
+    """Writes touches `(T, 3)`, as a `Voice` plays them, to a Standard MIDI File; needs the extra `mdn[jam]`.
 
     A note ends 0.1 s after its last touch, or when the next begins.
     """

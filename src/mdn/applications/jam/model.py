@@ -19,7 +19,7 @@ _MOST_TOUCHES = 20_000
 
 
 def network(units=(192, 192), components: int = 20, dropout: float = 0.15) -> MDNRNN:
-    """An LSTM over moves and log dt that also reads the place, and predicts a mixture of correlated normals."""
+    """An LSTM that reads moves, log dt and the place, and predicts a mixture of correlated normals."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(3, "full"), components)
     return MDNRNN(spec, units=units, dropout=dropout, positions=(0, 1), name="jam")
 
@@ -27,8 +27,8 @@ def network(units=(192, 192), components: int = 20, dropout: float = 0.15) -> MD
 def inside(event, place):
     """The event, held to the screen and to pauses of 1 ms to 5 s.
 
-    A move over an edge is folded back, as a ball bounces. Held at the edge instead, a fifth of all swipes began there: a
-    normal that covers the screen reaches beyond it. Recorded ones hardly ever do; `train.figures` says how many.
+    A move over an edge is folded back, as a ball bounces. When such moves were clipped, a fifth of all swipes began at an
+    edge, since a normal that covers the screen reaches beyond it. Recorded ones hardly ever do: see `train.figures`.
     """
     there = ops.mod(place + event[:, :2], 2.0)
     move = ops.minimum(there, 2.0 - there) - place
@@ -43,7 +43,7 @@ class Jam:
     """Performances from a trained network; touches `(T, 3)` in and out, as in `mdn.applications.jam.data`.
 
     Args:
-        model: Of `network`, trained.
+        model: From `network`, trained.
     """
 
     def __init__(self, model: MDNRNN):
@@ -51,7 +51,7 @@ class Jam:
 
     @classmethod
     def load(cls, path=SHIPPED) -> Jam:
-        """From a file of `mdn train jam`; without a path the weights that come with this package."""
+        """Opens a file of `mdn train jam`; by default the weights that come with this package."""
         return cls(load_as(path, _fits, "model of touches", "mdn train jam"))
 
     def respond(self, call, seconds: float = data.LONGEST, **settings) -> np.ndarray:
@@ -66,7 +66,15 @@ class Jam:
         return data.touches(self._until(data.events(call), seconds, settings), start=call[-1, :2])
 
     def play(self, seconds: float = data.LONGEST, **settings) -> np.ndarray:
-        """A performance from nothing; settings as in `respond`."""
+        """A performance from nothing: touches `(T, 3)`.
+
+        Args:
+            seconds: How long the performance lasts at most; it has one touch in any case.
+            **settings: As in `respond`.
+
+        Raises:
+            ValueError: if `seconds` is not positive.
+        """
         return data.touches(self._until(None, seconds, settings))
 
     def _until(self, prime, seconds: float, settings) -> np.ndarray:
@@ -75,7 +83,7 @@ class Jam:
             raise ValueError(f"`seconds` must be positive, but {seconds!r} came.")
         settings = {"seed": int(np.random.default_rng().integers(2**31)), **settings}
         steps = 256
-        while True:  # the same seed goes on with the same events, so a longer rollout begins with the shorter one
+        while True:  # with the same seed, a longer rollout begins with the events of the shorter one
             events = self.model.generate(steps, prime=prime, constrain=inside, **settings)[0]
             time = np.cumsum(np.exp(events[:, 2].astype("float64")))
             if time[-1] > seconds or steps >= _MOST_TOUCHES:
@@ -83,5 +91,5 @@ class Jam:
             steps *= 4
 
     def save(self, path) -> None:
-        """Writes the network, without what only training needs; what stood at `path` before stays until it is complete."""
+        """Writes the network without the state of training; an older file at `path` stays until the new one is complete."""
         save_plain(self.model, path)

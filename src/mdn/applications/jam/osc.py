@@ -14,20 +14,20 @@ from mdn.applications.jam.session import Session
 
 _BUFFER = 1 << 22  # bytes
 _LARGEST = 1 << 16  # bytes of a datagram
-_AT_ONCE = 0.01  # seconds of hearing, after which what is due is played, however much more came
+_AT_ONCE = 0.01  # seconds of hearing at most; then the touches that are due are played
 
 
 class OscServer(Live):
     """Hears OSC and plays OSC, until `stop`.
 
     Addresses: `/interface` (two floats in [0, 1]), `/mdn/mode` (a name of `session.MODES`), `/mdn/component_temperature`,
-    `/mdn/variance_temperature`, `/mdn/reset`. What is malformed is left out, and the first of each kind is said. What a
-    bundle holds is heard at once, whatever its time tag says. Packets that came before this was made are not heard.
+    `/mdn/variance_temperature`, `/mdn/reset`. Malformed messages are left out, and the first of each kind is reported.
+    The messages of a bundle are heard at once, whatever its time tag. Packets from before the constructor are dropped.
 
     Args:
-        session: Who plays.
-        ear, mouth: Of `open_sockets`; they stay open.
-        say: Told sentences for the player.
+        session: The player and the model.
+        ear, mouth: From `open_sockets`; they stay open.
+        say: Called with each sentence for the player.
     """
 
     def __init__(self, session: Session, ear: socket.socket, mouth: socket.socket, say: Callable[[str], None] = print):
@@ -47,7 +47,7 @@ class OscServer(Live):
             pass
 
     def _wait(self, seconds: float) -> None:
-        """Hears what comes: a packet that arrives is heard at once, but a flood of them for `_AT_ONCE` only."""
+        """Hears packets as soon as they arrive; a flood of them for `_AT_ONCE` only."""
         end, patience = time.perf_counter() + _AT_ONCE, seconds
         while time.perf_counter() < end:
             try:
@@ -63,7 +63,7 @@ class OscServer(Live):
             patience = 0.0
 
     def _received(self, patience: float) -> bytes | None:
-        """The next packet; None if none comes for so many seconds."""
+        """The next packet; None if none comes within `patience` seconds."""
         try:
             self._ear.settimeout(patience)
             return self._ear.recv(_LARGEST)
@@ -110,7 +110,7 @@ def open_sockets(listen, answer) -> tuple[socket.socket, socket.socket]:
     """(an ear, a mouth): UDP sockets that hear at `listen` and send to `answer`; close both when the music is over.
 
     Args:
-        listen: `(host, port)`; port 0 takes any that is free.
+        listen: `(host, port)`; port 0 takes any free one.
         answer: `(host, port)`.
 
     Raises:
@@ -122,7 +122,7 @@ def open_sockets(listen, answer) -> tuple[socket.socket, socket.socket]:
         raise OSError(f"cannot answer at {answer[0]}:{answer[1]}: {error.strerror or error}.") from None
     try:
         ear = _socket(listen, socket.socket.bind)
-        # a burst waits here; what does not fit is lost, as UDP is
+        # a burst waits here; packets beyond it are lost, as UDP allows
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
     except OSError as error:
         mouth.close()

@@ -1,7 +1,7 @@
-"""OSC packets, read with bounds: whatever comes is read in a time that its length limits, or refused with a ValueError.
+"""OSC packets, read with bounds: any packet is read in a time bounded by its length, or refused with a ValueError.
 
-python-osc recurses into bundles, sleeps until their time tags, turns address patterns into regular expressions and walks
-backwards where a part claims a negative size; a stranger's packet must do none of this to somebody who plays.
+A packet from a stranger must not stop the music. python-osc recurses into bundles, sleeps until their time tags, turns
+address patterns into regular expressions and walks backwards if a part claims a negative size; this reader does not.
 
 Reference:
     Wright (2002), The Open Sound Control 1.0 Specification.
@@ -21,10 +21,10 @@ _NO_OSC = "a packet that is no OSC"
 
 
 def read(packet: bytes) -> tuple[list[tuple[str, list]], float]:
-    """(its messages as (address, values), in order; the latest time that a bundle of it asks for, in seconds since 1970).
+    """(the messages of a packet as (address, values), in order; the latest time tag of its bundles, in seconds since 1970).
 
     Raises:
-        ValueError: if it is no OSC, or holds more than 256 messages, or bundles more than 16 deep.
+        ValueError: if the packet is no OSC, holds more than 256 messages, or has bundles more than 16 deep.
     """
     packet += bytes(-len(packet) % 4)  # some senders leave out the last zeros
     found: list[tuple[str, list]] = []
@@ -46,19 +46,19 @@ def read(packet: bytes) -> tuple[list[tuple[str, list]], float]:
 
 
 def write(address: str, *numbers: float) -> bytes:
-    """The packet of one message."""
+    """The packet of one message with float32 values."""
     texts = (address, "," + "f" * len(numbers))
     head = b"".join(text.encode() + bytes(4 - len(text) % 4) for text in texts)
     return head + struct.pack(f">{len(numbers)}f", *numbers)
 
 
 def fits(pattern: str, address: str) -> bool:
-    """Whether an address pattern of OSC means `address`.
+    """Whether an address pattern of OSC matches `address`.
 
     `?` is any character, `*` any number of them, `[a-z]` one of these, `[!a-z]` one of the others, `{this,that}` either
-    word; none of them stands for a `/`. The time is at most proportional to the product of the two lengths.
+    word; `?`, `*` and `[...]` never match a `/`. The time is at most proportional to the product of the two lengths.
     """
-    places, i = {0}, 0  # how much of the address the pattern up to i may stand for
+    places, i = {0}, 0  # lengths of the address that the pattern up to i matches
     while i < len(pattern) and places:
         sign = pattern[i]
         close = pattern.find(_CLOSING[sign], i) if sign in _CLOSING else i

@@ -16,13 +16,13 @@ _SIDE, _GAP, _LABEL = 180.0, 14.0, 18.0
 
 
 def write_sheet(path, performances: Sequence[np.ndarray], labels: Sequence[str] = (), columns: int = 4) -> None:
-    """A grid of performances, as SVG or PNG by the name of the file.
+    """Writes a grid of performances, as SVG or PNG by the ending of `path`.
 
     Args:
         path: Of the file, .svg or .png.
         performances: Touches `(T, 3)` each.
         labels: One for each, or none.
-        columns: Pictures a row.
+        columns: Pictures in a row.
 
     Raises:
         ValueError: if the name ends otherwise.

@@ -1,4 +1,4 @@
-"""Session: who plays when. It knows no network and no clock: it is told the time, what was heard, and asked what to play."""
+"""Session: decides who plays when. It opens no socket and no port and reads no clock: the caller passes touches and the time."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Session:
     Args:
         jam: The model.
         mode: One of `MODES`.
-        silence: Seconds without a touch after which the model answers ("callresponse").
+        silence: In "callresponse", the model answers after so many seconds without a touch.
         component_temperature, variance_temperature: As in `MDNRNN.generate`; may be set while it plays.
-        on_event: Told of each touch: `(time, source, x, y)`, the source "interface" or "rnn".
+        on_event: Called with each touch: `(time, source, x, y)`, the source "interface" or "rnn".
         seed: An int for the same answers to the same touches.
 
     Attributes:
@@ -60,7 +60,7 @@ class Session:
         self.mode, self.unanswered = mode, 0
         self._lock = threading.Lock()
         self._stream = jam.model.stream(constrain=inside, seed=seed)
-        self._stream.step()  # compiles, so that the first touch need not wait
+        self._stream.step()  # compiles here, so that the first touch does not wait
         self.reset()
 
     @property
@@ -83,12 +83,12 @@ class Session:
         setattr(self, name, float(value))
 
     def reset(self) -> None:
-        """Forgets what was played."""
+        """Forgets all touches, and drops the answers that wait."""
         with self._lock:
             self._stream.reset()
             self._place = np.zeros(2)
-            self._last = math.nan  # when the touch was that the stream heard last
-            self._heard = math.inf  # when the player's last touch was
+            self._last = math.nan  # time of the last touch that the stream heard
+            self._heard = math.inf  # time of the player's last touch
             self._next = math.inf, self._place  # when the model would play, and where
             self._waiting: list[tuple[float, int, np.ndarray]] = []
             self._count = 0
@@ -97,7 +97,7 @@ class Session:
         """The player touched (x, y), in [0, 1], at the time `now` in seconds.
 
         Raises:
-            ValueError: if x and y are no finite numbers.
+            ValueError: if x or y is not a finite number.
         """
         place = np.array([x, y], "float64")
         if not np.isfinite(place).all():
@@ -118,7 +118,7 @@ class Session:
                     self.unanswered += 1
 
     def due(self, now: float) -> list[tuple[float, float]]:
-        """The touches (x, y) that the model plays until `now`; to be asked often."""
+        """The touches (x, y) that the model plays now: those due since the last call. Call it often."""
         with self._lock:
             if self._mode == "polyphony":
                 played = []
@@ -131,7 +131,7 @@ class Session:
             return [(float(x), float(y)) for x, y in played]
 
     def _alone(self, now: float) -> list[np.ndarray]:
-        """What the model plays by itself: after a silence, or always in a battle."""
+        """The places that the model touches by itself: after a silence, or always in a battle."""
         silent = now - self._heard >= self.silence
         if self._mode == "useronly" or (self._mode == "callresponse" and not silent):
             return []
@@ -141,7 +141,7 @@ class Session:
         begins = self._mode == "callresponse" and self._last <= self._heard
         if (
             begins or now - self._next[0] > data.LONGEST
-        ):  # the answer begins now; or nobody asked for long: no catching up
+        ):  # the answer begins now; or `due` was not called for long: no catching up
             self._next = now, self._next[1]
         while self._next[0] <= now and len(played) < _MOST_AT_ONCE:
             when, place = self._next
@@ -150,7 +150,7 @@ class Session:
         return played
 
     def _take(self, place, now: float) -> None:
-        """The stream hears a touch and says what it would play after it."""
+        """Feeds a touch to the stream, which predicts the next one."""
         dt = data.SHORTEST if math.isnan(self._last) else np.clip(now - self._last, data.SHORTEST, data.LONGEST)
         event = np.concatenate([place - self._place, [np.log(dt)]]).astype("float32")
         self._place = self._place + event[:2]  # as the stream adds it up

@@ -1,4 +1,4 @@
-"""Training a jam model, and what it is worth: NLL beside its floors, and how its answers compare with real ones."""
+"""Trains a jam model and scores it: NLL beside its floors, and how its answers compare with real ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mdn import training
 from mdn.applications.jam import data
 from mdn.applications.jam.model import Jam, network
 
-_WORTH_HALVING = 20  # touches
+_WORTH_HALVING = 20  # touches of a performance that is compared by halves
 _EDGE = 0.005  # of the screen
 FLOORS = {"test NLL": ("test NLL, memoryless", "test NLL, order 2")}
-"""The figures that a model's own must beat, see `figures`."""
+"""The floors that each figure of a model must beat, see `figures`."""
 _PIECE = 400  # touches: longer performances are cut, so that no batch waits for one of thousands
-_STEPS = 40  # an epoch, of fewer touches than RoboJam's 200,000, if a step then has the fewest touches or more
-_FEWEST, _MOST = 1000, 4800  # touches a step; RoboJam's 32 performances have the most
-_WHOLE, _WINDOW = 200, 100  # touches: pieces that are longer on average are learnt from in windows
+_STEPS = 40  # steps an epoch, if the bounds below allow it
+_FEWEST, _MOST = 1000, 4800  # touches a step, at least and at most; 32 performances of RoboJam have the most
+_WHOLE, _WINDOW = 200, 100  # touches: if pieces are longer than the first on average, windows of the second are used
 
 
 def train(
@@ -39,8 +39,8 @@ def train(
         performances: To learn from.
         held_out: To choose the epoch by; never learned from.
         epochs: At most.
-        seed: Of weights, order and the noise that spreads rounded values over their cells, drawn anew each epoch.
-        callbacks: Told of each epoch.
+        seed: For the weights, the order and the noise that spreads rounded values over their cells, new in each epoch.
+        callbacks: Of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
         **architecture: Of `network`.
     """
@@ -49,12 +49,12 @@ def train(
     model = network(**architecture).adapt(spread(pieces, seed))
     batch_size, window = batching([len(piece) for piece in pieces])
     model.fit(
-        [piece.astype("float32") for piece in pieces],
+        pieces,
         spread(held_out, seed + 1),
         epochs=epochs,
         batch_size=batch_size,
         window=window,
-        augment=lambda touches, rng: data.events(touches, rng),
+        encode=data.events,
         buckets=6,
         callbacks=callbacks,
         checkpoint=checkpoint,
@@ -65,11 +65,11 @@ def train(
 
 
 def batching(lengths: Sequence[int]) -> tuple[int, int | None]:
-    """The `batch_size` and `window` of `MDNRNN.fit`: as many steps for as many touches, however the recordings were cut.
+    """The `batch_size` and `window` of `MDNRNN.fit`: steps that depend on the number of touches, not on how recordings were cut.
 
-    With so many recordings a step whatever their lengths, a few long ones would make a handful of steps an epoch, and nothing
-    would be learnt. So a step has so many touches: whole recordings, more of them where they are short; or windows of long
-    ones, the state carried on from one to the next.
+    With a fixed number of recordings a step, a few long ones would make a handful of steps an epoch, and the network would
+    learn nothing. So the number of touches a step is fixed: whole recordings, more of them if they are short; or windows of
+    long ones, with the state carried from one window to the next.
 
     Args:
         lengths: Touches of each piece of a recording.
@@ -80,7 +80,7 @@ def batching(lengths: Sequence[int]) -> tuple[int, int | None]:
     if mean <= _WHOLE:
         rows = touches / mean
         return max(1, round(rows) if rows < 12 else 8 * round(rows / 8)), None
-    # as many pieces after each other in each row, since a row that ends early begins anew
+    # each row of a batch reads so many pieces one after the other: a row that ends early begins a new piece
     after = max(1, round(len(lengths) * _WINDOW / touches))
     return -(-len(lengths) // after), _WINDOW
 
@@ -95,13 +95,13 @@ def spread(performances, seed: int) -> list[np.ndarray]:
 
 
 def nll(jam: Jam, performances, seed: int = 0) -> float:
-    """Nats an event of (dx, dy, log dt), from the second event of each performance on; dequantised by `seed`."""
+    """Nats an event of (dx, dy, log dt), the first of each performance left out; `seed` spreads rounded values."""
     scores = jam.model.log_prob(spread(performances, seed))
     return -float(np.mean(np.concatenate([one[1:] for one in scores])))
 
 
 def floors(performances, test, components: int = 20, order: int = 2, seed: int = 0) -> dict[str, float]:
-    """Test NLL of a mixture that remembers nothing, and of one that sees the last `order` events; same protocol."""
+    """Test NLL, measured as by `nll`, of a memoryless mixture and of one that sees the last `order` events."""
     learn, judge = _with_past(spread(performances, seed + 2), order), _with_past(spread(test, seed), order)
     spec = mdn.MixtureSpec(mdn.NormalSpec(3, "full"), components)
     found = {}
@@ -120,7 +120,7 @@ def floors(performances, test, components: int = 20, order: int = 2, seed: int =
 
 
 def _with_past(sequences, order: int):
-    """(the last `order` events, the event) of each event from the second on; before the first there are zeros."""
+    """(the `order` events before, the event) for each event from the second on; zeros stand before the first."""
     past, events = [], []
     for one in sequences:
         padded = np.concatenate([np.zeros((order, 3), "float32"), one])
@@ -138,7 +138,7 @@ def _halves(performances) -> list[tuple[np.ndarray, np.ndarray]]:
 def own_half_share(jam: Jam, performances) -> float:
     """How often the second half of a performance is likelier after its own first half than after another's.
 
-    The other is that of like length and tempo. The move from one half to the other is left out of the comparison.
+    The other first half is the nearest in length and tempo. The move from one half to the other is left out of the comparison.
     """
     halves = _halves(performances)
     if len(halves) < 2:
@@ -158,7 +158,7 @@ def own_half_share(jam: Jam, performances) -> float:
 
 
 def answers(jam: Jam, performances, seed: int = 0, **temperatures):
-    """(calls, real answers, the model's): the halves of performances, and an answer as long as the real one to each call."""
+    """(calls, real answers, the model's): first halves, second halves, and the model's answers, as long as the real ones."""
     halves = _halves(performances)
     calls, real = [first for first, _ in halves], [second for _, second in halves]
     made = [
@@ -169,7 +169,7 @@ def answers(jam: Jam, performances, seed: int = 0, **temperatures):
 
 
 def distances(real, made) -> dict[str, float]:
-    """Kolmogorov-Smirnov distances between real answers and made ones: of all dt, x and y, and of the share of taps of each."""
+    """Kolmogorov-Smirnov distances between real and made answers: of all dt, x and y, and of each answer's share of taps."""
 
     def tap_ratio(one):
         return float(np.mean(one[:, 2] > data.TAP))
@@ -193,7 +193,7 @@ def _distance(one, other) -> float:
 
 
 def figures(jam: Jam, performances, test, seed: int = 0) -> dict[str, float]:
-    """Everything above, by name, and the seconds that it took; what compares halves only if two of `test` are long enough."""
+    """All figures of a model, by name; those that compare halves only if two performances of `test` are long enough."""
     start = time.perf_counter()
     found = {
         "test NLL": nll(jam, test, seed),

@@ -1,4 +1,4 @@
-"""Robot motion: which way next, where demonstrations part? See README.md here."""
+"""Robot motion: the next move of a hand, where demonstrations part. See README.md here."""
 
 from mdn.applications.robot.data import read_letters
 from mdn.applications.robot.model import rollouts

@@ -1,6 +1,6 @@
 """Demonstrations: a hand that was led along letters, as paths in the plane.
 
-A path is an array `(steps + 1, 2)` of places, from its start at (0, 0); the unit is that of the file, whatever it is. The network
+A path is an array `(steps + 1, 2)` of places, from its start at (0, 0); in the unit of the file. The network
 sees moves `(steps, 2)`: how far the hand went from one place to the next.
 """
 
@@ -11,23 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data import limits, read_object_arrays
+from mdn.data import find, limits, read_object_arrays
 
 BRANCHING = ("D", "H", "B", "K")
-"""Letters that begin alike, with a stem upwards, and then part: to the right (D, B), or back down the stem (H, K); nobody goes
-between. Later D and B part, and H and K."""
+"""Letters that begin alike, with a stem upwards, and then part: to the right (D, B), or back down the stem (H, K); no path
+lies between. Later D parts from B, and H from K."""
 STEPS = 8
-"""Of a path, so few that the way parts from one step to the next."""
-_BETWEEN = 6  # points on each step, where paths are compared
+"""Steps of a path: so few that paths part within a single step."""
+_BETWEEN = 6  # points on each step by which paths are compared
+
+
+def read(source=None, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarray]:
+    """The demonstrations of the file `source`, see `read_letters`; by default those of the data set "letters"."""
+    return read_letters(find("letters", "letters.npz") if source is None else source, letters)
 
 
 def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarray]:
     """Demonstrations of some letters, each from its start on: `{letter: (count, STEPS + 1, 2)}`.
 
     Args:
-        path: Of letters.npz, or of a file like it: `position` (count, points, 2), and `letter` (count,): what each path is, a
-            letter or a longer name.
-        letters: Which: a list of names, or one text, see `names_of`.
+        path: Of letters.npz, or of a file like it: `position` (count, points, 2), and `letter` (count,): the name of each
+            path, a letter or longer.
+        letters: Which letters to read: a list of names, or one text, see `names_of`.
 
     Raises:
         ValueError: if the file holds no such arrays, or a letter is not in it, or only once.
@@ -64,7 +69,7 @@ def names_of(letters: Sequence[str], known: Sequence[str]) -> list[str]:
     Args:
         letters: A list of names; or a text, in which commas part names. Without a comma the text is one name if `known` has it,
             and else each of its characters is a letter.
-        known: The names that there are.
+        known: All names in the file.
     """
     if isinstance(letters, str):
         whole = "," in letters or letters in known
@@ -73,12 +78,12 @@ def names_of(letters: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as they can be asked for, see `names_of`."""
+    """Names as a text that `names_of` reads."""
     return ("" if all(len(name) == 1 for name in names) else ", ").join(names)
 
 
 def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
-    """Raises a ValueError if these are no paths in the plane, each with its name."""
+    """Raises a ValueError unless `position` holds paths in the plane and `letter` names each of them."""
     if position.ndim == 3 and position.shape[2] > 2:
         raise ValueError(
             f"{str(path)!r}: `position` has {position.shape[2]} coordinates, but this network draws in the plane: keep two of "
@@ -104,7 +109,7 @@ def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
 
 
 def split(demonstrations: dict[str, np.ndarray], held_out: int = 3, seed: int = 0):
-    """(demonstrations to learn from, those set aside): `held_out` of each letter."""
+    """(demonstrations to learn from, demonstrations set aside): `held_out` of each letter are set aside."""
     rng = np.random.default_rng(seed)
     orders = {letter: rng.permutation(len(paths)) for letter, paths in demonstrations.items()}
     learnt = {letter: paths[np.sort(orders[letter][held_out:])] for letter, paths in demonstrations.items()}
@@ -118,15 +123,15 @@ def moves(paths) -> np.ndarray:
 
 
 def paths(moves) -> np.ndarray:
-    """The paths from (0, 0) that moves lead along."""
+    """The inverse of `moves`: paths `(..., steps + 1, 2)` from (0, 0)."""
     moves = np.asarray(moves, "float64")
     return np.concatenate([np.zeros_like(moves[..., :1, :]), np.cumsum(moves, axis=-2)], axis=-2)
 
 
 def distances(paths, others) -> np.ndarray:
-    """How far each path is from each other one, `(P, O)`: the mean distance of a point to the nearest of the other, both ways.
+    """How far each of `paths` is from each of `others`, `(P, O)`: mean distance of a point to the nearest one, both ways.
 
-    It asks where a path leads, and not how fast; one that stops half-way is far from one that goes on.
+    The distance compares where paths lead, not how fast; a path that stops half-way is far from one that goes on.
     """
     paths, others = _filled(paths), _filled(others)
     found = np.empty((len(paths), len(others)))
@@ -137,7 +142,7 @@ def distances(paths, others) -> np.ndarray:
 
 
 def _filled(paths) -> np.ndarray:
-    """Paths with points between their points."""
+    """Paths with `_BETWEEN` points on each step."""
     paths = np.asarray(paths, "float64")
     shares = (np.arange(_BETWEEN) / _BETWEEN)[:, None]
     between = paths[:, :-1, None] * (1.0 - shares) + paths[:, 1:, None] * shares

@@ -1,4 +1,4 @@
-"""Three networks of one size that say where the hand goes next: by a mixture, by one normal, and by least squares."""
+"""Three networks of one size that predict the next move of the hand: a mixture, one normal, and least squares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mdn.sequences.ragged import shifted
 
 
 class SquaredError(DistributionLoss):
-    """The squared distance between a move and the mean of the prediction; its scales are not asked."""
+    """The squared distance between a move and the mean of the prediction; the scales are not used."""
 
     def _values(self, y, observed, params):
         return ops.sum(ops.square(y - self.spec(params).mean()), axis=-1)
@@ -26,13 +26,13 @@ class SquaredError(DistributionLoss):
 
 @dataclass(frozen=True)
 class Head:
-    """What a network ends in, and how it learns.
+    """The last layer of a network, and how the network learns.
 
     Attributes:
         components: Of the mixture.
-        units: Of the LSTM below. Where there is one component only they are more, so that all networks are of one size.
-        loss: From a spec to a loss.
-        variance_temperature: Of its rollouts. Training jitters each place, and what is predicted is as wide as the jitter, too.
+        units: Of the LSTM below. A network with one component has more units, so that all networks have one size.
+        loss: The loss; its constructor takes a spec.
+        variance_temperature: Of its rollouts; below 1, as the jitter of training makes its predictions too wide.
     """
 
     components: int
@@ -49,7 +49,7 @@ HEADS = {
 
 
 def network(head: Head) -> MDNRNN:
-    """An LSTM over moves that also reads where they have led, and predicts the next one."""
+    """An LSTM that reads the moves and the place that they reached, and predicts the next move."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(2, "full"), head.components)
     return MDNRNN(spec, units=(head.units,), positions=(0, 1), name="robot")
 
@@ -58,8 +58,8 @@ def rollouts(model: MDNRNN, count: int = 200, seed: int | None = 0, **temperatur
     """Paths `(count, STEPS + 1, 2)` from the start.
 
     Args:
-        model: Of `network`, trained.
-        count: How many.
+        model: From `network`, trained.
+        count: How many paths.
         seed: Same seed, same paths.
         **temperatures: As in `MDNRNN.generate`.
     """
@@ -67,13 +67,13 @@ def rollouts(model: MDNRNN, count: int = 200, seed: int | None = 0, **temperatur
 
 
 def next_moves(model: MDNRNN, path) -> mdn.Mixture:
-    """How the hand may go on from each place of a path `(steps + 1, 2)` but the last, given the way there: a mixture a step."""
+    """A mixture for each move of a path `(steps + 1, 2)`: the prediction of the model from the moves before."""
     moves = data.moves(path)[None]
     return mdn.predict(model, shifted(moves))[0]
 
 
 def load(path) -> MDNRNN:
-    """From a file of `mdn train robot`."""
+    """Opens a file of `mdn train robot`."""
     return load_as(path, _fits, "model of a hand's moves", "mdn train robot")
 
 
@@ -82,5 +82,5 @@ def _fits(model) -> bool:
 
 
 def parameters(model: keras.Model) -> int:
-    """How many numbers training sets."""
+    """How many numbers training adjusts."""
     return int(sum(np.prod(v.shape) for v in model.trainable_variables))

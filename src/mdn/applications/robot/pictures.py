@@ -14,18 +14,18 @@ from mdn.page import figure
 from mdn.sequences import MDNRNN
 
 _COLORS = (plots.BLUE, plots.ORANGE, "#5f8f3e", "#b23a6b", "#7a5fb0", "#c2a21b") * 5
-_MARGIN, _INCHES, _IN_A_ROW = 0.083, 2.6, 6  # around the paths, of their extent; a picture's side; pictures, at most
+_MARGIN, _INCHES, _IN_A_ROW = 0.083, 2.6, 6  # share of the extent; side of a picture; most pictures in a row
 
 
 def draw_paths(paths, ax, color=plots.BLUE, **line):
-    """Paths `(P, steps + 1, 2)` as thin lines from a dot at their start; returns the axes."""
+    """Draws paths `(P, steps + 1, 2)` as thin lines; returns the axes."""
     for path in paths:
         ax.plot(*np.asarray(path).T, color=color, **{"linewidth": 0.7, "alpha": 0.5, **line})
     return ax
 
 
 def draw_ellipses(model: MDNRNN, path, ax):
-    """A path `(steps + 1, 2)`, and before each of its steps where the network thought that it would lead; returns the axes."""
+    """Draws a path `(steps + 1, 2)`, and the ellipses of the prediction before each of its steps; returns the axes."""
     path = np.asarray(path)
     plots.ellipses(next_moves(model, path), ax, at=path[:-1])
     ax.plot(*path.T, "o-", color=plots.INK, linewidth=0.8, markersize=2.5)
@@ -33,17 +33,17 @@ def draw_ellipses(model: MDNRNN, path, ax):
 
 
 def write_picture(path, demonstrations=None, rollouts=None, model: MDNRNN | None = None, thought_along=None) -> None:
-    """A row of pictures, or two, as SVG or PNG by the name of the file.
+    """Writes rows of pictures, as SVG or PNG by the ending of `path`.
 
     Args:
         path: Of the file, .svg or .png.
         demonstrations: `{letter: (count, steps + 1, 2)}`, or None for none.
         rollouts: `{title: (count, steps + 1, 2)}`.
-        model: Whose ellipses are drawn.
-        thought_along: `{title: (steps + 1, 2)}`, the paths that they are drawn along.
+        model: The model whose ellipses are drawn.
+        thought_along: `{title: (steps + 1, 2)}`, the paths along which they are drawn.
 
     Raises:
-        ValueError: if the name ends otherwise, or there are paths to think along and no model.
+        ValueError: if the name ends otherwise, or `thought_along` comes without `model`.
     """
     path = Path(path)
     if path.suffix not in (".svg", ".png"):
@@ -68,7 +68,7 @@ def write_picture(path, demonstrations=None, rollouts=None, model: MDNRNN | None
             draw_ellipses(model, one, next(cells))
     shown = [*demonstrations.values(), *rollouts.values(), *(one[None] for one in thought_along.values())]
     places = np.concatenate([np.reshape(paths, (-1, 2)) for paths in shown])
-    # one path that strays far must not make all others small
+    # quantiles: one path that strays far must not make all others small
     low, high = np.quantile(places, (0.002, 0.998), axis=0)
     margin = _MARGIN * float(np.max(high - low)) or 1.0
     low, high = low - margin, high + margin

@@ -1,4 +1,4 @@
-"""Training a network on demonstrations, and who stays on the way."""
+"""Trains a network on demonstrations, and judges whether its rollouts stay near one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mdn.sequences import MDNRNN
 from mdn.sequences.training import schedule
 
 FLOORS = {"stayed": ("stayed, memoryless",)}
-"""The figures that a model's own must beat, see `worth`; here higher is better."""
-_STRAY = 0.2 / 5.471  # of the size of a demonstration: 0.2 for the letters of `mdn data path letters`
-_PASSES = 10  # over the demonstrations, which are few, in what is called an epoch here
+"""The floors that each figure of a model must beat, see `worth`; here higher is better."""
+_STRAY = 0.2 / 5.471  # share of the size of a demonstration: 0.2 for the letters of `mdn data path letters`
+_PASSES = 10  # passes over the demonstrations, which are few, that count as one epoch
 _BATCH = 32
 _LEARNING_RATE = 1e-2
 
@@ -29,14 +29,14 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
 ) -> MDNRNN:
-    """A network that predicts the next move of the hand, and is not told the letter.
+    """Trains a network that predicts the next move of the hand; the letter is not an input.
 
     Args:
-        demonstrations: As `data.read_letters` gives them.
+        demonstrations: As `data.read_letters` returns them.
         head: One of `HEADS`.
         epochs: Of ten passes each.
-        seed: Of weights, order and jitter.
-        callbacks: Told of each epoch.
+        seed: For the weights, the order and the jitter.
+        callbacks: Of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
 
     Raises:
@@ -57,7 +57,7 @@ def train(
         moves,
         epochs=epochs,
         batch_size=_BATCH,
-        augment=lambda one, rng: _jittered(one, far, rng),
+        encode=lambda one, rng: _jittered(one, far, rng),
         callbacks=callbacks,
         checkpoint=checkpoint,
         seed=seed,
@@ -67,10 +67,10 @@ def train(
 
 
 def stray(demonstrations: dict[str, np.ndarray]) -> float:
-    """How far a hand strays in training, in the unit of the demonstrations, whatever it is.
+    """The standard deviation of the jitter in training, in the unit of the demonstrations.
 
-    It goes with the size of the demonstrations, the root mean square of how far a coordinate lies from the middle of its path.
-    Two digits of it: a demonstration more or less then changes no random number.
+    It is proportional to the size of the demonstrations: the root mean square of a coordinate's distance from the mean of its
+    path. It is rounded to two digits, so that one demonstration more or less rarely changes the jitter.
     """
     paths = np.concatenate(list(demonstrations.values()))
     size = np.sqrt(np.mean(np.square(paths - paths.mean(axis=1, keepdims=True))))
@@ -78,7 +78,7 @@ def stray(demonstrations: dict[str, np.ndarray]) -> float:
 
 
 def _jittered(moves, far: float, rng: np.random.Generator):
-    """A hand that strays a little and comes back, since in a rollout it will."""
+    """Moves along jittered places, so that the network learns to come back when a rollout strays."""
     strayed = data.paths(moves)
     strayed[1:] += rng.normal(0.0, far, strayed[1:].shape)
     return data.moves(strayed)
@@ -88,11 +88,11 @@ def _jittered(moves, far: float, rng: np.random.Generator):
 
 
 def judge(paths, demonstrations: dict[str, np.ndarray]) -> dict[str, float]:
-    """How many paths stay within tolerance of a demonstration, and the share of each letter among these.
+    """The share of paths that stay within tolerance of a demonstration, and the share of each letter among these.
 
     Args:
         paths: Shape `(P, steps + 1, 2)`.
-        demonstrations: All there are; see `data.tolerance`.
+        demonstrations: All of them; see `data.tolerance`.
     """
     nearest = np.stack([data.distances(paths, part).min(axis=1) for part in demonstrations.values()], axis=1)
     stayed = nearest.min(axis=1) <= data.tolerance(demonstrations)
@@ -102,9 +102,15 @@ def judge(paths, demonstrations: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def worth(model: MDNRNN, demonstrations: dict[str, np.ndarray], count: int = 200, seed: int = 0) -> dict[str, float]:
-    """What `judge` says of `count` rollouts of a model that ends in a mixture, beside a hand that remembers nothing.
+    """The figures of `judge` for `count` rollouts of a model that ends in a mixture, beside the memoryless floor.
 
-    That hand goes, at each step, as a demonstration went at that step, each time another one.
+    The floor takes each of its steps from a demonstration drawn anew, at that step of the demonstration.
+
+    Args:
+        model: With the head "mixture", trained.
+        demonstrations: All of them, `(count, STEPS + 1, 2)` for each letter; see `data.tolerance`.
+        count: How many rollouts are judged, and how many paths of the floor.
+        seed: The same seed gives the same rollouts and paths.
     """
     made = rollouts(model, count, seed, variance_temperature=HEADS["mixture"].variance_temperature)
     moves = data.moves(np.concatenate(list(demonstrations.values())))
@@ -119,7 +125,7 @@ def figures(
     """Trains on all but three demonstrations a letter and judges `count` rollouts.
 
     Returns:
-        What `judge` gives, and "to held-out": the median distance from a demonstration that was set aside to the nearest rollout.
+        The figures of `judge`, and "to held-out": the median distance from a demonstration set aside to the nearest rollout.
     """
     learnt, aside = data.split(demonstrations, seed=seed)
     model = train(learnt, head, epochs, seed)

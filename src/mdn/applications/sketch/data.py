@@ -1,16 +1,57 @@
-"""Drawings as a network sees them: events of an offset and a pen, the end of the drawing one of them.
+"""Drawings as a network sees them: events of an offset and a pen; the last event is the end of the drawing.
 
-A drawing is stroke-3, an array `(T, 3)` of dx, dy and lift (1 on the last point of a stroke), the pen down at the origin before
-it, as `mdn.data.read_drawings` gives it. Its events are `(T + 1, 3)`: dx and dy in the unit of the data set, and the pen, 0 down,
-1 lift, 2 end. The last event is the end; it has no offset (NaN: missing), so it is judged by its pen alone.
+A drawing is stroke-3, an array `(T, 3)` of dx, dy and lift (1 on the last point of a stroke); the pen starts at the origin. See
+`mdn.data.read_drawings`. Its events are `(T + 1, 3)`: dx and dy in the unit of the data set, and the pen, 0 down,
+1 lift, 2 end. The end has no offset (NaN: missing), so only its pen is scored.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
+from mdn.data import Drawings, find, read_drawings
+from mdn.data.splits import dealt
+
+SETS = {"kanji": "short_kanji.npz", "quickdraw": "quickdraw_9570_stroke3.npz"}
+FEWEST = 30
 DOWN, LIFT, END = 0, 1, 2
 _FAR = 8.0  # a drawing of few long strokes is up to six times as large as the rest of its set
+
+
+def read(source="quickdraw", split=None) -> Drawings:
+    """Reads drawings, with their parts if a file says them; `skipped` says what was left out.
+
+    Args:
+        source: A file for `mdn.data.read_drawings`, the name of a data set in `SETS`, or the name of a class of QuickDraw.
+        split: A .json that says which drawings are of which part, see `Drawings.with_split`.
+    """
+    source, path = str(source), source
+    if source in SETS and not Path(source).exists():
+        path = find(source, SETS[source])
+        beside = path.with_name("split.json")
+        split = beside if split is None and beside.is_file() else split
+    elif source != "kanjivg" and not Path(source).exists() and not Path(source).suffix:
+        path = find("quickdraw", f"{source}.ndjson")
+    drawings = read_drawings(path)
+    return drawings if split is None else drawings.with_split(split)
+
+
+def split(drawings: Drawings, seed: int = 0) -> dict[str, Drawings]:
+    """Drawings by part: as they say, else dealt by chance, a tenth each to "valid" and "test", the others to "train".
+
+    Raises:
+        ValueError: if they must be dealt, but are fewer than `FEWEST`.
+    """
+    names = ("train", "valid", "test")
+    if not set(names) <= set(drawings.parts):
+        parts = np.full(len(drawings), "train", "<U5")
+        for name, rows in dealt(len(drawings), seed, "drawings", fewest=FEWEST).items():
+            parts[rows] = name
+        drawings = replace(drawings, parts=parts)
+    return {name: drawings.part(name) for name in names}
 
 
 def events(drawing, scale: float, grid: float = 0.0, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -18,7 +59,7 @@ def events(drawing, scale: float, grid: float = 0.0, rng: np.random.Generator | 
 
     Args:
         drawing: Stroke-3.
-        scale: What offsets are divided by.
+        scale: Offsets are divided by it.
         grid: The step of the grid on which offsets lie, 1 for integers, 0 for none.
         rng: Spreads offsets over the cells of the grid; without it they stay as they are.
     """
@@ -32,7 +73,7 @@ def events(drawing, scale: float, grid: float = 0.0, rng: np.random.Generator | 
 
 
 def drawing(events, scale: float) -> np.ndarray:
-    """The drawing `(T, 3)` of events; what comes after the end is left out, and its last point lifts the pen."""
+    """The drawing `(T, 3)` of events up to the end; its last point lifts the pen."""
     events = np.asarray(events, "float64")
     ends = np.flatnonzero(events[:, 2] == END)
     points = events[: ends[0]] if len(ends) else events

@@ -11,7 +11,7 @@ SHIPPED = {name: Path(__file__).parent / f"{name}.keras" for name in ("kanji", "
 
 
 def load(name="kanji") -> SketchRNN:
-    """A trained network.
+    """Opens a trained network.
 
     Args:
         name: "kanji" or "quickdraw", which come with this package, or the path of a file of `mdn train`.

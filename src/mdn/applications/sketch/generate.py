@@ -1,4 +1,4 @@
-"""Drawing with a trained network: new drawings, one half finished, and the way from one to another."""
+"""Drawing with a trained network: new drawings, unfinished ones completed, and steps from one to another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mdn.applications.sketch.model import SketchRNN
 
 MOST_POINTS = 250
 COMPONENT_TEMPERATURE, VARIANCE_TEMPERATURE = 0.8, 0.7
-"""What drawings are drawn with unless one asks for others. At 1 each step is as the network believes, but small errors add up:
-kanji then have 9 % more points than real ones (KS distance of their number 0.12; at these 0.08, by seeds that no figure uses)."""
+"""The default temperatures. At 1 each step follows the network's density, but small errors add up: kanji then have 9 % more
+points than real ones (KS distance of their number 0.12; at the defaults 0.08, by seeds that no figure uses)."""
 
 
 def ends(event):
@@ -34,10 +34,10 @@ def draw(
     Args:
         model: Trained.
         count: How many.
-        z: Latents `(count, latent_size)`; without, drawn from N(0, 1). Only with a model that has such.
-        label: The class, with a model that has classes.
+        z: Latents `(count, latent_size)`; None: drawn from N(0, 1). Only for a model with a latent.
+        label: The class, for a model with classes.
         component_temperature, variance_temperature: See `MDNRNN.generate`.
-        most: Points, after which a drawing is broken off.
+        most: A drawing is broken off after so many events.
         seed: An int for the same drawings each time.
     """
     if z is None and model.latent_size:
@@ -58,7 +58,19 @@ def complete(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """(`count` drawings that all begin with `drawing` and go on in their own ways, which of them ended by themselves).
 
-    With a latent, z is that of the unfinished drawing. Arguments as in `draw`.
+    For a model with a latent, z is the mean latent of the unfinished drawing.
+
+    Args:
+        model: Trained.
+        drawing: The unfinished drawing, stroke-3 `(T, 3)`, in the unit that the network learnt from.
+        count: How many.
+        label: The class, for a model with classes.
+        component_temperature, variance_temperature: See `MDNRNN.generate`.
+        most: A drawing is broken off after so many events beyond those of `drawing`.
+        seed: An int for the same drawings each time.
+
+    Raises:
+        ValueError: if `drawing` is in another unit, or there is no such class.
     """
     drawing = np.asarray(drawing, "float64")
     data.check_scale(drawing, model.scale)
@@ -69,7 +81,7 @@ def complete(
 
 
 def interpolate(model: SketchRNN, first, last, count: int = 9, *, seed: int | None = 0, **settings) -> list[np.ndarray]:
-    """`count` drawings on the way from one to another, both ends included, as the network draws them.
+    """`count` drawings on the way from one latent to another, both ends included, as the network draws them.
 
     Args:
         model: With a latent.
@@ -85,7 +97,11 @@ def interpolate(model: SketchRNN, first, last, count: int = 9, *, seed: int | No
 def between(first, last, count: int) -> np.ndarray:
     """`count` points on the great circle from one vector to another, `(count, size)`, their lengths changing evenly.
 
-    Straight on, the middle would be shorter than any latent is, and be drawn as what is average (White 2016, arXiv 1609.04468).
+    On a straight line, the middle would be shorter than any latent and be drawn as an average (White 2016, arXiv 1609.04468).
+
+    Args:
+        first, last: The two vectors, `(size,)` each.
+        count: At least 2; both ends are among the points.
     """
     first, last = np.asarray(first, "float64"), np.asarray(last, "float64")
     share = np.linspace(0.0, 1.0, count)[:, None]

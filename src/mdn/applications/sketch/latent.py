@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mdn.applications.sketch.model import SketchRNN
-from mdn.data.pictures import write_sheet
+from mdn.drawing.sheets import write_sheet
 
 
 def plane(z) -> np.ndarray:
@@ -18,7 +18,7 @@ def plane(z) -> np.ndarray:
 
 
 def on_grid(points, columns: int) -> np.ndarray:
-    """A place on a grid of `columns` for each point `(N, 2)`, so that all move as little as possible, squares summed."""
+    """A cell of a grid of `columns` for each point `(N, 2)`, `(N,)`: the sum of squared moves is the least possible."""
     points = np.asarray(points, "float64")
     rows = -(-len(points) // columns)
     ranks = np.argsort(np.argsort(points, axis=0), axis=0) / max(1, len(points) - 1)
@@ -33,9 +33,9 @@ def latent_map(path, model: SketchRNN, drawings, count: int = 400, seed: int = 0
     Args:
         path: Of the picture, .png or .svg.
         model: With a latent.
-        drawings: To choose from, by chance.
+        drawings: `count` of them are chosen at random.
         count: At most.
-        seed: Of the choice.
+        seed: For the choice.
     """
     drawings = list(drawings)
     chosen = np.random.default_rng(seed).permutation(len(drawings))[:count]

@@ -1,4 +1,4 @@
-"""SketchRNN: a network that draws, by itself or after a latent vector that says what."""
+"""SketchRNN: a network that draws, freely or from a latent vector that stands for a drawing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mdn.sequences import MDNRNN, as_sequences
 from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.recurrent import Recurrent
 
-_AT_ONCE = (1, 32, 256)  # drawings that are read by one program
-_CLASS_SIZE = 16  # numbers that stand for a class
+_AT_ONCE = (1, 32, 256)  # batch sizes of the programs that read drawings
+_CLASS_SIZE = 16  # size of the vector of a class
 
 
 @serializable
@@ -25,25 +25,25 @@ class SketchRNN(MDNRNN):
     r"""Drawings point by point: correlated normals for the offset, and a pen that is down, lifts or ends.
 
     Without a latent it is the decoder-only network of the papers. With one it is their variational autoencoder: two LSTMs read
-    the drawing, one from each end, and give a normal over `z`; `z` is read at each step of the drawing network and decides
-    its first state. Training then minimises, in nats a step,
+    the drawing, one from each end, and predict a normal over `z`; the drawing network reads `z` at each step and begins in a
+    state computed from it. Training then minimises, in nats a step,
 
     .. math:: -\log p(x \mid z) + w \max(KL(q(z \mid x), N(0, 1)), \mathrm{floor}),
 
-    the divergence of a drawing shared out among its steps, and w rising to `kl_weight`: 1 is the bound on :math:`-\log p(x)`.
+    the divergence of a drawing shared among its steps; w rises to `kl_weight`, and with 1 this bounds :math:`-\log p(x)`.
 
     Args:
         units: Of the drawing network's layers.
         components: K.
-        latent_size: Of z; 0 for a network without.
+        latent_size: Of z; 0 for a network without a latent.
         encoder_units: Of each of the two reading layers.
         kl_weight: w, once it has risen.
-        kl_floor: Nats a drawing below which the divergence costs nothing more.
+        kl_floor: Nats a drawing; a divergence below it is not reduced further.
         kl_steps: Training steps until w has risen to 99 % of `kl_weight`.
-        scale: What offsets are divided by, one number for a data set.
+        scale: Offsets are divided by it, one number for a data set.
         grid: The step of the grid on which offsets lie; 0 for none.
-        classes: Names, if each drawing comes with the class it is of.
-        **settings: Of `MDNRNN`; positions are read in any case.
+        classes: Names of the classes, if each drawing comes with its class.
+        **settings: Of `MDNRNN`, except `positions`, which are always read.
 
     Reference:
         Ha and Eck (2017), A neural representation of sketch drawings, arXiv 1704.03477; Ha (2015), Recurrent net dreams up fake
@@ -94,17 +94,20 @@ class SketchRNN(MDNRNN):
             self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False, name="seen")
 
     @property
-    def given_size(self) -> int:
-        """The width of what comes with a drawing: the number of its class, if there are classes."""
+    def label_size(self) -> int:
+        """The width of the condition of a drawing: 1, the number of its class, if there are classes, else 0."""
         return 1 if self.classes else 0
 
     # ---- the latent --------------------------------------------------------------------------------------------------
 
-    def call(self, inputs, training=None):
-        """As MDNRNN; z is read off the drawing, drawn in training and the mean of the posterior otherwise."""
-        events, *conditions = inputs if isinstance(inputs, list | tuple) else (inputs,)
-        if conditions and conditions[0].shape[-1] == self.condition_size:
-            return super().call(inputs, training)  # all of it is known: z, too
+    def conditioned(self, events, came, training=None):
+        """The condition: z, a draw from its posterior in training and the posterior's mean else; and the vector of the class.
+
+        Args:
+            events: The event before each step, `(B, T, 3)`.
+            came: The number of each drawing's class, `(B, 1)`, for a model with classes; else empty.
+            training: Whether the network learns; then a model with a latent adds the divergence to its loss.
+        """
         parts = []
         if self.latent_size:
             mean, log_scale = self._read(ops.convert_to_tensor(events))
@@ -115,19 +118,19 @@ class SketchRNN(MDNRNN):
             else:
                 parts.append(mean)
         if self.classes:
-            parts.append(self._class_vectors(conditions[0]))
-        return super().call((events, ops.concatenate(parts, axis=-1)) if parts else events, training)
+            parts.append(self._class_vectors(came[0]))
+        return (ops.concatenate(parts, axis=-1),) if parts else ()
 
-    def _class_vectors(self, given):
-        return self.names(ops.cast(ops.convert_to_tensor(given)[..., 0], "int32"))
+    def _class_vectors(self, labels):
+        return self.names(ops.cast(ops.convert_to_tensor(labels)[..., 0], "int32"))
 
     def _read(self, events):
         """Mean and log scale of q(z | drawing) from the events before each step, `(B, latent_size)` each."""
-        drawn = ops.logical_not(ops.isnan(events[..., 0]))  # the end is no point of the drawing
+        drawn = ops.logical_not(ops.isnan(events[..., 0]))  # the event of the end is no point of the drawing
         count = ops.sum(ops.cast(drawn, "int32"), axis=1)
         place, _ = self._places(events, [ops.zeros((ops.shape(events)[0], 2), self.compute_dtype)])
         encoded = self._encode(events, place, None)
-        # point i stands at i, since there is none before the first; from the other end i stands at count - i
+        # position 0 holds no point, so point i is at i; read backwards, position i holds what was at count - i
         backwards = ops.maximum(count[:, None] - ops.arange(ops.shape(events)[1], dtype="int32")[None], 0)
         states = []
         for reader, x, last in (
@@ -150,45 +153,47 @@ class SketchRNN(MDNRNN):
         """Mean and scale of q(z | drawing) of each drawing, `(N, latent_size)` each.
 
         Args:
-            drawings: Stroke-3, or events.
+            drawings: Stroke-3, in the unit that the network learnt from.
+
+        Raises:
+            ValueError: if the model has no latent, or a drawing is in another unit.
+        """
+        for one in drawings:
+            data.check_scale(one, self.scale)
+        return self.encode_events([data.events(one, self.scale) for one in drawings])
+
+    def encode_events(self, events) -> tuple[np.ndarray, np.ndarray]:
+        """`encode` for events of drawings, `(T + 1, 3)` each: see `data.events`.
+
+        Raises:
+            ValueError: if the model has no latent, or a drawing has no events or another shape.
         """
         if not self.latent_size:
             raise ValueError("this model has no latent to encode into: it was made with latent_size=0.")
-        rows = self._rows(drawings)
+        rows = as_sequences(events, 3, "drawings")
         lengths = bucket_lengths([len(one) for one in rows], 4)
         found = np.empty((2, len(rows), self.latent_size))
+        read = self.program("read", self._read)
         for length in np.unique(lengths):
             group = np.flatnonzero(lengths == length)
             for filled, new in blocks(group, (fitting(len(group), _AT_ONCE),)):
                 chosen = filled[:new]
                 before = shifted(padded([rows[i] for i in filled], length))
-                mean, log_scale = self._reading()(before)
+                mean, log_scale = read(before)
                 found[0, chosen] = ops.convert_to_numpy(mean)[: len(chosen)]
                 found[1, chosen] = np.exp(ops.convert_to_numpy(log_scale)[: len(chosen)])
         return found[0], found[1]
 
-    def _reading(self):
-        from mdn.sequences.program import compiled
-
-        if "reading" not in self._rollouts:
-            self._rollouts["reading"] = compiled(self, self._read)
-        return self._rollouts["reading"]
-
-    def _rows(self, drawings) -> list[np.ndarray]:
-        """Events of drawings; events stay what they are."""
-        found = []
-        for one in drawings:
-            one = np.asarray(one)
-            is_events = one.ndim == 2 and len(one) and np.isnan(one[-1, 0])
-            if is_events:
-                found.append(one.astype("float32"))
-                continue
-            data.check_scale(one, self.scale)
-            found.append(data.events(one, self.scale))
-        return as_sequences(found, 3, "drawings")
-
     def condition_of(self, z=None, label: str | None = None, count: int = 1) -> np.ndarray | None:
-        """What the drawing network is told, `(count, condition_size)`: z `(count, latent_size)` and the vector of a class.
+        """The condition of the drawing network, `(count, condition_size)`: z and the vector of a class.
+
+        Args:
+            z: Latents `(count, latent_size)`, needed by a model with a latent and else ignored.
+            label: A name in `classes`, needed by a model with classes and else ignored.
+            count: How many drawings.
+
+        Returns:
+            None for a model with neither latent nor classes.
 
         Raises:
             ValueError: if z has another size, or there is no such class.
@@ -215,23 +220,53 @@ class SketchRNN(MDNRNN):
     # ---- judging -----------------------------------------------------------------------------------------------------
 
     def nll(self, sequences, condition=None, context=None, given: int = 0) -> float:
-        """Mean nats a step; with a latent what training minimises: given z, and `kl_weight` times the divergence."""
+        """Mean nats a step; for a model with a latent, NLL given z plus `kl_weight` times the divergence.
+
+        Args:
+            sequences: Events `(T + 1, 3)` of each drawing: see `data.events`.
+            condition: Numbers of classes `(N, 1)`, for a model with classes.
+            context: None, since drawings have no context.
+            given: How many events at the start of each drawing are read but not scored; a model with a latent scores all.
+        """
         if not self.latent_size:
             return super().nll(sequences, condition, context, given)
         reconstruction, divergence = self.elbo(sequences, condition=condition)
         return reconstruction + self.kl_weight * divergence
 
-    def elbo(self, drawings, seed: int = 0, condition=None) -> tuple[float, float]:
-        """(nats a step of drawings given z drawn from their posteriors, nats a step of the divergence).
+    def log_prob_given(self, events, z, condition=None) -> list[np.ndarray]:
+        """Log density of each event given those before it and a latent: as `log_prob`, with `z` instead of the encoder's.
 
-        Their sum is a bound: -log p(drawing) a step is at most that.
+        Args:
+            events: Of N drawings.
+            z: `(N, latent_size)`.
+            condition: Numbers of classes `(N, 1)`, for a model with classes.
         """
-        rows = self._rows(drawings)
-        mean, scale = self.encode(rows)
-        z = drawn_latents(mean, scale, seed)
-        if self.classes:
-            z = np.concatenate([z, ops.convert_to_numpy(self._class_vectors(np.asarray(condition)))], axis=1)
-        scores = self.log_prob(rows, z.astype("float32"))
+        rows = as_sequences(events, 3, "drawings")
+        labels = self.conditions(condition, None, len(rows))
+        parts = [np.asarray(z, "float32"), *(ops.convert_to_numpy(self._class_vectors(part)) for part in labels)]
+        run = self.program("given", self._given)
+        return self._scored(rows, (np.concatenate(parts, axis=1),), lambda inputs: run(*inputs))
+
+    def _given(self, before, condition):
+        first = self.first_state(ops.shape(before)[0], (condition,))
+        return self.unroll(before, first, (condition,))[0]
+
+    def elbo(self, events, seed: int = 0, condition=None) -> tuple[float, float]:
+        """(nats a step of drawings, given z drawn from their posteriors; nats a step of the divergence).
+
+        Their sum is an upper bound on -log p(drawing) a step.
+
+        Args:
+            events: Of N drawings, `(T + 1, 3)` each: see `data.events`.
+            seed: For the draws of z.
+            condition: Numbers of classes `(N, 1)`, for a model with classes.
+
+        Raises:
+            ValueError: if the model has no latent.
+        """
+        rows = as_sequences(events, 3, "drawings")
+        mean, scale = self.encode_events(rows)
+        scores = self.log_prob_given(rows, drawn_latents(mean, scale, seed), condition)
         steps = sum(map(len, rows))
         divergence = float(np.sum(ops.convert_to_numpy(_divergence(mean, np.log(scale)))))
         return -float(np.sum(np.concatenate(scores))) / steps, divergence / steps
@@ -249,7 +284,7 @@ class SketchRNN(MDNRNN):
 
 
 def drawn_latents(mean, scale, seed: int) -> np.ndarray:
-    """One latent a row from posteriors as `encode` gives them."""
+    """One latent for each row of posteriors, as `encode` returns them."""
     return mean + scale * np.random.default_rng(seed).standard_normal(mean.shape)
 
 

@@ -1,8 +1,8 @@
-"""Training a network that draws, and what it is worth: NLL beside its floor, and whether what it draws is like the real."""
+"""Trains a network that draws, and scores it: NLL beside its floor, and how its drawings compare with real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -12,11 +12,11 @@ import mdn
 from mdn.applications.sketch import data
 from mdn.applications.sketch.generate import draw
 from mdn.applications.sketch.model import SketchRNN, drawn_latents
-from mdn.data import augmented, nearest, offset_scale
+from mdn.data import Drawings, augmented, nearest, offset_scale
 from mdn.sequences.baselines import memoryless
 
 FLOORS = {"test NLL": ("test NLL, memoryless",), "bound on test NLL": ("test NLL, memoryless",)}
-"""The figures that a model's own must beat, see `judge`."""
+"""The floors that each figure of a model must beat, see `judge`."""
 
 
 def train(
@@ -41,14 +41,14 @@ def train(
     Args:
         drawings: To learn from.
         held_out: To choose the epoch by; never learned from.
-        labels: The classes of `drawings` and of `held_out`, if the network is to be told.
+        labels: The classes of `drawings` and of `held_out`, if the network reads them.
         epochs: At most.
         batch_size: Drawings a step.
         learning_rate: At the start.
         stretch, drop, turn: How drawings are changed anew each epoch; `scale`, `drop` and `rotation` of `mdn.data.augmented`.
         dropout: See `MDNRNN`.
-        seed: Of weights, order, augmentation and the noise that spreads integers over their cells.
-        callbacks: Told of each epoch.
+        seed: For the weights, the order, the augmentation and the noise that spreads integers over their cells.
+        callbacks: Of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
         **architecture: Of `SketchRNN`.
     """
@@ -57,24 +57,48 @@ def train(
     classes = sorted(set(labels[0])) if labels else []
     model = SketchRNN(dropout=dropout, scale=scale, grid=grid, classes=classes, **architecture)
     model.adapt(spread(model, drawings, seed))
-    # a batch is as long as its drawings and the end that `augment` adds
-    rows = [np.concatenate([one, one[-1:]]).astype("float32") for one in drawings]
     held = spread(model, held_out, seed + 1)
-    told, held_told = ([[classes.index(name)] for name in part] for part in labels) if labels else (None, None)
+    numbers, held_numbers = ([[classes.index(name)] for name in part] for part in labels) if labels else (None, None)
     model.fit(
-        rows,
-        (held, held_told) if labels else held,
-        condition=told,
+        drawings,
+        (held, held_numbers) if labels else held,
+        condition=numbers,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        augment=lambda row, rng: data.events(augmented(row[:-1], rng, stretch, drop, turn), scale, grid, rng),
+        encode=lambda one, rng: data.events(augmented(one, rng, stretch, drop, turn), scale, grid, rng),
         callbacks=callbacks,
         checkpoint=checkpoint,
         seed=seed,
         verbose=0,
     )
     return model
+
+
+def train_on_parts(parts: Mapping[str, Drawings], *, classes: bool = False, **settings) -> SketchRNN:
+    """`train` on the part "train"; the part "valid" chooses the epoch.
+
+    Args:
+        parts: From `data.split`.
+        classes: Whether the network reads the class of each drawing.
+        **settings: Of `train`.
+
+    Raises:
+        ValueError: if `classes`, but there are fewer than two named ones, or one is in the part "valid" only.
+    """
+    learnt, held_out = parts["train"], parts["valid"]
+    labels = None
+    if classes:
+        known = set(learnt.words.tolist())
+        if "" in known or len(known) < 2:
+            raise ValueError("to tell classes, drawings of at least two named classes are needed, but there are none.")
+        unknown = sorted(set(held_out.words.tolist()) - known)
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is a class of the drawings set aside only: name fewer classes, or split them otherwise."
+            )
+        labels = learnt.words.tolist(), held_out.words.tolist()
+    return train(list(learnt), list(held_out), labels=labels, **settings)
 
 
 def spread(model: SketchRNN, drawings, seed: int) -> list[np.ndarray]:
@@ -91,7 +115,7 @@ def _events(drawings, scale: float, grid: float, seed: int) -> list[np.ndarray]:
 
 
 def floor(drawings: Sequence, test: Sequence, scale: float, grid: float, components: int = 20, seed: int = 0) -> float:
-    """Nats a step of `test` by a mixture of offsets that knows only whether the pen was lifted, and by the pens' shares."""
+    """Nats a step of `test` by a model that knows only the pen before: a mixture of offsets, and shares of the pens."""
     learn, judge = (_events(part, scale, grid, seed + i) for i, part in enumerate((drawings, test)))
     spec = mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2, "full"), components), pen=mdn.CategoricalSpec(3))
     scores = memoryless(spec, learn, judge, column=2, first=data.DOWN, seed=seed)
@@ -99,23 +123,23 @@ def floor(drawings: Sequence, test: Sequence, scale: float, grid: float, compone
 
 
 def copies(made, known, real) -> dict[str, float]:
-    """How near what was made lies to drawings that were learnt from.
+    """How near drawings of a network lie to those that it learnt from.
 
     Args:
-        made: Drawings.
-        known: Those learnt from.
-        real: Others by the same hand, that were not learnt from.
+        made: Drawings of the network.
+        known: Drawings that it learnt from.
+        real: Drawings of the same kind that it did not learn from.
 
     Returns:
-        "threshold", the 5th percentile of the distance of `real` drawings to the nearest of `known`, and "share", the share of
-        `made` that lies nearer than that; 0.05 is what real drawings would have.
+        "threshold": the 5th percentile of the distance from a `real` drawing to the nearest of `known`. "share": the share of
+        `made` that lies nearer than that; real drawings would have 0.05.
     """
     threshold = float(np.quantile(nearest(real, known)[0], 0.05))
     return {"threshold": threshold, "share": float(np.mean(nearest(made, known)[0] < threshold))}
 
 
 def likeness(made, real) -> dict[str, float]:
-    """Kolmogorov-Smirnov distances between drawings made and real, of the number of strokes and of points."""
+    """Kolmogorov-Smirnov distances between made and real drawings, of the numbers of strokes and of points."""
     counts = {"strokes": lambda one: np.sum(one[:, 2] > 0.5), "points": lambda one: len(one)}
     return {
         name: float(ks_2samp([count(one) for one in made], [count(one) for one in real]).statistic)
@@ -124,20 +148,20 @@ def likeness(made, real) -> dict[str, float]:
 
 
 def judge(model: SketchRNN, drawings, test, seed: int = 0) -> dict[str, float]:
-    """All that is said of a model: of its own drawings if it draws freely, of its latent if it has one."""
+    """All figures of a model: NLL with classes, else `latent_figures` with a latent, else `figures`."""
     if model.classes:
-        told = [[model.classes.index(word)] for word in test.words]
+        numbers = [[model.classes.index(word)] for word in test.words]
         rows = spread(model, test, seed)
         if model.latent_size:
-            own = {"bound on test NLL": sum(model.elbo(rows, seed, told))}
+            own = {"bound on test NLL": sum(model.elbo(rows, seed, numbers))}
         else:
-            own = {"test NLL": model.nll(rows, told)}
+            own = {"test NLL": model.nll(rows, numbers)}
         return {**own, "test NLL, memoryless": floor(list(drawings), list(test), model.scale, model.grid, seed=seed)}
     return (latent_figures if model.latent_size else figures)(model, list(drawings), list(test), seed=seed)
 
 
 def figures(model: SketchRNN, drawings, test, count: int = 500, seed: int = 0) -> dict[str, float]:
-    """What a network without a latent is worth: NLL and floor of `test`, and its own drawings beside `drawings`."""
+    """The figures of a network without a latent: NLL and floor on `test`, and its own drawings compared with `drawings`."""
     made, ended = draw(model, count, seed=seed)
     whole = [one for one, end in zip(made, ended, strict=True) if end]
     near = copies(made, drawings, test)
@@ -151,18 +175,18 @@ def figures(model: SketchRNN, drawings, test, count: int = 500, seed: int = 0) -
 
 
 def latent_figures(model: SketchRNN, drawings, test, count: int = 300, seed: int = 0) -> dict[str, float]:
-    """What a latent is worth: NLL given z, divergence, NLL given another's z, and how often a drawing is found again.
+    """The figures of a latent: NLL given z, divergence, NLL given another's z, and "found again".
 
-    "found again": encode, draw at low temperature, encode what was drawn: how often, of `count` drawings, its own is nearest.
+    For "found again", `count` drawings are encoded, redrawn and encoded again: the share nearest to their own first latent.
     """
     rows = spread(model, test, seed)
     reconstruction, divergence = model.elbo(rows, seed)
-    z = drawn_latents(*model.encode(rows), seed).astype("float32")
-    shuffled = np.concatenate(model.log_prob(rows, np.roll(z, 1, axis=0)))
+    z = drawn_latents(*model.encode_events(rows), seed)
+    shuffled = np.concatenate(model.log_prob_given(rows, np.roll(z, 1, axis=0)))
     chosen = list(test)[:count]
 
-    def encoded(drawings):  # as events: `encode` takes drawings for a person's, and refuses those of another unit
-        return model.encode([data.events(one, model.scale) for one in drawings])[0]
+    def encoded(drawings):  # as events, since `encode` would refuse drawings of another size, which a network may draw
+        return model.encode_events([data.events(one, model.scale) for one in drawings])[0]
 
     z = encoded(chosen)
     again, _ = draw(model, len(chosen), z=z, component_temperature=0.1, variance_temperature=0.01, seed=seed)

@@ -44,7 +44,7 @@ def best_possible_nll() -> float:
 
 
 def reach(angles: np.ndarray) -> np.ndarray:
-    """Where the hand of a two-jointed arm is, for the angles `(..., 2)` of shoulder and elbow in radians: `(..., 2)`."""
+    """The place of the hand of a two-jointed arm, `(..., 2)`, at angles `(..., 2)` of shoulder and elbow in radians."""
     shoulder, elbow = angles[..., 0], angles[..., 0] + angles[..., 1]
     return np.stack(
         [
@@ -56,7 +56,7 @@ def reach(angles: np.ndarray) -> np.ndarray:
 
 
 def arm(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the hand and the angles that led there: `(count, 2)` each. Most places are reached with the elbow
+    """Noisy places of the hand, and the angles that led there: `(count, 2)` each. Most places can be reached with the elbow
     bent either way, and the average of both answers misses.
     """
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The networks of the story: least squares, the mixture density network, and the same net by hand."""
+"""The networks of the story: least squares, the mixture density network, and the same network without the layer `MDN`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def unconditional(y, spec: mdn.Spec) -> keras.Model:
 
 
 def by_hand() -> keras.Model:
-    """The 510-parameter net of Keras' own layers: three heads, side by side, in the order [means | scales | logits]."""
+    """The 510-parameter network from Keras' own layers: three heads, side by side, in the order [means | scales | logits]."""
     x = keras.Input((1,))
     hidden = layers.Dense(15, activation="relu")(x)
     hidden = layers.Dense(15, activation="relu")(hidden)
@@ -58,7 +58,7 @@ def by_hand() -> keras.Model:
 
 
 def _positive(x):
-    """ELU(x) + 1 + epsilon: positive everywhere. By hand, the guard stands where the number is made."""
+    """ELU(x) + 1 + epsilon: positive everywhere. This net has its guard here, where the scale is made."""
     return ops.elu(x) + 1.0 + keras.backend.epsilon()
 
 
@@ -68,7 +68,7 @@ class LossByHand(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """One value a row."""
-        # 1. take the output apart
+        # 1. split the output
         means, scales, logits = ops.split(y_pred, 3, axis=-1)
         # 2. the log density of y under each component, and the log of its weight
         log_densities = -0.5 * ops.square((y_true - means) / scales) - ops.log(scales) - 0.5 * math.log(2.0 * math.pi)

@@ -1,4 +1,4 @@
-"""The story, told in seven pictures: `tell` trains the networks, prints their scores and writes the page."""
+"""The story, told in seven sections: `tell` trains the networks, prints their scores and writes the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WAVE = dict(xlim=(-13.5, 13.5), ylim=(-15.0, 15.0), xlabel="x", ylabel="y")
 
 @dataclass(frozen=True)
 class Score:
-    """Mean test NLL in nats, of one way to answer."""
+    """The mean test NLL of one model, in nats."""
 
     name: str
     nll: float
@@ -36,9 +36,9 @@ def tell(out: Path, quick: bool = False, seed: int = 0) -> list[Score]:
     """Trains the networks of the story, prints their test NLL and writes the page of pictures.
 
     Args:
-        out: Of the HTML page; all pictures are inside.
+        out: The path of the HTML page, which holds all pictures.
         quick: Fewer epochs.
-        seed: Of data, weights and draws.
+        seed: For data, weights and draws.
 
     Returns:
         The scores on the inverse-sine data, best first, with the best possible and the marginal baseline among them.
@@ -76,14 +76,14 @@ def _print(console: Console, scores: list[Score]) -> None:
 
 
 class _Teller:
-    """One method a chapter of the page; each trains what it needs."""
+    """One method for each chapter of the page; each trains the models that it shows."""
 
     def __init__(self, page: Page, progress: Progress, epochs: int, seed: int):
         self._page, self._progress, self.epochs, self._seed = page, progress, epochs, seed
         self.scores: list[Score] = []
 
     def _train(self, what: str, build, x, y, loss, learning_rate: float = 0.01):
-        """A model from `build()`, trained, and its history; the bar shows epochs and the loss."""
+        """Trains the model of `build()`; returns it and its history. The bar shows epochs and the loss."""
         task = self._progress.add_task(what, total=self.epochs, note="compiling")
 
         def on_epoch(epoch, history):
@@ -272,15 +272,15 @@ class _Teller:
         goal = np.array([[0.3, 0.9]])
         at_goal = mdn.predict(network, goal)[0]
         picture = figure(8.0, 3.8)
-        plane, room = picture.subplots(1, 2)
+        plane, space = picture.subplots(1, 2)
         plots.density_2d(at_goal, plane, limits=((0.0, 2.2), (-2.4, 2.4)))
         plane.set(title="density of both angles", xlabel="shoulder [rad]", ylabel="elbow [rad]")
         for angles in keras.ops.convert_to_numpy(at_goal.sample((30,), seed=self._seed)):
-            _draw_arm(room, angles, color=plots.BLUE, alpha=0.3, linewidth=1.5)
-        _draw_arm(room, squares.predict(goal, verbose=0)[0], color=plots.ORANGE, linewidth=3)
-        room.scatter(*goal[0], s=80, marker="x", color=plots.INK, zorder=4)
-        room.spines[["top", "right"]].set_visible(False)
-        room.set(title="30 draws; least squares in orange", aspect="equal", xlim=(-0.7, 1.0), ylim=(-0.1, 1.4))
+            _draw_arm(space, angles, color=plots.BLUE, alpha=0.3, linewidth=1.5)
+        _draw_arm(space, squares.predict(goal, verbose=0)[0], color=plots.ORANGE, linewidth=3)
+        space.scatter(*goal[0], s=80, marker="x", color=plots.INK, zorder=4)
+        space.spines[["top", "right"]].set_visible(False)
+        space.set(title="30 draws; least squares in orange", aspect="equal", xlim=(-0.7, 1.0), ylim=(-0.1, 1.4))
         nll = _nll(mixture, y_test)
         self._page.add(
             "Two targets at once",
@@ -299,7 +299,7 @@ def _nll(distribution, y) -> float:
 
 
 def _gaussian_nll(y_train, y) -> float:
-    """Of several numbers, with their covariance."""
+    """Mean NLL of `y` under one Gaussian fitted to `y_train`, with full covariance."""
     deviation = y - y_train.mean(axis=0)
     covariance = np.cov(y_train.T)
     squares = np.einsum("ni,ij,nj->n", deviation, np.linalg.inv(covariance), deviation)

@@ -1,4 +1,4 @@
-"""The stages `remember` and `act` of an experiment: M and C from what lies in its folder, back into its folder."""
+"""The stages `remember` and `act` of an experiment: they train M and C from its folder and write them into it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mdn.data.schema import array, listed, one_of, record, text, whole
 
 STARTS = ("start_mean", "start_deviation")  # arrays beside a controller: where dreams begin
 WHERE = ("real", "dream")
-DREAMS, PLAYS, TESTS = 1, 2, 3  # after the seed, so that no two share their chance
+DREAMS, PLAYS, TESTS = 1, 2, 3  # stand behind the seed, so that no two uses share random numbers
 
-Told = Callable[[int, dict[str, float]], None]
+OnStep = Callable[[int, dict[str, float]], None]
 
 
 def learnt(experiment: Experiment) -> tuple[list[Latents], list[Latents]]:
@@ -34,13 +34,13 @@ def learnt(experiment: Experiment) -> tuple[list[Latents], list[Latents]]:
 
 
 def remember_stage(
-    experiment: Experiment, told: Told | None = None, **settings
+    experiment: Experiment, on_step: OnStep | None = None, **settings
 ) -> tuple[Memory, list[dict[str, float]]]:
     """Trains M, from the last checkpoint on if there is one, and writes it.
 
     Args:
-        experiment: That V has seen.
-        told: See `remember.train`.
+        experiment: With episodes that V has seen.
+        on_step: See `remember.train`.
         **settings: Of `remember.train`.
 
     Returns:
@@ -52,19 +52,19 @@ def remember_stage(
         "seed": experiment.seed, "environment": experiment.environment,
         "mirror": mirror_of(experiment, load_vision(experiment)), **settings,
     }  # fmt: skip
-    model, figures = remember.train(known, path.parent, told=told, **settings)
+    model, figures = remember.train(known, path.parent, on_step=on_step, **settings)
     model.save_plain(path)
     return model, figures
 
 
 def mirror_of(experiment: Experiment, vision: Vision | Standardised) -> tuple[int, ...]:
-    """Signs of an action's numbers where left and right change places, if V is tied to them; else empty."""
+    """The sign of each number of an action under a mirror image, if V is mirrored; else empty."""
     tied = isinstance(vision, Vision) and vision.mirrored
     return environments.preset(experiment.environment).mirror if tied else ()
 
 
 def remembered(experiment: Experiment, model: Memory) -> dict[str, dict[str, float]]:
-    """What M is worth on the episodes held out, in the units of z: nats a step of M, "nll", and of "persistence"."""
+    """Nats a step on the episodes held out, in the units of z: of M, "nll", and of its floor, "persistence"."""
     known, held_out = learnt(experiment)
     return {
         "nll": remember.nll(model, held_out, seed=experiment.seed),
@@ -80,15 +80,15 @@ def controller_for(
     sees: str = "zh",
     units: int = 0,
 ) -> tuple[Controller, Senses]:
-    """(a controller for an experiment's environment, what it sees beside z), scaled by the episodes that were learnt from.
+    """(a controller for an experiment's environment, its senses); the controller is scaled by the episodes learnt from.
 
     Args:
-        experiment: Whose environment it acts in.
+        experiment: The controller acts in its environment.
         known: The episodes that were learnt from; see `learnt`.
-        vision: V. Where it is tied to left and right, a linear controller is.
+        vision: V. If V is mirrored, a linear controller is, too.
         memory: M; only "zh" needs one.
         sees: A name in `senses.SEES`.
-        units: Of a layer between; 0 for a linear map.
+        units: Of a hidden layer; 0 for a linear map.
     """
     env = environments.make(experiment.environment)
     actions = environments.actions_of(env)
@@ -128,29 +128,29 @@ def act_stage(
     workers: int = 1,
     memory: Memory | None = None,
     name: str | None = None,
-    told: Told | None = None,
+    on_step: OnStep | None = None,
 ) -> tuple[Play, Controller, np.ndarray, list[dict[str, float]]]:
     """Finds a controller, from the last checkpoint on if there is one, and writes it.
 
     Args:
         experiment: With V and M.
-        where: It learns: "real" or "dream".
+        where: Where the controller learns: "real" or "dream".
         sees: See `controller_for`.
         units: See `controller_for`.
         generations, population, sigma: Of CMA-ES.
-        episodes: Of each candidate in a generation; all candidates meet the same.
-        steps: At most, an episode or dream.
-        first_steps: Of an episode in the first generation, if fewer; from then on they grow.
-        growing: Generations until they are `steps`.
-        patience: See `Play`. This, `first_steps` and `growing` are of real episodes alone.
+        episodes: How many each candidate plays in a generation; all candidates play the same ones.
+        steps: Of an episode or dream, at most.
+        first_steps: At most, in the first generation; the limit then grows to `steps`. None: it is `steps` from the start.
+        growing: Generations until the limit is `steps`.
+        patience: See `Play`. This, `first_steps` and `growing` change real episodes alone.
         variance_temperature: Of the dream.
         workers: See `Play`.
-        memory: M, if it is another than the experiment's.
-        name: Of its folder in `act`; by default it says where, what it sees and how warm the dream is.
-        told: See `evolve`.
+        memory: M; by default that of the experiment.
+        name: Of its folder in `act`; by default made of `where`, `sees` and the temperature of the dream.
+        on_step: See `evolve`.
 
     Returns:
-        (real episodes to try it in, what its parameters mean, the parameters, figures of each generation).
+        (real episodes to try it in, the controller, its parameters, figures of each generation).
     """
     if where not in WHERE:
         raise ValueError(f"`where` must be one of {', '.join(map(repr, WHERE))}, but {where!r} came.")
@@ -184,7 +184,7 @@ def act_stage(
         settings |= {} if patience is None else {"patience": patience}
     parameters, figures = evolve(
         controller, returns, folder, generations=generations, population=population, sigma=sigma,
-        seed=experiment.seed, settings=settings, told=told,
+        seed=experiment.seed, settings=settings, on_step=on_step,
     )  # fmt: skip
     starts = dict(zip(STARTS, starts_of(known), strict=True))
     save_controller(folder / "controller.npz", experiment.environment, controller, parameters, **starts)
@@ -201,7 +201,7 @@ def act_folder(
 
 
 def save_controller(path, environment: str, controller: Controller, parameters: np.ndarray, **beside) -> None:
-    """Writes a controller, and what arrays there are beside, whole or not at all."""
+    """Writes a controller, and the arrays of `beside`, whole or not at all."""
     arrays = {"parameters": parameters, "shift": controller.shift, "scale": controller.scale, **beside}
     write_arrays(path, arrays, {"environment": environment, **controller.describe()})
 
@@ -214,10 +214,10 @@ _ABOUT = record(
 
 
 def read_controller(path) -> tuple[Controller, np.ndarray, str, dict[str, np.ndarray]]:
-    """(what the parameters mean, the parameters, the environment, what arrays stand beside) of a file of `save_controller`.
+    """(the controller, its parameters, the environment, the other arrays) from a file of `save_controller`.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if there is no file.
         ValueError: if it is damaged.
     """
     found: list[Controller] = []
@@ -239,10 +239,10 @@ def read_controller(path) -> tuple[Controller, np.ndarray, str, dict[str, np.nda
 
 
 def load_controller(path, environment: str) -> tuple[Controller, np.ndarray]:
-    """(what its parameters mean, the parameters) of a file of `save_controller`.
+    """(the controller, its parameters) from a file of `save_controller`.
 
     Raises:
-        ValueError: if there is none, it is damaged, or of another environment.
+        ValueError: if there is no file, or it is damaged or of another environment.
     """
     if not Path(path).exists():
         raise ValueError(f"there is no C at {str(path)!r} yet: run --stage act first.")

@@ -1,4 +1,4 @@
-"""The cart with a pole as plain functions of arrays: where it goes, where it starts, and what a small camera sees of it.
+"""The cart with a pole as plain functions of arrays: its physics, its starts, and what a small camera sees of it.
 
 With `xp=jax.numpy` they run inside `jit`, so that thousands of episodes, cameras included, are one program.
 """
@@ -16,7 +16,7 @@ FURTHEST, STEEPEST = 2.4, 12.0 * 2.0 * math.pi / 360.0
 MOST_STEPS = 500
 START = (1.0, 0.5, 0.1, 0.5)
 """Episodes start uniformly within plus or minus this: x (m), its velocity, angle (rad), its velocity. CartPole-v1 starts within
-0.05 of all four; here the cart starts anywhere in the middle, so that where it is differs between episodes."""
+0.05 of all four; here the cart starts anywhere in the middle, so that its place differs between episodes."""
 
 _PIXELS_A_METRE = 5.0
 _CART, _CART_HALF = 28.0, (3.0, 1.5)  # its row; half its width and height
@@ -55,14 +55,14 @@ def step(states, actions, xp=np):
 
 
 def paint(states, xp=np):
-    """What the camera sees: grey levels from 0 to 255, `(N, SIDE, SIDE, 1)` float32.
+    """The image of the camera: grey levels from 0 to 255, `(N, SIDE, SIDE, 1)` float32.
 
-    A pixel is as bright as the share of it that the cart (half as bright) or the pole covers, so that a hundredth of a pixel
-    shows. The pole is painted four times as long as it is beside the cart's way, or its angle would hide within a pixel. What
-    moves how fast cannot be seen.
+    A pixel is as bright as the share of it that the cart (half as bright) or the pole covers, so that a move of a hundredth
+    of a pixel shows. The pole is painted four times too long for the scale of the track: else its angle would hide within a
+    pixel. A frame does not show velocities.
 
     Args:
-        states: As `step` takes them, `(N, 4)`.
+        states: As in `step`, `(N, 4)`.
         xp: NumPy, or `jax.numpy`.
     """
     states = xp.asarray(states, dtype="float32")
@@ -80,7 +80,7 @@ def paint(states, xp=np):
 
 
 def _covered(outside, xp):
-    """The share of a pixel within an edge that lies `outside` pixels before its middle."""
+    """The covered share of a pixel whose middle lies `outside` pixels beyond an edge."""
     return xp.minimum(xp.maximum(0.5 - outside, 0.0), 1.0)
 
 

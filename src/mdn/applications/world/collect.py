@@ -1,7 +1,7 @@
 """Episodes of an environment, collected in chunks by parallel processes.
 
-A chunk depends on nothing but the experiment and its own number, so that it does not matter which process made it, after what,
-and how often the collecting was stopped.
+A chunk depends only on the experiment and its own number: it is the same whichever process made it, in whatever order, and
+however often the collecting was stopped.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, Terminated
 from mdn.applications.world import cartpole, environments
 from mdn.applications.world.environments import Actions
 from mdn.applications.world.storage import Episode, Experiment
-from mdn.data.files import forget_unfinished
+from mdn.files import forget_unfinished
 
 Act = Callable[[np.ndarray], Any]
-"""An episode's policy: told an observation, it gives an action of the environment."""
+"""The policy of one episode: from an observation to an action of the environment."""
 Policy = Callable[[Actions, np.random.Generator], Act]
-"""Begins an episode: told how actions look, and given all chance."""
+"""Begins an episode: from the kind of actions and a generator to an `Act`."""
 
 _HELD = 8.0  # steps for which an action is kept, on average
 _REFLEX = 0.8
@@ -36,12 +36,12 @@ def random(actions: Actions, rng: np.random.Generator) -> Act:
 
 
 def held(actions: Actions, rng: np.random.Generator) -> Act:
-    """A uniformly random action, kept for 8 steps on average: one that changes each step leads nowhere."""
+    """A uniformly random action, kept for 8 steps on average: actions that change at each step cancel out."""
     return _kept(lambda: actions.sample(rng), rng)
 
 
 def drive(actions: Actions, rng: np.random.Generator) -> Act:
-    """For CarRacing: any steering and gas, kept for 8 steps on average, and seldom the brake, or the car would stand."""
+    """For CarRacing: any steering and gas, kept for 8 steps on average, and seldom the brake, which would stop the car."""
 
     def new():
         brake = rng.uniform(0.0, 0.5) if rng.random() < 0.1 else 0.0
@@ -55,8 +55,8 @@ def drive(actions: Actions, rng: np.random.Generator) -> Act:
 def reflex(actions: Actions, rng: np.random.Generator) -> Act:
     """For PixelCartPole: four times out of five a push to the side to which the pole leans in the frame, else a random one.
 
-    It lasts for twice as long as a random policy, and its poles swing both ways: of those that only fall, the steep are the fast,
-    and an angle would tell its velocity.
+    Its episodes are twice as long as those of a random policy, and its poles swing both ways. If poles only fell, the steep ones
+    would be the fast ones, and an angle would reveal its velocity.
     """
 
     def act(observation):
@@ -90,21 +90,21 @@ def collect(
     chunk: int = 10,
     steps: int = 1000,
     workers: int = 1,
-    told: Callable[[int, int], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
-    """Collects until there are `episodes`; chunks that are there stay.
+    """Collects episodes until there are `episodes`; chunks on disk stay.
 
     Args:
-        experiment: Where they go.
+        experiment: Its folder gets the episodes.
         episodes: In all.
         policy: A name in `POLICIES`, or any `Policy`, such as the current controller.
         chunk: Episodes a new file; the last one holds the rest.
-        steps: At most, an episode.
-        workers: Parallel processes; with 1 all happens in this one.
-        told: Told how many chunks are done and of how many, at the start and after each.
+        steps: Of an episode, at most.
+        workers: Parallel processes; 1: this process alone.
+        on_step: Called with the number of chunks that are done and the number of all, at the start and after each.
 
     Returns:
-        Episodes, steps and the mean return of all that are there.
+        Episodes, steps, mean return and mean length of all episodes on disk.
 
     Raises:
         ValueError: if the environment raises twice in the same chunk, or processes die again and again.
@@ -121,13 +121,13 @@ def collect(
         missing = _missing(experiment, episodes, chunk)
         there = len(experiment.chunks())
         count = there + len(missing)
-        if told is not None:
-            told(there, count)
+        if on_step is not None:
+            on_step(there, count)
         try:
             jobs = [(experiment, i, policy, name, size, steps) for i, size in missing]
             for done, _ in enumerate(_run(jobs, workers), start=there + 1):
-                if told is not None:
-                    told(done, count)
+                if on_step is not None:
+                    on_step(done, count)
             break
         except TerminatedWorkerError as error:
             if attempt + 1 == _TRIES:
@@ -151,7 +151,7 @@ def collect(
 
 
 def _missing(experiment: Experiment, episodes: int, chunk: int) -> list[tuple[int, int]]:
-    """(number, episodes) of each chunk that is still to be made: where one is missing between others, there first."""
+    """(number, episodes) of each chunk that is still to be made; gaps between numbers are filled first."""
     there = experiment.chunks()
     left = episodes - sum(len(experiment.rewards(i)) for i in there)
     free = (i for i in itertools.count() if i not in there)
@@ -162,14 +162,14 @@ def _run(jobs: list[tuple], workers: int):
     if workers == 1 or len(jobs) < 2:
         yield from (_collect_chunk(*job) for job in jobs)
         return
-    # chunks are written by the processes themselves: nothing but their numbers comes back
+    # the processes write the chunks themselves and return only their numbers
     yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(
         joblib.delayed(_collect_chunk)(*job) for job in jobs
     )
 
 
 def _collect_chunk(experiment: Experiment, chunk: int, policy: Policy, name: str, count: int, steps: int) -> int:
-    """Makes a chunk, whose chance is all from its number; an environment that raises has one more try."""
+    """Makes a chunk, with random numbers from its number alone; tries once more if the environment raises."""
     for attempt in range(_TRIES):
         env = environments.make(experiment.environment)
         try:
@@ -188,11 +188,11 @@ def _collect_chunk(experiment: Experiment, chunk: int, policy: Policy, name: str
 
 
 class _Raised(Exception):
-    """What an environment raised, in words, so that it can come from any process."""
+    """What an environment raised, as text: not every exception can be sent between processes."""
 
 
 def _episode(env, policy: Policy, place: tuple[int, int, int], steps: int) -> Episode:
-    """The episode of (seed, chunk, number), which is all its chance."""
+    """Plays the episode of `place`, (seed, chunk, number), which seeds all its random numbers."""
     rng = np.random.default_rng(place)
     actions = environments.actions_of(env)
     seen, states, taken, rewards = [], [], [], []

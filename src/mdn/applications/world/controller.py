@@ -1,4 +1,4 @@
-"""C: what to do. A linear map, or one with a small layer, from z and what is seen beside it to an action, found by CMA-ES."""
+"""C, the controller: a linear map or a small network from z and other features to an action, found by CMA-ES."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from keras import ops
 from mdn.applications.world.senses import SEES
 from mdn.training.checkpoints import Checkpoints, epoch_rng
 
-_FEW = 100  # numbers whose covariances CMA-ES learns
+_FEW = 100  # up to so many numbers, CMA-ES learns their covariances
 
 
 @dataclass(frozen=True, eq=False)
 class Controller:
-    """What the parameters of a controller mean; the parameters themselves are an array, or many of them.
+    """A controller without its parameters, which are an array: it says how they turn z and h into an action.
 
     Attributes:
         latent_size: Z.
         action_size: A.
         kind: "discrete": the action with the highest score, the first having score 0; "box": tanh of each score.
-        hidden_size: H, of what it sees beside z; 0 for z alone.
-        units: Of a layer of tanh between; 0 for a linear map.
-        shift, scale: Of what is beside z, `(H,)` each: it is seen as (h - shift) / scale. z is about standard normal as it is.
-        sees: A name in `senses.SEES`; by default "zh", or "z" where H is 0.
-        mirror: Signs of the action's numbers in a mirrored world; empty where left and right are not alike. A number with sign 1
-            is a linear map, with a constant, of the earlier halves of z and of what is beside it; a number with sign -1 is one,
-            without a constant, of the later halves.
+        hidden_size: H, the number of features h beside z; 0 for z alone.
+        units: Of a hidden layer of tanh; 0 for a linear map.
+        shift, scale: `(H,)` each: the controller reads (h - shift) / scale. z is about standard normal and is read as it is.
+        sees: A name in `senses.SEES`; by default "zh", or "z" if H is 0.
+        mirror: Signs of the action's numbers in a mirrored world; empty if left and right are not alike. A number with sign 1
+            is a linear map, with a constant, of the earlier halves of z and h; a number with sign -1 is a linear map, without
+            a constant, of the later halves.
 
     Raises:
         ValueError: if these do not fit each other.
@@ -84,19 +84,19 @@ class Controller:
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """How many parameters it has."""
         if self.mirror:
             half = (self.latent_size + self.hidden_size) // 2
             return sum(half + (sign > 0.0) for sign in self.mirror)
         return sum((inputs + 1) * outputs for inputs, outputs in self.layers)
 
     def act(self, parameters, z, h):
-        """Actions as vectors `(R, A)`, each row by parameters of its own.
+        """Actions as vectors `(R, A)`; each row has its own parameters.
 
         Args:
             parameters: `(R, size)`.
             z: `(R, Z)`.
-            h: What is seen beside z, `(R, H)`; not looked at by a controller that sees z alone.
+            h: The features beside z, `(R, H)`; a controller that sees z alone ignores them.
         """
         if self.hidden_size:
             h = (h - self.shift) / self.scale
@@ -131,18 +131,18 @@ class Controller:
         return ops.tanh(ops.stack(scores, axis=-1))
 
     def key(self) -> tuple:
-        """What a compiled program of it depends on."""
+        """All that its compiled programs depend on, as a key."""
         return repr(self.describe()), self.shift.tobytes(), self.scale.tobytes()
 
     def describe(self) -> dict[str, Any]:
-        """All but the arrays, as JSON allows it; what is as usual is not named, as in files of earlier versions."""
+        """All attributes but the arrays, for JSON; `sees` and `mirror` only if not the default, as in files of old versions."""
         names = ["latent_size", "action_size", "kind", "hidden_size", "units"]
         names += ["sees"] * (self.sees != self._usual()) + ["mirror"] * bool(self.mirror)
         return {name: getattr(self, name) for name in names}
 
 
 Returns = Callable[[np.ndarray, int], np.ndarray]
-"""What candidates `(N, size)` earn in a generation: `(N,)` or `(N, episodes)`; depends on nothing but these two."""
+"""From candidates `(N, size)` and a generation to returns, `(N,)` or `(N, episodes)`; depends on these two alone."""
 
 
 def evolve(
@@ -156,25 +156,25 @@ def evolve(
     seed: int = 0,
     separable: bool | None = None,
     settings: Mapping[str, Any] | None = None,
-    told: Callable[[int, dict[str, float]], None] | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> tuple[np.ndarray, list[dict[str, float]]]:
-    """The mean of CMA-ES' normal after `generations`, `(size,)`, and figures of each generation.
+    """Runs CMA-ES; returns the mean of its normal after `generations`, `(size,)`, and figures of each generation.
 
-    A search that was killed goes on with the generation it was in: what earlier ones earned is on disk, and told again, they
-    lead CMA-ES to the same place.
+    A killed search goes on with the generation in which it was: the returns of earlier ones are on disk and lead CMA-ES to
+    the same state.
 
     Args:
-        controller: What the parameters mean.
+        controller: Says how parameters are read.
         returns: See `Returns`; higher is better.
         folder: Of the checkpoint.
         generations: In all.
         population: Candidates a generation.
-        sigma: Standard deviation of the first candidates, about 0.
-        seed: Of the candidates.
-        separable: Whether CMA-ES learns a variance for each number alone, as suits many numbers, instead of their covariances; by
-            default where there are more than 100.
-        settings: What else the result depends on.
-        told: Told how many generations are done and the figures of the last.
+        sigma: Standard deviation of the first candidates, whose mean is 0.
+        seed: For the candidates.
+        separable: Whether CMA-ES learns only a variance for each number, as suits many numbers, and no covariances; by default
+            if there are more than 100.
+        settings: What else the result depends on; a checkpoint of other settings is refused.
+        on_step: Called with the number of generations that are done and the figures of the last.
 
     Raises:
         ImportError: if the package cma is not installed.
@@ -191,9 +191,9 @@ def evolve(
     asked = {**controller.describe(), "population": population, "sigma": sigma, "seed": seed, **(settings or {})}
     checkpoints = Checkpoints(folder, {**asked, "separable": True} if separable else asked)
     last = checkpoints.last()
-    figures = [] if last is None else last[2]
-    earned = np.zeros((0, population)) if last is None else last[1].get("returns", np.empty(0))
-    if earned.shape != (0 if last is None else last[0], population):
+    figures = [] if last is None else last.figures
+    earned = np.zeros((0, population)) if last is None else last.arrays.get("returns", np.empty(0))
+    if earned.shape != (0 if last is None else last.done, population):
         raise ValueError(
             f"the checkpoint {str(checkpoints.path)!r} holds no returns of {population} candidates a generation: delete the "
             f"folder {checkpoints.path.parent.name!r} to begin anew."
@@ -210,8 +210,8 @@ def evolve(
             figures = [*figures, {"best": float(mean.max()), "mean": float(mean.mean()), "worst": float(mean.min())}]
             checkpoints.save(generation + 1, {"returns": earned}, figures)
         search.tell(candidates, list(costs))
-        if told is not None:
-            told(generation + 1, figures[generation])
+        if on_step is not None:
+            on_step(generation + 1, figures[generation])
     return np.asarray(search.mean, "float32"), figures[:generations]
 
 
@@ -224,7 +224,7 @@ def _search(size: int, population: int, sigma: float, seed: int, separable: bool
     options = {
         "popsize": population,
         "randn": lambda *shape: rng.standard_normal(shape),
-        "seed": float("nan"),  # its chance is ours alone
+        "seed": float("nan"),  # CMA-ES seeds nothing: all its random numbers come from `randn`
         "verbose": -9,
         "verb_log": 0,
         "CMA_diagonal": separable,

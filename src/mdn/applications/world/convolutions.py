@@ -63,7 +63,7 @@ class Double(_Convolution):
         _, rows, columns, channels = inputs.shape
         kernel = ops.reshape(self.kernel, (2, 2, 2, 2, self.filters, channels))
         kernel = ops.reshape(ops.transpose(kernel, (0, 2, 1, 3, 4, 5)), (16 * self.filters, channels))
-        painted = ops.matmul(inputs, ops.transpose(kernel))  # what each place adds to its 4 by 4 pixels
+        painted = ops.matmul(inputs, ops.transpose(kernel))  # the contribution of each place to its 4 by 4 pixels
         painted = ops.reshape(painted, (-1, rows, columns, 4, 4 * self.filters))
         blocks = sum(
             ops.pad(painted[:, :, :, 2 * i + j], ((0, 0), (i, 1 - i), (j, 1 - j), (0, 0)))

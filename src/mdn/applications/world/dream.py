@@ -1,4 +1,4 @@
-"""The dream: M as an environment. What happens next is drawn from what M expects, and the dream ends when M says so."""
+"""The dream: M as an environment. Each step, and whether the dream ends, is drawn from the predictions of M."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import Memory, require_jax
 from mdn.applications.world.senses import Remembered, Senses, senses_of
 from mdn.distributions import Joint
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 from mdn.sequences.sampler import Sampler, check_temperatures
 
 
 class Dream:
     """Steps of a dream as functions of arrays, and whole dreams in one compiled loop.
 
-    Temperatures are those of z alone: rewards, and whether a dream ends, come by the probabilities of M.
+    Temperatures change z alone: rewards and ends are drawn with the probabilities of M.
 
     Args:
         memory: M, trained.
         starts: Where dreams may begin: a normal over z, as (mean, standard deviation), `(S, Z)` each. See `starts_of`.
         component_temperature: Above 1 the weights of mixtures are more alike.
-        variance_temperature: What variances are multiplied by: above 1 a dream is harder than what M expects.
+        variance_temperature: Variances are multiplied by it: above 1 a dream is less certain than M predicts.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Dream:
         self._programs: dict = {}
 
     def step(self, z, action, state, uniforms, normals, temperatures):
-        """What comes after z (B, Z) and an action (B, A): (z, reward (B,), whether it ends (B,), state).
+        """Draws the step after z (B, Z) and an action (B, A): (z, reward (B,), whether it ends (B,), state).
 
         Args:
             z, action: See above.
-            state: Of M, before.
-            uniforms, normals: Of the step, `(B, self.sampler.uniforms)` and `(B, self.sampler.normals)`.
+            state: Of M, before the step.
+            uniforms, normals: Random numbers of the step, `(B, self.sampler.uniforms)` and `(B, self.sampler.normals)`.
             temperatures: (component, variance).
         """
         params, state = self.memory.step(z, action, state)
@@ -61,11 +61,11 @@ class Dream:
     def program(self, name, function):
         """`function` compiled for this dream, once."""
         if name not in self._programs:
-            self._programs[name] = compiled(self.memory, function)
+            self._programs[name] = program_of(self.memory, function)
         return self._programs[name]
 
     def begin(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """`count` first z, `(count, Z)`."""
+        """Draws the z with which `count` dreams begin, `(count, Z)`."""
         mean, deviation = self.starts
         rows = rng.integers(len(mean), size=count)
         return mean[rows] + deviation[rows] * rng.standard_normal((count, mean.shape[1]), "float32")
@@ -79,17 +79,17 @@ class Dream:
         steps: int,
         senses: Senses | None = None,
     ) -> np.ndarray:
-        """What controllers earn in dreams, `(N, episodes)`, all of them in one compiled loop.
+        """The returns of controllers in dreams, `(N, episodes)`, all in one compiled loop.
 
-        Each controller dreams the same dreams: the same beginnings, the same chance at each step.
+        All controllers meet the same dreams: the same beginnings, the same random numbers at each step.
 
         Args:
-            controller: What the parameters mean.
+            controller: Says how parameters are read.
             parameters: `(N, controller.size)`.
             episodes: Dreams of each.
-            seed: Of all chance.
-            steps: At most, a dream.
-            senses: What the controller sees beside z; by default what its description says, of this dream's M.
+            seed: For all random numbers.
+            steps: Of a dream, at most.
+            senses: What the controller sees beside z; by default its `sees`, with this dream's M.
         """
         require_jax("many dreams in one loop")
         rng = np.random.default_rng(seed)
@@ -112,7 +112,7 @@ class Dream:
         own = jnp.repeat(parameters, episodes, axis=0)
         z = jnp.tile(first, (count, 1))
         own_state = self.memory.first_state(count * episodes)
-        # M's state is what a controller that sees h remembers: no need to keep it twice
+        # a controller that sees h of this M needs the same state, which is then kept once
         alike = isinstance(senses, Remembered) and senses.memory is self.memory
         state = own_state, [] if alike else senses.first_state(count * episodes)
 
@@ -139,7 +139,7 @@ class Dream:
 
 
 def starts_of(latents: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Where episodes begin: (mean, standard deviation) of z, `(N, Z)` each, of the first step of each episode."""
+    """Where dreams may begin: (mean, standard deviation) of z at the first step of each episode, `(N, Z)` each."""
     return (
         np.stack([one.mean[0] for one in latents]),
         np.stack([np.exp(0.5 * one.log_variance[0]) for one in latents]),

@@ -17,11 +17,11 @@ class DreamEnv(gymnasium.Env):
     """A dream as an environment of Gymnasium.
 
     Args:
-        dream: Where it happens.
-        actions: Of the real environment, as `environments.actions_of` gives them.
-        steps: After so many a dream is cut off.
+        dream: The dream whose steps are taken.
+        actions: Of the real environment, from `environments.actions_of`.
+        steps: A dream is truncated after so many.
         hidden: Whether an observation is [z, h] instead of z alone.
-        vision: V, to see the dream: `render` gives frames.
+        vision: V, if `render` shall return frames.
     """
 
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 50}
@@ -43,7 +43,7 @@ class DreamEnv(gymnasium.Env):
         return self._observation(), {}
 
     def step(self, action):
-        """One step, drawn from what M expects."""
+        """One step, drawn from the prediction of M."""
         vector = self.actions.vector(action)[None]
         uniforms, normals = _noise(self.dream, 1, self.np_random)
         z, reward, ended, state = self._step(self._z, vector, self._state, uniforms, normals, self.dream.temperatures)
@@ -55,7 +55,7 @@ class DreamEnv(gymnasium.Env):
         return _seen(self._z, self._state, self.hidden)[0]
 
     def render(self):
-        """The frame that V sees in z."""
+        """The frame that V decodes from z; None without V."""
         if self.vision is None:
             return None
         frame = self.vision.decode(self._z)[0]
@@ -63,9 +63,9 @@ class DreamEnv(gymnasium.Env):
 
 
 class DreamEnvs(VectorEnv):
-    """Many dreams at once, each step one compiled call; one that has ended begins anew at the next step.
+    """Many dreams at once, each step one compiled call; a dream that has ended begins anew at the next step.
 
-    Arguments as for `DreamEnv`, and `num_envs`, how many.
+    Arguments as for `DreamEnv`, and `num_envs`, the number of dreams.
     """
 
     metadata: ClassVar = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
@@ -89,7 +89,7 @@ class DreamEnvs(VectorEnv):
         return _seen(self._z, self._state, self.hidden), {}
 
     def step(self, actions):
-        """One step each; those that ended before give the first observation of their next dream and reward 0."""
+        """One step each; a dream that ended before returns the first observation of the next one and reward 0."""
         vectors = self.actions.vector(actions)
         uniforms, normals = _noise(self.dream, self.num_envs, self.np_random)
         found = self._step(self._z, vectors, self._state, uniforms, normals, self.dream.temperatures)

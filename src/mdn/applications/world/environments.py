@@ -1,4 +1,4 @@
-"""Environments of Gymnasium, as this chapter takes them: frames or vectors in, an action as a vector out."""
+"""Environments of Gymnasium, wrapped for this chapter: frames or vectors in, an action as a vector out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mdn.applications.world import cartpole
 
 PIXEL_CARTPOLE = "mdn/PixelCartPole-v0"
 CAR_RACING = "mdn/CarRacing-v0"
-SIDE = 64  # of frames that are made smaller
-SEEN_ROWS = 84  # of the 96 of CarRacing-v3; below them is its dashboard
+SIDE = 64  # pixels of the side of frames that are made smaller
+SEEN_ROWS = 84  # of the 96 rows of CarRacing-v3; below them is its dashboard
 _HINT = "pip install 'mdn[world]'"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What suits an environment, where nothing else is asked for.
+    """The default settings of an environment.
 
     Attributes:
         policy: A name in `collect.POLICIES`, or "before": the controller of a round before this one.
         episodes: How many to collect.
         chunk: Episodes a file.
-        steps: At most, an episode.
+        steps: Of an episode, at most.
         latent_size: Of z.
         filters: Of the convolutions of V, each of which halves the frame.
         noise: The standard deviation of a pixel about V's reconstruction, of the range 0 to 1.
@@ -40,20 +40,20 @@ class Preset:
         generations: Of C.
         population: Controllers a generation.
         sigma: The standard deviation of the first generation's weights; see `controller.evolve`.
-        tries: Episodes of each in a generation; twice as many dreams.
+        tries: Episodes of each controller in a generation; twice as many dreams.
         labels: Names of an action's numbers, for people.
-        mirror: Where left and right are alike: the signs of an action's numbers when they change places; else empty.
+        mirror: If left and right are alike, the signs of an action's numbers in a mirrored world; else empty.
         first_steps, growing: See `act.act_stage`.
         patience: See `play.Play`.
-        hidden_spread: The standard deviation that each number of h has for C. CMA-ES begins with weights that are alike: where h
-            has many numbers, most of which say little about what to do, a small spread lets a search begin with z.
+        hidden_spread: C reads h scaled to this standard deviation. CMA-ES begins with weights of one size; if h has many numbers,
+            most of which say little about what to do, a small spread lets the search begin with z.
         explore, held: Of a controller that collects; see `model.WorldModel.policy`.
         tests: Episodes that judge C.
         shown: Steps of a film, counted in the environment's own steps, not in decisions.
         workers: Processes that collect and try controllers; 0: one for each core, 8 at most.
         sees: What C sees; a name in `senses.SEES`.
-        collected_steps: At most, an episode that is collected, if fewer than `steps`.
-        before: What suits the round before this one, if there is one.
+        collected_steps: Of a collected episode, at most; None: `steps`.
+        before: The settings of the round before this one, if there is one.
     """
 
     policy: str = "random"
@@ -156,7 +156,7 @@ PRESETS = {
 
 
 JUDGED: dict[str, dict[str, Any]] = {CAR_RACING: {"painter": "gymnasium"}}
-"""Settings of `make` for episodes whose scores are reported, where an environment is learnt in a faster form of itself."""
+"""Settings of `make` for episodes whose scores are reported, of environments that are learnt in a faster form."""
 
 
 LEARNT_AS = {"CarRacing-v3": CAR_RACING}
@@ -164,7 +164,7 @@ LEARNT_AS = {"CarRacing-v3": CAR_RACING}
 
 
 def preset(name: str, before: bool = False) -> Preset:
-    """What suits the environment `name`, or the round before the last."""
+    """The default settings of the environment `name`, or those of the round before the last."""
     found = PRESETS.get(name, Preset())
     if not before:
         return found
@@ -181,11 +181,11 @@ def make(name: str, *, judges: bool = False, **settings):
 
     Args:
         name: As registered with Gymnasium, such as "CarRacing-v3" or "mdn/PixelCartPole-v0".
-        judges: Whether in the form whose scores are reported; see `JUDGED`.
+        judges: Whether to make the form whose scores are reported; see `JUDGED`.
         **settings: Of `gymnasium.make`.
 
     Raises:
-        ImportError: if Gymnasium, or what the environment needs, is not installed.
+        ImportError: if Gymnasium, or a package that the environment needs, is not installed.
         ValueError: if there is no such environment, or its observations or actions are of another kind.
     """
     gymnasium = _gymnasium()
@@ -206,9 +206,9 @@ def make_many(
     """`count` environments in one `gymnasium.vector.VectorEnv`; PixelCartPole steps them with arrays.
 
     Args:
-        name: As `make` takes it.
+        name: As in `make`.
         count: How many.
-        once: Each stands still at the end of its episode, for nothing, until it is reset with a seed; else it begins another.
+        once: Each stands still when its episode has ended, until a reset with a seed; else it begins another episode.
         patience: See `once.Once`.
         judges: See `make`.
         **settings: Of `gymnasium.make_vec`.
@@ -219,7 +219,7 @@ def make_many(
         if once or patience is not None:
             raise ValueError(f"{PIXEL_CARTPOLE!r} is stepped with arrays: `once` and `patience` are not for it.")
         return gymnasium.make_vec(name, num_envs=count, **settings)
-    make(name).close()  # its sentences
+    make(name).close()  # for its error messages
     wrappers = [lambda env: _prepared(env, name)]
     if once:
         from mdn.applications.world.once import Once
@@ -239,12 +239,12 @@ def make_many(
 
 @dataclass(frozen=True)
 class Actions:
-    """Actions of an environment as vectors, for networks: one number for each choice, or each coordinate from -1 to 1.
+    """Actions of an environment as vectors, for networks: one-hot for choices, else each coordinate from -1 to 1.
 
     Attributes:
         kind: "discrete" or "box".
         size: A.
-        space: Of Gymnasium.
+        space: The action space of Gymnasium.
     """
 
     kind: str
@@ -261,7 +261,7 @@ class Actions:
         return np.asarray(2.0 * (flat - low) / (high - low) - 1.0, "float32")
 
     def action(self, vector):
-        """What `env.step` takes, from a vector `(A,)`, or many of them."""
+        """The inverse of `vector`: an action for `env.step` from a vector `(A,)`, or many from `(*batch, A)`."""
         vector = np.asarray(vector, "float32")
         if self.kind == "discrete":
             return np.argmax(vector, axis=-1) + int(self.space.start)
@@ -280,7 +280,7 @@ class Actions:
 
 
 def actions_of(env) -> Actions:
-    """How the actions of an environment, or of each of a vector of them, become vectors.
+    """The `Actions` of an environment, or of each one in a `VectorEnv`.
 
     Raises:
         ValueError: if they are neither Discrete nor a bounded Box.
@@ -298,7 +298,7 @@ def actions_of(env) -> Actions:
 
 
 def repeat_of(env) -> int:
-    """Steps of the environment itself for which an action is kept."""
+    """For how many of its own steps an environment keeps an action."""
     return int(getattr(env.unwrapped, "repeat", 1))
 
 
@@ -335,7 +335,7 @@ def _prepared(env, name: str):
 
 
 def smaller(frame: np.ndarray) -> np.ndarray:
-    """A frame `(H, W, C)` uint8 at 64 by 64 pixels."""
+    """A frame `(H, W, C)` uint8, resized to 64 by 64 pixels."""
     from PIL import Image
 
     picture = Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame)
@@ -364,7 +364,7 @@ def _name(env) -> str:
 
 
 def _gymnasium():
-    """Gymnasium, with the environments of this chapter."""
+    """Imports Gymnasium and registers the environments of this chapter."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of packages that Gymnasium imports
@@ -372,12 +372,12 @@ def _gymnasium():
     except ImportError as error:
         raise ImportError(f"world models need the package gymnasium, which is not installed: {_HINT}") from error
     if PIXEL_CARTPOLE not in gymnasium.registry:
-        room = "mdn.applications.world"
+        package = "mdn.applications.world"
         gymnasium.register(
             PIXEL_CARTPOLE,
-            entry_point=f"{room}.pixel_cartpole:PixelCartPole",
-            vector_entry_point=f"{room}.pixel_cartpole:PixelCartPoles",
+            entry_point=f"{package}.pixel_cartpole:PixelCartPole",
+            vector_entry_point=f"{package}.pixel_cartpole:PixelCartPoles",
             max_episode_steps=cartpole.MOST_STEPS,
         )
-        gymnasium.register(CAR_RACING, entry_point=f"{room}.racing_env:Racing")
+        gymnasium.register(CAR_RACING, entry_point=f"{package}.racing_env:Racing")
     return gymnasium

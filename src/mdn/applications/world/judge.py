@@ -1,4 +1,4 @@
-"""What z and h know: linear probes, and the share of true states that they can read."""
+"""How much z and h know of the true state: linear probes and their R²."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def probe(known, states, asked, true) -> np.ndarray:
 
     Args:
         known, states: Features `(N, F)` and states `(N, S)` to learn from.
-        asked, true: The same, to judge by.
+        asked, true: Features and states to judge by.
 
     Returns:
-        1 - (squared error / variance), `(S,)`: 1 where the features say it all, 0 where they say nothing.
+        1 - (squared error / variance), `(S,)`: 1 if the features determine the state, 0 if they say nothing.
     """
     from sklearn.linear_model import LinearRegression
 
@@ -28,13 +28,13 @@ def probe(known, states, asked, true) -> np.ndarray:
 
 
 def probes(memory: Memory, learnt: Sequence[Any], held_out: Sequence[Any], after: int = 0) -> dict[str, np.ndarray]:
-    """R² by "z" (the mean that V gives) and by "h", for each column of the true states, before each step.
+    """R² from "z" (the mean that V predicts) and from "h", for each column of the true states, before each step.
 
     Args:
         memory: M.
-        learnt: Episodes with true states, that the probes learn from.
-        held_out: Those that they are judged by.
-        after: Steps at the start of each episode that are left out: M has seen too little there to know how fast things are.
+        learnt: Episodes with true states, from which the probes learn.
+        held_out: Episodes with true states, by which the probes are judged.
+        after: So many steps at the start of each episode are left out: M has seen too little to know velocities there.
     """
 
     def rows(parts):

@@ -1,4 +1,4 @@
-"""M: what comes next. A recurrent network from (z, action) to the distribution of the next z, the reward and the end."""
+"""M, the memory: a recurrent network from (z, action) to the distribution of the next z, the reward and the end."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mdn.models import save_plain
 from mdn.sequences.recurrent import Recurrent
 
 HEADS = ("factorised", "joint")
-_FEW = 8  # different rewards: those of an environment with fewer are classes, not numbers
+_FEW = 8  # an environment with at most so many different rewards has classes of rewards, not numbers
 
 
 def event_spec(latent_size: int, head: str, components: int, rewards: Sequence[float] = ()) -> JointSpec:
-    """The spec of what comes next: a Joint of `latent`, `reward` and `done`.
+    """The spec of a step: a Joint of `latent`, `reward` and `done`.
 
     Args:
         latent_size: Z.
-        head: "factorised": each number of z has a mixture of its own, as in the paper; "joint": one mixture
-            over all of z, whose numbers are tied together by the component that they share.
+        head: "factorised": each number of z has a mixture of its own, as in the paper; "joint": one mixture over all of z, whose
+            numbers depend on each other through the component that they share.
         components: Of each mixture.
-        rewards: All that there are, if they are few: the reward is then one of them, a Categorical; else a number.
+        rewards: All values of rewards, if they are few: the reward is then a Categorical over them. Empty: a number.
     """
     if head not in HEADS:
         raise ValueError(f"`head` must be one of {', '.join(map(repr, HEADS))}, but {head!r} came.")
@@ -48,15 +48,15 @@ class Memory(keras.Model):
     r"""An LSTM over (z, action) that predicts the next step, :math:`p(z_{t+1}, r_{t+1}, d_{t+1} \mid z_{\le t}, a_{\le t})`.
 
     Inputs are `[z (B, T, Z), actions (B, T, A)]`, outputs packed parameters `(B, T, spec.params_size)` of the step after, in
-    the units of the data. What is predicted of z is its change; the parameters are those of z itself. The head reads the
-    inputs beside the LSTM.
+    the units of the data. The head predicts the change of z, which is then shifted to the parameters of z itself. The head
+    reads the inputs, too, not only the LSTM.
 
     Args:
         latent_size: Z.
         action_size: A.
         rewards, head, components: See `event_spec`.
         units: H, of the LSTM.
-        environment: Whose steps they are.
+        environment: The name of the environment that it learnt from.
 
     Reference:
         Ha and Schmidhuber (2018), World models, arXiv 1803.10122.
@@ -91,16 +91,16 @@ class Memory(keras.Model):
         self.built = True
 
     def build(self, input_shape=None):
-        """Nothing: all sizes follow from the arguments."""
+        """Builds nothing, since all sizes follow from the arguments."""
         self.built = True
 
     def adapt(self, z, change, reward, done) -> Memory:
-        """Sets how z is scaled, and the mixture that training starts from.
+        """Sets the scaling of z, and the mixture from which training starts.
 
         Args:
             z: Before each step, `(N, Z)`.
             change: Of z in each step, `(N, Z)`.
-            reward: `(N,)`, places in `rewards` where these are few.
+            reward: `(N,)`; indices in `rewards`, if these are few.
             done: `(N,)`.
         """
         self.scaling.adapt(z)
@@ -108,7 +108,7 @@ class Memory(keras.Model):
         return self
 
     def call(self, inputs, training=None):
-        """Packed parameters `(B, T, spec.params_size)`, nothing before the first step."""
+        """Packed parameters `(B, T, spec.params_size)` of whole sequences, from the first state on."""
         z, actions = inputs
         return self.unroll(z, actions, self.first_state(ops.shape(z)[0]))[0]
 
@@ -117,7 +117,7 @@ class Memory(keras.Model):
         return (*input_shape[0][:-1], self.spec.params_size)
 
     def first_state(self, batch_size: int) -> list:
-        """What is remembered before the first step: two arrays `(B, H)`, of which the first is h."""
+        """The state before the first step: two arrays `(B, H)`, of which the first is h."""
         return self.recurrent.zero_state(batch_size)
 
     def unroll(self, z, actions, state):
@@ -127,7 +127,7 @@ class Memory(keras.Model):
         return self._predicted(z, read, hidden), hidden, state
 
     def step(self, z, action, state):
-        """(parameters `(B, spec.params_size)` of what comes after z (B, Z) and an action (B, A), the state then)."""
+        """(parameters `(B, spec.params_size)` of the step after z (B, Z) and an action (B, A), the state after it)."""
         state = self.remember(z, action, state)
         return self._predicted(z, self._read(z, action), state[0]), state
 
@@ -143,12 +143,12 @@ class Memory(keras.Model):
         return params + ops.matmul(z, self._moved)
 
     def parts(self, params) -> dict[str, Distribution]:
-        """The distributions of `latent`, `reward` and `done` that packed parameters stand for."""
+        """The distributions of `latent`, `reward` and `done`, from packed parameters."""
         joint = self.spec(params)
         return dict(joint.parts)  # type: ignore[attr-defined]
 
     def reward_of(self, drawn):
-        """Rewards `(*batch,)` from what was drawn for them, `(*batch, 1)`."""
+        """Rewards `(*batch,)` from draws of the part `reward`, `(*batch, 1)`."""
         drawn = ops.convert_to_tensor(drawn)[..., 0]
         if not self.rewards:
             return drawn
@@ -157,7 +157,7 @@ class Memory(keras.Model):
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def save_plain(self, path) -> None:
-        """Writes the network, without what only training needs; what stood at `path` before stays until it is complete."""
+        """Writes the network without the state of training; an older file at `path` stays until the new one is complete."""
         save_plain(self, path)
 
     def get_config(self):
@@ -175,7 +175,7 @@ class Memory(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The model that gave `config`."""
+        """The model of a `config` of `get_config`."""
         return cls(**config)
 
 
@@ -209,6 +209,6 @@ def memory_path(experiment: Experiment):
 
 
 def rewards_of(rewards) -> list[float]:
-    """All values that rewards take, ascending, if they are few; nothing if they are many."""
+    """All values that rewards take, ascending, if they are few; an empty list if they are many."""
     values = np.unique(np.asarray(rewards, "float32"))
     return [float(value) for value in values] if len(values) <= _FEW else []

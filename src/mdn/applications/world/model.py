@@ -22,7 +22,7 @@ from mdn.applications.world.vision import Standardised, Vision, load_vision
 from mdn.data import reading
 from mdn.data.schema import array
 from mdn.models import save_plain
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cartpole", "racing")}
 
@@ -54,7 +54,7 @@ class Run:
     """One episode or dream of T steps.
 
     Attributes:
-        frames: What was seen, or dreamt and decoded, `(T + 1, H, W, C)` uint8; vectors for environments without frames.
+        frames: Real frames, or decoded ones of a dream, `(T + 1, H, W, C)` uint8; vectors for environments without frames.
         z: `(T + 1, Z)`.
         actions: As vectors, `(T, A)`.
         rewards: `(T,)`.
@@ -69,10 +69,10 @@ class Run:
 
 
 class Acting:
-    """The controller in a folder as a policy for `collect`, in any process: each reads the folder for itself.
+    """The controller in a folder as a policy for `collect`; each process reads the folder for itself.
 
     Args:
-        folder: Of `WorldModel.save`.
+        folder: Written by `WorldModel.save`.
         explore, held: See `WorldModel.policy`.
     """
 
@@ -99,7 +99,7 @@ class WorldModel:
         environment: Its name.
         vision: V.
         memory: M.
-        controller: What the parameters of C mean.
+        controller: C.
         parameters: Of C.
         starts: Where dreams begin; see `dream.Dream`.
 
@@ -122,8 +122,8 @@ class WorldModel:
         self.environment, self.vision, self.memory = environment, vision, memory
         self.controller, self.parameters, self.starts = controller, parameters, starts
         self.senses = senses_of(controller.sees, controller.latent_size, memory, controller.mirror)
-        self._act = compiled(memory, lambda own, z, state: controller.act(own, z, self.senses.seen(z, state)))
-        self._remember = compiled(memory, self.senses.after)
+        self._act = program_of(memory, lambda own, z, state: controller.act(own, z, self.senses.seen(z, state)))
+        self._remember = program_of(memory, self.senses.after)
 
     @functools.cached_property
     def _facts(self) -> tuple[environments.Actions, int]:
@@ -145,7 +145,15 @@ class WorldModel:
 
     @classmethod
     def of(cls, experiment: Experiment, name: str = "real-zh") -> WorldModel:
-        """That of an experiment; `name` says which of its controllers."""
+        """The world model of an experiment; `name` chooses one of its controllers.
+
+        Args:
+            experiment: With V, M and C.
+            name: Of the controller's folder in `act`; see `act.act_folder`.
+
+        Raises:
+            ValueError: if a stage has not run yet, or its file is damaged or of another environment.
+        """
         path = experiment.folder / "act" / name / "controller.npz"
         controller, parameters = act.load_controller(path, experiment.environment)
         known, _ = act.learnt(experiment)
@@ -154,15 +162,15 @@ class WorldModel:
 
     @classmethod
     def load(cls, folder=None, name: str = "real-zh") -> WorldModel:
-        """From a folder of `save` or of `mdn train world`.
+        """Opens a folder of `save` or of `mdn train world`.
 
         Args:
-            folder: Where there is none of that name, one of those that come with this package: "cartpole" (PixelCartPole; also
-                without a folder) or "racing" (CarRacing-v3).
-            name: Of its controllers, in a folder of `mdn train world`.
+            folder: Of the model; or one that comes with this package, if no folder has that name: "cartpole" (PixelCartPole; the
+                default) or "racing" (CarRacing-v3).
+            name: Of the controller, in a folder of `mdn train world`.
 
         Raises:
-            FileNotFoundError: if there is neither.
+            FileNotFoundError: if there is neither; a model that is damaged raises a ValueError.
         """
         folder = SHIPPED["cartpole"] if folder is None else Path(folder)
         if not folder.exists():
@@ -185,7 +193,7 @@ class WorldModel:
         return cls(environment, vision, memory, controller, parameters, (beside[act.STARTS[0]], beside[act.STARTS[1]]))
 
     def save(self, folder) -> None:
-        """Writes V, M and C, without what only training needs."""
+        """Writes V, M and C without the state of training."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_plain(self.vision, folder / "vision.keras")
@@ -196,13 +204,13 @@ class WorldModel:
         )  # fmt: skip
 
     def policy(self, explore: float = 0.1, held: float = 1.0) -> Policy:
-        """C as a policy for `collect`: to see what a better controller meets, and learn V and M anew.
+        """C as a policy for `collect`, so that V and M can learn anew from what a better controller meets.
 
         Args:
             explore: The share of steps whose action is random.
             held: Steps for which a random action is kept, on average.
         """
-        # one begins so often that it is kept in the asked share of all steps
+        # random actions begin so often that they fill the share `explore` of all steps
         begins = 1.0 if explore >= 1.0 else min(1.0, explore / (held * (1.0 - explore) + explore))
 
         def current(actions, rng):
@@ -227,16 +235,22 @@ class WorldModel:
         return current
 
     def returns(self, episodes: int = 100, seed: int = 0, steps: int | None = None) -> np.ndarray:
-        """What C earns in real episodes, `(episodes,)`, of `steps` decisions at most; by default of whole ones."""
+        """The returns of C in real episodes, `(episodes,)`.
+
+        Args:
+            episodes: How many.
+            seed: For the beginnings of episodes.
+            steps: Decisions of an episode, at most; None: `steps` of the preset of the environment.
+        """
         steps = environments.preset(self.environment).steps if steps is None else steps
         play = Play(self.environment, self.vision, self.senses, steps, judges=True)
         return play.returns(self.controller, self.parameters[None], episodes, seed)[0]
 
     def play(self, steps: int = 500, seed: int = 0) -> Run:
-        """A real episode.
+        """Plays a real episode.
 
         Args:
-            steps: Of the environment's own at most: an action that is kept for four steps, as in CarRacing, counts as four.
+            steps: Of the environment itself, at most: an action that is kept for four steps, as in CarRacing, counts as four.
             seed: Of the environment.
         """
         env = environments.make(self.environment, judges=True)
@@ -254,12 +268,12 @@ class WorldModel:
         component_temperature: float = 1.0,
         variance_temperature: float = 1.0,
     ) -> Run:
-        """A dream, decoded through V.
+        """Plays a dream, decoded by V.
 
         Args:
-            steps: As of `play`.
-            seed: Of all chance.
-            first: The z that it begins with, such as `play().z[0]`; by default that of an episode that was learnt from.
+            steps: As in `play`.
+            seed: For all random numbers.
+            first: The first z, such as `play().z[0]`; by default drawn from the start of an episode that was learnt from.
             component_temperature, variance_temperature: See `Dream`.
         """
         from mdn.applications.world.dream_env import DreamEnv

@@ -1,4 +1,4 @@
-"""Once: an environment that plays one episode and then stands still; imported only where Gymnasium is there."""
+"""Once: an environment that plays one episode and then stands still; needs Gymnasium."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import gymnasium
 class Once(gymnasium.Wrapper):
     """An environment that costs nothing once its episode has ended, for episodes side by side that end at different times.
 
-    A vector of environments begins another episode where one has ended, which nobody asked for and which may be dear. Here a
-    reset without a seed, as a vector makes it, changes nothing, and steps give the last observation and no reward.
+    A `VectorEnv` begins another episode when one has ended, which wastes time. Here a reset without a seed, as a `VectorEnv`
+    calls it, then changes nothing, and steps return the last observation and reward 0.
 
     Args:
         env: The environment.
-        patience: Steps in a row without a reward above 0 after which an episode is cut off; None: never.
+        patience: An episode is truncated after so many steps in a row without a reward above 0; None: never.
     """
 
     def __init__(self, env, patience: int | None = None):
@@ -22,7 +22,7 @@ class Once(gymnasium.Wrapper):
         self._patience, self._idle = patience, 0
 
     def reset(self, *, seed=None, options=None):
-        """With a seed, as the environment; without one, nothing where an episode has ended."""
+        """Resets the environment; without a seed, an episode that has ended stays ended."""
         if self._ended and seed is None:
             return self._last, {}
         self._ended, self._idle = False, 0
@@ -30,7 +30,7 @@ class Once(gymnasium.Wrapper):
         return self._last, info
 
     def step(self, action):
-        """As the environment, until its episode has ended."""
+        """Steps the environment until its episode has ended; then changes nothing."""
         if self._ended:
             return self._last, 0.0, False, False, {}
         self._last, reward, terminated, truncated, info = self.env.step(action)

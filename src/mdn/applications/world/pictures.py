@@ -1,4 +1,4 @@
-"""Pictures of M and C: a real episode beside a dream, what M expected beside what came, returns by generation."""
+"""Pictures of M and C: a real episode beside a dream, predictions of M beside what V saw, returns by generation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLORS = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6e", "#7b5ea7", "#c9a227")
 _PAPER = "#fdfcf9"
 _LARGE = 192  # pixels of a frame's side in a film
 _BAR = 18  # pixels of the height of an action's bar
-_LEVELS = 160  # at which a density is drawn
+_LEVELS = 160  # points at which a density is drawn
 
 
 def write_film(
@@ -30,7 +30,7 @@ def write_film(
     labels: Sequence[str] = (),
     repeat: int = 1,
 ) -> None:
-    """Films side by side, each under its name; one that is shorter stays at its last frame, dimmed.
+    """Writes films side by side, each under its name; a shorter one stays at its last frame, dimmed.
 
     Args:
         path: Of the .gif.
@@ -38,7 +38,7 @@ def write_film(
         frames_a_second: As the name says.
         rewards: Of each film's steps, `(T,)`: the score so far is written above its frames.
         actions: Of each film's steps, `(T, A)`, from -1 to 1: each number is a bar below the frames, from the middle to the right
-            where it is above 0.
+            if it is above 0.
         labels: Names of an action's numbers.
         repeat: Steps of the environment between two frames.
 
@@ -83,7 +83,7 @@ def _draw_bar(draw, left: int, top: int, value: float, named: str) -> None:
 
 
 def write_strip(path, films: Mapping[str, np.ndarray], every: int = 5, count: int = 12) -> None:
-    """Every so many frames of each film, one row a film, as PNG."""
+    """Writes `count` frames of each film, `every` frames apart, one row a film, as PNG."""
     picture = figure(0.8 * count + 1.0, 0.95 * len(films) + 0.2)
     axes = np.atleast_2d(picture.subplots(len(films), count))
     for row, (name, film) in zip(axes, films.items(), strict=True):
@@ -108,13 +108,13 @@ def _colours(frame: np.ndarray) -> np.ndarray:
 
 
 def write_expected(path, memory: Memory, latents: Sequence[Any], numbers: int = 3) -> None:
-    """What M expected of z beside what came: for an episode, the density of the numbers of z that vary most, step by step.
+    """Draws the prediction of M beside what V saw: densities of the numbers of z that vary most, for each step of an episode.
 
     Args:
         path: Of the PNG.
         memory: M, with a mixture for each number of z.
         latents: Episodes; the longest is shown.
-        numbers: How many of z.
+        numbers: How many numbers of z are drawn.
     """
     from keras import ops
 
@@ -144,7 +144,7 @@ def write_expected(path, memory: Memory, latents: Sequence[Any], numbers: int = 
 
 
 def write_returns(path, searches: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
-    """Returns by generation: the mean of all candidates as a line, from the worst to the best as a band."""
+    """Draws returns by generation: the mean of all candidates as a line, worst to best as a band."""
     picture = figure(8.0, 3.6)
     axes = picture.subplots()
     for (name, figures), color in zip(searches.items(), _COLORS, strict=False):
@@ -159,12 +159,12 @@ def write_returns(path, searches: Mapping[str, Sequence[Mapping[str, float]]]) -
 
 
 def write_temperatures(path, rows: Mapping[str, Mapping[float, Sequence[float]]], levels: Mapping[str, float]) -> None:
-    """Returns in the real environment of controllers that learnt in dreams, by the dream's variance temperature.
+    """Draws real returns of controllers that learnt in dreams, by the variance temperature of the dream.
 
     Args:
         path: Of the PNG.
-        rows: By a name: of each temperature the mean return of each seed.
-        levels: Returns to stand beside, by name.
+        rows: By name and temperature, the mean return of each seed.
+        levels: Returns to compare with, by name.
     """
     picture = figure(8.0, 3.6)
     axes = picture.subplots()

@@ -20,7 +20,7 @@ def _seen(states: np.ndarray) -> np.ndarray:
 
 
 class PixelCartPole(gymnasium.Env):
-    """One grey frame a step, `(32, 32, 1)` uint8, which hides velocities; `info["state"]` is the true state.
+    """CartPole-v1 seen as one grey frame a step, `(32, 32, 1)` uint8, without velocities; `info["state"]` is the true state.
 
     Physics, actions, rewards and ends are those of CartPole-v1; episodes start from a wider range (`cartpole.START`).
     """
@@ -52,12 +52,12 @@ class PixelCartPole(gymnasium.Env):
         return _seen(self._states)[0], {"state": self._states[0].copy()}
 
     def render(self):
-        """The frame in colours, larger."""
+        """The frame, eight times as large and with three channels."""
         return np.kron(_seen(self._states)[0], np.ones((8, 8, 3), np.uint8))
 
 
 class PixelCartPoles(VectorEnv):
-    """Many at once, each step one computation with arrays; an episode that has ended starts anew at the next step."""
+    """Many PixelCartPoles at once, stepped as arrays; an episode that has ended starts anew at the next step."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
 
@@ -80,7 +80,7 @@ class PixelCartPoles(VectorEnv):
         return _seen(self._states), {"state": self._states.copy()}
 
     def step(self, actions):
-        """One step each; those that ended before give the first frame of their next episode and reward 0."""
+        """One step each; an episode that ended before returns the first frame of the next one and reward 0."""
         anew = self._ended
         states, terminated = cartpole.step(self._states, np.asarray(actions))
         states[anew] = cartpole.initial_states(self.np_random, int(anew.sum()))

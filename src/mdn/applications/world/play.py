@@ -16,24 +16,24 @@ from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import require_jax
 from mdn.applications.world.senses import Nothing, Senses
 from mdn.few_shapes import fitting, powers_of_two
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 
-_STRIDE = 32  # steps in a compiled call, after which only episodes that go on are taken along
-_FEWEST = 8  # episodes of a compiled call
-_AT_ONCE = 32  # episodes that are stepped side by side, where an environment is no program
+_STRIDE = 32  # steps in a compiled call; between calls, episodes that have ended are dropped
+_FEWEST = 8  # episodes in a compiled call, at least
+_AT_ONCE = 32  # episodes that are stepped side by side, if the environment cannot be compiled
 
 
 class Play:
-    """Episodes of an environment, as its V and M let controllers see them.
+    """Real episodes of an environment, in which controllers see z of V and what `senses` adds.
 
     Args:
         environment: Its name.
         vision: V.
         senses: What controllers see beside z; nothing by default.
-        steps: At most, an episode.
-        workers: Processes that share the episodes of environments that are no programs.
+        steps: Of an episode, at most.
+        workers: Processes that share the episodes, if the environment cannot be compiled.
         judges: Whether episodes are played in the form of the environment whose scores are reported; see `environments.JUDGED`.
-        patience: Steps in a row without a reward above 0 after which an episode is cut off; None: never.
+        patience: An episode is truncated after so many steps in a row without a reward above 0; None: never.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Play:
         self.senses: Senses = Nothing() if senses is None else senses
         self.workers, self.judges, self.patience = workers, judges, patience
         self._programs: dict = {}
-        self._is_a_share = False  # whether other processes work beside it
-        self._name = uuid.uuid4().hex  # by which other processes know it
+        self._is_a_share = False  # whether other processes run other shares
+        self._name = uuid.uuid4().hex  # the name by which other processes keep it
 
     def returns(self, controller: Controller, parameters, episodes: int, seed: Sequence[int] | int) -> np.ndarray:
-        """What controllers earn, `(N, episodes)`; each meets the same beginnings.
+        """The returns of controllers, `(N, episodes)`; all of them meet the same beginnings.
 
         Args:
-            controller: What the parameters mean.
+            controller: Says how parameters are read.
             parameters: `(N, controller.size)`.
-            episodes: Of each.
-            seed: Of the beginnings.
+            episodes: Of each controller.
+            seed: For the beginnings.
         """
         if (controller.sees, controller.hidden_size) != (self.senses.sees, self.senses.size):
             raise ValueError(
@@ -150,15 +150,15 @@ class Play:
         return total
 
     def group_by_group(self, controller, parameters, starts) -> np.ndarray:
-        """What controllers earn, `(R,)`, each in an episode of its own, some side by side at a time.
+        """The returns of controllers, `(R,)`, each in an episode of its own, played in groups side by side.
 
         Args:
-            controller: What the parameters mean.
+            controller: Says how parameters are read.
             parameters: `(R, controller.size)`.
             starts: Seeds of the environment, `(R,)`.
         """
         rows = len(parameters)
-        count = -(-rows // -(-rows // _AT_ONCE))  # of groups of one size: fewest are played twice
+        count = -(-rows // -(-rows // _AT_ONCE))  # groups of one size, so that fewest episodes are played twice
         many = environments.make_many(self.environment, count, once=True, patience=self.patience, judges=self.judges)
         total = np.zeros(rows)
         try:
@@ -170,7 +170,7 @@ class Play:
         return total
 
     def _side_by_side(self, many, controller, parameters, starts):
-        """What the controllers earn, `(rows,)`, in an episode each."""
+        """The returns of the controllers, `(rows,)`, in one episode each."""
         key = controller.key()
         if key not in self._programs:
             self._programs[key] = self._compiled(
@@ -204,7 +204,7 @@ class Play:
     # ---- both ---------------------------------------------------------------------------------------------------------
 
     def _acted(self, controller, parameters, seen, memory):
-        """(actions as vectors, what is remembered then)."""
+        """(actions as vectors, the state of the senses after them)."""
         z = self.vision.encode_mean(seen)
         action = controller.act(parameters, z, self.senses.seen(z, memory))
         return action, self.senses.after(z, action, memory)
@@ -214,24 +214,24 @@ class Play:
 
     def _compiled(self, function):
         models = _Both(self.vision, self.senses.memory)
-        return compiled(models, function, one_thread=self._is_a_share)
+        return program_of(models, function, one_thread=self._is_a_share)
 
 
-_plays: dict[str, Play] = {}  # of this process, which was sent them; the last one only
+_plays: dict[str, Play] = {}  # in a worker process: the last `Play` that it was sent
 
 
 def _share(name: str, sent: bytes, settings: tuple, controller, parameters, starts) -> np.ndarray:
-    """Plays for another process; V and M are read once for all generations, and so are their programs compiled."""
+    """Plays for another process; V and M are read, and their programs compiled, once for all generations."""
     if name not in _plays:
         _plays.clear()
         _plays[name] = pickle.loads(sent)
     play = _plays[name]
-    play.steps, play.judges, play.patience = settings  # a search is cut short, what judges it is not
+    play.steps, play.judges, play.patience = settings  # they differ from call to call
     return play.group_by_group(controller, parameters, starts)
 
 
 class _Both:
-    """V and M as one thing with variables."""
+    """V and M as one object with variables, as `program_of` needs it."""
 
     def __init__(self, *models):
         self.variables = [variable for model in models if model is not None for variable in model.variables]

@@ -1,4 +1,4 @@
-"""`mdn/CarRacing-v0`: CarRacing-v3 as a world model drives it; imported only where Gymnasium and Box2D are there."""
+"""`mdn/CarRacing-v0`: CarRacing-v3 as a world model drives it; needs Gymnasium and Box2D."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mdn.applications.world.racing_painter import Painter, paint_what_shows
 
 PAINTERS = ("fast", "gymnasium")
 STATES = ("place", "heading", "bend", "far bend", "speed", "turning")
-"""Of the true state: metres right of the middle of the road; radians right of the road's direction; radians by which the road
+"""Numbers of the true state: metres right of the road's middle; radians right of the road's direction; radians by which the road
 turns right over the next 14 and the next 28 metres; metres a second forwards; radians a second to the right."""
 _NEAR, _FAR = 4, 8  # tiles of 3.5 metres
 
@@ -23,15 +23,15 @@ _NEAR, _FAR = 4, 8  # tiles of 3.5 metres
 class Racing(car_racing.CarRacing):
     """CarRacing-v3's tracks, physics, rewards and ends; an action is two numbers, kept for some steps; frames are 64 by 64.
 
-    The first number of an action steers, from -1 (left) to 1 (right); the second is the gas where it is above 0, and the brake
-    where it is below. `info["steps"]` counts the steps of CarRacing-v3, whatever `repeat` is; `info["state"]` holds the numbers
-    of `STATES`, which no frame shows as such.
+    The first number of an action steers, from -1 (left) to 1 (right); the second is the gas if it is above 0, and the brake if
+    it is below. `info["steps"]` counts the steps of CarRacing-v3, whatever `repeat` is; `info["state"]` holds the numbers
+    of `STATES`, which frames do not show directly.
 
     Args:
         painter: "fast" paints what is in sight on a small canvas; "gymnasium" is CarRacing-v3's own, a hundred times slower than
-            the physics, for scores that are to be reported.
-        repeat: Steps of CarRacing-v3 that an action is kept for. Their rewards add up, and only the last one is painted.
-        steps: Of CarRacing-v3 an episode may have; then it is truncated.
+            the physics, for scores that are reported.
+        repeat: Steps of CarRacing-v3 for which an action is kept. Their rewards add up, and only the last one is painted.
+        steps: An episode is truncated after so many steps of CarRacing-v3.
         render_mode: None or "rgb_array".
 
     Raises:
@@ -46,7 +46,7 @@ class Racing(car_racing.CarRacing):
         if repeat < 1 or steps < 1:
             raise ValueError(f"`repeat` and `steps` must be at least 1, but {repeat} and {steps} came.")
         super().__init__(render_mode=render_mode)
-        EzPickle.__init__(self, painter, repeat, steps, render_mode)  # and not with the arguments of CarRacing
+        EzPickle.__init__(self, painter, repeat, steps, render_mode)  # replaces the arguments of CarRacing
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.observation_space = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
         self.repeat, self._most, self._steps, self._paints = repeat, steps, 0, True
@@ -55,7 +55,7 @@ class Racing(car_racing.CarRacing):
             paint_what_shows(self)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """A new track; `options` is of no use here, and is there for Gymnasium."""
+        """Makes a new track; `options`, which Gymnasium asks for, is not used."""
         self._steps, self._paints = 0, True
         frame, info = super().reset(seed=seed)
         self._middle = np.array([(x, y) for _, _, x, y in self.track])
@@ -68,7 +68,7 @@ class Racing(car_racing.CarRacing):
         Raises:
             ValueError: if the action is not two finite numbers.
         """
-        if action is None:  # of `reset`
+        if action is None:  # called by `reset`
             return super().step(None)
         given = np.asarray(action, "float32")
         if given.shape != (2,) or not np.isfinite(given).all():
@@ -114,7 +114,7 @@ class Racing(car_racing.CarRacing):
         forwards = np.array([-math.sin(hull.angle), math.cos(hull.angle)])
         nearest = int(np.argmin(np.square(self._middle - place).sum(axis=1)))
         along = self._along[(nearest + np.array([0, _NEAR, _FAR])) % len(self._along)]
-        directions = np.arctan2(along[:, 1], along[:, 0])  # to the left, as all angles of Box2D
+        directions = np.arctan2(along[:, 1], along[:, 0])  # counted to the left, as all angles of Box2D
         x, y = place - self._middle[nearest]
         right = (x * along[0, 1] - y * along[0, 0]) / math.hypot(*along[0])
         turns = np.array([math.atan2(forwards[1], forwards[0]), *directions[1:]]) - directions[0]

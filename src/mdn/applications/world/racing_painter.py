@@ -1,9 +1,9 @@
-"""CarRacing's physics with a painter of its own: only what is in sight, straight at a quarter of the window's size.
+"""A fast painter for CarRacing: it paints only what is in sight, at a quarter of the window's size.
 
 Gymnasium paints a window of 1,000 by 800 pixels for each step, which takes a hundred times as long as the step itself, and
-shrinks it to 96 by 96; this chapter cuts the dashboard away and shrinks once more. Tracks, physics, rewards and ends are
-Gymnasium's own here, stepped as they are; frames are painted when they are asked for, and differ from the shrunken window by
-less than a grey level on average (`benchmarks/world_racing_frames.py`).
+shrinks it to 96 by 96; this chapter cuts the dashboard away and shrinks once more. Tracks, physics, rewards and ends stay
+Gymnasium's own; frames are painted only when needed, and differ from the shrunken window by less than a grey level on average
+(`benchmarks/world_racing_frames.py`).
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import numpy as np
 
 from mdn.applications.world.environments import SEEN_ROWS, SIDE
 
-_SCALE = 0.25  # canvas pixels for a pixel of the window
+_SCALE = 0.25  # canvas pixels a pixel of the window
 _INSET = 0.4  # canvas pixels: pygame fills a polygon's border too, which makes it wider by half a pixel on each side
 _MARK_IN = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
 _FIELD = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)])
 _SQUARE = np.array([(1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
 
 
-def _grass(room) -> np.ndarray:
+def _grass(car_racing) -> np.ndarray:
     """The corners of the lighter patches of grass, `(400, 4, 2)`, as CarRacing paints them."""
     places = [(x, y) for x in range(-20, 20, 2) for y in range(-20, 20, 2)]
-    return room.GRASS_DIM * (np.array(places)[:, None] + _SQUARE)
+    return car_racing.GRASS_DIM * (np.array(places)[:, None] + _SQUARE)
 
 
 def paint_what_shows(racing) -> None:
-    """Lets CarRacing pass over what is far out of sight, before it turns and moves all 700 polygons of the grass and the track.
+    """Makes CarRacing skip polygons far out of sight, instead of transforming all 700 of the grass and the track.
 
-    No frame changes by a byte.
+    Frames stay the same to the byte.
     """
-    from gymnasium.envs.box2d import car_racing as room
+    from gymnasium.envs.box2d import car_racing
 
-    whole = (room.PLAYFIELD * _FIELD).tolist()
-    grass = _grass(room).tolist()
-    most = 2.0 * room.MAX_SHAPE_DIM  # no polygon is so wide
+    whole = (car_racing.PLAYFIELD * _FIELD).tolist()
+    grass = _grass(car_racing).tolist()
+    most = 2.0 * car_racing.MAX_SHAPE_DIM  # no polygon is so wide
     known: dict[str, Any] = {"track": None}
 
     def render_road(zoom, translation, angle):
@@ -51,7 +51,12 @@ def paint_what_shows(racing) -> None:
         x, y = known["first"].T
         across = (x * math.cos(angle) - y * math.sin(angle)) * zoom + translation[0]
         along = (x * math.sin(angle) + y * math.cos(angle)) * zoom + translation[1]
-        near = (-most <= across) & (across <= room.WINDOW_W + most) & (-most <= along) & (along <= room.WINDOW_H + most)
+        near = (
+            (-most <= across)
+            & (across <= car_racing.WINDOW_W + most)
+            & (-most <= along)
+            & (along <= car_racing.WINDOW_H + most)
+        )
         paint(whole, racing.bg_color, clip=False)
         for i in np.flatnonzero(near):
             color = racing.grass_color if i < len(grass) else [int(c) for c in racing.road_poly[i - len(grass)][1]]
@@ -71,7 +76,7 @@ class Painter:
         import pygame
         from gymnasium.envs.box2d import car_dynamics, car_racing
 
-        self._pygame, self._racing, self._room = pygame, racing, car_racing
+        self._pygame, self._racing, self._car_racing = pygame, racing, car_racing
         self._size = (
             round(_SCALE * car_racing.WINDOW_W),
             round(_SCALE * car_racing.WINDOW_H * SEEN_ROWS / car_racing.STATE_H),
@@ -86,13 +91,13 @@ class Painter:
         grey = pygame.Surface((car_racing.WINDOW_W, car_racing.WINDOW_H))
         grey.fill((128, 128, 128))
         shrunken = pygame.transform.smoothscale(grey, (car_racing.STATE_W, car_racing.STATE_H))
-        self._lost = 128 - shrunken.get_at((0, 0))[0]  # levels: pygame rounds down, twice
+        self._lost = 128 - shrunken.get_at((0, 0))[0]  # grey levels that are lost, as pygame rounds down, twice
         self._background = self._shade(racing.bg_color)
         self._grass_color = self._shade(racing.grass_color)
         self._white = self._shade(car_dynamics.WHEEL_WHITE)
 
     def _learn_track(self):
-        """Polygons, and for each corner the direction in which it is drawn in; colours become rows of one array."""
+        """Keeps the polygons, the direction in which each corner is inset, and the colours as rows of one array."""
         racing = self._racing
         polygons = np.array([polygon for polygon, _ in racing.road_poly])
         self._colors = np.empty((len(polygons), 3))
@@ -117,24 +122,24 @@ class Painter:
         """What the car sees now, `(64, 64, 3)` uint8."""
         from PIL import Image
 
-        room, racing = self._room, self._racing
+        car_racing, racing = self._car_racing, self._racing
         if self._track is not racing.road_poly:
             self._learn_track()
         hull = racing.car.hull
         x, y = hull.position
         angle = -hull.angle
         cosine, sine = math.cos(angle), math.sin(angle)
-        zoom = 0.1 * room.SCALE * max(1 - racing.t, 0) + room.ZOOM * room.SCALE * min(racing.t, 1)
+        zoom = 0.1 * car_racing.SCALE * max(1 - racing.t, 0) + car_racing.ZOOM * car_racing.SCALE * min(racing.t, 1)
         scale = _SCALE * zoom
         # turned, scaled and mirrored: (x, y) @ turn + move, in canvas pixels from the upper left corner
         turn = np.array([[cosine, -sine], [-sine, -cosine]]) * scale
-        width, height = _SCALE * room.WINDOW_W, _SCALE * room.WINDOW_H
+        width, height = _SCALE * car_racing.WINDOW_W, _SCALE * car_racing.WINDOW_H
         move = np.array([width / 2, height * 3 / 4]) - np.array([x, y]) @ turn
         inset = _INSET / scale
 
-        ahead = room.WINDOW_H / 4 / zoom  # of the car, the middle of the window
+        ahead = car_racing.WINDOW_H / 4 / zoom  # from the car to the middle of the window
         middle = np.array([x + ahead * sine, y + ahead * cosine])
-        far = math.hypot(room.WINDOW_W, room.WINDOW_H) / 2 / zoom + self._reach
+        far = math.hypot(car_racing.WINDOW_W, car_racing.WINDOW_H) / 2 / zoom + self._reach
         near = np.flatnonzero(np.square(self._middles - middle).sum(axis=1) < far * far)
 
         canvas, polygon = self._canvas, self._pygame.draw.polygon
@@ -158,7 +163,7 @@ class Painter:
         return [max(int(level) - self._lost, 0) for level in color]
 
     def _learn_car(self):
-        """Corners of the car's polygons, drawn in, as one array; polygons of fewer than eight corners repeat the last one."""
+        """Keeps the car's polygons and insets as one array; polygons of fewer than eight corners repeat the last one."""
         bodies, shapes, colors = [], [], []
         for place, body in enumerate(self._racing.car.drawlist):
             for fixture in body.fixtures:

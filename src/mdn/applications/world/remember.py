@@ -1,4 +1,4 @@
-"""Training M on what V saw, and what it is worth: nats a step beside those who remember nothing."""
+"""Trains M on what V saw, and scores it: nats a step, beside floors that remember nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keras import ops
 from mdn.applications.world.memory import Memory, require_jax, rewards_of
 from mdn.applications.world.vision import signs_of_mirror
 from mdn.losses import NegativeLogLikelihood
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 from mdn.sequences.training import schedule
 from mdn.training.checkpoints import Training, epoch_rng, put, take
 
-_STEPS_AT_ONCE = 16_384  # of a prediction
+_STEPS_AT_ONCE = 16_384  # steps that are predicted in one call
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Pieces:
     """Episodes, or pieces of them, side by side: N of them, L steps at most.
 
     Attributes:
-        mean: What V saw before each step and after the last, `(N, L + 1, Z)`, zeros behind the end.
-        deviation: How sure V was, a standard deviation of the same shape.
+        mean: The mean of z before each step and after the last, `(N, L + 1, Z)`, zeros behind the end.
+        deviation: The standard deviation of z, of the same shape.
         actions: `(N, L, A)`.
-        outcome: The reward (its place among the few there are) and whether the episode ended, `(N, L, 2)`, NaN behind the end.
+        outcome: The reward (its index, if rewards are few) and whether the episode ended, `(N, L, 2)`, NaN behind the end.
         lengths: `(N,)`.
     """
 
@@ -56,9 +56,9 @@ def cut(latents: Sequence[Any], rewards: Sequence[float] = (), window: int | Non
     """Episodes as arrays of one length.
 
     Args:
-        latents: As `Experiment.latents` gives them.
+        latents: From `Experiment.latents`.
         rewards: Of the model.
-        window: Longer episodes are cut into about equal pieces of at most so many steps; each begins with nothing remembered.
+        window: Longer episodes are cut into about equal pieces of at most so many steps; M begins each with an empty state.
     """
     spans = []
     for episode, one in enumerate(latents):
@@ -85,7 +85,7 @@ def cut(latents: Sequence[Any], rewards: Sequence[float] = (), window: int | Non
 
 
 def _places(values, rewards):
-    """Rewards as M predicts them: themselves, or the place of the nearest of the few there are."""
+    """Rewards as M predicts them: numbers, or the index of the nearest of `rewards` if these are few."""
     if not rewards:
         return values
     return np.argmin(np.abs(np.asarray(values)[:, None] - np.asarray(rewards)[None]), axis=1)
@@ -101,24 +101,24 @@ def train(
     learning_rate: float = 3e-3,
     seed: int = 0,
     mirror: Sequence[float] = (),
-    told: Callable[[int, dict[str, float]], None] | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
     **architecture,
 ) -> tuple[Memory, list[dict[str, float]]]:
-    """M, and nats a step of each epoch; goes on from the checkpoint in `folder` if there is one, to the same bits.
+    """Trains M; returns it and the nats a step of each epoch. A checkpoint in `folder` is continued, to the same bits.
 
-    z is drawn anew from what V said (its mean and how sure it was) in each epoch, so that M learns what V cannot tell.
+    z is drawn anew from the normal of V in each epoch, so that M learns how uncertain V is.
 
     Args:
-        latents: Episodes, as `Experiment.latents` gives them.
+        latents: Episodes, from `Experiment.latents`.
         folder: Of the checkpoint.
         epochs: In all.
         batch_size: Pieces a step.
         window: See `cut`.
         learning_rate: At the start; it falls along a cosine.
-        seed: Of weights, order and draws.
-        mirror: Signs of an action's numbers where left and right change places: M then reads each piece as it was or mirrored, by
-            chance, with z of a V that is tied to left and right. Empty: as it was.
-        told: Told of each epoch: how many are done, its figures.
+        seed: For the weights, the order and the draws.
+        mirror: Signs of an action's numbers in a mirrored world: M then reads each piece as it is or mirrored, at random, which
+            needs z of a mirrored V. Empty: as it is.
+        on_step: Called with the number of epochs that are done and the figures of the last.
         **architecture: `head`, `components`, `units` of `Memory`.
     """
     require_jax("training M")
@@ -150,12 +150,12 @@ def train(
         put(model, optimizer, values)
         return {"nll": float(cost)}
 
-    figures = training.run(epochs, one_epoch, told)
+    figures = training.run(epochs, one_epoch, on_step)
     return model, figures
 
 
 def fresh(latents: Sequence[Any], seed: int = 0, **architecture) -> Memory:
-    """M before training: adapted to how large the numbers of `latents` are, with random weights."""
+    """M before training: adapted to `latents`, with random weights."""
     rewards = rewards_of(np.concatenate([one.rewards for one in latents]))
     pieces = cut(latents, rewards)
     keras.utils.set_random_seed(seed)
@@ -165,14 +165,14 @@ def fresh(latents: Sequence[Any], seed: int = 0, **architecture) -> Memory:
 
 
 def _steps(pieces: Pieces, rng: np.random.Generator):
-    """(z before, z after, reward and end) of each step, with z drawn by chance: `(steps, Z)`, `(steps, Z)`, `(steps, 2)`."""
+    """(z before, z after, reward and end) of each step, z drawn at random: `(steps, Z)`, `(steps, Z)`, `(steps, 2)`."""
     z = pieces.mean + pieces.deviation * rng.standard_normal(pieces.mean.shape, "float32")
     there = ~np.isnan(pieces.outcome[..., 1])
     return z[:, :-1][there], z[:, 1:][there], pieces.outcome[there]
 
 
 def _drawn(mean, deviation, outcome, key):
-    """(z before each step, what came after) with z drawn by chance; NaN behind the ends."""
+    """(z before each step, target of the step), z drawn at random; NaN behind the ends."""
     import jax
 
     z = mean + deviation * jax.random.normal(key, mean.shape)
@@ -218,13 +218,13 @@ def _compiled_epoch(model: Memory, optimizer, mirror: Sequence[float] = ()):
 
 
 def nll(model: Memory, latents: Sequence[Any], draws: int = 4, seed: int = 0) -> dict[str, float]:
-    """Nats a step of whole episodes, in the units of z: "all" of what comes next, and of its parts latent, reward, done.
+    """Nats a step of whole episodes, in the units of z: "all", and its parts "latent", "reward" and "done".
 
     Args:
         model: M.
         latents: Episodes that it did not learn from.
-        draws: How often z is drawn from what V said; the mean is given.
-        seed: Of the draws; the same for two models compares them on the same numbers.
+        draws: How often z is drawn from the normal of V; the result is the mean.
+        seed: For the draws; with one seed two models are compared on the same numbers.
     """
     require_jax("judging M")
     import jax
@@ -235,29 +235,29 @@ def nll(model: Memory, latents: Sequence[Any], draws: int = 4, seed: int = 0) ->
     def scores(mean, deviation, actions, outcome, seed):
         z, target = _drawn(mean, deviation, outcome, jax.random.key(seed))
         given, parts = model.parts(model([z, actions])), model.spec.split(target)
-        # a step behind the end is no step: its parts are missing, and count 0
+        # behind the end of an episode all parts are missing and count 0
         return ops.stack([ops.sum(part._log_prob_of_missing(parts[name])) for name, part in given.items()], axis=-1)
 
-    run = compiled(model, scores)
+    run = program_of(model, scores)
     seeds = np.random.SeedSequence(seed).generate_state(draws * -(-len(pieces) // rows))
     total, each = np.zeros(len(model.spec.parts)), iter(seeds)
     for _ in range(draws):
         for first in range(0, len(pieces), rows):
             total += np.asarray(run(*pieces[first : first + rows].arrays, next(each)), "float64")
-    mean = 0.0 - total / draws / pieces.lengths.sum()  # of a certain reward 0, not -0
+    mean = 0.0 - total / draws / pieces.lengths.sum()  # "0.0 -": a reward that is certain scores 0, not -0
     return {"all": float(mean.sum()), **dict(zip(model.spec.parts, map(float, mean), strict=True))}
 
 
 def persistence(
     latents: Sequence[Any], held_out: Sequence[Any], components: int = 5, seed: int = 0
 ) -> dict[str, float]:
-    """Nats a step of z, where all that is known is that z stays what it was but for what changed in `latents`.
+    """Nats a step of z, by floors that know only z before the step and how z changes in `latents`.
 
     Args:
-        latents: Whose changes are learnt.
-        held_out: To judge by.
+        latents: Episodes from which the changes are learnt.
+        held_out: Episodes to judge by.
         components: Of the mixtures.
-        seed: Of drawing z, and of the mixtures' start.
+        seed: For drawing z, and for the start of the mixtures.
 
     Returns:
         "normal": changes as one correlated normal; "factorised": each number of z by a mixture of its own; "joint": a mixture of

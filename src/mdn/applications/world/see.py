@@ -1,4 +1,4 @@
-"""The stage `see`: V learns from the frames of an experiment, and says what it sees in each of them."""
+"""The stage `see`: V learns from the frames of an experiment and encodes each of them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def see(
     mirrored: bool = False,
     batch_size: int = _BATCH,
     learning_rate: float = _RATE,
-    told: Callable[[int, dict[str, float]], None] | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> tuple[Vision | Standardised, list[dict[str, float]]]:
     """Trains V, from the last checkpoint on if there is one, and writes it and the latents of every chunk.
 
-    A new V starts from the weights of the round before, if the folder `before` has them. Once V is trained, only the latents of
-    chunks that came since are new; without the folder `see` V learns anew, from all.
+    A new V starts from the weights of the round before, if the folder `before` has them. Once V is trained, a later call only
+    writes the latents of new chunks; delete the folder `see` to train V anew, from all chunks.
 
     Args:
         experiment: With episodes.
@@ -41,19 +41,19 @@ def see(
         latent_size: Of z.
         filters: Of the convolutions.
         noise: See `Vision`.
-        mirrored: See `Vision`; frames are then seen as they are and mirrored, by chance.
+        mirrored: See `Vision`; training then mirrors frames at random.
         batch_size: Frames a step.
         learning_rate: At the start.
-        told: Told how many epochs are done and the figures of the last.
+        on_step: Called with the number of epochs that are done and the figures of the last.
 
     Returns:
-        V, and the figures of each epoch: squared error and divergence a frame of training, held-out squared error.
+        V, and the figures of each epoch: squared error and divergence a frame in training, squared error a held-out frame.
 
     Raises:
         ValueError: if there are too few episodes, or a checkpoint of other settings.
     """
     folder = vision_path(experiment).parent
-    # V goes on with the episodes that it began with, whatever has been collected since
+    # a checkpoint goes on with the chunks with which it began, even if more have been collected
     begun = Checkpoints(folder, {})
     chunks = begun.begun_with("chunks") or experiment.chunks()
     learnt, held_out = experiment.split(chunks)
@@ -81,14 +81,14 @@ def see(
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
         training = Training(folder, model, keras.optimizers.Adam(rate), settings)
         epoch = _Epoch(experiment, learnt, held_out, training, batch_size)
-        figures = training.run(epochs, epoch, told)
+        figures = training.run(epochs, epoch, on_step)
     models.save_plain(model, vision_path(experiment))
     write_latents(experiment, model)
     return model, figures
 
 
 def write_latents(experiment: Experiment, model: Vision | Standardised) -> None:
-    """Writes what V sees in each episode, a file for each chunk; those by the same weights stay."""
+    """Writes the latents of each episode, a file for each chunk; files by the same weights stay."""
     seen_by = digest(model)
     for chunk in experiment.chunks():
         if not experiment.has_latents(chunk, seen_by):
@@ -100,7 +100,7 @@ def write_latents(experiment: Experiment, model: Vision | Standardised) -> None:
 
 
 def _begin_as_before(model: Vision, experiment: Experiment) -> str | None:
-    """Gives V the weights of the round before; their checksum, or None if there are none of V's sizes."""
+    """Gives V the weights of the round before; returns their checksum, or None if there are none of V's sizes."""
     first = experiment.folder / BEFORE
     if not vision_path(Experiment(first, experiment.environment, experiment.seed, {})).exists():
         return None
@@ -121,14 +121,14 @@ def digest(model: Vision | Standardised) -> str:
 
 
 def error_of_mean_frame(experiment: Experiment) -> float:
-    """The squared error a held-out frame of one who always says the mean of the others: what V must beat."""
+    """The floor of V: the squared error a held-out frame, if each is predicted by the mean of the other frames."""
     learnt, held_out = experiment.split()
     mean = _mean_of(experiment, learnt, lambda frames: frames / 255.0)
     return float(np.sum(_mean_of(experiment, held_out, lambda frames: np.square(frames / 255.0 - mean))))
 
 
 class _Epoch:
-    """One pass over the frames, a compiled program a step; all chance from (seed, epoch)."""
+    """One pass over the frames, a compiled program a step; all random numbers come from (seed, epoch)."""
 
     def __init__(self, experiment, learnt, held_out, training: Training, batch_size: int):
         import jax
@@ -192,7 +192,7 @@ class _Epoch:
 def shuffled(
     experiment: Experiment, chunks: Sequence[int], batch_size: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Batches of frames in random order, all but a rest smaller than a batch; a few files at a time are in memory."""
+    """Yields batches of frames in random order, without the last incomplete batch; few files are in memory at a time."""
     held: list[np.ndarray] = []
     order = [chunks[i] for i in rng.permutation(len(chunks))]
     for place, chunk in enumerate(order):
@@ -203,7 +203,7 @@ def shuffled(
         frames = np.concatenate(held)
         frames = frames[rng.permutation(len(frames))]
         whole = len(frames) - len(frames) % batch_size
-        if is_last and not whole and place == 0:  # fewer than a batch in all
+        if is_last and not whole and place == 0:  # one chunk of fewer frames than a batch
             yield np.resize(frames, (batch_size, *frames.shape[1:]))
         for first in range(0, whole, batch_size):
             yield frames[first : first + batch_size]
@@ -211,14 +211,14 @@ def shuffled(
 
 
 def _standardised(experiment: Experiment, chunks: Sequence[int]) -> Standardised:
-    """Two passes, since the mean square less the square of the mean would cancel."""
+    """Mean and scale in two passes, as the mean square minus the squared mean would lose digits."""
     shift = _mean_of(experiment, chunks, lambda seen: seen)
     scale = np.sqrt(_mean_of(experiment, chunks, lambda seen: np.square(seen - shift)))
     return Standardised(shift.tolist(), np.where(scale > 0.0, scale, 1.0).tolist(), environment=experiment.environment)
 
 
 def _mean_of(experiment: Experiment, chunks: Sequence[int], change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The mean of changed observations, a chunk at a time."""
+    """The mean of `change(observations)`, a chunk at a time."""
     count, total = 0, np.zeros(())
     for episodes in experiment.stream(chunks):
         seen = np.concatenate([one.observations for one in episodes]).astype("float64")

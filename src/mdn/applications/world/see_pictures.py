@@ -1,4 +1,4 @@
-"""What V keeps of frames: real ones above, what it makes of them below."""
+"""Pictures of V: real frames above, their reconstructions below."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PAPER = 252
 
 
 def some_frames(experiment: Experiment, count: int = 10) -> np.ndarray:
-    """Frames `(count, H, W, C)` from held-out episodes, evenly spread over them."""
+    """Frames `(count, H, W, C)`, evenly spread over the first held-out chunk."""
     _, held_out = experiment.split()
     found = np.concatenate([one.observations for one in experiment.read(held_out[0])])
     return found[np.linspace(0, len(found) - 1, count).astype(int)]
 
 
 def write_reconstructions(path, vision: Vision, frames: np.ndarray) -> None:
-    """Frames above, and below each what comes back from the mean of its z, as PNG.
+    """Writes frames, and below each the frame decoded from the mean of its z, as PNG.
 
     Raises:
         ValueError: if the name ends otherwise.

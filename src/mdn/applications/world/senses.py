@@ -1,8 +1,8 @@
-"""What a controller sees beside z: nothing, how z has changed, or what M remembers.
+"""The senses of a controller, that is its features beside z: none, the change of z, or h of M.
 
-The state of each is a list of arrays `(R, ...)`, one row an episode, so that many episodes run side by side. A controller of an
-environment whose left and right are alike sees features in two halves: in a mirrored world the earlier ones stay as they are, and
-the later ones change their sign.
+The state of each is a list of arrays `(R, ...)`, one row an episode, so that many episodes run side by side. If left and right
+of the environment are alike, the features come in two halves: in a mirrored world the earlier half stays as it is, and the later
+half changes its sign.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from mdn.applications.world.vision import signs_of_mirror
 
 _STEPS_AT_ONCE = 16_384
 
-SEES = ("zh", "zz", "z")  # z and what M remembers; z and its change since the step before; z alone
+SEES = ("zh", "zz", "z")  # z and h of M; z and its change since the step before; z alone
 
 
 class Senses(Protocol):
-    """What a controller sees beside z.
+    """The features of a controller beside z.
 
     Attributes:
         sees: Its name in `SEES`.
         size: How many numbers.
-        memory: M, where it has one.
+        memory: M, or None.
     """
 
     sees: str
@@ -45,7 +45,7 @@ class Senses(Protocol):
 
 
 class Nothing:
-    """Nothing beside z."""
+    """No features: z alone."""
 
     sees, size, memory = "z", 0, None
 
@@ -63,7 +63,7 @@ class Nothing:
 
 
 class Change:
-    """How z has changed since the step before; 0 at the first step. It needs no network: the honest control for a memory.
+    """How z has changed since the step before; 0 at the first step. It needs no network, and so shows what M adds.
 
     Args:
         latent_size: Z.
@@ -75,20 +75,20 @@ class Change:
         self.size = latent_size
 
     def first_state(self, rows: int) -> list:
-        """z of the step before, which is not there yet: NaN."""
+        """NaN, since there is no z before the first step."""
         return [np.full((rows, self.size), np.nan, "float32")]
 
     def seen(self, z, state):
-        """z less z of the step before."""
+        """z minus z of the step before; 0 at the first step."""
         return ops.where(ops.isnan(state[0]), 0.0, z - state[0])
 
     def after(self, z, action, state) -> list:
-        """z itself."""
+        """z, for the next step."""
         return [z]
 
 
 class Remembered:
-    """h of M.
+    """The hidden state h of M.
 
     Args:
         memory: M.
@@ -100,7 +100,7 @@ class Remembered:
         self.memory, self.size = memory, memory.units
 
     def first_state(self, rows: int) -> list:
-        """That of M."""
+        """The first state of M."""
         return self.memory.first_state(rows)
 
     def seen(self, z, state):
@@ -108,7 +108,7 @@ class Remembered:
         return state[0]
 
     def after(self, z, action, state) -> list:
-        """M has read z and the action."""
+        """The state of M after it has read z and the action."""
         return self.memory.remember(z, action, state)
 
 
@@ -117,7 +117,7 @@ class RememberedTwice:
 
     Args:
         memory: M.
-        mirror: Signs of an action's numbers where left and right change places.
+        mirror: Signs of an action's numbers in a mirrored world.
     """
 
     sees = "zh"
@@ -127,7 +127,7 @@ class RememberedTwice:
         self._of_z, self._of_action = signs_of_mirror(memory.latent_size), np.asarray(mirror, "float32")
 
     def first_state(self, rows: int) -> list:
-        """Those of both."""
+        """The first state of M, twice."""
         return [*self.memory.first_state(rows), *self.memory.first_state(rows)]
 
     def seen(self, z, state):
@@ -136,7 +136,7 @@ class RememberedTwice:
         return ops.concatenate([0.5 * (one + other), 0.5 * (one - other)], axis=-1)
 
     def after(self, z, action, state) -> list:
-        """M has read z and the action, and what they are in a mirror."""
+        """The states of M after it has read z and the action, and their mirror images."""
         half = len(state) // 2
         read = self.memory.remember(z, action, state[:half])
         mirrored = self.memory.remember(z * self._of_z, action * self._of_action, state[half:])
@@ -144,13 +144,13 @@ class RememberedTwice:
 
 
 def senses_of(sees: str, latent_size: int, memory: Any = None, mirror: Sequence[float] = ()) -> Senses:
-    """What a controller sees beside z.
+    """The senses called `sees`.
 
     Args:
         sees: A name in `SEES`.
         latent_size: Z.
         memory: M; only "zh" needs one.
-        mirror: Signs of an action's numbers where left and right change places; empty where they are not alike.
+        mirror: Signs of an action's numbers in a mirrored world; empty if left and right are not alike.
 
     Raises:
         ValueError: if there is no such name, or M is missing.
@@ -167,9 +167,9 @@ def senses_of(sees: str, latent_size: int, memory: Any = None, mirror: Sequence[
 
 
 def along(senses: Senses, latents: Sequence[Any]) -> list[np.ndarray]:
-    """What is seen beside z before each step of each episode, `(T, size)`.
+    """The features beside z before each step of each episode, `(T, size)`.
 
-    M reads the means of z, as it does where a controller acts.
+    M reads the means of z, as it does when a controller acts.
     """
     require_jax("what is seen along an episode")
     import jax
@@ -188,7 +188,7 @@ def along(senses: Senses, latents: Sequence[Any]) -> list[np.ndarray]:
     found = []
     for first in range(0, len(latents), rows):
         part = latents[first : first + rows]
-        # a group has one size, which is compiled once; what stands behind the end of an episode is not looked at
+        # all groups have one size, which is compiled once; results behind the end of an episode are dropped
         z = np.zeros((rows, most, part[0].mean.shape[1]), "float32")
         actions = np.zeros((rows, most, part[0].actions.shape[1]), "float32")
         for row, one in enumerate(part):

@@ -1,4 +1,4 @@
-"""An experiment on disk: what it is about, episodes in compressed chunks, and what V made of them; read chunk by chunk."""
+"""An experiment on disk: its settings, episodes in compressed chunks, and their latents; read chunk by chunk."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import numpy as np
 from mdn.applications.world.environments import Preset, preset
 from mdn.data import reading, replacing
 from mdn.data.arrays import FORMAT, Damaged, read_arrays, write_arrays
-from mdn.data.files import forget_unfinished
 from mdn.data.schema import Rule, anything, array, mapping, record, text, whole
+from mdn.files import forget_unfinished
 
 BEFORE = "before"  # the folder of the round before, within an experiment's
-_EVERY = 10  # of so many chunks one is held out
+_EVERY = 10  # one of so many chunks is held out
 _AGAIN = "run --stage collect again"
 
 
@@ -32,7 +32,7 @@ class Episode:
         rewards: `(T,)` float32.
         terminated: Whether the environment ended it.
         truncated: Whether it was cut off, by a limit of steps.
-        states: What the environment truly was in, `(T + 1, S)` float64, where its info has a "state"; None elsewhere.
+        states: True states of the environment, `(T + 1, S)` float64, if its info has a "state"; else None.
     """
 
     observations: np.ndarray
@@ -49,7 +49,7 @@ class Latents:
 
     Attributes:
         mean: `(T + 1, Z)` float32.
-        log_variance: `(T + 1, Z)` float32; minus infinity, where z is the observation itself.
+        log_variance: `(T + 1, Z)` float32; minus infinity if z is the observation itself.
     """
 
     mean: np.ndarray
@@ -66,8 +66,8 @@ class Experiment:
 
     Attributes:
         folder: Where it lies.
-        environment: Its name, as `environments.make` takes it.
-        seed: Of everything.
+        environment: Its name, as in `environments.make`.
+        seed: For all random numbers.
         settings: What else was asked for when it was made.
     """
 
@@ -76,10 +76,16 @@ class Experiment:
 
     @classmethod
     def create(cls, folder, environment: str, seed: int = 0, **settings) -> Experiment:
-        """A new experiment, or the one that is there, if it is the same.
+        """Makes an experiment, or opens the one in `folder`, if it is the same.
+
+        Args:
+            folder: Where it lies; made if it is missing.
+            environment: Its name, as in `environments.make`.
+            seed: For all random numbers.
+            **settings: What else is asked for, as JSON allows it; an experiment in `folder` must have the same values.
 
         Raises:
-            ValueError: if there is another one.
+            ValueError: if the experiment in `folder` is another one, damaged, or of a newer version.
         """
         folder = Path(folder)
         asked = json.loads(json.dumps({"environment": environment, "seed": seed, "settings": settings}))
@@ -100,10 +106,10 @@ class Experiment:
 
     @classmethod
     def open(cls, folder) -> Experiment:
-        """The experiment in a folder.
+        """Opens the experiment in a folder.
 
         Raises:
-            FileNotFoundError: if there is none.
+            FileNotFoundError: if there is no experiment.
             ValueError: if it is damaged or of a newer version.
         """
         folder = Path(folder)
@@ -125,11 +131,19 @@ class Experiment:
 
     @property
     def suits(self) -> Preset:
-        """What suits it, where nothing else is asked for."""
+        """The default settings of its environment, for this round."""
         return preset(self.environment, bool(self.settings.get("before")))
 
     def check(self, environment: str, what: str = "these weights") -> None:
-        """Raises a ValueError if `what`, which belongs to `environment`, is of another one."""
+        """Raises a ValueError if `what`, which belongs to `environment`, is of another one.
+
+        Args:
+            environment: The name of the environment that `what` belongs to.
+            what: What is checked, in the plural, for the message.
+
+        Raises:
+            ValueError: if `environment` is not that of the experiment.
+        """
         if environment != self.environment:
             raise ValueError(
                 f"{what} belong to the environment {environment!r}, but the experiment in {str(self.folder)!r} is of "
@@ -143,14 +157,14 @@ class Experiment:
         return self.folder / "episodes" / f"{chunk:05d}.npz"
 
     def chunks(self) -> list[int]:
-        """The chunks that are there, in ascending order."""
+        """The numbers of the chunks on disk, in ascending order."""
         return sorted(int(path.stem) for path in (self.folder / "episodes").glob("[0-9]*.npz"))
 
     def split(self, chunks: list[int] | None = None) -> tuple[list[int], list[int]]:
         """(chunks to learn from, chunks held out): of ten chunks the first is held out, and at least one.
 
         Args:
-            chunks: Of which; without them of all that are there.
+            chunks: The chunks to split; by default all on disk.
 
         Raises:
             ValueError: if there are fewer than two chunks.
@@ -165,7 +179,16 @@ class Experiment:
         return [chunk for chunk in chunks if chunk not in held_out], held_out
 
     def write(self, chunk: int, episodes: list[Episode], policy: str) -> None:
-        """Writes a chunk, whole or not at all."""
+        """Writes a chunk, whole or not at all.
+
+        Args:
+            chunk: Its number, from which the file takes its name.
+            episodes: All of the chunk, at least one; `states` are kept if all of them have some.
+            policy: The name of the policy that acted, for the file.
+
+        Raises:
+            ValueError: if there are no episodes, or if their arrays do not fit each other or hold numbers that are not finite.
+        """
         path = self.chunk_path(chunk)
         path.parent.mkdir(parents=True, exist_ok=True)
         columns = {name: [getattr(one, name) for one in episodes] for name in ("observations", "actions", "rewards")}
@@ -180,7 +203,7 @@ class Experiment:
         write_arrays(path, arrays, about, compressed=True)
 
     def take_over(self, other: Experiment) -> None:
-        """Copies the episodes of another experiment of this environment; chunks that are there stay."""
+        """Copies the episodes of another experiment of this environment; its own chunks stay."""
         self.check(other.environment, f"the episodes in {str(other.folder)!r}")
         for chunk in other.chunks():
             path = self.chunk_path(chunk)
@@ -215,18 +238,24 @@ class Experiment:
         return np.split(arrays["rewards"], np.cumsum(arrays["lengths"])[:-1])
 
     def stream(self, chunks: Iterable[int] | None = None) -> Iterator[list[Episode]]:
-        """Chunk by chunk, so that only one is in memory; all of them if none are named."""
+        """Yields the episodes chunk by chunk, so that only one chunk is in memory; by default of all chunks."""
         for chunk in self.chunks() if chunks is None else chunks:
             yield self.read(chunk)
 
-    # ---- what V made of them -----------------------------------------------------------------------------------------
+    # ---- latents, by V -----------------------------------------------------------------------------------------------
 
     def latents_path(self, chunk: int) -> Path:
         """Where a chunk of latents lies, or will lie."""
         return self.folder / "latents" / f"{chunk:05d}.npz"
 
     def write_latents(self, chunk: int, found: list[tuple[np.ndarray, np.ndarray]], seen_by: str) -> None:
-        """Writes (mean, log variance) of each episode of a chunk; `seen_by` says which V, by a checksum of its weights."""
+        """Writes (mean, log variance) of each episode of a chunk; `seen_by` says which V, by a checksum of its weights.
+
+        Args:
+            chunk: Its number.
+            found: Mean and log variance of each episode in order, `(T + 1, Z)` each; written as float32.
+            seen_by: The checksum.
+        """
         path = self.latents_path(chunk)
         path.parent.mkdir(parents=True, exist_ok=True)
         forget_unfinished(path.parent)
@@ -237,7 +266,12 @@ class Experiment:
         write_arrays(path, arrays, {"environment": self.environment, "chunk": chunk, "seen_by": seen_by})
 
     def has_latents(self, chunk: int, seen_by: str) -> bool:
-        """Whether the latents of a chunk are there, whole, and by this V."""
+        """Whether the latents of a chunk are there, whole, and by this V.
+
+        Args:
+            chunk: Its number.
+            seen_by: The checksum of this V's weights, as in `write_latents`.
+        """
         try:
             _, about = read_arrays(self.latents_path(chunk), _LATENTS, _check_latents)
         except (FileNotFoundError, Damaged):
@@ -299,7 +333,7 @@ _LATENTS = record(environment=text, seen_by=text, others=True)
 
 
 def _check_episodes(arrays: dict[str, np.ndarray], without: tuple[str, ...] = ()) -> None:
-    """Raises a ValueError if arrays are not episodes whose lengths agree, or hold what is not finite."""
+    """Raises a ValueError if arrays are not episodes whose lengths agree, or hold numbers that are not finite."""
     count = len(array(None, kinds="iu")(arrays["lengths"], "lengths"))
     lengths = arrays["lengths"]
     if not count or lengths.min() < 1 or lengths.max() > len(arrays["rewards"]):
@@ -326,7 +360,7 @@ def _check_latents(arrays: dict[str, np.ndarray], about: dict) -> None:
 
 
 def _places(lengths: np.ndarray) -> Iterator[tuple[int, slice, slice]]:
-    """(number, place of its steps, place of its observations) of each episode; those have one more than steps."""
+    """(number, place of its steps, place of its observations) of each episode, which has one observation more than steps."""
     ends = np.cumsum(lengths)
     for i, (length, end) in enumerate(zip(lengths.tolist(), ends.tolist(), strict=True)):
         yield i, slice(end - length, end), slice(end - length + i, end + i + 1)

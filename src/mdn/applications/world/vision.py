@@ -1,4 +1,4 @@
-"""V: what an observation says, in few numbers. A convolutional autoencoder for frames; vectors are only standardised."""
+"""V, the vision: an observation in few numbers. A convolutional autoencoder for frames; vectors are only standardised."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mdn.applications.world.convolutions import Double, Halve
 from mdn.applications.world.storage import Experiment
 from mdn.distributions.spec import serializable
 from mdn.few_shapes import in_blocks, powers_of_two
-from mdn.sequences.program import compiled
+from mdn.sequences.program import program_of
 
-_ROWS = 256  # seen at once
+_ROWS = 256  # observations in one call
 _FIRST_LOG_VARIANCE = -3.0
 
 
 class _Seeing(keras.Model):
-    """What both kinds share: arrays of any length in and out, a compiled program for each direction."""
+    """The common part of both kinds of V: arrays of any length in and out, a compiled program for each direction."""
 
     def encode(self, observations) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log variance of the normal over z for each observation, `(N, Z)` float32 each.
@@ -39,7 +39,7 @@ class _Seeing(keras.Model):
         return mean, log_variance
 
     def decode(self, z) -> np.ndarray:
-        """The observations that z, `(N, Z)`, stands for: frames `(N, H, W, C)` uint8, or vectors `(N, D)` float32."""
+        """The observations decoded from z, `(N, Z)`: frames `(N, H, W, C)` uint8, or vectors `(N, D)` float32."""
         (found,) = self._in_batches("_seen", np.asarray(z, "float32"))
         return np.round(255.0 * found).astype("uint8") if len(self.shape) == 3 else found
 
@@ -48,12 +48,12 @@ class _Seeing(keras.Model):
         return self._posterior(observations)[0]
 
     def decode_mean(self, z):
-        """What z stands for, frames from 0 to 1, as tensors in and out: for use inside compiled functions."""
+        """The observations decoded from z, frames from 0 to 1, as tensors in and out: for use inside compiled functions."""
         return self._seen(z)[0]
 
     def _in_batches(self, name: str, rows: np.ndarray) -> list[np.ndarray]:
         if name not in self._programs:
-            self._programs[name] = compiled(self, getattr(self, name))
+            self._programs[name] = program_of(self, getattr(self, name))
         sizes = (_ROWS,) if len(rows) > _ROWS else powers_of_two(_ROWS)
         return list(in_blocks(lambda part: tuple(self._programs[name](part)), rows, sizes=sizes))
 
@@ -66,7 +66,7 @@ class _Seeing(keras.Model):
 class Vision(_Seeing):
     r"""A variational autoencoder of frames.
 
-    Strided convolutions lead to a normal over z, and their transposes from z to a picture. Training minimises, a frame,
+    Strided convolutions predict a normal over z, and their transposes a picture from z. Training minimises, for each frame,
 
     .. math:: \frac{1}{2 \sigma^2} \sum_{\text{pixels}} (x - \hat x)^2 + \max(KL(q(z \mid x), N(0, 1)), \mathrm{floor}).
 
@@ -77,14 +77,14 @@ class Vision(_Seeing):
         latent_size: Z.
         filters: Of each convolution.
         noise: σ, the standard deviation of a pixel in the range 0 to 1; √½ gives the plain squared error of the paper.
-        kl_floor: Nats a number of z, below which the divergence costs nothing more.
-        mirrored: Whether z is tied to left and right: where a frame is mirrored, the later half of z changes its sign, and the
-            earlier half stays as it is. Both sides are seen by one network: half the sum, and half the difference, of what it
-            says of the frame and of its mirror image; its log variance is the mean of both.
-        environment: Whose frames they are.
+        kl_floor: Nats for each number of z; a divergence below it is not reduced further.
+        mirrored: Whether z follows a mirror image: if a frame is mirrored, the later half of z changes its sign and the earlier
+            half stays as it is. One network reads the frame and its mirror image; the halves of z are half the sum and half the
+            difference of its two means, and the log variance is the mean of both.
+        environment: The name of the environment of the frames.
 
     Raises:
-        ValueError: if the sides of a frame cannot be halved so often, or an odd number of z is to be tied to left and right.
+        ValueError: if the sides of a frame cannot be halved so often, or if `mirrored` and `latent_size` is odd.
 
     Reference:
         Ha and Schmidhuber (2018), World models, arXiv 1803.10122; Kingma and Welling (2014), Auto-encoding variational Bayes.
@@ -130,15 +130,15 @@ class Vision(_Seeing):
             hand += [Double(size, name=f"double_{i}"), keras.layers.ReLU()]
         self.hand = keras.Sequential([*hand, Double(channels, name="picture"), keras.layers.Activation("sigmoid")])
         self.built = True
-        # z begins as almost its mean: noise as large as what it says would hide it, and all frames would share one picture
+        # z begins with little noise: noise as large as its mean would hide it, and all frames would share one picture
         bias = self.eye.layers[-1].bias
         bias.assign(np.repeat([0.0, _FIRST_LOG_VARIANCE], self.latent_size))
 
     def begin(self, frames) -> None:
-        """Lets untrained weights paint the mean brightness of each channel of `frames`, from which learning is short."""
+        """Sets the untrained weights so that they paint the mean brightness of each channel of `frames`: a faster start."""
         frames = np.asarray(frames)
         count = frames[..., 0].size
-        # half a pixel more of black and of white: a channel that is all black has a finite logit
+        # one grey pixel is added: else a channel that is all black would have an infinite logit
         mean = (frames.sum(axis=(0, 1, 2), dtype="float64") / 255.0 + 0.5) / (count + 1.0)
         self.hand.layers[-2].bias.assign(special.logit(mean))
 
@@ -157,11 +157,11 @@ class Vision(_Seeing):
         return (self.hand(z),)
 
     def call(self, frames):
-        """The frames as they come back from the mean of z, from 0 to 1."""
+        """The frames decoded from the mean of their z, from 0 to 1."""
         return self.decode_mean(self.encode_mean(frames))
 
     def costs(self, frames, noise):
-        """(squared error a frame, divergence a frame in nats, what training minimises), one number each.
+        """(squared error a frame, divergence a frame in nats, the loss of training), one number each.
 
         Args:
             frames: `(B, H, W, C)`, from 0 to 255.
@@ -186,8 +186,8 @@ class Standardised(_Seeing):
 
     Args:
         shift: `(D,)`.
-        scale: `(D,)`; what never changes is left as it is.
-        environment: Whose observations they are.
+        scale: `(D,)`; 1 for a number that never changes.
+        environment: The name of the environment of the observations.
     """
 
     def __init__(self, shift: Sequence[float], scale: Sequence[float], *, environment: str = "", **settings):
@@ -207,7 +207,7 @@ class Standardised(_Seeing):
         return (ops.cast(z, "float32") * ops.convert_to_tensor(self.scale) + ops.convert_to_tensor(self.shift),)
 
     def call(self, observations):
-        """The observations as they come back from z: themselves."""
+        """The observations decoded from z, which are the observations themselves."""
         return self.decode_mean(self.encode_mean(observations))
 
     def get_config(self):
@@ -216,7 +216,7 @@ class Standardised(_Seeing):
 
 
 def signs_of_mirror(latent_size: int) -> np.ndarray:
-    """What z is multiplied by where a frame is mirrored, `(Z,)`: 1 for the earlier half, -1 for the later."""
+    """The factors of z when a frame is mirrored, `(Z,)`: 1 for the earlier half, -1 for the later."""
     return np.repeat(np.array([1.0, -1.0], "float32"), latent_size // 2)
 
 

@@ -1,4 +1,4 @@
-"""Files from outside, read with one kind of error, and files of ours, never half-written."""
+"""Reads files from outside with predictable errors, and never leaves a file of ours half-written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-_TRIED = 2**20  # bytes written where a result will go: about as many as a small model
+_TRIED = 2**20  # bytes that `try_to_write` writes: about the size of a small model
 _DAY = 86_400.0
 _LONGEST_STEM = 120  # bytes; a file name may have 255
 _DEAD, _UNKNOWN = -1, 0
@@ -25,10 +25,10 @@ _EARLIER = re.compile(r"\.(?P<stem>.+)\.(?P<pid>\d+)(\.[^.]+)", re.DOTALL)  # as
 
 @contextmanager
 def reading(path, what: str) -> Iterator[None]:
-    """Whatever goes wrong in the block becomes one sentence that names the file.
+    """Turns any error in the block into one sentence that names the file.
 
     A file from outside can make its reader fail in any way: a parser's own exceptions, a number beyond the range of C, a
-    recursion too deep, no memory. A caller has to know two kinds only.
+    recursion too deep, no memory. With `reading`, a caller needs to catch only OSError and ValueError.
 
     Args:
         path: Of the file that the block reads.
@@ -37,7 +37,7 @@ def reading(path, what: str) -> Iterator[None]:
     Raises:
         OSError: if the file cannot be opened or read; of the same class as the original, such as FileNotFoundError.
         ValueError: if its content is at fault. A ValueError whose message names the file already passes as it is.
-        ImportError: as it is: a package that is missing is no fault of the file.
+        ImportError: unchanged, since a missing package is not the fault of the file.
     """
     try:
         yield
@@ -58,7 +58,7 @@ def reading(path, what: str) -> Iterator[None]:
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, as one sentence."""
+    """The message of an error, as one sentence."""
     if isinstance(error, RecursionError):
         return "its parts are nested too deeply."
     if isinstance(error, MemoryError):
@@ -75,10 +75,10 @@ def sentence(error: Exception) -> str:
 
 @contextmanager
 def replacing(path) -> Iterator[Path]:
-    """A name beside `path`, of the same suffix, to write to: it becomes `path` once the block has ended well.
+    """Yields a temporary path beside `path`, with the same suffix; it replaces `path` if the block ends without an error.
 
-    Until then, and after an error or Ctrl-C, what stood at `path` stays, and nothing else is left behind. What a killed
-    process left behind for the same path is removed; what a living one is writing is not touched.
+    Until then, and after an error or Ctrl-C, the old file at `path` stays and no other file is left. Unfinished files of
+    killed processes for the same path are removed; files that living processes are writing are not touched.
     """
     path = Path(path)
     with _beside(path) as temporary:
@@ -88,7 +88,7 @@ def replacing(path) -> Iterator[Path]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A name that no other thread, process or call has, removed in the end."""
+    """Yields a path that no other thread, process or call uses, and removes the file in the end."""
     stem, pid = _stem(path), os.getpid()
     forget_unfinished(path.parent, stem)
     temporary = path.with_name(f".{stem}.{_host()}-{pid}-{max(0, _started(pid))}-{next(_counted)}{path.suffix}")
@@ -100,13 +100,13 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def forget_unfinished(folder, stem: str | None = None) -> None:
-    """Removes what killed processes of this machine left in a folder while they wrote by `replacing`.
+    """Removes the unfinished files that killed processes of this machine left in a folder when they used `replacing`.
 
     Args:
-        folder: Where they wrote.
-        stem: Of the path that they wrote to; without it, of any.
+        folder: Where the files lie.
+        stem: The stem of the path that was being written; None removes unfinished files of every path.
     """
-    with suppress(OSError):  # no such folder, or one that may not be read
+    with suppress(OSError):  # the folder is missing or may not be read
         for name in os.listdir(folder):
             if name.startswith(".") and _is_left(path := Path(folder, name), stem):
                 path.unlink(missing_ok=True)
@@ -121,14 +121,14 @@ def _is_left(path: Path, stem: str | None) -> bool:
         return _started(int(found["pid"])) not in (int(found["start"]), _UNKNOWN)
     found = _EARLIER.fullmatch(path.name)
     if found is None or stem is None:
-        return found is not None  # in a folder of ours, nobody runs an earlier version beside this one
-    # such a name says neither on which machine the process ran nor when it began
+        return found is not None  # without a stem the folder is ours, and no earlier version runs there
+    # a name of an earlier version tells neither the machine nor the start of its process, so the file must also be a day old
     dead = found["stem"] == stem and _started(int(found["pid"])) == _DEAD
     return dead and time.time() - path.stat().st_mtime > _DAY
 
 
 def _started(pid: int) -> int:
-    """When a process of this machine began, in clock ticks: a number that is used again is another process.
+    """When a process of this machine began, in clock ticks, which tells it from a later process with the same pid.
 
     `_DEAD` if it has ended, `_UNKNOWN` if it lives but the system does not say since when.
     """
@@ -149,7 +149,7 @@ def _started(pid: int) -> int:
 
 
 def _host() -> str:
-    """Eight letters for this machine, and for the part of it whose processes are seen from here."""
+    """Eight hex digits for this machine and its PID namespace, since a pid is valid only there."""
     try:
         seen = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -162,11 +162,11 @@ def _stem(path: Path) -> str:
     return path.stem if len(raw) <= _LONGEST_STEM else hashlib.sha256(raw).hexdigest()
 
 
-# ---- what took long to make ------------------------------------------------------------------------------------------
+# ---- results that took long to compute --------------------------------------------------------------------------------
 
 
 def try_to_write(path) -> None:
-    """Writes a little beside `path` and removes it again: for what computes for long and writes then.
+    """Writes a test file beside `path` and removes it: call this before a long computation whose result goes to `path`.
 
     Raises:
         OSError: if nothing can be written there, for instance on a full disk.
@@ -183,14 +183,14 @@ def try_to_write(path) -> None:
 
 
 def keeping(path, save: Callable[[Path], Any]) -> None:
-    """`save(path)`; and where that cannot be written, `save` into a temporary folder, so that nothing learnt is lost.
+    """`save(path)`; if that cannot be written, saves into a temporary folder, so that a trained model is not lost.
 
     Args:
         path: Where the result goes.
-        save: Writes the result to the path that it gets.
+        save: Writes the result to its argument.
 
     Raises:
-        OSError: if `path` could not be written; it says where the result is instead.
+        OSError: if `path` could not be written; the message says where the result was kept.
     """
     path = Path(path)
     try:

@@ -1,6 +1,6 @@
-"""Drawings as pictures: one alone, many on a sheet, and drawn before one's eyes; SVG without a script, or PNG.
+"""Drawings as pictures: one alone, many on a sheet, or animated; SVG without a script, or PNG.
 
-Drawings are stroke-3, as `mdn.data.strokes` says. An empty drawing, as a network may make one, leaves its cell empty.
+Drawings are stroke-3, as `mdn.data.strokes` says. A network may make an empty drawing; its cell stays empty.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from mdn.data.files import replacing
-from mdn.data.ink import (
+from mdn.data.strokes import places_of
+from mdn.drawing.ink import (
     INK,
     MADE,
     PAPER,
@@ -28,7 +28,7 @@ from mdn.data.ink import (
     path_text,
     times_of,
 )
-from mdn.data.strokes import places_of
+from mdn.files import replacing
 
 FRAME, TEXT = "#e4e0d4", "#55606a"
 _SIDE, _GAP, _LABEL, _MARGIN = (
@@ -36,7 +36,7 @@ _SIDE, _GAP, _LABEL, _MARGIN = (
     8.0,
     15.0,
     10.0,
-)  # of a cell, between cells, for a line of text, within a cell; pixels
+)  # pixels: side of a cell, gap between cells, height of a label, margin within a cell
 _FONTS = (
     "Noto Sans CJK JP",
     "Source Han Sans JP",
@@ -44,14 +44,18 @@ _FONTS = (
     "Hiragino Sans",
     "Yu Gothic",
     "MS Gothic",
-)  # with kanji
+)  # fonts that have kanji
 
 
 def write_drawing(path, drawing) -> None:
-    """One drawing: as .svg in its own unit, so that `read_drawings` gives it back; or as .png.
+    """Writes one drawing, as .svg in its own unit, so that `read_drawings` can read it, or as .png.
+
+    Args:
+        path: The path of the picture, .svg or .png.
+        drawing: Stroke-3 `(T, 3)`.
 
     Raises:
-        ValueError: if the name ends otherwise.
+        ValueError: if the name has another ending.
     """
     if ending_of(path) == ".png":
         write_sheet(path, [drawing])
@@ -82,17 +86,17 @@ def write_sheet(
     columns: int | None = None,
     given: Sequence[int] = (),
 ) -> None:
-    """Many drawings in rows, each as large as its cell allows, as .svg or .png.
+    """Writes many drawings in rows, each as large as its cell allows, as .svg or .png.
 
     Args:
-        path: Of the file.
+        path: The path of the file.
         drawings: Stroke-3 `(T, 3)` each.
-        labels: One for each, or none.
+        labels: One for each drawing, or none.
         columns: Drawings a row; without it the sheet is about square.
-        given: How many rows of each drawing were given; what was made after them has another colour. None: all were.
+        given: How many rows of each drawing are its prime; the rows after them have another colour. Empty: one colour.
 
     Raises:
-        ValueError: if the name ends otherwise, or there are not as many labels or `given` as drawings.
+        ValueError: if the name has another ending, or there are not as many labels or `given` as drawings.
     """
     ending = ending_of(path)
     sheet = _Sheet(drawings, labels, columns, given)
@@ -111,14 +115,14 @@ def write_animation(
     given: Sequence[int] = (),
     seconds: float = 6.0,
 ) -> None:
-    """A sheet whose drawings are drawn stroke by stroke, all at once and again and again; as .svg, which runs in a browser.
+    """Writes an animated sheet as .svg: a browser draws all drawings stroke by stroke, at the same time, again and again.
 
     Where nothing moves (a page on paper, a converter), the drawings are complete.
 
     Args:
-        path: Of the file.
-        drawings: As `write_sheet` takes them, and `labels`, `columns`, `given`.
-        seconds: One round; in the last quarter the drawings stay.
+        path: The path of the file.
+        drawings, labels, columns, given: As in `write_sheet`.
+        seconds: The length of a round; in its last quarter the drawings stay.
 
     Raises:
         ValueError: as `write_sheet` does.
@@ -131,7 +135,7 @@ def write_animation(
 
 
 class _Sheet:
-    """Where everything stands on a sheet, in pixels from the upper left corner."""
+    """The layout of a sheet, in pixels from the upper left corner."""
 
     def __init__(self, drawings: Iterable, labels: Sequence[str], columns: int | None, given: Sequence[int]):
         self.drawings = [np.asarray(one, "float64") for one in drawings]
@@ -219,5 +223,5 @@ def _png(path: Path, sheet: _Sheet) -> None:
         )
     draw_lines(ax, [line for lines in sheet.lines for line in lines], PEN)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # without such a font, a label has boxes in its place
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # without such a font, a label shows boxes
         figure.savefig(path, dpi=144, format="png")

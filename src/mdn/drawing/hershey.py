@@ -1,4 +1,4 @@
-"""Handwriting from fonts whose letters are single strokes: as much as one likes, on any machine, by hands that differ.
+"""Handwriting made from fonts whose letters are single strokes: any amount, on any machine, by hands that differ.
 
 The fonts were drawn by A. V. Hershey (1967, Calligraphy for computers) and come with the package Hershey-Fonts.
 """
@@ -16,24 +16,24 @@ from mdn.data.handwriting import Handwriting
 from mdn.data.shapes import evenly
 from mdn.data.strokes import from_lines
 
-FONTS = ("futural", "rowmans", "cursive", "scripts")  # those that draw no line twice
+FONTS = ("futural", "rowmans", "cursive", "scripts")  # the fonts that draw no line twice
 SOURCE = "hershey"
-_JOINS = 1.5  # units between strokes that a pen would not lift for; capitals are 21 units high
+_JOINS = 1.5  # units between two strokes up to which the pen is not lifted; capitals are 21 units high
 _SMOOTH = 7  # points over which the tremor of a hand is smooth
 _LONGEST_WORD = 9
 
 
 @dataclass(frozen=True)
 class Hand:
-    """How somebody writes with a font, in units of which a capital letter has 21.
+    """How somebody writes with a font. Lengths are in units of the font, in which a capital letter is 21 high.
 
     Args:
-        font: One of `FONTS`, or another of the package.
+        font: One of `FONTS`, or another font of the package.
         slant: How far letters lean to the right, as the tangent of the angle.
-        width: Of letters, as a factor.
-        size: Of letters, as a factor.
-        spacing: Added between letters.
-        unevenness: How far letters stray, in place, and as a share of 8 units in size and slant.
+        width: The factor of the width of letters.
+        size: The factor of the size of letters.
+        spacing: The distance that is added between letters.
+        unevenness: How far letters stray in place; an eighth of it is how far log size and slant stray.
         tremor: How far points stray.
         drift: How far the line rises and falls.
     """
@@ -49,7 +49,7 @@ class Hand:
 
     @classmethod
     def any(cls, rng: np.random.Generator, fonts: Sequence[str] = FONTS) -> Hand:
-        """Some hand, that may be someone's."""
+        """A random hand within realistic limits."""
         return cls(
             font=str(rng.choice(fonts)),
             slant=rng.uniform(-0.15, 0.45),
@@ -63,12 +63,12 @@ class Hand:
 
 
 def hershey(text: str, hand: Hand | str = FONTS[0], rng: np.random.Generator | None = None) -> np.ndarray:
-    """A line of text as stroke-3 `(T, 3)`, about a point a unit, of which a capital letter has 21.
+    """A line of text as stroke-3 `(T, 3)`, with about one point a unit; a capital letter is 21 units high.
 
     Args:
-        text: Of characters that the font has, which are those of ASCII.
-        hand: Who writes, or the name of a font.
-        rng: What chance comes from, if the hand is uneven; without it the hand is as even as the font.
+        text: The text; the font has the characters of ASCII.
+        hand: The hand that writes, or the name of a font.
+        rng: The generator of unevenness and tremor. Without it, the hand has no unevenness, tremor or drift.
 
     Raises:
         ValueError: if the text has nothing to draw, or a character that the font lacks, or there is no such font.
@@ -97,13 +97,13 @@ def hershey(text: str, hand: Hand | str = FONTS[0], rng: np.random.Generator | N
 
 
 def _joined(lines: list[np.ndarray]) -> list[np.ndarray]:
-    """Strokes where one ends as another begins become one, as in a script."""
+    """Joins strokes where one ends near the beginning of the next, as in joined writing."""
     begins = [0, *(i for i, (a, b) in enumerate(pairwise(lines), 1) if np.hypot(*(b[0] - a[-1])) > _JOINS), len(lines)]
     return [np.concatenate(lines[begin:end]) for begin, end in pairwise(begins)]
 
 
 def _by_hand(line: np.ndarray, hand: Hand, rng: np.random.Generator, width: float) -> np.ndarray:
-    """A stroke with a point each unit, and the tremor and drift of a hand."""
+    """A stroke with about one point a unit, moved by the tremor and drift of a hand."""
     length = float(np.sum(np.hypot(*np.diff(line, axis=0).T)))
     places = evenly(line, 1 + int(np.ceil(length)))
     if hand.tremor:
@@ -117,14 +117,14 @@ def _by_hand(line: np.ndarray, hand: Hand, rng: np.random.Generator, width: floa
 
 
 def hershey_lines(texts: Iterable[str], seed: int = 0, fonts: Sequence[str] = FONTS, hands: int = 0) -> Handwriting:
-    """Lines of handwriting of texts, each by some hand; the same for the same seed.
+    """Lines of handwriting of texts, each by a random hand; the same for the same seed.
 
     Args:
-        texts: Of ASCII.
-        seed: Of hands and chance.
-        fonts: Of the hands.
-        hands: How many hands there are, who then are writers with numbers; 0 for a new hand for each line, whose writer is
-            its font.
+        texts: Texts in ASCII.
+        seed: Seeds the hands, and how they write.
+        fonts: The fonts of the hands.
+        hands: How many hands there are; the writer of a line is then its font and the number of its hand. 0 for a new hand
+            for each line; its writer is its font.
     """
     rng, texts = np.random.default_rng(seed), list(texts)
     people = [Hand.any(rng, fonts) for _ in range(hands)]
@@ -143,9 +143,9 @@ def hershey_lines(texts: Iterable[str], seed: int = 0, fonts: Sequence[str] = FO
 
 
 def random_texts(count: int, characters: str, rng: np.random.Generator, longest: int = 30) -> list[str]:
-    """Texts that mean nothing, for which a network must look at each letter: words of any letters, up to `longest` long.
+    """Texts without meaning, of random words, up to `longest` characters each: a network must look at each letter.
 
-    Every character comes as often as any other but lower-case letters, which come ten times as often.
+    All characters are equally frequent, except that lower-case letters come ten times as often as others.
     """
     letters = [one for one in characters if not one.isspace()]
     if not letters:
@@ -163,7 +163,7 @@ def random_texts(count: int, characters: str, rng: np.random.Generator, longest:
 
 @lru_cache(maxsize=len(FONTS))
 def _glyphs(font: str) -> dict[str, tuple[list[np.ndarray], float, float]]:
-    """Of each character its strokes, y downwards from the line it stands on, where it begins, and how wide it is."""
+    """For each character (its strokes, y downwards from the base line; its left edge; its width)."""
     try:
         from HersheyFonts import HersheyFonts
     except ImportError:

@@ -1,4 +1,4 @@
-"""Ink: the strokes of a picture, and how they come into an SVG, at rest or drawn before one's eyes, or onto axes."""
+"""Ink: the strokes of a picture, and how they are drawn in an SVG, still or animated, or on axes of matplotlib."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from mdn.data.strokes import places_of
 
-INK, MADE, PAPER = "#22303c", "#d1495b", "#fdfcf8"  # what was given, what was made after it, and what is below
+INK, MADE, PAPER = "#22303c", "#d1495b", "#fdfcf8"  # colours: the prime, the rest by a model, the background
 PEN = 1.8  # pixels
-_FOR_VIEWING = 0.75  # of the time of an animation is drawn, then the drawing stays
+_FOR_VIEWING = 0.75  # share of an animation's time in which it draws; then the drawing stays
 
 
 @dataclass(frozen=True)
 class Line:
-    """A stroke, or the part of one in one colour: places `(n, 2)` on the picture, and which points of the drawing they are."""
+    """A stroke or its part in one colour: its places `(n, 2)`, the index of the first in the drawing, whether `made`."""
 
     places: np.ndarray
     first: int
@@ -25,10 +25,10 @@ class Line:
 
 
 def ending_of(path) -> str:
-    """How the name of a picture ends: ".svg" or ".png".
+    """The ending of the name of a picture: ".svg" or ".png".
 
     Raises:
-        ValueError: if it ends otherwise.
+        ValueError: if it has another ending.
     """
     ending = Path(path).suffix.lower()
     if ending not in (".svg", ".png"):
@@ -37,11 +37,11 @@ def ending_of(path) -> str:
 
 
 def lines_of(drawing: np.ndarray, given: int | None = None) -> Iterator[Line]:
-    """The strokes of a drawing; one that is partly given, by the first `given` rows of it, becomes two."""
+    """The strokes of a drawing, whose first `given` rows are the prime. A stroke that is partly prime becomes two lines."""
     if not len(drawing):
         return
     places = places_of(drawing)
-    points = len(places) if given is None else given + 1  # given ones
+    points = len(places) if given is None else given + 1  # points of the prime
     if points == 1:
         points = 0
     begins = np.concatenate([[0], np.flatnonzero(drawing[:-1, 2] > 0.5) + 2])
@@ -69,24 +69,24 @@ def group(colour: str, width: float) -> str:
 
 
 def path_text(places: np.ndarray, digits: str) -> str:
-    """The text of a path; of one place a line to itself, which a round pen shows as a dot."""
+    """The text of a path. One place becomes a line from it to itself, which a round pen shows as a dot."""
     if len(places) == 1:
         places = np.repeat(places, 2, axis=0)
     return "M" + "L".join(f"{x:{digits}} {y:{digits}}" for x, y in places.tolist())
 
 
 def times_of(places: np.ndarray) -> np.ndarray:
-    """When the pen comes to each of the places `(T + 1, 2)`, from 0 to 1: it moves at one speed, lifted or not."""
+    """The times, from 0 to 1, at which the pen is at the places `(T + 1, 2)`: it moves at one speed, lifted or not."""
     length = np.hypot(*np.diff(places, axis=0).T)
     way = np.concatenate([[0.0], np.cumsum(length if length.any() else np.ones(len(length)))])
     return way / way[-1]
 
 
 def animated(line: Line, times: np.ndarray, seconds: float, pen: float = PEN) -> str:
-    """What follows the path of a line, drawn again and again with a pen of some width, a round lasting so many seconds."""
+    """The text of SVG after the path of a line that makes the pen draw it again and again; a round takes `seconds`."""
     start, end = _FOR_VIEWING * times[[line.first, line.first + len(line.places) - 1]]
     if np.ptp(line.places, axis=0).any():
-        # One dash as long as the path moves into view; at first it is so far off that not even its round end is seen
+        # One dash as long as the path moves into view; at first it is so far away that not even its round end shows
         length = float(np.sum(np.hypot(*np.diff(line.places, axis=0).T))) + pen
         how = f' stroke-dasharray="{length:.2f} {length + 2 * pen:.2f}">'
         name, values = "stroke-dashoffset", f"{length + pen:.2f};{length + pen:.2f};0;0"
@@ -111,6 +111,6 @@ def draw_lines(ax, lines: Sequence[Line], pen: float, ink: str = INK) -> None:
             joinstyle="round",
         )
     )
-    dots = [line for line in lines if not np.ptp(line.places, axis=0).any()]  # of which a line shows nothing
+    dots = [line for line in lines if not np.ptp(line.places, axis=0).any()]  # matplotlib shows no line of length 0
     places = np.array([line.places[0] for line in dots]).reshape(-1, 2)
     ax.scatter(places[:, 0], places[:, 1], s=pen**2, c=[MADE if line.made else ink for line in dots], linewidths=0)
