@@ -213,6 +213,10 @@ def test_bad_latents_and_files_are_named(free, told, tmp_path):
             begin(DRAWINGS[0] * [100.0, 100.0, 1.0])
     with pytest.raises(ValueError, match="has no latent to encode into"):
         free.encode(DRAWINGS)
+    with pytest.raises(ValueError, match="use encode_events"):
+        told.encode([data.events(DRAWINGS[0], 20.0)])
+    with pytest.raises(ValueError, match=r"`z` must have shape \(1, 4\), but \(1, 3\) came"):
+        told.log_prob_given([data.events(DRAWINGS[0], 20.0)], np.zeros((1, 3)))
     mdn.MDNRNN(mdn.NormalSpec(1), units=4).save(tmp_path / "other.keras")
     with pytest.raises(ValueError, match="holds no network that draws"):
         sketch.load(tmp_path / "other.keras")

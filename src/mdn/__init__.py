@@ -21,7 +21,7 @@ from mdn.losses import CRPS, EnergyScore, NaturalGradientEM, NegativeLogLikeliho
 from mdn.models import load, predict
 
 __version__ = "0.1.0"
-_ON_FIRST_USE = ("applications", "data", "exporting", "plots", "sequences", "tabular", "training")
+_ON_FIRST_USE = ("applications", "data", "drawing", "exporting", "files", "plots", "sequences", "tabular", "training")
 _ROOM_OF = {"MDNRegressor": "tabular", "MDNRNN": "sequences", "export": "exporting"}
 __all__ = [
     *_families,

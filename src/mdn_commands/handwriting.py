@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import NOTHING_YET, Resume, check_folder, learn, messages, say_parts, stop
+from mdn_commands.shared import NOTHING_YET, Resume, check_folder, here_to_train, learn, messages, say_parts, stop
 
 Model = Annotated[str, typer.Option(help="A file of `mdn train handwriting`; without it the one that comes with mdn.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same ink.")]
@@ -51,6 +51,7 @@ def train_handwriting(
         from mdn.applications.handwriting.train import EPOCHS, GO_ON_EPOCHS, REHEARSALS
 
         handwriting, console = chapter("handwriting"), Console()
+        here_to_train()  # before a model's arrays are made
         model = handwriting.load(go_on if go_on != "handwriting" else None) if go_on else None
         read = handwriting.read(data, count=lines, seed=seed, alphabet=model and model.alphabet)
         tell_of(read.skipped)

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from mdn.applications.sketch import SketchRNN
     from mdn.data import Drawings
 
-_SETS = {"kanji": "short_kanji.npz", "quickdraw": "quickdraw_9570_stroke3.npz"}
-_FEWEST = 30
+_SHIPPED = ("kanji", "quickdraw")
 
 Data = Annotated[
     str,
@@ -95,10 +94,15 @@ def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, 
     from rich.console import Console
 
     from mdn.applications.chapter import chapter
+    from mdn.applications.sketch.train import check_classes
 
     sketch, console = chapter("sketch"), Console()
     parts = sketch.split(read(data, split), seed)
     say_parts(console, parts, "drawings")
+    if latent:
+        console.print(f"A latent of {latent} numbers, at {kl_weight:g} a nat.")
+    if classes:
+        check_classes(parts)
     made_of = {
         "data": Path(data).name,
         "drawings": {name: len(part) for name, part in parts.items()},
@@ -192,7 +196,7 @@ def generate_sketch(
 
 def _beside_nearest(model: str, drawings):
     """(drawings, each followed by the nearest drawing of the training set, labels)."""
-    if model not in _SETS:
+    if model not in _SHIPPED:
         stop("--copies looks among the drawings that kanji and quickdraw, which come with mdn, were learnt from.")
     from mdn.data import nearest
 

@@ -78,9 +78,11 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'mdn.data' has no attribute {name!r}")
-    return getattr(_import_module(_ROOM_OF[name]), name)
+    if name in _ROOM_OF:
+        return getattr(_import_module(_ROOM_OF[name]), name)
+    if f"mdn.data.{name}" in _ROOM_OF.values():  # the modules themselves
+        return _import_module(f"mdn.data.{name}")
+    raise AttributeError(f"module 'mdn.data' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

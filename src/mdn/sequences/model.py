@@ -17,6 +17,7 @@ from mdn.sequences.program import program_of
 from mdn.sequences.ragged import (
     Batches,
     Windows,
+    as_items,
     as_primes,
     as_sequences,
     bucket_lengths,
@@ -136,7 +137,7 @@ class MDNRNN(Network):
                 raise ValueError(f"`{name}` must be at least 1, but {value} came.")
         rows, again = sequences, None
         if encode is not None:
-            items, rng = list(sequences), np.random.default_rng([seed, 1])
+            items, rng = as_items(sequences, self.spec.target_size), np.random.default_rng([seed, 1])
             rows = [encode(item, rng) for item in items]
 
             def again(row, rng):

@@ -60,6 +60,15 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
     return found
 
 
+def as_items(items, size: int) -> list:
+    """A list of items that `encode` takes; the forms of `as_sequences` that are no list become lists of sequences."""
+    flat = isinstance(items, tuple) and len(items) == 2 and np.ndim(items[0]) == 2 and np.ndim(items[1]) == 1
+    found = as_sequences(items, size) if isinstance(items, np.ndarray) or flat else list(items)
+    if not found:
+        raise ValueError("`sequences` must hold at least one item, but it is empty.")
+    return found
+
+
 def as_primes(prime, count: int, size: int) -> list[np.ndarray]:
     """The primes of `count` sequences, arrays `(T_i, size)`; `prime` is one array for all, a list of `count`, or None."""
     if prime is None:
@@ -148,7 +157,7 @@ class _Dealt(keras.utils.PyDataset):
         if self._encode is None:
             return self._sequences[row]
         size = self._sequences[0].shape[-1]
-        return as_sequences([self._encode(row, self._rng)], size, "encode(item, generator)")[0]
+        return as_sequences([self._encode(row, self._rng)], size, f"encode(item {row}, generator)")[0]
 
     def _beside(self, before, rows):
         """The inputs of a batch: the events before each step, and the conditions of its rows."""
@@ -182,14 +191,17 @@ class Batches(_Dealt):
         batch_size: Sequences a batch; the last batch of a length is filled up with sequences of the same length.
         given: How many events at the start of each sequence are no targets.
         buckets: How many different lengths at most; each is compiled once.
-        encode: A function of a row's index and a NumPy generator that returns the row's sequence, called anew each epoch. If
-            a sequence became longer than its bucket, its batch is lengthened.
+        encode: A function of a row's index and a NumPy generator that returns the row's sequence, called anew each epoch. A
+            bucket leaves room for 8 steps more; a batch with a sequence still longer gets the length of the next bucket, or, if
+            there is none, a length of its own.
         seed: Seeds the order and what `encode` draws.
     """
 
     def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, buckets=4, encode=None, seed=0):
         super().__init__(sequences, conditions, batch_size, given, encode, seed)
-        lengths = bucket_lengths([len(one) for one in sequences], buckets, batch_size)
+        spare = 0 if encode is None else _GRAIN
+        lengths = bucket_lengths([len(one) + spare for one in sequences], buckets, batch_size)
+        self._first_length = 0  # of the batch 0 that was asked for last
         self._groups = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
         self._plan: list[tuple[int, np.ndarray]] = []
         self.on_epoch_end()
@@ -200,11 +212,24 @@ class Batches(_Dealt):
     def __getitem__(self, index):
         length, rows = self._plan[index]
         chosen = [self._encoded(row) for row in rows]
-        longest = max(map(len, chosen))
-        batch = padded(chosen, length if longest <= length else math.ceil(longest / _GRAIN) * _GRAIN)
+        batch = padded(chosen, self._length(index, length, max(map(len, chosen))))
         before = shifted(batch)
         batch[:, : self._given] = np.nan
         return self._beside(before, rows), batch
+
+    def _length(self, index: int, length: int, longest: int) -> int:
+        """The length of batch `index`: that of its bucket, or of the first longer one that holds the longest sequence."""
+        if longest > length:
+            length = min(
+                (each for each in self._groups if each >= longest), default=math.ceil(longest / _GRAIN) * _GRAIN
+            )
+        if self._encode is not None and backend.NAME == "tensorflow":
+            # if the two batches that Keras looks at had one length, it would be fixed, and a longer batch would be refused
+            if index == 0:
+                self._first_length = length
+            elif index == 1 and length == self._first_length:
+                length += _GRAIN
+        return length
 
     def _deal(self):
         plan = []
@@ -218,10 +243,9 @@ class Batches(_Dealt):
         other = next((i for i, (length, _) in enumerate(self._plan) if length != self._plan[0][0]), 0)
         if other:
             self._plan.insert(1, self._plan.pop(other))
-        elif self._encode is not None and backend.NAME == "tensorflow" and len(self._plan) > 1:
-            # of one length all of them would be fixed to it, and a sequence that `encode` made longer would not fit
-            length, rows = self._plan[1]
-            self._plan[1] = length + _GRAIN, rows
+        if self._encode is not None and backend.NAME == "tensorflow" and len(self._plan) == 1:
+            length, rows = self._plan[0]
+            self._plan = [(length, part) for part in np.array_split(np.resize(rows, max(2, len(rows))), 2)]
 
 
 class Windows(_Dealt):

@@ -36,9 +36,10 @@ def train(
         **architecture: Of `network`.
     """
     keras.utils.set_random_seed(seed)
-    model = network(**architecture)
+    frames = [data.frames(one) for one in data.pieces(records, seed=None)]
+    model = network(**architecture).adapt(frames)
     model.fit(
-        [data.frames(one) for one in data.pieces(records, seed=None)],
+        frames,
         held_out and [data.frames(one) for one in data.pieces(held_out, seed + 1)],
         epochs=epochs,
         batch_size=32,

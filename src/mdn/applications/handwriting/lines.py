@@ -28,7 +28,7 @@ def read(source=None, *, count: int = 3000, seed: int = 0, alphabet: Alphabet | 
         alphabet: The characters that a model knows; lines of a file with others are left out.
 
     Raises:
-        ValueError: if there are fewer than `FEWEST`, or the file is not of lines.
+        ValueError: if the file is not of lines.
     """
     if source == "hershey":
         letters = "".join(map(chr, range(32, 127)))
@@ -44,9 +44,7 @@ def read(source=None, *, count: int = 3000, seed: int = 0, alphabet: Alphabet | 
     if alphabet is not None:
         known = np.array([not alphabet.unknown(text) for text in lines.texts.tolist()], bool)
         complaint = () if known.all() else (f"{np.sum(~known)} lines with characters that the model does not know.",)
-        lines = replace(lines[known], skipped=lines.skipped + complaint)
-    if len(lines) < FEWEST:
-        raise ValueError(f"at least {FEWEST} lines that can be learnt from are needed, but there are {len(lines)}.")
+        lines = replace(lines[known], skipped=complaint + lines.skipped)
     return lines
 
 
@@ -54,8 +52,10 @@ def split(lines: Handwriting, seed: int = 0) -> dict[str, Handwriting]:
     """Lines by part, "train", "valid" and "test": as the lines say, else by chance, so that no text is in two parts.
 
     Raises:
-        ValueError: if there are too few different texts.
+        ValueError: if there are fewer than `FEWEST` lines, or too few different texts.
     """
+    if len(lines) < FEWEST:
+        raise ValueError(f"at least {FEWEST} lines that can be learnt from are needed, but there are {len(lines)}.")
     shares = {name: share for name, share in _SHARES if name not in set(lines.parts.tolist())}
     found = lines.divided(seed, **shares) if shares else lines
     parts = {name: found.part(name) for name in ("train", "valid", "test")}

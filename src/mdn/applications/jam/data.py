@@ -67,7 +67,7 @@ def read(sources=None, split=None) -> Performances:
         split = beside if split is None and beside.is_file() else split
     sources = [sources] if isinstance(sources, str | Path) else sources
     placed, skipped = [], []
-    for path in sources:
+    for path in dict.fromkeys(sources):  # a path that comes twice is one file
         found = read_performances(path)
         placed += found.placed
         if found.left_out:

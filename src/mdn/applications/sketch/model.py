@@ -17,6 +17,7 @@ from mdn.sequences.ragged import bucket_lengths, padded, shifted
 from mdn.sequences.recurrent import Recurrent
 
 _AT_ONCE = (1, 32, 256)  # batch sizes of the programs that read drawings
+_NO_LATENT = "this model has no latent to encode into: it was made with latent_size=0."
 _CLASS_SIZE = 16  # size of the vector of a class
 
 
@@ -158,7 +159,12 @@ class SketchRNN(MDNRNN):
         Raises:
             ValueError: if the model has no latent, or a drawing is in another unit.
         """
+        if not self.latent_size:
+            raise ValueError(_NO_LATENT)
+        drawings = [np.asarray(one) for one in drawings]
         for one in drawings:
+            if len(one) and np.isnan(one[-1, 0]):
+                raise ValueError("`drawings` must be stroke-3, but events came, which end in NaN: use encode_events.")
             data.check_scale(one, self.scale)
         return self.encode_events([data.events(one, self.scale) for one in drawings])
 
@@ -169,7 +175,7 @@ class SketchRNN(MDNRNN):
             ValueError: if the model has no latent, or a drawing has no events or another shape.
         """
         if not self.latent_size:
-            raise ValueError("this model has no latent to encode into: it was made with latent_size=0.")
+            raise ValueError(_NO_LATENT)
         rows = as_sequences(events, 3, "drawings")
         lengths = bucket_lengths([len(one) for one in rows], 4)
         found = np.empty((2, len(rows), self.latent_size))
@@ -240,8 +246,13 @@ class SketchRNN(MDNRNN):
             events: Of N drawings.
             z: `(N, latent_size)`.
             condition: Numbers of classes `(N, 1)`, for a model with classes.
+
+        Raises:
+            ValueError: if `z` or `condition` has another shape.
         """
         rows = as_sequences(events, 3, "drawings")
+        if np.shape(z) != (len(rows), self.latent_size):
+            raise ValueError(f"`z` must have shape ({len(rows)}, {self.latent_size}), but {np.shape(z)} came.")
         labels = self.conditions(condition, None, len(rows))
         parts = [np.asarray(z, "float32"), *(ops.convert_to_numpy(self._class_vectors(part)) for part in labels)]
         run = self.program("given", self._given)

@@ -84,21 +84,37 @@ def train_on_parts(parts: Mapping[str, Drawings], *, classes: bool = False, **se
         **settings: Of `train`.
 
     Raises:
-        ValueError: if `classes`, but there are fewer than two named ones, or one is in the part "valid" only.
+        ValueError: if `classes`, and `check_classes` finds a fault.
     """
     learnt, held_out = parts["train"], parts["valid"]
     labels = None
     if classes:
-        known = set(learnt.words.tolist())
-        if "" in known or len(known) < 2:
-            raise ValueError("to tell classes, drawings of at least two named classes are needed, but there are none.")
-        unknown = sorted(set(held_out.words.tolist()) - known)
-        if unknown:
-            raise ValueError(
-                f"{unknown[0]!r} is a class of the drawings set aside only: name fewer classes, or split them otherwise."
-            )
+        check_classes(parts)
         labels = learnt.words.tolist(), held_out.words.tolist()
     return train(list(learnt), list(held_out), labels=labels, **settings)
+
+
+def check_classes(parts: Mapping[str, Drawings]) -> None:
+    """Checks that every drawing has a class, and that the part "train" has all of them.
+
+    Args:
+        parts: From `data.split`.
+
+    Raises:
+        ValueError: if a drawing has no class, there are fewer than two, or one is not in the part "train".
+    """
+    known = set(parts["train"].words.tolist())
+    others = {word for name in ("valid", "test") for word in parts[name].words.tolist()}
+    if "" in known | others or len(known) < 2:
+        count = len((known | others) - {""})
+        raise ValueError(
+            f"to tell classes, each drawing needs one of at least two named classes, but there are {count} of them"
+            f"{', and drawings without a class.' if '' in known | others else '.'}"
+        )
+    if others - known:
+        raise ValueError(
+            f"{min(others - known)!r} is a class of the drawings set aside only: name fewer classes, or split them otherwise."
+        )
 
 
 def spread(model: SketchRNN, drawings, seed: int) -> list[np.ndarray]:
