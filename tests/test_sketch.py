@@ -205,6 +205,22 @@ def test_classes_are_told(tmp_path):
         sketch.draw(model, 2, label="cow")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("cat", "cat", "cat"), "at least two named classes, but there are 1 of them"),
+        (("cat dog", "cat", ""), "there are 2 of them, and drawings without a class"),
+        (("cat dog", "cat", "owl"), "'owl' is a class of the drawings set aside only"),
+    ],
+)
+def test_classes_that_cannot_be_told_are_named_before_training(words, message):
+    """Of the part "test", too: a drawing without a class there was noticed after hours of training."""
+    parts = dict(zip(("train", "valid", "test"), (one.split() or [""] for one in words), strict=True))
+    drawn = {name: Drawings(DRAWINGS[: len(part)], words=np.array(part)) for name, part in parts.items()}
+    with pytest.raises(ValueError, match=message):
+        sketch_train.check_classes(drawn)
+
+
 def test_bad_latents_and_files_are_named(free, told, tmp_path):
     with pytest.raises(ValueError, match=r"4 numbers, 2 of them a shape of \(2, 4\), but \(2, 3\) came"):
         sketch.draw(told, 2, z=np.zeros((2, 3)))
