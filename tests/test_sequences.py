@@ -1,6 +1,5 @@
 """MDN-RNNs: ragged data, exact masks, states, rollouts, streams, and bad input."""
 
-import itertools
 import threading
 
 import keras
@@ -263,19 +262,16 @@ def test_items_of_any_kind_become_events_anew_each_epoch_and_none_is_cut():
     model = small(condition_size=1)
     model.fit(items, condition=[[0.0], [1.0], [2.0]], encode=encode, epochs=2, batch_size=1, verbose=0)
     assert asked.count("three") >= 3 and asked.count("one") >= 6, "once to begin with, and in each epoch"
-    rows = [np.zeros((5, 1), "float32"), np.zeros((7, 1), "float32")]
-    batches = ragged.Batches(
-        rows, [np.array([[0.0], [1.0]])], batch_size=2, buckets=1, encode=lambda row, rng: np.full((30, 1), row)
-    )
+    rows = [np.zeros((length, 1), "float32") for length in (5, 7, 5, 7)]
+    numbers = [np.arange(4.0)[:, None]]
+    batches = ragged.Batches(rows, numbers, batch_size=2, buckets=1, encode=lambda row, rng: np.full((30, 1), row))
     (before, labels), batch = batches[0]
     assert before.shape == batch.shape == (2, 32, 1)
     np.testing.assert_array_equal(batch[:, 29, 0], labels[:, 0])
     assert np.isnan(batch[:, 30:]).all()
-    seeds = (
-        range(3) if keras.backend.backend() == "tensorflow" else (0,)
-    )  # there, Keras fixes what the first two batches share
-    for seed, size in itertools.product(seeds, (1, 8)):
-        small().fit([14] * 8, encode=growing, epochs=2, batch_size=size, seed=seed, verbose=0)
+    # on TensorFlow, Keras fixes the length that the first two batches share; by this seed they shared one
+    for size in (1, 8) if keras.backend.backend() == "tensorflow" else (8,):
+        small().fit([14] * 8, encode=growing, epochs=2, batch_size=size, seed=1, verbose=0)
     same = (np.zeros((12, 2), "float32"), np.array([0, 5, 12]))
     assert (
         small().fit(same, encode=lambda one, rng: one + rng.normal(size=one.shape), epochs=1, verbose=0).history["loss"]
