@@ -59,6 +59,7 @@ def train_jam(
         from rich.console import Console
 
         from mdn.applications.chapter import chapter
+        from mdn.applications.jam.data import FILE
 
         robojam, console = chapter("jam"), Console()
         performances = robojam.read(data, split)
@@ -67,7 +68,7 @@ def train_jam(
         parts = robojam.split(performances, seed)
         say_parts(console, parts, "performances")
         made_of = {
-            "data": [path.name for path in data or [Path("TinyPerformanceArrays.npz")]],
+            "data": [path.name for path in data or [Path(FILE)]],
             "performances": {name: len(part) for name, part in parts.items()},
         }
         then = f"mdn generate jam --model {out} --out sheet.svg"

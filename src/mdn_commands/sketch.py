@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mdn.applications.sketch import SketchRNN
     from mdn.data import Drawings
 
-_SHIPPED = ("kanji", "quickdraw")
-
 Data = Annotated[
     str,
     typer.Option(
@@ -196,9 +194,11 @@ def generate_sketch(
 
 def _beside_nearest(model: str, drawings):
     """(drawings, each followed by the nearest drawing of the training set, labels)."""
-    if model not in _SHIPPED:
-        stop("--copies looks among the drawings that kanji and quickdraw, which come with mdn, were learnt from.")
+    from mdn.applications.sketch import SHIPPED
     from mdn.data import nearest
+
+    if model not in SHIPPED:
+        stop("--copies looks among the drawings that kanji and quickdraw, which come with mdn, were learnt from.")
 
     known = list(read(model).part("train"))
     distances, places = nearest(drawings, known)

@@ -25,12 +25,7 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
     Raises:
         ValueError: if there are none, if one is empty or of another width, or if a step is infinite or wholly NaN.
     """
-    if (
-        isinstance(sequences, tuple)
-        and len(sequences) == 2
-        and np.ndim(sequences[1]) == 1
-        and np.ndim(sequences[0]) == 2
-    ):
+    if _is_flat(sequences):
         points, offsets = np.asarray(sequences[0]), np.asarray(sequences[1])
         if offsets[0] != 0 or offsets[-1] != len(points) or np.any(np.diff(offsets) < 0):
             raise ValueError(f"`{name}`: offsets must rise from 0 to the number of points, {len(points)}.")
@@ -62,8 +57,7 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
 
 def as_items(items, size: int) -> list:
     """A list of items that `encode` takes; the forms of `as_sequences` that are no list become lists of sequences."""
-    flat = isinstance(items, tuple) and len(items) == 2 and np.ndim(items[0]) == 2 and np.ndim(items[1]) == 1
-    found = as_sequences(items, size) if isinstance(items, np.ndarray) or flat else list(items)
+    found = as_sequences(items, size) if isinstance(items, np.ndarray) or _is_flat(items) else list(items)
     if not found:
         raise ValueError("`sequences` must hold at least one item, but it is empty.")
     return found
@@ -79,6 +73,16 @@ def as_primes(prime, count: int, size: int) -> list[np.ndarray]:
     if len(found) != count:
         raise ValueError(f"`prime` must be one sequence or batch_size={count} of them, but {len(found)} came.")
     return found
+
+
+def _is_flat(sequences) -> bool:
+    """Whether sequences come as (points, offsets): flat points, and where each sequence begins."""
+    return (
+        isinstance(sequences, tuple)
+        and len(sequences) == 2
+        and np.ndim(sequences[1]) == 1
+        and np.ndim(sequences[0]) == 2
+    )
 
 
 def _length(one: np.ndarray) -> int:

@@ -19,6 +19,7 @@ from mdn.data import find, read_object_arrays, reading
 from mdn.data.limits import read_whole
 from mdn.data.splits import dealt
 
+FILE = "TinyPerformanceArrays.npz"  # of the data set "robojam"
 LONGEST = 5.0  # seconds, of a performance and of a pause
 SHORTEST = 0.001
 TAP = 0.1  # seconds of pause before a touch that begins a new swipe
@@ -62,7 +63,7 @@ def read(sources=None, split=None) -> Performances:
         split: A .json that says which performances are of which part, see `read_split`; places count through all files.
     """
     if not sources:
-        sources = [find("robojam", "TinyPerformanceArrays.npz")]
+        sources = [find("robojam", FILE)]
         beside = sources[0].with_name("split.json")
         split = beside if split is None and beside.is_file() else split
     sources = [sources] if isinstance(sources, str | Path) else sources
