@@ -20,7 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 gc.set_threshold(200_000, 20, 100)
 
 BLOCK = 8  # columns side by side
-MOST_MAPS = 15_000  # of memory; where JAX forgets what it compiled
+MOST_MAPS = 30_000  # of memory; where JAX forgets what it compiled. A module makes fewer than that
 
 
 @pytest.fixture(scope="session")
@@ -55,16 +55,30 @@ def fast_epochs():
 # What takes longest begins first, so that no worker waits for the other in the end.
 LONGEST_FIRST = (
     "test_readme",
-    "test_cluster",
-    "test_contract_matrix",
     "test_tabular",
+    "test_sketch",
     "test_sequences",
-    "test_cli",
+    "test_saving",
+    "test_layer",
+    "test_readers",
+    "test_slides",
     "test_handwriting",
+    "test_resume",
+    "test_contract_matrix",
+    "test_training",
+    "test_extremes",
+    "test_losses",
+    "test_robot",
     "test_world_see",
+    "test_cluster",
+    "test_origin",
+    "test_triangular",
+    "test_cli",
+    "test_far_parameters",
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """Tests that share what is dear to make run on one worker: all methods of one entry of the catalogue, or one module."""
 

@@ -55,33 +55,35 @@ def test_a_model_without_adapt_comes_back_whole(tmp_path):
 READ = """
 import json, sys
 import mdn, keras, numpy as np
-model = keras.saving.load_model(sys.argv[1])
-x = np.asarray(json.loads(sys.argv[2]), "float32")
-mixture = mdn.predict(model, x)
-mean = keras.ops.convert_to_numpy(mixture.mean())
-print(json.dumps([keras.backend.backend(), model.predict(x, verbose=0).tolist(), mean.tolist()]))
+x, found = np.asarray(json.loads(sys.argv[1]), "float32"), []
+for path in sys.argv[2:]:
+    model = keras.saving.load_model(path)
+    mean = keras.ops.convert_to_numpy(mdn.predict(model, x).mean())
+    found.append([model.predict(x, verbose=0).tolist(), mean.tolist()])
+print(json.dumps([keras.backend.backend(), found]))
 """
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["diagonal", "full"])
-def test_a_fresh_process_under_any_backend_gives_the_same_output(name, backend, tmp_path):
-    model, _ = trained(SPECS[name])
-    model.save(tmp_path / "m.keras")
+def test_a_fresh_process_under_any_backend_gives_the_same_output(backend, tmp_path):
+    models = {tmp_path / f"{name}.keras": trained(SPECS[name])[0] for name in ("diagonal", "full")}
+    for path, model in models.items():
+        model.save(path)
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(SRC), "KERAS_HOME": str(tmp_path)}
     ran = subprocess.run(
-        [sys.executable, "-c", READ, str(tmp_path / "m.keras"), json.dumps(X.tolist())],
+        [sys.executable, "-c", READ, json.dumps(X.tolist()), *map(str, models)],
         env=environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
-    used, params, mean = json.loads(ran.stdout.splitlines()[-1])
+    used, found = json.loads(ran.stdout.splitlines()[-1])
     assert used == backend
-    np.testing.assert_allclose(params, model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
-    expected = keras.ops.convert_to_numpy(mdn.predict(model, X).mean())
-    np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
+    for model, (params, mean) in zip(models.values(), found, strict=True):
+        np.testing.assert_allclose(params, model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+        expected = keras.ops.convert_to_numpy(mdn.predict(model, X).mean())
+        np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_file_of_a_newer_version_gets_one_sentence(tmp_path):

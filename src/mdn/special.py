@@ -138,8 +138,8 @@ _ZETA_MINUS_1 = (
     4.4924691987645662e-7, 2.1207184805554665e-7, 1.0043224823968100e-7, 4.7698101693639804e-8, 2.2711094608943166e-8,
 )  # fmt: skip
 _SMALL_SHAPE = 0.5
-_TAIL_NODES = 32
-_TAIL_CUT = 20.0, 40.0  # an integrand is cut off where its log has fallen by this much, in float32 and float64
+_TAIL_NODES = 16, 32  # of an integral, in float32 and float64
+_TAIL_CUT = 20.0, 40.0  # an integrand is cut off where its log has fallen by this much
 _NEAR = 0.3
 
 
@@ -187,9 +187,19 @@ def _exp_rest(t):
     """e^t - 1 - t, without cancellation where t is small."""
     small = ops.abs(t) < 0.5
     near, tail = ops.where(small, t, 0.0), 0.0
-    for k in range(14, 1, -1):
-        tail = near * tail / (k + 1.0) + 1.0
+    for k in range(14 if numerics.float_dtype() == "float64" else 8, 1, -1):
+        tail = near * (tail / (k + 1.0)) + 1.0
     return ops.where(small, 0.5 * ops.square(near) * tail, ops.expm1(t) - t)
+
+
+def _log_power_ratio(a, x, log_x):
+    r"""($\log(x^a e^{-x} / \Gamma(a))$, $\log(x^a e^{-x} / \Gamma(a + 1))$), each without the cancellation of large terms."""
+    small = a < _SMALL_SHAPE
+    tiny, usual = ops.where(small, a, _SMALL_SHAPE), ops.where(small, _SMALL_SHAPE, a)
+    of_tiny = tiny * log_x - x - _log_gamma_series(tiny)
+    of_usual = _log_gamma_rest(usual) - _excess(usual, x, log_x)
+    common = ops.where(small, of_tiny, of_usual)
+    return common + ops.where(small, ops.log(tiny), 0.0), common - ops.where(small, 0.0, ops.log(usual))
 
 
 def log_gamma_kernel(a, x, log_x):
@@ -199,22 +209,18 @@ def log_gamma_kernel(a, x, log_x):
         a, x: Tensors that broadcast.
         log_x: log x, finite also where x under- or overflows.
     """
-    a = numerics.floor(a)
-    small = a < _SMALL_SHAPE
-    tiny, usual = ops.where(small, a, _SMALL_SHAPE), ops.where(small, _SMALL_SHAPE, a)
-    of_tiny = tiny * log_x - x + ops.log(tiny) - _log_gamma_series(tiny)
-    return ops.where(small, of_tiny, _log_gamma_rest(usual) - _excess(usual, x, log_x))
+    return _log_power_ratio(numerics.floor(a), x, log_x)[0]
 
 
 def log_gamma_tails(a, x, log_x):
     r"""($\log P(a, x)$, $\log Q(a, x)$), the regularised incomplete gamma functions, both to float precision.
 
-    The smaller one is an integral that starts at its highest point: with $t = x e^{-s}$ below a and $t = x e^{s}$ above,
+    One of them is an integral that starts at its highest point: with $t = x e^{-s}$ below a and $t = x e^{s}$ above,
 
     .. math:: P = \frac{x^a e^{-x}}{\Gamma(a)} \int_0^\infty e^{-a s + x (1 - e^{-s})} ds, \quad
               Q = \frac{x^a e^{-x}}{\Gamma(a)} \int_0^\infty e^{a s - x (e^s - 1)} ds,
 
-    whose integrands fall from 1 and are smooth. The larger one is 1 minus the smaller.
+    whose integrands fall from 1 and are smooth. The other one is 1 minus that.
 
     Args:
         a, x, log_x: As in `log_gamma_kernel`.
@@ -222,46 +228,30 @@ def log_gamma_tails(a, x, log_x):
     a = numerics.floor(a)
     a, x, log_x = (tensor + ops.zeros_like(a + x + log_x) for tensor in (a, x, log_x))
     below = x <= a
-    lower = _log_lower_gamma(a, ops.where(below, x, a), ops.where(below, log_x, ops.log(a)))
-    upper = _log_upper_gamma(a, ops.where(below, a, x), ops.where(below, ops.log(a), log_x))
-    log_p = ops.where(below, lower, numerics.log1mexp(ops.where(below, -1.0, upper)))
-    log_q = ops.where(below, numerics.log1mexp(ops.where(below, lower, -1.0)), upper)
-    return log_p, log_q
+    kernel, head = _log_power_ratio(a, x, log_x)
+    # for P, two steps of I(a) = (1 + x I(a + 1)) / a, so that the integrand falls fast for any small a
+    integral = _integral(ops.where(below, a + 2.0 - x, x - a), a, x, below)
+    series = ops.log1p(x / (a + 1.0) * (1.0 + x * ops.where(below, integral, 0.0)))  # the log of a I(a)
+    one = ops.where(below, head + series, kernel + ops.log(ops.where(below, 1.0, integral)))
+    one = numerics.within(one, -math.inf, 0.0)
+    other = numerics.log1mexp(one)
+    return ops.where(below, one, other), ops.where(below, other, one)
 
 
-def _nodes():
-    nodes, weights = gauss_legendre(_TAIL_NODES)
-    return numerics.as_tensor(nodes), numerics.as_tensor(weights), _TAIL_CUT[numerics.float_dtype() == "float64"]
-
-
-def _log_lower_gamma(a, x, log_x):
-    """log P(a, x) for x <= a."""
-    nodes, weights, cut = _nodes()
-    # two steps of I(a) = (1 + x I(a + 1)) / a, so that the integrand falls fast for any small a
-    rate = a + 2.0
-    drift = 2.0 * (rate - x) - cut
-    wide = numerics.hypotenuse(ops.abs(drift), math.sqrt(8.0 * cut) * ops.sqrt(rate))
-    end = ops.where(drift > 0.0, 4.0 * cut / (ops.where(drift > 0.0, drift, 0.0) + wide), 0.5 * (wide - drift) / rate)
-    s = ops.expand_dims(ops.stop_gradient(end), -1) * nodes
-    exponent = -ops.expand_dims(rate - x, -1) * s - ops.expand_dims(x, -1) * _exp_rest(-s)
-    integral = ops.stop_gradient(end) * ops.sum(weights * ops.exp(exponent), axis=-1)
-    log_series = ops.log1p(x / (a + 1.0) * (1.0 + x * integral))  # the log of a I(a)
-    small = a < _SMALL_SHAPE
-    tiny = ops.where(small, a, _SMALL_SHAPE)
-    # for a small a, P is close to 1: its log is a sum of small terms
-    of_tiny = tiny * log_x - _log_gamma_series(tiny) - x
-    usual = ops.where(small, _SMALL_SHAPE, a)
-    of_usual = _log_gamma_rest(usual) - _excess(usual, x, log_x) - ops.log(usual)
-    return numerics.within(ops.where(small, of_tiny, of_usual) + log_series, -math.inf, 0.0)
-
-
-def _log_upper_gamma(a, x, log_x):
-    """log Q(a, x) for x >= a."""
-    nodes, weights, cut = _nodes()
-    drift = x - a
-    slow = 2.0 * cut / (drift + numerics.hypotenuse(drift, math.sqrt(2.0 * cut) * ops.sqrt(x)))
-    end = ops.stop_gradient(ops.minimum(slow, ops.log1p(2.0 * cut / x + 4.0)))
-    s = ops.expand_dims(end, -1) * nodes
-    exponent = -ops.expand_dims(drift, -1) * s - ops.expand_dims(x, -1) * _exp_rest(s)
-    integral = end * ops.sum(weights * ops.exp(exponent), axis=-1)
-    return numerics.within(log_gamma_kernel(a, x, log_x) + ops.log(integral), -math.inf, 0.0)
+def _integral(drift, a, x, below):
+    r"""$\int_0^\infty e^{-d s - x (e^{\pm s} - 1 \mp s)} ds$ for a drift $d \ge 0$; the sign is that of -1 where `below`."""
+    double = numerics.float_dtype() == "float64"
+    nodes, weights = map(numerics.as_tensor, gauss_legendre(_TAIL_NODES[double]))
+    cut = _TAIL_CUT[double]
+    rate, bend = a + 2.0, 2.0 * drift - cut
+    wide = numerics.hypotenuse(ops.abs(bend), math.sqrt(8.0 * cut) * ops.sqrt(rate))
+    of_lower = ops.where(bend > 0.0, 4.0 * cut / (ops.where(bend > 0.0, bend, 0.0) + wide), 0.5 * (wide - bend) / rate)
+    above = ops.where(below, a, x)
+    slow = 2.0 * cut / (drift + numerics.hypotenuse(drift, math.sqrt(2.0 * cut) * ops.sqrt(above)))
+    of_upper = ops.minimum(slow, ops.log1p(2.0 * cut / above + 4.0))
+    end = ops.expand_dims(ops.stop_gradient(ops.where(below, of_lower, of_upper)), -1)
+    s = end * nodes
+    rest = _exp_rest(ops.where(ops.expand_dims(below, -1), -s, s))
+    return end[..., 0] * ops.sum(
+        weights * ops.exp(-ops.expand_dims(drift, -1) * s - ops.expand_dims(x, -1) * rest), axis=-1
+    )

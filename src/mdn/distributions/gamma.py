@@ -67,7 +67,7 @@ class Gamma(Independent):
         u = univariate.invert(
             lambda u, below: ops.where(below, *special.log_gamma_tails(a, numerics.safe_exp(u), u)),
             lambda u: special.log_gamma_kernel(a, numerics.safe_exp(u), u),
-            log_lower, log_upper, low, high,
+            log_lower, log_upper, low, high, _near_log_quantile(a, log_lower, log_upper, low), least=1.0,
         )  # fmt: skip
         y = numerics.safe_exp(u - ops.log(self.rate))
         return ops.where(none, 0.0, ops.where(all_of_it, math.inf, y))
@@ -117,6 +117,18 @@ class Gamma(Independent):
         times = 1.0 / numerics.floor(numerics.as_tensor(variance))
         times = ops.maximum(ops.minimum(times, ops.maximum(narrower, 1.0)), ops.minimum(wider, 1.0))
         return self._new(self.concentration * times, self.rate * times)
+
+
+def _near_log_quantile(a, log_lower, log_upper, low):
+    """Near the log of the quantile at rate 1; `low` is where the power of y alone would have it.
+
+    The cube of a normal, by Wilson and Hilferty (1931), The distribution of chi-square; where that fails, near 0, the power.
+    """
+    root = 1.0 - 1.0 / (9.0 * a) + special.ndtri(log_lower, log_upper) / (3.0 * ops.sqrt(a))
+    power = numerics.safe_exp(low)
+    close = ops.logical_or(root < 0.3, ops.logical_and(a < 1.0, power < 0.5))
+    cube = ops.log(a) + 3.0 * ops.log(numerics.floor(root, 0.3))
+    return ops.where(close, low + ops.minimum(power, 1.0) / (a + 1.0), cube)
 
 
 @serializable

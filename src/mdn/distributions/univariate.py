@@ -13,7 +13,7 @@ _HDI_GRID = 129
 _HDI_HALVINGS = 28
 
 
-def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
+def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None, least=0.0):
     """The x in [lower, upper] with P(Y <= x) = exp(log_lower), P(Y > x) = exp(log_upper).
 
     Newton's method runs on the log of the smaller tail within a shrinking bracket; a step that leaves the bracket, or is not
@@ -25,6 +25,8 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
         log_density: `log_density(x)` is the log density of Y.
         log_lower, log_upper: Logs of the probability below and above x, so that neither tail is rounded.
         lower, upper: A bracket, broadcast against these logs.
+        start: Where the search begins, which saves most of its steps if it is close; the middle of the bracket if None.
+        least: x is found to the precision of a float of this size at least.
     """
     target = ops.minimum(log_lower, log_upper)
     from_below = log_lower <= log_upper
@@ -40,10 +42,13 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
     shape = ops.shape(log_density(lower + ops.zeros_like(target)))
     low = ops.stop_gradient(ops.broadcast_to(lower, shape))
     high = ops.stop_gradient(ops.broadcast_to(upper, shape))
-    x = 0.5 * low + 0.5 * high
+    x = _middle(low, high)
+    if start is not None:
+        x = ops.stop_gradient(ops.maximum(ops.minimum(numerics.no_nan(start, 0.0) + ops.zeros_like(x), high), low))
 
     def unfinished(low, high, x, width, step):
-        return ops.any(high - low > 2.0 * numerics.epsilon() * ops.maximum(ops.abs(x), 0.25 * numerics.floor(width)))
+        size = ops.maximum(ops.maximum(ops.abs(x), least), 0.25 * numerics.floor(width))
+        return ops.any(high - low > 2.0 * numerics.epsilon() * size)
 
     def improve(low, high, x, width, step):
         value = tail(x)
@@ -51,12 +56,13 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
         low, high = ops.where(error <= 0.0, x, low), ops.where(error >= 0.0, x, high)
         slope = ops.exp(log_density(x) - value)
         newton = x - error / numerics.floor(slope)
-        # Newton approaches from one side only; a tiny step past the root moves the other end of the bracket too
-        newton = newton + 0.5 * numerics.epsilon() * ops.abs(newton) * ops.sign(newton - x)
-        inside = ops.logical_and(newton > low, newton < high)
+        # Newton approaches from one side only: a tiny step past the root moves the other end of the bracket too. It is longer
+        # than a rounding of x, and where the root is an end of the bracket but for rounding, it leads inside again.
+        tiny = 1.5 * numerics.epsilon() * ops.maximum(ops.abs(newton), least)
+        inside = ops.logical_and(newton > low - 4.0 * tiny, newton < high + 4.0 * tiny)
+        newton = ops.minimum(ops.maximum(newton - tiny * ops.sign(error), low + tiny), high - tiny)
         good = ops.logical_and(inside, ops.abs(newton - x) < 0.5 * width)
-        middle = 0.5 * low + 0.5 * high
-        new = ops.where(good, newton, middle)
+        new = ops.where(good, newton, _middle(low, high))
         return low, high, ops.where(error == 0.0, x, new), ops.where(good, ops.abs(newton - x), high - low), step + 1
 
     _, _, x, _, _ = ops.while_loop(
@@ -78,6 +84,13 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper):
     x = x - ops.where(small, step, step - ops.stop_gradient(step))
     # rounding may lead out of the bracket, whose ends are those of the support of an angle
     return x - ops.stop_gradient(x - numerics.within(x, lower, upper))
+
+
+def _middle(low, high):
+    """The mean of two ends; the geometric one where they are of one sign, but of different orders of magnitude."""
+    near, far = ops.minimum(ops.abs(low), ops.abs(high)), ops.maximum(ops.abs(low), ops.abs(high))
+    apart = ops.logical_and(low * ops.sign(high) > 0.0, far > 8.0 * near)
+    return ops.where(apart, ops.sign(low) * ops.sqrt(near) * ops.sqrt(far), 0.5 * low + 0.5 * high)
 
 
 def two_quantiles(dist, below, above):

@@ -4,14 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import math
+import weakref
 
 import keras
 import numpy as np
+from keras import ops
 
 from mdn.training.interrupt import StopsAtBatchEnd, ctrl_c_waits
 from mdn.training.optimizer import make_optimizer
 
 _ROWS_AT_ONCE = 1024
+
+
+class _Cosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Half a cosine from `rate` down to 0, whose numbers are variables: another training needs no new program."""
+
+    def __init__(self):
+        self._rate, self._steps = (keras.Variable(1.0, trainable=False, dtype="float32") for _ in range(2))
+
+    def set(self, rate: float, steps: int) -> None:
+        self._rate.assign(rate)
+        self._steps.assign(steps)
+
+    def __call__(self, step):
+        done = ops.minimum(ops.cast(step, "float32") / self._steps.value, 1.0)
+        return 0.5 * self._rate.value * (1.0 + ops.cos(math.pi * done))
+
+
+_COMPILED: weakref.WeakKeyDictionary[keras.Model, tuple] = weakref.WeakKeyDictionary()
+"""For each model what it was compiled for, its optimizer and its schedule. TensorFlow takes seconds to compile one again."""
+
+
+def _compile(model: keras.Model, loss, plan, steps: int) -> None:
+    """Compiles `model`, or takes its optimizer back to the start if it was compiled for such a training before."""
+    key = loss, plan.global_clipnorm, plan.weight_decay
+    known, optimizer, schedule = _COMPILED.get(model, (None, None, None))
+    if known != key or model.optimizer is not optimizer:
+        schedule = _Cosine()
+        optimizer = make_optimizer(schedule, plan.global_clipnorm, plan.weight_decay)
+        model.compile(optimizer=optimizer, loss=loss)
+        _COMPILED[model] = key, optimizer, schedule
+    else:
+        for variable in optimizer.variables:
+            variable.assign(ops.zeros_like(variable.value))
+    schedule.set(plan.learning_rate, steps * plan.decay_epochs)
 
 
 class _Average(keras.callbacks.Callback):
@@ -54,8 +90,7 @@ class KerasLoop:
         self._rng = np.random.default_rng(plan.seed)
         self._model, self._data, self._held_out, self._plan = model, data, held_out, plan
         self._steps = math.ceil(len(data[0]) / plan.batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(plan.learning_rate, self._steps * plan.decay_epochs)
-        model.compile(optimizer=make_optimizer(rate, plan.global_clipnorm, plan.weight_decay), loss=loss)
+        _compile(model, loss, plan, self._steps)
         self._average = _Average(model, plan.averaging)
         self._best, self._best_weights = math.inf, None
 
