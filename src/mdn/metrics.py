@@ -86,24 +86,31 @@ class Baseline:
 
     def gaussian_nll(self, y) -> float:
         """Mean NLL of `y` (N, D) under the normal; NaN is missing, and observed coordinates are scored."""
-        centred = np.asarray(y, "float64") - self.center
-        z = centred / np.diagonal(self.scale_tril)  # in float64, since the square of an outlier may leave float32
-        if z.shape[1] == 1:
-            scale = float(self.scale_tril[0, 0])
-            return float(np.nanmean(0.5 * z**2) + math.log(scale) + 0.5 * numerics.LOG_2PI)
-        normal = MultivariateNormal(np.zeros_like(self.center), self.scale_tril)
-        return _mean_nll(normal.log_prob_observed(centred.astype("float32")), y)
+        return float(np.nanmean(self.gaussian_nlls(y)))
 
     def mixture_nll(self, y) -> float:
         """Mean NLL of `y` (N, D) under the mixture."""
+        return float(np.nanmean(self.mixture_nlls(y)))
+
+    def gaussian_nlls(self, y) -> np.ndarray:
+        """The NLL of each row of `y` (N, D) under the normal, (N,) in float64; NaN for rows without any target."""
+        centred = np.asarray(y, "float64") - self.center
+        z = centred / np.diagonal(self.scale_tril)  # in float64, since the square of an outlier may leave float32
+        if z.shape[1] == 1:
+            return 0.5 * z[:, 0] ** 2 + math.log(float(self.scale_tril[0, 0])) + 0.5 * numerics.LOG_2PI
+        normal = MultivariateNormal(np.zeros_like(self.center), self.scale_tril)
+        return _nlls(normal.log_prob_observed(centred.astype("float32")), y)
+
+    def mixture_nlls(self, y) -> np.ndarray:
+        """The NLL of each row of `y` (N, D) under the mixture, (N,) in float64; NaN for rows without any target."""
         mixture = Mixture(np.log(self.weights), Normal(self.loc - self.center, self.scale))
         centred = np.asarray(y, "float64") - self.center
-        return _mean_nll(mixture.log_prob_observed(centred.astype("float32")), y)
+        return _nlls(mixture.log_prob_observed(centred.astype("float32")), y)
 
 
-def _mean_nll(log_prob, y) -> float:
-    seen = ~np.all(np.isnan(y), axis=-1)
-    return -float(np.mean(np.asarray(ops.convert_to_numpy(log_prob), "float64")[seen]))
+def _nlls(log_prob, y) -> np.ndarray:
+    nlls = -np.asarray(ops.convert_to_numpy(log_prob), "float64")
+    return np.where(np.all(np.isnan(y), axis=-1), np.nan, nlls)
 
 
 def pit(distribution, y) -> np.ndarray:

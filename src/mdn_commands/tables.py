@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdn_commands import columns as table_columns
+from mdn_commands.columns import Category, Date, Decimal, Declared, Ignore, Number, Separator
 from mdn_commands.shared import (
     NOTHING_YET,
     Resume,
@@ -20,7 +22,6 @@ from mdn_commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from mdn.data import Table
     from mdn.tabular import Scores
 
 _FEWEST_ROWS = 10
@@ -39,13 +40,18 @@ def fit(
     out: Annotated[Path, typer.Option(help="Where the model goes; a page of pictures goes beside it.")] = Path(
         "model.mdn"
     ),
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    ignore: Ignore = None,
+    category: Category = None,
+    number: Number = None,
+    date: Date = None,
     components: Annotated[int, typer.Option(min=0, help="Of the mixture; 0 tries several.")] = 0,
     ensemble: Annotated[int, typer.Option(min=1, help="Networks that answer together; 5 are better than 1.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
     test_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Rows set aside for the figures.")] = 0.2,
     seed: Seed = 0,
     resume: Resume = True,
+    separator: Separator = None,
+    decimal: Decimal = None,
 ) -> None:
     """Train on a table, and say how good the predicted distributions are on rows set aside."""
     with messages(NOTHING_YET) as ending:
@@ -59,9 +65,11 @@ def fit(
 
         training.keep_compiled_programs()
         console = Console()
-        table = _read(data, console)
-        y = table.column(target)
-        x = table.drop(target, *(ignore or []))
+        declared = Declared.of(ignore, category, number, date)
+        table = table_columns.read_to_learn(data, console, declared, **table_columns.reading(separator, decimal))
+        declared.check(table, target)
+        y = table_columns.target_of(table, target)
+        x, index = table_columns.without_index(table.drop(target, *declared.ignore), table, declared)
         if not x.columns:
             stop(f"{str(data)!r} has no column beside {target!r} to predict it from.")
         from mdn import MDNRegressor
@@ -73,14 +81,19 @@ def fit(
             missing="median",
             random_state=seed,
         )
-        _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume)
+
+        def complete(columns):
+            table_columns.complete(columns, table, target, declared, index)
+
+        _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume, complete)
 
 
-def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume) -> None:
+def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume, complete) -> None:
     import numpy as np
 
     from mdn import tabular
     from mdn.files import keeping
+    from mdn.tabular.columns import Columns
 
     known = np.flatnonzero(np.isfinite(y))
     if len(known) < len(y):
@@ -88,11 +101,15 @@ def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, 
     x, y = x.take(known), y[known]
     _check_target(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
+    columns = Columns.learn(x.take(train))
+    x = columns.kept(x)
+    complete(columns)
+    table_columns.show(console, columns)
     console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
     with ending.learning(out), going_on(out, resume, console) as kept:
         with _progress(console, regressor.epochs) as bar:
             regressor.fit(x.take(train), y[train], callbacks=[bar], checkpoint=kept)
-        regressor.target_names_ = [target]
+        regressor.target_names_, regressor.columns_ = [target], columns
         keeping(out, regressor.save)
     step = regressor.target_grid_[0]
     if step:
@@ -101,7 +118,7 @@ def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, 
         )
     with console.status("scoring"):
         scores = regressor.report(x.take(test), y[test], page)
-    _print_scores(console, scores, target, len(test))
+    _print_scores(console, scores, target, f"{len(test)} rows set aside")
     console.print(f"Model: {out}\nPage: {page}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)
 
 
@@ -131,19 +148,24 @@ def _progress(console, epochs: int):
         yield Told()
 
 
-def _print_scores(console, scores: Scores, target: str, rows: int) -> None:
+def _print_scores(console, scores: Scores, target: str, rows: str) -> None:
     from rich.table import Table
 
-    table = Table(title=f"{rows} rows set aside")
+    from mdn.tabular import wording
+
+    table = Table(title=rows)
     table.add_column("NLL in nats; lower is better, and below 0 is possible")
     table.add_column("", justify="right")
     table.add_row("this model", f"{scores.nll:.4f}")
     table.add_row("one mixture, no features", f"{scores.mixture_nll:.4f}")
     table.add_row("one Gaussian, no features", f"{scores.gaussian_nll:.4f}")
     console.print(table)
-    console.print(f"CRPS {scores.crps[0]:.4g}, in the unit of {target}: a mean absolute error, for distributions.")
+    if wording.skill(scores):
+        console.print(wording.skill(scores))
+    crps = wording.plain(scores.crps[0])
+    console.print(f"CRPS {crps}, in the unit of {target}: a mean absolute error, for distributions.")
     held = [f"the {nominal} % interval holds {scores.coverage(nominal / 100):.1%}" for nominal in (50, 90)]
-    console.print(f"Of the targets set aside {held[0]}, {held[1]}.")
+    console.print(f"Of these targets {held[0]}, {held[1]}.")
 
 
 def predict(
@@ -151,6 +173,8 @@ def predict(
     new: Annotated[Path, typer.Argument(help="A table with the same feature columns.", show_default=False)],
     quantiles: Annotated[str, typer.Option(help="Probabilities, with commas between.")] = ".05,.5,.95",
     out: Annotated[Path, typer.Option(help="Where they go: .csv, .tsv or .parquet.")] = Path("predictions.csv"),
+    separator: Separator = None,
+    decimal: Decimal = None,
 ) -> None:
     """Write quantiles of the predicted distributions, one row for each row of a table of any length."""
     with messages():
@@ -164,13 +188,13 @@ def predict(
         training.keep_compiled_programs()
         console = Console()
         regressor = _regressor(model)
-        columns, rows = regressor.columns_, 0
+        columns, rows, options = regressor.columns_, 0, table_columns.reading(separator, decimal)
         names = [f"{regressor.target_names_[0]}_{q:g}" for q in probabilities]
         with share(console, "predicting") as on_share, writing_table(out, names) as write:
-            for x in read_chunks(new, text=columns.text_names, on_share=on_share):
+            for x in read_chunks(new, text=columns.text_names, on_share=on_share, **options):
                 write(regressor.predict_quantile(x.select(columns.table_names), probabilities))
                 rows += len(x)
-        _say_note(x)  # the note of the last chunk covers all rows
+        table_columns.say_note(x)  # the note of the last chunk covers all rows
         console.print(f"{rows} rows of quantiles of {regressor.target_names_[0]}: {out}", soft_wrap=True)
 
 
@@ -180,6 +204,8 @@ def report(
         Path, typer.Argument(help="A table with features and target that it has not seen.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+    separator: Separator = None,
+    decimal: Decimal = None,
 ) -> None:
     """Score a model on a table that it has not seen, on the screen and as a page of pictures."""
     with messages():
@@ -188,19 +214,24 @@ def report(
         from rich.console import Console
 
         from mdn import training
+        from mdn.tabular import wording
+        from mdn.tabular.seen import seen_of
 
         training.keep_compiled_programs()
         console = Console()
         regressor = _regressor(model)
-        table, target = _read(data, console, regressor.columns_.text_names), regressor.target_names_[0]
+        target, options = regressor.target_names_[0], table_columns.reading(separator, decimal)
+        table = table_columns.read(data, console, regressor.columns_.text_names, **options)
         with console.status("scoring"):
-            y = table.column(target)
+            y = table_columns.target_of(table, target)
             known = np.flatnonzero(np.isfinite(y))
             if not len(known):
                 stop(f"{str(data)!r} has no row with a {target!r}: there is nothing to judge by.")
             x = table.select(regressor.columns_.table_names).take(known)
             scores = regressor.report(x, y[known], out)
-        _print_scores(console, scores, target, len(known))
+            seen = seen_of(regressor, x, y[known, None])
+        console.print(wording.rows_judged(len(known), seen))
+        _print_scores(console, scores, target, f"{len(known)} rows")
         console.print(f"Page: {out}", soft_wrap=True)
 
 
@@ -211,20 +242,6 @@ def _regressor(path: Path):
     if not isinstance(loaded, mdn.MDNRegressor) or not loaded.columns_.table_names:
         stop(f"{str(path)!r} holds no model of a table. Files of `mdn fit` do; use mdn.load in Python for others.")
     return loaded
-
-
-def _read(path: Path, console, text=()) -> Table:
-    from mdn.data import read_table
-
-    with share(console, "reading") as on_share:
-        table = read_table(path, text=text, on_share=on_share)
-    _say_note(table)
-    return table
-
-
-def _say_note(table: Table) -> None:
-    if table.note:
-        typer.secho(f"mdn: {table.note}", err=True)
 
 
 def _probabilities(text: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""Tables in files: text with any separator, with or without a header, packed by gzip or not; and Parquet.
+"""Tables in files: text with any separator, with or without a header, packed or not; Parquet; and Excel.
 
 A file is read some rows at a time, so that it may be larger than memory.
 """
@@ -17,8 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from mdn.data.table_text import Chunk, check_packed, check_whole, read_text
-from mdn.data.tables import Cells, Table, TableError, cells_as_numbers, unique
+from mdn.data.evidence import Notations
+from mdn.data.excel import ENDINGS, read_excel
+from mdn.data.separators import check_separator
+from mdn.data.table_text import Chunk, check_whole, read_text
+from mdn.data.tables import Cells, Table, TableError, unique
+from mdn.data.text_lines import check_packed
 from mdn.files import reading, replacing
 
 _ROWS = 65_536  # at a time
@@ -28,36 +32,50 @@ _PARQUET = (".parquet", ".pq")
 _TABS = (".tsv", ".tab")
 
 
-def read_table(path, *, text: Collection[str] = (), on_share: Callable[[float], Any] | None = None) -> Table:
+def read_table(
+    path,
+    *,
+    text: Collection[str] = (),
+    separator: str | None = None,
+    decimal: str | None = None,
+    on_share: Callable[[float], Any] | None = None,
+) -> Table:
     """Reads a whole table, which may hold 2 GiB at most.
 
     Args:
         path: The path of the file; `read_chunks` says which files it reads.
         text: Columns to treat as text, in addition to those that the reader finds to be text.
+        separator: The separator of cells: ",", ";", "|", "tab" or "space" (any white space); None finds it out.
+        decimal: The decimal mark, "," or ".", of columns that do not show theirs; None finds it out.
         on_share: Called now and then with the share of the file that has been read.
 
     Raises:
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
         OSError: if the file cannot be read.
+        ValueError: if `separator` or `decimal` is none of these.
     """
+    _check(separator, decimal)
     kept: set[str] = set()
+    notations = Notations(str(path), decimal, text)
     while True:
-        chunks = list(_tables(path, text, kept, _ROWS, on_share, whole=True))
+        chunks = list(_tables(path, text, kept, _ROWS, separator, notations, on_share, whole=True))
         first, last = chunks[0], chunks[-1]
         mixed = {
             name
             for name, *column in zip(first.columns, *(chunk.cells for chunk in chunks), strict=True)
             if len({isinstance(part, np.ndarray) for part in column}) == 2
         }
-        if not mixed:
+        if not mixed and notations.stands:
             break
-        kept |= mixed  # numbers in one chunk, text in another: read again, since a number has lost how it was written
+        # Numbers in one chunk, text or another notation in the next: read again, since a number has lost how it was written
+        kept |= mixed
+        notations = Notations(str(path), decimal, text, notations.shown())
     cells = tuple(
         np.concatenate(column) if isinstance(column[0], np.ndarray) else tuple(itertools.chain(*column))
         for column in zip(*(chunk.cells for chunk in chunks), strict=True)
     )
     lines = np.concatenate([chunk.lines for chunk in chunks])
-    table = Table(first.columns, cells, lines, first.source, last.note, first.text)
+    table = Table(first.columns, cells, lines, first.source, last.note, first.text, first.notations)
     return dataclasses.replace(table, text=table.text_columns())
 
 
@@ -66,10 +84,12 @@ def read_chunks(
     *,
     text: Collection[str] = (),
     keep: Collection[str] = (),
+    separator: str | None = None,
+    decimal: str | None = None,
     rows: int = _ROWS,
     on_share: Callable[[float], Any] | None = None,
 ) -> Iterator[Table]:
-    """Reads a table, some rows at a time; the separator and the header are found out.
+    """Reads a table, some rows at a time; the separator, the header and the notation of numbers are found out.
 
     A first line is a header if one of its cells is no number, or if it begins with '#'. Without a header, columns are named
     "0", "1", ... by their place. So is a column whose name is empty, such as the first one that pandas and R write, and each
@@ -77,7 +97,14 @@ def read_chunks(
     writes them, the first column is called "row names". Lines with '#' above the header are remarks. Below the header, a line
     with '#' is a row if it has as many cells as the header, else a remark, which `note` counts.
 
-    A file whose name ends in .gz is unpacked; one that ends in .parquet or .pq is Parquet and needs the extra `mdn[parquet]`.
+    A column is read in the one notation in which nearly all its cells are numbers: decimal commas, marks between thousands,
+    signs of money or per cent. If "1,234" may be 1.234 or 1234, the other columns decide, since one file has one decimal
+    mark; if they do not, the column cannot be used without `decimal`. The first chunk decides for all. `note` says what was
+    read how.
+
+    Text is UTF-8, UTF-16 with a byte order mark, or Windows-1252. A file whose name ends in .gz is unpacked, and so is a .zip
+    that holds one file; one that ends in .parquet or .pq is Parquet and needs the extra `mdn[parquet]`; the first sheet of an
+    .xlsx file needs the extra `mdn[excel]`.
 
     A row may have 2²⁴ characters, 1,000 lines (in quotes) and 100,000 cells. A packed file that holds more than 64 MiB may
     unpack to 200 times its size at most.
@@ -86,29 +113,55 @@ def read_chunks(
         path: The path of the file.
         text: Columns to treat as text, even if their cells are numbers.
         keep: Columns whose cells stay strings, even if all cells of a chunk are numbers.
+        separator: The separator of cells: ",", ";", "|", "tab" or "space" (any white space); None finds it out.
+        decimal: The decimal mark, "," or ".", of columns that do not show theirs; None finds it out.
         rows: How many rows a chunk has at most.
         on_share: Called before each chunk with the share of the file that has been read.
 
     Raises:
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
         OSError: if the file cannot be read.
+        ValueError: if `separator` or `decimal` is none of these.
     """
-    yield from _tables(path, text, keep, rows, on_share, whole=False)
+    _check(separator, decimal)
+    return _tables(path, text, keep, rows, separator, Notations(str(path), decimal, text), on_share, whole=False)
 
 
-def _tables(path, text, keep, rows, on_share, whole: bool) -> Iterator[Table]:
+def _check(separator: str | None, decimal: str | None) -> None:
+    check_separator(separator)
+    if decimal not in (None, ",", "."):
+        raise ValueError(f"`decimal` must be ',' or '.', or None to find it out, but {decimal!r} came.")
+
+
+def _tables(path, text, keep, rows, separator, notations: Notations, on_share, whole: bool) -> Iterator[Table]:
     path, text = Path(path), frozenset(text)
-    for columns, cells, lines, note, share in _chunks(path, rows, text | set(keep), whole):
+    kept = text | set(keep)
+    for columns, cells, lines, note, share in _chunks(path, rows, kept, whole, separator):
         if on_share is not None:
             on_share(share)
-        yield Table(columns, cells, lines, str(path), note, text)
+        if whole or notations.settled is None:
+            notations.look(columns, cells, lines)
+            notations.settle()
+        cells = tuple(
+            column if name in kept or isinstance(column, np.ndarray) else notations.convert(name, column)
+            for name, column in zip(columns, cells, strict=True)
+        )
+        note = " ".join(filter(None, [note, notations.note]))
+        yield Table(columns, cells, lines, str(path), note, text, notations.settled or {})
 
 
-def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
+def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator: str | None) -> Iterator[Chunk]:
     with _reading(path):
         _check_there(path)
         nothing = True
-        for chunk in (_parquet if path.suffix.lower() in _PARQUET else read_text)(path, rows, kept, whole):
+        ending = path.suffix.lower()
+        if ending in _PARQUET:
+            chunks = _parquet(path, rows, kept, whole)
+        elif ending in ENDINGS:
+            chunks = read_excel(path, rows, whole)
+        else:
+            chunks = read_text(path, rows, whole, separator)
+        for chunk in chunks:
             nothing = False
             yield chunk
         if nothing:
@@ -187,7 +240,7 @@ def _from_arrow(arrow, path: Path, name: str, column, kept: bool) -> Cells:
         raise TableError(
             f"{path}: column {name!r} holds {kind}, but numbers or text are needed. Leave it out of the file."
         ) from None
-    return cells if kept else cells_as_numbers(cells)
+    return cells
 
 
 def _pyarrow():

@@ -1,38 +1,28 @@
-"""Tables in text files: CSV, TSV or white space, packed by gzip or not. No row is shifted, and none is dropped silently."""
+"""Tables in text files: CSV, TSV or white space, packed or not. No row is shifted, and none is dropped silently."""
 
 from __future__ import annotations
 
 import csv
-import functools
-import gzip
-import io
 import itertools
-import re
-import statistics
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mdn.data.tables import Cells, TableError, cells_as_numbers, is_foreign, is_missing, unique
+from mdn.data import separators
+from mdn.data.notation import is_error, is_foreign, is_missing
+from mdn.data.tables import Cells, TableError, unique
+from mdn.data.text_lines import LONGEST, TextLines
 
 _SAMPLE = 20  # lines that show the separator, and rows that show what a short header means
 _MOST_REMARKS = 1000  # lines that begin with '#' before a table
 _MOST_COLUMNS = 100_000
 _MOST_LINES = 1000  # of one row: a cell in quotes may contain line breaks
-_LONGEST = 1 << 24  # row, in characters
 _AT_ONCE = 1 << 24  # characters of the rows of a chunk
 _SWALLOWED = 6  # separators within a cell, in each of its lines as many as in a row: a stray quote swallowed rows
-_MARKS = "\t;,"  # the first that fits: numbers often contain commas, semicolons rarely stand in cells
-_QUOTED = re.compile('"[^"]*"')
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
-_SPACES = re.compile(r"[ \t\r\n\f\v]+")  # without the no-break space, which separates thousands
 
 WHOLE = 1 << 31  # bytes of a table that is read whole: characters of text, or 8 a cell of Parquet
-_PACKED_FROM, _PACKED_TIMES = 1 << 26, 200
 
 Chunk = tuple[tuple[str, ...], tuple[Cells, ...], np.ndarray, str, float]
 """Names, columns, line numbers, note, and the share of the file that has been read."""
@@ -45,33 +35,27 @@ class _Row(NamedTuple):
 
     @property
     def marked(self) -> bool:
-        return self.lines[0].lstrip().startswith("#")
+        return self.lines[0].lstrip().startswith("#") and not is_error(self.lines[0])
 
 
-def read_text(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
-    """Chunks of a text file; see `mdn.data.read_chunks`.
+def read_text(path: Path, rows: int, whole: bool, separator: str | None) -> Iterator[Chunk]:
+    """Chunks of a text file, whose cells are strings; see `mdn.data.read_chunks`.
 
     Args:
         path: The path of the file.
         rows: How many rows a chunk has at most.
-        kept: Columns whose cells stay strings.
         whole: Whether the caller holds all chunks at once, so that the size of the table is limited.
+        separator: The separator of cells; None finds it out.
     """
     with open(path, "rb") as raw:
         size = max(path.stat().st_size, 1)
-        if path.suffix == ".gz":
-            _look_into(path, raw)
-        lines = _Lines(path, raw)
+        lines = _Lines(path, TextLines(path, raw), separator)
         body = _Body(path, lines)
         while some := body.take(rows):
             if whole:
                 check_whole(path, lines.size)
             numbers, table = zip(*some, strict=True)
-            by_column = (
-                column if name in kept else cells_as_numbers(column)
-                for name, column in zip(body.columns, zip(*table, strict=True), strict=True)
-            )
-            yield body.columns, tuple(by_column), np.array(numbers), body.note, raw.tell() / size
+            yield body.columns, tuple(zip(*table, strict=True)), np.array(numbers), body.note, raw.tell() / size
 
 
 def check_whole(path: Path, size: int) -> None:
@@ -83,64 +67,54 @@ def check_whole(path: Path, size: int) -> None:
         )
 
 
-def check_packed(path: Path, size: int, packed: int) -> None:
-    """Raises a TableError if a file unpacks to far more than a table does: a small file must not take hours to read."""
-    if size > _PACKED_FROM and size > _PACKED_TIMES * packed:
-        raise TableError(
-            f"{path} unpacks to more than {_PACKED_TIMES} times its size and more than {_PACKED_FROM >> 20} MiB, which no "
-            "table of measurements does. If it is one, unpack it first."
-        )
-
-
-def _look_into(path: Path, raw) -> None:
-    """Unpacks the beginning only to check its size, which is many times faster than reading rows."""
-    unpacked, size = gzip.GzipFile(fileobj=raw), 0
-    with _unpacking(path):
-        while size <= _PACKED_FROM and (block := unpacked.read(1 << 20)):
-            size += len(block)
-            check_packed(path, size, raw.tell())
-    raw.seek(0)
-
-
-@contextmanager
-def _unpacking(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        why = str(error).rstrip(".")
-        raise TableError(f"{path} is not a text file packed by gzip, or it is damaged: {why}.") from None
-
-
 # ---- lines -----------------------------------------------------------------------------------------------------------
 
 
 class _Lines:
     """Rows of cells of a text file, each with its lines."""
 
-    def __init__(self, path: Path, raw):
-        packed = path.suffix == ".gz"
-        self._path, self._packed = path, raw if packed else None
-        self._file = io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8-sig", newline=None)
-        self.size = 0  # characters so far
+    def __init__(self, path: Path, lines: TextLines, separator: str | None):
+        self._path, self._text = path, lines
+        self._asked = separator
         self.mark: str | None = None  # the separator of cells; None is white space
         self._number = 0
         self._lines: list[str] = []  # of the row that is being read
         self._row_size = 0
         self._ended = False
 
+    @property
+    def size(self) -> int:
+        """Characters so far."""
+        return self._text.size
+
+    @property
+    def note(self) -> str:
+        """How the text was decoded, if that is a guess."""
+        return self._text.note
+
     def rows(self) -> Iterator[_Row]:
         """Each row that is not blank, the header too."""
-        lines = self._read()
-        sample, found = [], []
+        lines = iter(self._text)
+        sample: list[str] = []
+        found: list[str] = []
+        said = None
         for line in lines:
+            if not sample and said is None and (said := separators.said(line)):
+                self._number += 1  # Excel's first line, which is no row
+                continue
             sample.append(line)
             if line.strip():
                 found.append(line)
-            if len(found) == _SAMPLE or self.size > _LONGEST:
+            if len(found) == _SAMPLE or self.size > LONGEST:
                 break
         if not found:
             raise TableError(f"{self._path} is empty.")
-        self.mark = _separator([line for line in found if not line.lstrip().startswith("#")] or found)
+        if self._asked is not None:
+            self.mark = separators.asked_for(self._asked)
+        elif said:
+            self.mark = None if said == " " else said
+        else:
+            self.mark = separators.find([line for line in found if not line.lstrip().startswith("#")] or found)
         every = self._counted(itertools.chain(sample, lines))
         try:
             for row in self._split(every) if self.mark is None else self._separated(every, self.mark):
@@ -154,29 +128,12 @@ class _Lines:
                 raise self._swallows(f"makes a cell of more than {csv.field_size_limit()} characters") from None
             raise TableError(f"{self._path}: line {self._number} cannot be read: {error}.") from None
 
-    def _read(self) -> Iterator[str]:
-        look = _PACKED_FROM
-        try:
-            with _unpacking(self._path):
-                for line in iter(functools.partial(self._file.readline, _LONGEST + 1), ""):
-                    self.size += len(line)
-                    if len(line) > _LONGEST:
-                        raise TableError(f"{self._path} is no table: a line of it has more than {_LONGEST} characters.")
-                    if "\0" in line:
-                        raise TableError(f"{self._path} is not a text file. Save the table as CSV first.")
-                    if self._packed is not None and self.size > look:
-                        check_packed(self._path, self.size, self._packed.tell())
-                        look = self.size + (_PACKED_FROM >> 2)
-                    yield line
-        except UnicodeDecodeError:
-            raise TableError(f"{self._path} is not a text file in UTF-8. Save the table as CSV first.") from None
-
     def _counted(self, lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             self._number += 1
             self._lines.append(line)
             self._row_size += len(line)
-            if len(self._lines) > _MOST_LINES or self._row_size > _LONGEST:
+            if len(self._lines) > _MOST_LINES or self._row_size > LONGEST:
                 raise self._swallows(f"goes over more than {len(self._lines) - 1} lines")
             yield line
         self._ended = True
@@ -195,11 +152,7 @@ class _Lines:
 
     def _split(self, lines: Iterator[str]) -> Iterator[_Row]:
         for line in lines:
-            if line.isascii() and '"' not in line:
-                cells = line.split()
-            else:
-                plain = _SPACES.sub(" ", line).strip(" ")
-                cells = next(csv.reader([plain], delimiter=" ", skipinitialspace=True), [])
+            cells = separators.between_spaces(line)
             row = self._row_done(cells)
             if cells:
                 yield row
@@ -214,25 +167,6 @@ class _Lines:
             row = self._row_done([cell.strip() for cell in cells])
             if not blank:
                 yield row
-
-
-def _separator(sample: list[str]) -> str | None:
-    """The separator of cells; None is white space."""
-    sample = [_QUOTED.sub('""', line) for line in sample]
-    first, rest = sample[0], sample[1:]
-    counts = {mark: [line.count(mark) for line in sample] for mark in _MARKS}
-    medians = {mark: statistics.median_low(count) for mark, count in counts.items()}
-    words = len(first.split())
-
-    def possible(mark: str) -> bool:
-        if counts[mark][0] or not medians[mark]:
-            return bool(medians[mark])
-        # The header has no such mark: it names one column, above rows with more cells or with decimal commas
-        return words == 1 and not (mark == "," and all(map(_DECIMAL_COMMA.fullmatch, rest)))
-
-    marks = [mark for mark in _MARKS if possible(mark)]
-    steady = [mark for mark in marks if len(set(counts[mark])) == 1]
-    return steady[0] if steady else max(marks, key=lambda mark: medians[mark], default=None)
 
 
 # ---- header and body -------------------------------------------------------------------------------------------------
@@ -288,7 +222,7 @@ class _Body:
     @property
     def note(self) -> str:
         """What the reader has guessed so far, for the user to know."""
-        notes = [self._header_note] if self._header_note else []
+        notes = [note for note in (self._lines.note, self._header_note) if note]
         if self._remarks:
             notes.append(
                 f"{self._path}: lines that begin with '#' and do not have {len(self.columns)} cells are remarks, not rows: "

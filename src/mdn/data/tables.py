@@ -5,29 +5,16 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+from mdn.data.notation import PLAIN_NUMBERS, Notation, foreign_number, is_missing, parse
+
 _MOSTLY = 0.5  # share of the cells: a column with more text is text
 _REPEATED, _FEW_LEVELS = 3, 32  # so is a column of few levels whose words repeat: "1", "2", "north"
-_NOTATION = 0.9  # share of the cells: a column with so many numbers in any notation is no text
-_LONGEST_NUMBER = 40
 _NEAR = 1000  # columns that are searched for the nearest name
 _SHOWN = 60  # characters of a cell or a name in a message
-_MONEY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)?"
-_FOREIGN = re.compile(
-    rf"\(?{_MONEY}\s?[-+\u2010-\u2013\u2212\ufe63\uff0d]?\s?{_MONEY}\s?"
-    r"(?:"
-    r"\d+(?:[.,]\d*)?|[.,]\d+"  # 12.5 and 12,5
-    r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?"  # 6,381.5 and 1,00,000
-    r"|\d{1,3}(?:\.\d{3})+(?:,\d*)?"  # 6.381,5
-    r"|\d{1,3}(?:(?:['\u2019\u02bc]|\s)\d{3})+(?:[.,]\d*)?"  # 6'381.5 and 6 381,5
-    r")(?:[eE][-+\u2212]?\d+|[dD][-+]\d+)?"  # and Fortran's 1.5D+03
-    rf"\s?[%‰]?{_MONEY}\)?"
-)
 
 Cells = np.ndarray | tuple[str, ...]
 
@@ -47,6 +34,7 @@ class Table:
         source: The name of the file.
         note: What the reader had to guess, for the user to know; "" if nothing.
         text: Columns to treat as text, even if their cells are numbers.
+        notations: How the numbers of a column are written, where its cells are strings.
     """
 
     columns: tuple[str, ...]
@@ -55,6 +43,7 @@ class Table:
     source: str
     note: str = ""
     text: frozenset[str] = frozenset()
+    notations: Mapping[str, Notation] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -156,13 +145,17 @@ class Table:
 
     def _parse(self, index: int) -> tuple[np.ndarray, list[int]]:
         """(a column as numbers, NaN where missing or text; the rows that hold text)."""
-        cells = self.cells[index]
-        return (cells, []) if isinstance(cells, np.ndarray) else parse(cells)
+        cells, name = self.cells[index], self.columns[index]
+        if isinstance(cells, np.ndarray):
+            return cells, []
+        return self.notations[name].parse(cells) if name in self.notations else parse(cells)
 
     def _is_text(self, index: int, text: list[int]) -> bool:
         """Whether a column is text, and not numbers with some mistakes; `text` are the rows that hold text."""
         if self.columns[index] in self.text or not text:
             return self.columns[index] in self.text
+        if self.columns[index] in self.notations and not self.notations[self.columns[index]].plain:
+            return False
         cells = [cell for cell in self.cells[index] if not is_missing(cell)]
         if foreign_number(cells) is not None:
             return False
@@ -173,77 +166,29 @@ class Table:
     def _refuse(self, index: int, text: list[int]) -> None:
         name, first = self.columns[index], text[0]
         what = f"{shown(self.cells[index][first])} in line {self.lines[first]}"
+        more = f", and {len(text) - 1} more such cells" if len(text) > 1 else ""
         if name not in self.text:
+            notation = self.notations.get(name, Notation())
+            if notation.problem:
+                raise TableError(notation.problem)
+            if not notation.plain:
+                raise TableError(
+                    f"{self.source}: column {name!r} must hold numbers with {notation.how}, but has {what}{more}."
+                )
             foreign = foreign_number(cell for cell in self.cells[index] if not is_missing(cell))
             if foreign is not None:
                 first = list(self.cells[index]).index(foreign)
+                how = "in another notation than in the rows above" if name in self.notations else "in a local notation"
                 raise TableError(
-                    f"{self.source}: column {name!r} holds numbers in a notation that is not read: {foreign!r} in line "
-                    f"{self.lines[first]}. {PLAIN_NUMBERS}"
+                    f"{self.source}: column {name!r} holds numbers {how}: {foreign!r} in line {self.lines[first]}. "
+                    f"{PLAIN_NUMBERS}"
                 )
         if self._is_text(index, text):
             raise TableError(
                 f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {name}, "
                 "or encode it as numbers."
             )
-        more = f", and {len(text) - 1} more such cells" if len(text) > 1 else ""
         raise TableError(f"{self.source}: column {name!r} must hold numbers, but has {what}{more}.")
-
-
-def parse(cells: Sequence[str]) -> tuple[np.ndarray, list[int]]:
-    """(cells as numbers, NaN where missing or text; the rows that hold text)."""
-    try:
-        return np.array(cells, "float64"), []
-    except ValueError:
-        pass
-    numbers = np.full(len(cells), np.nan)
-    text = []
-    for row, cell in enumerate(cells):
-        if is_missing(cell):
-            continue
-        try:
-            numbers[row] = float(cell)
-        except ValueError:
-            text.append(row)
-    return numbers, text
-
-
-PLAIN_NUMBERS = (
-    "Write plain numbers, such as -1234.5: a decimal point, nothing between thousands, no sign of per cent or money. Or "
-    "leave the column out (--ignore), or declare it as text (read_table(path, text=[...]))."
-)
-
-
-def foreign_number(cells: Iterable[str]) -> str | None:
-    """The first number that Python cannot read, in a column where nearly all cells are numbers in some notation.
-
-    Such numbers have decimal commas, marks between thousands, a typographic minus, or signs of per cent or money; without this
-    check they would count as words. Returns None if no cell is such a number, or if too many cells are words.
-
-    Args:
-        cells: The cells of one column that are not missing.
-    """
-    count = numbers = 0
-    first = None
-    known: dict[str, bool | None] = {}  # whether a cell is a foreign number; None: no number
-    for cell in cells:
-        if cell not in known:
-            known[cell] = is_foreign(cell)
-        foreign = known[cell]
-        count += 1
-        numbers += foreign is not None
-        if foreign and first is None:
-            first = cell
-    return first if numbers >= _NOTATION * count else None
-
-
-def is_foreign(cell: str) -> bool | None:
-    """Whether a cell is a number in a notation that Python cannot read; None if it is no number at all."""
-    try:
-        float(cell)
-    except ValueError:
-        return True if len(cell) <= _LONGEST_NUMBER and _FOREIGN.fullmatch(cell.strip()) else None
-    return False
 
 
 def shown(text: str) -> str:
@@ -262,14 +207,3 @@ def unique(header: Sequence[str]) -> tuple[str, ...]:
             name = f"{base}.{again[base]}"
         names[name] = None
     return tuple(names)
-
-
-def cells_as_numbers(cells: tuple[str, ...]) -> Cells:
-    """Numbers, if all cells are numbers or missing; else the cells unchanged."""
-    numbers, text = parse(cells)
-    return cells if text else numbers
-
-
-def is_missing(cell: str) -> bool:
-    """Whether a cell says that its value is missing, such as "" or "NA"."""
-    return cell.strip().lower() in _MISSING

@@ -29,6 +29,8 @@ class Answers:
     target_origin_: np.ndarray
     n_targets_: int | None
     baseline_: Baseline | None
+    target_grid_: np.ndarray
+    seen_: list[int]
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
         raise NotImplementedError
@@ -82,19 +84,23 @@ class Answers:
         values = self._as_targets(self._quantiles(X, q.reshape(-1)))
         return values.reshape(*values.shape[:-1], *q.shape)
 
-    def predict_interval(self, X, coverage: float = 0.9) -> np.ndarray:
-        """The central interval that should hold a new target with probability `coverage`: `(N, 2)` or `(N, D, 2)`.
+    def predict_interval(self, X, coverage=0.9) -> np.ndarray:
+        """The central interval that should hold a new target with probability `coverage`.
 
         Args:
             X: Features.
-            coverage: In (0, 1): 0.9 for a 90 % interval.
+            coverage: In (0, 1): 0.9 for a 90 % interval; or several.
+
+        Returns:
+            `(N, 2)` or `(N, D, 2)`, the two ends last; for several, `(N, len(coverage), 2)` or `(N, D, len(coverage), 2)`.
 
         Raises:
             ValueError: if `coverage` does not lie between 0 and 1.
         """
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9, but {coverage!r} came.")
-        return self.predict_quantile(X, _ends(coverage))
+        several = np.asarray(coverage)
+        if several.dtype.kind not in "iuf" or several.ndim > 1 or not np.all((several > 0.0) & (several < 1.0)):
+            raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9 or [0.5, 0.9], but {coverage!r} came.")
+        return self.predict_quantile(X, _ends(several.astype("float64")))
 
     def predict_variance(self, X) -> dict[str, np.ndarray]:
         """The variance of each target in two parts: the scatter of the data, and the disagreement of the members.
@@ -179,43 +185,61 @@ class Answers:
         """
         log_prob = self.log_prob(X, y)
         truth = self._targets(y, len(log_prob))
+        half = 0.5 * self.target_grid_.astype("float32")  # of the cell that a rounded target stands for
 
         def judge(mixture, y):
             answers = []
             for d, marginal in enumerate(self._marginals(mixture)):
                 to = y[:, d : d + 1]
-                answers.append(ops.stack([marginal.crps(to), marginal.cdf(to), marginal.mean()[:, 0]], axis=-1))
+                below = marginal.cdf(to - half[d])
+                above = marginal.cdf(to + half[d]) if half[d] else below
+                answers.append(ops.stack([marginal.crps(to), below, above, marginal.mean()[:, 0]], axis=-1))
             return ops.stack(answers, axis=1)
 
-        ends = self._quantiles(X, _ends(_SHARP))
-        crps, below, mean = np.moveaxis(self._ask(X, judge, y), -1, 0)
         missing = np.isnan(truth)
-        crps, below = np.where(missing, np.nan, crps), np.where(missing, np.nan, below)
-        baseline = self.baseline_
+        ends = self._quantiles(X, _ends(_SHARP))
+        crps, below, above, mean = np.moveaxis(self._ask(X, judge, y), -1, 0)
+        crps, below, above = (np.where(missing, np.nan, each) for each in (crps, below, above))
+        drawn = np.random.default_rng(0).uniform(size=below.shape)
+        nll, baselines = -log_prob, self._baselines(truth)
+        known = ~missing.all(axis=1)
+        means = [float(np.mean(each[known])) for each in (nll, *baselines)]
+        ahead = baselines[int(np.argmin(means[1:]))][known] - nll[known]
         return Scores(
-            nll=-float(np.mean(log_prob[~missing.all(axis=1)])),
-            gaussian_nll=float("nan") if baseline is None else baseline.gaussian_nll(truth),
-            mixture_nll=float("nan") if baseline is None else baseline.mixture_nll(truth),
+            nll=means[0],
+            gaussian_nll=means[1],
+            mixture_nll=means[2],
             crps=np.nanmean(crps, axis=0),
             rmse=np.sqrt(np.nanmean((mean + self.target_origin_ - truth) ** 2, axis=0)),
-            pit=below,
+            pit=below + drawn * (above - below),
             sharpness=np.mean(ends[..., 1] - ends[..., 0], axis=0),
+            tail=np.minimum(above, 1.0 - below),
+            skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
         )
+
+    def _baselines(self, truth: np.ndarray) -> list[np.ndarray]:
+        """The NLL of each row under the normal and the mixture that know no features."""
+        if self.baseline_ is None:
+            return [np.full(len(truth), np.nan)] * 2
+        return [self.baseline_.gaussian_nlls(truth), self.baseline_.mixture_nlls(truth)]
 
     def report(self, X, y, path="report.html") -> Scores:
         """Writes one self-contained HTML page on rows that training has not seen, and returns their scores.
 
+        The page says so if it knows that these rows, or some of them, stood in training.
+
         Args:
-            X: Features.
+            X: Features. A frame's index, or the lines of a file, name the rows on the page.
             y: Targets.
             path: Where to write the page.
         """
         return write_report(self, X, y, path)
 
 
-def _ends(coverage: float) -> np.ndarray:
-    """The levels of the two ends of a central interval, which leaves the same probability on both sides."""
-    return np.array([0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage], "float32")
+def _ends(coverage) -> np.ndarray:
+    """The levels of the two ends of a central interval, which leaves the same probability on both sides, in a last axis."""
+    half = 0.5 * np.asarray(coverage)
+    return np.stack([0.5 - half, 0.5 + half], axis=-1).astype("float32")
 
 
 def _together(members, x, origin=0.0) -> Mixture:

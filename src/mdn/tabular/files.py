@@ -15,6 +15,7 @@ import numpy as np
 from mdn import models
 from mdn.data import reading, replacing
 from mdn.data.archives import plain_arrays, read_member
+from mdn.data.dates import ORDERS, local
 from mdn.data.schema import (
     Rule,
     anything,
@@ -32,7 +33,8 @@ from mdn.data.schema import (
     whole,
 )
 from mdn.metrics import Baseline
-from mdn.tabular.columns import Columns
+from mdn.tabular.columns import About, Columns
+from mdn.tabular.dates import CYCLES, DateCode
 from mdn.tabular.member import Member
 from mdn.tabular.network import Architecture, shared
 from mdn.training import History
@@ -54,10 +56,15 @@ def save(regressor, path) -> None:
         "grid": regressor.target_grid_,
         "baseline": None if baseline is None else vars(baseline),
         "members": [{**vars(member), "weights": None} for member in regressor.members_],
+        "left_out": regressor.columns_.left_out,
+        "about_columns": regressor.columns_.about,
+        "seen": regressor.seen_,
     }
     if np.any(regressor.target_origin_) or np.any(regressor.feature_origin_):  # older versions of mdn know no origin
         origin = {"targets": regressor.target_origin_, "features": regressor.feature_origin_}
         description |= {"format": 2, "origin": origin}
+    if regressor.columns_.dates:  # older versions would take days for what they are not
+        description |= {"format": 3, "dates": regressor.columns_.dates}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **weights)
@@ -91,7 +98,8 @@ def load(cls, path):
     regressor.n_features_in_ = description["features"]
     if description["feature_names"]:
         regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
-    regressor.columns_ = Columns(description["columns"])
+    regressor.columns_ = _columns(description)
+    regressor.seen_ = description.get("seen", [])
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
     origin = description.get("origin", {"targets": [0.0], "features": [0.0]})
     regressor.target_origin_, regressor.feature_origin_ = (np.array(origin[side]) for side in ("targets", "features"))
@@ -140,7 +148,11 @@ def _checked(description: dict) -> dict[str, Any]:
     targets, columns, features = about["targets"] or 1, about["columns"], about["features"]
     if columns and len(columns) != features:
         raise ValueError(f"`columns` must be {features}, as `features` says, but there are {len(columns)}.")
-    inputs = len(Columns(columns).names or range(features))
+    known = record(dates=mapping(_date), left_out=listed(text), about_columns=listed(listed(text, count=3)),
+                   optional=("dates", "left_out", "about_columns"), others=True)(description, "")  # fmt: skip
+    if any(columns.get(name, "") is not None for name in known.get("dates", {})):
+        raise ValueError("`dates` must be columns without levels, but some are not.")
+    inputs = len(_columns(known).names or range(features))
     names = listed(text, count=features) if description.get("feature_names") else listed(text)
     checked = record(
         parameters=record(optional=_PARAMETERS, others=True, **_PARAMETERS),
@@ -153,7 +165,8 @@ def _checked(description: dict) -> dict[str, Any]:
         baseline=maybe(_baseline(targets)),
         members=listed(_member(inputs, targets), least=1),
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
-        optional=("origin",),
+        seen=listed(whole(0, 2**32)),
+        optional=("origin", "seen"),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
@@ -162,6 +175,25 @@ def _checked(description: dict) -> dict[str, Any]:
     if len(kinds) > 1:
         raise ValueError(f"`covariance` must be the same for all members, but {kinds} stand there.")
     return checked
+
+
+def _date(value, name: str):
+    value = record(origin=number(), zone=text, order=one_of(*ORDERS), cycles=listed(one_of(*CYCLES)))(value, name)
+    try:
+        local(np.zeros(1), value["zone"])
+    except ValueError as error:
+        raise ValueError(f"`{name}.zone`: {error}") from None
+    return value
+
+
+def _columns(description: dict) -> Columns:
+    dates = description.get("dates", {})
+    return Columns(
+        description["columns"],
+        {name: DateCode(**{**one, "cycles": tuple(one["cycles"])}) for name, one in dates.items()},
+        tuple(description.get("left_out", ())),
+        tuple(About(*row) for row in description.get("about_columns", ())),
+    )
 
 
 def _baseline(targets: int) -> Rule:

@@ -16,14 +16,13 @@ from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     check_random_state,
-    validate_data,
 )
 
-from mdn import initializers, numerics, training
+from mdn import initializers, training
 from mdn.metrics import Baseline
-from mdn.tabular import files, targets
+from mdn.tabular import files, inputs, seen, targets
 from mdn.tabular.answers import Answers
-from mdn.tabular.columns import Columns, check_finite, target_numbers, with_nan
+from mdn.tabular.columns import Columns, target_numbers
 from mdn.tabular.member import Member, Recipe, Rows, listeners, one_by_one, side_by_side
 from mdn.tabular.network import Architecture, width_for
 from mdn.training.interrupt import NOTHING_YET
@@ -73,6 +72,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         target_origin_, feature_origin_: Subtracted from targets and features inside, shape `(D,)` and `(F,)`: 0, or their
             median where it lies so far from 0 that float32 would lose their digits.
         baseline_: A normal and a mixture without features, fitted to the same targets.
+        seen_: Checksums of training rows, so that a report knows rows of training; empty if they are not known.
         n_features_in_, feature_names_in_: As in scikit-learn.
 
     Example:
@@ -157,10 +157,13 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         """Learns from a table.
 
         Args:
-            X: Features, shape `(N, F)`: an array, or a pandas or polars frame, whose columns of text become categories.
+            X: Features, shape `(N, F)`: an array, or a pandas or polars frame, whose columns of text become categories, and
+                those of dates days and cycles. Empty columns, and text that differs in nearly every row, are left out with
+                a warning.
             y: Targets, shape `(N,)` or `(N, D)`; NaN is missing.
             sample_weight: Shape `(N,)`; rows of weight 0 are left out.
-            validation_data: `(X, y)` that say when to stop, instead of a part of the rows; never trained on.
+            validation_data: `(X, y)` or `(X, y, sample_weight)` that say when to stop, instead of a part of the rows; never
+                trained on.
             callbacks: Keras callbacks. They see the training of each network (a candidate for the number of components, a
                 member, a restart) from its beginning to its end, but not the second one on all rows (`refit`). Their logs
                 hold "loss" and "val_loss", their `model` is the network with the weights of the epoch, on scaled features, and
@@ -186,13 +189,14 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 f"(n_samples = {len(x)})."
             )
         x, y, weight = x[known], y[known], weight[known]
+        self.seen_ = seen.smallest(seen.checksums(x, y))
         self.target_origin_ = initializers.far_origin(y)
         weight = weight / np.mean(weight)
         seeds = check_random_state(self.random_state).randint(0, 2**31 - 1, size=1 + int(self.ensemble_size))
         self.target_grid_ = targets.grid(y)
         y = targets.spread_over_cells(y, self.target_grid_, int(seeds[0]))
         self.baseline_: Baseline | None = Baseline(y)
-        held_out = None if validation_data is None else self._held_out(*validation_data)
+        held_out = None if validation_data is None else inputs.held_out(self, validation_data)
         if np.all(targets.constant(y)):
             return self._fit_constant(x, y)
         y = y - self.target_origin_
@@ -202,8 +206,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     def _fit_members(self, x, y, weight, held_out, seeds, heard_by, checkpoint) -> None:
         count = len(y)
         if held_out is not None:
-            x, y = np.concatenate([x, held_out[0]]), np.concatenate([y, held_out[1]])
-            weight = np.concatenate([weight, np.ones(len(held_out[1]))])
+            judges = targets.spread_over_cells(held_out[1] - self.target_origin_, self.target_grid_, 1)
+            x, y = np.concatenate([x, held_out[0]]), np.concatenate([y, judges])
+            weight = np.concatenate([weight, held_out[2]])
 
         def split(seed):
             if held_out is not None:
@@ -246,11 +251,6 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.members_ = members
         self.num_components_ = len(members[0].alive)
         self.history_ = members[0].history
-
-    def _held_out(self, X, y):
-        x = self._features(X)
-        y = self._targets(y, len(x)) - self.target_origin_
-        return x, targets.spread_over_cells(y, self.target_grid_, 1)
 
     def _fit_constant(self, x, y) -> MDNRegressor:
         warnings.warn(
@@ -332,11 +332,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
             )
         self.columns_ = Columns.learn(X)
+        inputs.warn_of_columns(self.columns_)
         self.feature_origin_ = np.zeros(1)
         x = self._features(X, reset=True)
         self.feature_origin_ = initializers.far_origin(x)
         x = x - self.feature_origin_
-        names = _names(y)
+        names = inputs.target_names(y)
         y = check_array(
             target_numbers(y),
             dtype="float64",
@@ -354,23 +355,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
         """`X` as numbers `(N, F)`, float64, minus `feature_origin_`."""
-        # scikit-learn would refuse names later that it did not see in fit, such as those of a Table
-        unseen = not reset and not hasattr(self, "feature_names_in_") and bool(self.columns_.levels)
-        if hasattr(X, "columns") and not unseen:
-            validate_data(self, X, reset=reset, skip_check_array=True)  # names
-        x = self.columns_.numbers(X)
-        if x is X:
-            if self.columns_.has_text:
-                raise ValueError(
-                    f"X must be a frame with the columns of training, {self.columns_.table_names}, since some hold text, but "
-                    f"{type(X).__name__} came."
-                )
-            x = validate_data(self, with_nan(X), reset=reset, dtype="float64", ensure_all_finite=False)
-        else:
-            x = check_array(x, dtype="float64", ensure_all_finite=False, estimator=self)
-        names = self.columns_.names if self.columns_.names else getattr(self, "feature_names_in_", None)
-        check_finite(x, names, missing_too=self.missing == "error")
-        return numerics.as_features(x) - self.feature_origin_
+        return inputs.features(self, X, reset) - self.feature_origin_
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
@@ -388,11 +373,3 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             ValueError: if the file is truncated, not written by `save`, or from a newer version.
         """
         return files.load(cls, path)
-
-
-def _names(y) -> list[str]:
-    """The names of the targets, if `y` is a series or a frame with names."""
-    if hasattr(y, "columns"):
-        return [str(name) for name in y.columns]
-    name = getattr(y, "name", None)
-    return [str(name)] if name not in (None, "") else []

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from keras import ops
 
 from mdn import plots
 from mdn.page import Page, figure
+from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.scores import Scores
+from mdn.tabular.seen import seen_of
+from mdn.tabular.wording import plain, rows_judged, skill, verdict
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
 _WORST = 8
+_POINTS = 400  # of a density
+_LEVELS = np.linspace(
+    0.001, 0.999, 40
+)  # quantiles where a density is drawn as well: a needle may fall between the points
+_WIDE, _TIMES = 0.97, 3.0  # a peak on less than 3 % of the axis is cut where it is 3 times as high as all the rest
 _NEGATIVE = (
     "NLL is minus the mean logarithm of the density that was given to what then happened, in nats. A density is a "
     "probability per unit of the target: where the target varies by less than one unit it exceeds 1, and the NLL is below 0. "
@@ -33,56 +39,52 @@ def write_report(regressor, X, y, path) -> Scores:
     """
     scores = regressor.evaluate(X, y)
     names = regressor.target_names_
-    truth = np.asarray(y, "float64").reshape(len(scores.pit), -1)
+    truth = regressor._targets(y, len(scores.pit))
+    seen = seen_of(regressor, X, truth)
     page = Page(f"How sure is the model of {', '.join(names)}?")
-    page.add("In short", _summary(regressor, scores, names, len(truth)), table=_table(scores, names))
+    page.add("In short", _summary(regressor, scores, names, len(truth), seen), table=_table(scores, names))
     for d, name in enumerate(names):
         _believed(page, regressor, X, truth[:, d], d, name)
-        _honest(page, scores.pit[:, d], name, scores, d)
-        _wrong(page, regressor, X, truth[:, d], scores.pit[:, d], d, name)
+        _honest(page, scores.pit[:, d], name, regressor.target_grid_[d])
+        _wrong(page, regressor, X, truth[:, d], scores.tail[:, d], d, name)
+    _columns(page, regressor)
     _learned(page, regressor)
     page.write(path, _footer(regressor))
     return scores
 
 
-def _summary(regressor, scores, names, rows) -> str:
-    held = scores.coverage(0.9)
-    verdict = (
-        "which is what was promised"
-        if abs(held - 0.9) <= 2.0 * math.sqrt(0.09 / rows) + 0.01
-        else "so they are too narrow: trust them less than they say"
-        if held < 0.9
-        else "so they are wider than they need be"
-    )
+def _summary(regressor, scores, names, rows, seen) -> str:
     text = (
-        f"{rows} rows that training has not seen. The intervals that should hold 90 % of the targets hold {held:.1%}, "
-        f"{verdict}."
-    )
-    if math.isfinite(scores.skill):
-        text += (
-            f" With the features a row's outcome is {scores.skill:.2f} nats more likely than without them "
-            f"({math.exp(min(scores.skill, 50.0)):.3g} times, on the geometric mean)."
-            if scores.skill > 0
-            else " The features do not help: a mixture without them does as well."
-        )
+        f"{rows_judged(rows, seen)} The intervals that should hold 90 % of the targets hold {scores.coverage(0.9):.1%}, "
+        f"{verdict(scores, rows)}. {skill(scores)}"
+    ).rstrip()
     grid = [f"{name} (steps of {step:g})" for name, step in zip(names, regressor.target_grid_, strict=True) if step]
     if grid:
         text += (
-            f"\n\nTargets on a grid: {', '.join(grid)}. They were spread over their cells for training, so densities are "
-            "those of the unrounded quantity."
+            f"\n\nTargets on a grid: {', '.join(grid)}. They were spread over their cells for training, so densities and the "
+            "CRPS are those of the unrounded quantity. Whether intervals hold a target is counted by the share of its cell "
+            "that they hold."
         )
     return text + "\n\n" + _NEGATIVE
 
 
 def _table(scores, names):
-    rows = [("", "NLL [nats]")]
-    rows += [("this model", f"{scores.nll:.4f}"), ("one mixture, no features", f"{scores.mixture_nll:.4f}")]
-    rows += [("one Gaussian, no features", f"{scores.gaussian_nll:.4f}")]
+    nats = "nats a row"
+    rows = [
+        ("score, lower is better", "unit", "value"),
+        ("NLL of this model", nats, f"{scores.nll:.4f}"),
+        ("NLL of one mixture, no features", nats, f"{scores.mixture_nll:.4f}"),
+        ("NLL of one Gaussian, no features", nats, f"{scores.gaussian_nll:.4f}"),
+    ]
+    if np.isfinite(scores.skill):
+        better = f"{scores.skill:.4f} ± {scores.skill_error:.4f}"
+        rows.append(("how far the model is below the lower of these two, with its standard error", nats, better))
     for d, name in enumerate(names):
+        unit = f"that of {name}"
         rows += [
-            (f"CRPS of {name}, in its unit", f"{scores.crps[d]:.4g}"),
-            (f"root mean square error of the mean of {name}", f"{scores.rmse[d]:.4g}"),
-            ("mean width of its 90 % interval", f"{scores.sharpness[d]:.4g}"),
+            (f"CRPS of {name}", unit, plain(scores.crps[d])),
+            (f"root mean square error of the mean of {name}", unit, plain(scores.rmse[d])),
+            (f"mean width of the 90 % interval of {name}", unit, plain(scores.sharpness[d])),
         ]
     return rows
 
@@ -92,22 +94,16 @@ def _of(values, regressor, d):
     return values[:, d] if regressor.n_targets_ else values
 
 
-def _rows_of(X, rows):
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return X.take(rows) if hasattr(X, "cells") else X[rows]
-
-
 def _believed(page, regressor, X, truth, d, name) -> None:
     known = np.flatnonzero(~np.isnan(truth))
     chosen = known[np.linspace(0, len(known) - 1, min(_ROWS, len(known))).astype(int)]
     levels = [0.05, 0.25, 0.5, 0.75, 0.95]
-    quantiles = _of(regressor.predict_quantile(_rows_of(X, chosen), levels), regressor, d)
+    quantiles = _of(regressor.predict_quantile(rows_of(X, chosen), levels), regressor, d)
     picture = figure(8.0, 4.0)
     _draw_intervals(picture.subplots(), quantiles, truth[chosen], name)
     page.add(
         f"What it predicts of {name}",
-        f"{len(chosen)} rows set aside, in the order of their medians: half of the points should lie in the dark band, "
+        f"{len(chosen)} rows, in the order of their medians: half of the points should lie in the dark band, "
         "nine of ten in the light one.",
         picture,
         f"Intervals of {name} beside what was observed",
@@ -116,36 +112,58 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     few = chosen[by_width[np.linspace(0, len(by_width) - 1, min(_SHOWN, len(by_width))).astype(int)]]
     picture = figure(8.0, 3.6)
     origin = regressor.target_origin_  # densities without the origin, on axes in the units of the data
-    mixture = regressor._centred(_rows_of(X, few))
-    ends = _of(regressor.predict_quantile(_rows_of(X, few), [0.001, 0.999]), regressor, d)
+    mixture = regressor._centred(rows_of(X, few))
+    inner = _of(regressor.predict_quantile(rows_of(X, few), _LEVELS), regressor, d)
     _draw_densities(
-        picture, mixture if mixture.event_size == 1 else mixture.marginal([d]), ends, truth[few], name, origin[d]
+        picture, mixture if mixture.event_size == 1 else mixture.marginal([d]), inner, truth[few], name, origin[d]
     )
     page.add(
         f"What it believes of {name} in a few rows",
         "From the surest to the least sure of the rows above; the line is what was observed. Several humps are several "
-        "answers that the features leave open.",
+        "answers that the features leave open. A peak that is far higher than the rest is cut, and its height is written there.",
         picture,
         f"Densities of {name} for {len(few)} rows",
     )
 
 
-def _draw_densities(picture, mixture, ends, truth, name, origin) -> None:
+def _draw_densities(picture, mixture, inner, truth, name, origin) -> None:
+    """Draws the density of each row; `inner` are its quantiles at `_LEVELS`, shape `(rows, len(_LEVELS))`."""
     axes = np.atleast_1d(picture.subplots(2, -(-len(truth) // 2), squeeze=False)).flat
-    left, right = np.minimum(ends[:, 0], truth), np.maximum(ends[:, 1], truth)
+    left, right = np.minimum(inner[:, 0], truth), np.maximum(inner[:, -1], truth)
     margin = 0.05 * (right - left)
-    grids = np.linspace(left - margin, right + margin, 400)  # (400, rows)
+    even = np.linspace(left - margin, right + margin, _POINTS)  # (points, rows)
+    grids = np.concatenate([even, inner.T])
     densities = ops.convert_to_numpy(mixture.prob((grids - origin).astype("float32")[..., None]))
-    for ax, seen, grid, density in zip(axes, truth, grids.T, densities.T, strict=False):
+    for d, (ax, seen) in enumerate(zip(axes, truth, strict=False)):
+        order = np.argsort(grids[:, d], kind="stable")
+        grid, density = grids[order, d], densities[order, d]
+        within = (even[:, d] >= inner[d, 0]) & (even[:, d] <= inner[d, -1])
+        top = _top(density, densities[:_POINTS, d][within])
         ax.fill_between(grid, density, color=plots.BLUE, alpha=0.3, linewidth=0)
         ax.plot(grid, density, color=plots.BLUE, linewidth=1.2)
         ax.axvline(seen, color=plots.INK, linewidth=1)
         ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.set(yticks=[], ylim=(0, None))
+        ax.set(yticks=[], ylim=(0, 1.05 * top), xlim=(grid[0], grid[-1]))
+        if top < density.max():
+            at, side = grid[np.argmax(density)], "left" if np.argmax(density) < len(grid) / 2 else "right"
+            cut = f" ↑ {float(f'{density.max() / top:.2g}'):.0f} times as high "
+            ax.annotate(cut, (at, 1.02 * top), fontsize=7, ha=side, va="top")
         ax.tick_params(labelsize=8)
     for ax in list(picture.axes)[len(truth) :]:
         ax.set_visible(False)
     picture.supxlabel(name, fontsize=9)
+
+
+def _top(density, even) -> float:
+    """The height of the axis for a density: its peak, unless that is a needle that would flatten all the rest.
+
+    Args:
+        density: Its values at all points.
+        even: Its values at even points of the region that holds nearly all of the probability.
+    """
+    peak = float(np.max(density))
+    rest = _TIMES * float(np.quantile(even, _WIDE)) if len(even) else peak
+    return min(peak, rest) if rest > 0.0 else peak
 
 
 def _draw_intervals(ax, quantiles, seen, name) -> None:
@@ -163,36 +181,50 @@ def _draw_intervals(ax, quantiles, seen, name) -> None:
     ax.legend(frameon=False, fontsize=8)
 
 
-def _honest(page, pit, name, scores, d) -> None:
+def _honest(page, pit, name, step) -> None:
     pit = pit[~np.isnan(pit)]
     picture = figure(8.0, 3.4)
     histogram, honesty = picture.subplots(1, 2)
     plots.pit(pit, histogram).set(title="PIT: flat if honest")
     plots.reliability(pit, honesty).set(title="reliability: on the diagonal if honest")
     held = ", ".join(f"{nominal} %: {np.mean(np.abs(pit - 0.5) <= nominal / 200):.1%}" for nominal in (50, 80, 90, 95))
-    page.add(
-        f"Is it honest about {name}?",
+    text = (
         f"How many targets its central intervals hold: {held}. A histogram high at both ends means intervals too narrow, "
-        "high in the middle too wide, tilted a bias.",
-        picture,
-        f"PIT histogram and reliability of {name}",
+        "high in the middle too wide, tilted a bias."
     )
+    if step:
+        text += f" {name} is rounded to steps of {step:g}: each value is drawn from the probabilities of its cell."
+    page.add(f"Is it honest about {name}?", text, picture, f"PIT histogram and reliability of {name}")
 
 
-def _wrong(page, regressor, X, truth, pit, d, name) -> None:
-    surprise = np.where(np.isnan(pit), 0.0, np.abs(pit - 0.5))
-    worst = np.argsort(-surprise, kind="stable")[:_WORST]
-    quantiles = _of(regressor.predict_quantile(_rows_of(X, worst), [0.05, 0.5, 0.95]), regressor, d)
-    table = [("row", "predicted: 5 %, median, 95 %", "observed")]
+def _wrong(page, regressor, X, truth, tail, d, name) -> None:
+    worst = np.argsort(np.where(np.isnan(tail), 1.0, tail), kind="stable")[:_WORST]
+    worst = worst[~np.isnan(tail[worst])]
+    quantiles = _of(regressor.predict_quantile(rows_of(X, worst), [0.05, 0.5, 0.95]), regressor, d)
+    what, labels = row_names(X, worst)
+    table = [(what, "some of its features", "predicted: 5 %, median, 95 %", "observed")]
     table += [
-        (str(row), ", ".join(f"{value:.4g}" for value in ends), f"{truth[row]:.4g}")
-        for row, ends in zip(worst, quantiles, strict=True)
+        (label, features_shown(X, row, regressor.columns_.table_names), ", ".join(map(plain, ends)), plain(truth[row]))
+        for label, row, ends in zip(labels, worst, quantiles, strict=True)
     ]
     page.add(
         f"Where it is most wrong about {name}",
-        f"The rows (counted from 0) whose {name} surprised it most. Look whether they have something in common: a model is "
-        "often wrong for a reason that a feature could tell.",
+        f"The rows whose {name} surprised it most. Look whether they have something in common: a model is often wrong for a "
+        "reason that a feature could tell.",
         table=table,
+    )
+
+
+def _columns(page, regressor) -> None:
+    about = regressor.columns_.about
+    if not about:
+        return
+    rows = [("column", "taken for", "in the rows of training")]
+    page.add(
+        "What it learned from",
+        "Each column of the table, what it was taken for, and what was found in it. Columns that are empty, ignored or an index, "
+        "and identifiers, which differ in nearly every row, are not used.",
+        table=rows + [tuple(each) for each in about],
     )
 
 

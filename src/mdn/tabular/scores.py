@@ -17,10 +17,17 @@ class Scores:
         nll: Mean negative log-likelihood; it may be below 0, since a density may exceed 1.
         gaussian_nll: The NLL of one normal that knows no features; NaN where targets were constant.
         mixture_nll: The NLL of one mixture that knows no features; NaN where targets were constant.
-        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions.
+        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions. Where
+            targets lie on a grid (`target_grid_`) it is that of the distribution of the unrounded target.
         rmse: Root mean square error of the predicted mean, `(D,)`.
-        pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it.
+        pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it. A rounded target stands for
+            a cell of its grid, so its value is drawn from the probabilities of that cell, with a fixed seed.
         sharpness: Mean width of the central 90 % interval, `(D,)`.
+        tail: Probability of values at least as extreme as the target, on its side, `(N, D)`: small where it surprises.
+        skill_error: The standard error of `skill` over the rows; NaN for a single row.
+
+    Reference:
+        Czado et al. (2009), Predictive model assessment for count data: PIT values drawn within a cell.
     """
 
     nll: float
@@ -30,6 +37,8 @@ class Scores:
     rmse: np.ndarray
     pit: np.ndarray
     sharpness: np.ndarray
+    tail: np.ndarray
+    skill_error: float
 
     @property
     def skill(self) -> float:

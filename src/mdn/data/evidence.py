@@ -1,0 +1,251 @@
+"""Which notation the columns of a file agree on. A whole column is read in one notation, and one file has one decimal mark."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from mdn.data.notation import (
+    ANY,
+    DECIMAL,
+    MOSTLY_NUMBERS,
+    Look,
+    Notation,
+    is_missing,
+    is_stand_in,
+    look_at,
+    parse,
+    same_money,
+    telling,
+)
+
+_DECIMALS = {",": "decimal commas", ".": "decimal points"}
+_THOUSANDS = {",": "commas", ".": "points", "'": "apostrophes", " ": "spaces"}
+_UNITS = {"%": "numbers in per cent, which stay in per cent", "‰": "numbers in per mille, which stay in per mille"}
+_LISTED = 3  # columns in one sentence
+_Where = tuple[str, int]  # a cell and its line
+
+
+class Notations:
+    """The notations of the columns of one file.
+
+    Call `look` with some rows, `settle` once, and `convert` for every column; more rows may follow.
+
+    Attributes:
+        settled: For each column of numbers its notation; None before `settle`.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        decimal: str | None = None,
+        text: Collection[str] = (),
+        settled: dict[str, Notation] | None = None,
+    ):
+        """Stores what is known before a file is read.
+
+        Args:
+            source: The name of the file, for messages.
+            decimal: The decimal mark where a column leaves it open, "," or "."; None finds it out from other columns.
+            text: Columns that are text, and say nothing.
+            settled: Notations that an earlier reading of the file has found.
+        """
+        self._source, self._decimal, self._text = source, decimal, frozenset(text)
+        self._seen: dict[str, _Column] = {}
+        self.settled = settled
+
+    def look(self, columns: Sequence[str], cells: Sequence, lines: np.ndarray) -> None:
+        """Takes the cells of some rows as evidence; columns that are arrays of numbers already say nothing."""
+        for name, column in zip(columns, cells, strict=True):
+            if name not in self._text and not isinstance(column, np.ndarray):
+                self._seen.setdefault(name, _Column()).look(column, lines)
+
+    def settle(self) -> None:
+        """Keeps the notations that the rows so far show, unless they were known before."""
+        if self.settled is None:
+            self.settled = self.shown()
+
+    @property
+    def stands(self) -> bool:
+        """Whether the rows that came after `settle` show the same notations."""
+        return {name: one.key for name, one in (self.settled or {}).items()} == {
+            name: one.key for name, one in self.shown().items()
+        }
+
+    def convert(self, name: str, cells: tuple[str, ...]) -> np.ndarray | tuple[str, ...]:
+        """A column as numbers if all its cells are numbers in the notation of the column, or missing; else unchanged."""
+        notation = (self.settled or {}).get(name)
+        numbers, text = parse(cells) if notation is None else notation.parse(cells)
+        return cells if text else numbers
+
+    def shown(self) -> dict[str, Notation]:
+        """For each column of numbers the notation that the rows so far show."""
+        numeric = {name: column for name, column in self._seen.items() if column.numeric}
+        marks = self._marks(numeric)
+        return {name: self._notation(name, column, marks) for name, column in numeric.items()}
+
+    @property
+    def note(self) -> str:
+        """Which columns were read in a notation of their own, and how, for the user to know."""
+        sentences: dict[tuple[str, ...], list[str]] = {}
+        for name, notation in (self.settled or {}).items():
+            if notation.problem or name not in self._seen or not (said := self._said(name, notation)):
+                continue
+            sentences.setdefault(said, []).append(name)
+        return " ".join(self._sentence(said, names) for said, names in sentences.items())
+
+    def _marks(self, numeric: dict[str, _Column]) -> dict[str, str]:
+        """The decimal marks of which there is no doubt, each with a column that shows it."""
+        marks: dict[str, str] = {}
+        for name, column in numeric.items():
+            if column.conflict is None and len(column.decimals) == 1:
+                marks.setdefault(column.decimals[0], name)
+        return marks
+
+    def _notation(self, name: str, column: _Column, marks: dict[str, str]) -> Notation:
+        if column.conflict is not None:
+            (one, line), (other, other_line) = column.conflict
+            return _problem(
+                f"{self._source}: column {name!r} mixes two notations of numbers: {one!r} in line {line}, but {other!r} in "
+                f"line {other_line}. Write all its numbers in one notation, leave the column out (--ignore), or declare it as "
+                "text (read_table(path, text=[...]))."
+            )
+        decimals = column.decimals
+        common = self._decimal or (next(iter(marks)) if len(marks) == 1 else None)
+        if len(decimals) == 1:
+            decimal = decimals[0]
+        elif common is not None:
+            decimal = common
+        elif column.open is not None and not (column.open_is_plain and not marks):
+            return _problem(self._ambiguity(name, column, marks))
+        else:
+            decimal = "."
+        strange = column.strange is not None or (decimal == "," and column.open is not None)
+        group = column.thousands(decimal)
+        how = _DECIMALS[decimal] + (f" and {_THOUSANDS[group]} between thousands" if group else "")
+        how += f" and the sign {column.unit!r}" if column.unit else ""
+        return Notation(decimal, column.readings & DECIMAL[decimal], column.unit or "", strange, how)
+
+    def _ambiguity(self, name: str, column: _Column, marks: dict[str, str]) -> str:
+        cell, line = column.open or ("", 0)
+        mark, other, called = (",", ".", "comma") if "," in cell else (".", ",", "point")
+        as_decimal = Notation(mark, unit=column.unit or "").number(cell)
+        as_thousands = Notation(other, unit=column.unit or "").number(cell)
+        both = (
+            f"Column {marks[',']!r} has decimal commas, but {marks['.']!r} decimal points. " if len(marks) == 2 else ""
+        )
+        return (
+            f"{self._source}: column {name!r} can be read in two ways: {cell!r} in line {line} is {as_decimal:.15g} if its "
+            f"{called} is decimal, and {as_thousands:.15g} if it stands between thousands. {both}Say which mark is decimal: "
+            '--decimal , or --decimal . (in Python decimal="," or decimal=".").'
+        )
+
+    def _said(self, name: str, notation: Notation) -> tuple[str, ...]:
+        """What is said of a column: why, and what is unusual; () if it holds plain numbers."""
+        column = self._seen[name]
+        if not notation.strange and not notation.unit:
+            return ()
+        decided = column.open is not None and len(column.decimals) == 2
+        said = []
+        if (notation.decimal == "," and column.marked) or (decided and column.open_group == notation.decimal):
+            said.append(_DECIMALS[notation.decimal])
+        group = column.thousands(notation.decimal)
+        said += [f"{_THOUSANDS[group]} between thousands"] if group else []
+        said += [_UNITS[notation.unit]] if notation.unit else []
+        said += [f"signs of money ({column.money}), which are left out"] if column.money else []
+        said += column.habits
+        if decided:
+            others = [other for other, one in self._seen.items() if one.numeric and one.decimals == (notation.decimal,)]
+            if self._decimal is not None:
+                said.append(f"since decimal={self._decimal!r} was asked for")
+            elif others:
+                said.append(f"since column {others[0]!r} has {_DECIMALS[notation.decimal]}")
+        return tuple(said)
+
+    def _sentence(self, said: tuple[str, ...], names: list[str]) -> str:
+        first = names[0]
+        cell, _ = self._seen[first].strange or self._seen[first].open or ("", 0)
+        value = (self.settled or {})[first].number(cell)
+        listed = ", ".join(map(repr, names[:_LISTED])) + (
+            f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        )
+        example = f", so {cell!r} is {value:.15g}" if value is not None else ""
+        return f"{self._source}: {'columns' if len(names) > 1 else 'column'} {listed}: {', '.join(said)}{example}."
+
+
+def _problem(sentence: str) -> Notation:
+    return dataclasses.replace(Notation(strange=True), problem=sentence)
+
+
+class _Column:
+    """What the cells of one column say about their notation."""
+
+    def __init__(self):
+        self.readings, self.unit, self.money, self.group = ANY, None, "", ""
+        self.habits: list[str] = []
+        self.strange: _Where | None = None  # the first cell that Python does not read
+        self.open: _Where | None = None  # the first cell whose value depends on the decimal mark
+        self.open_is_plain, self.open_group = True, ""
+        self.marked = False  # whether a cell has a decimal comma
+        self.conflict: tuple[_Where, _Where] | None = None
+        self._words = self._numbers = 0
+        self._first: _Where = ("", 0)  # the first number
+        self._narrowed: _Where | None = None  # the last cell that ruled a reading out
+        self._of_money: _Where = ("", 0)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether nearly all cells are numbers; a column without any cell may hold numbers further down."""
+        return self._numbers >= MOSTLY_NUMBERS * (self._numbers + self._words)
+
+    @property
+    def decimals(self) -> tuple[str, ...]:
+        """The decimal marks that are possible."""
+        return tuple(mark for mark, bits in DECIMAL.items() if self.readings & bits)
+
+    def thousands(self, decimal: str) -> str:
+        """The mark between thousands, if the decimal mark is this one; "" if no cell has any."""
+        return self.group or (self.open_group if self.open is not None and self.open_group != decimal else "")
+
+    def look(self, cells: Sequence[str], lines: np.ndarray) -> None:
+        """Takes cells as evidence."""
+        counts = Counter(cells)
+        there = [cell for cell in counts if not is_missing(cell) and not is_stand_in(cell)]
+        few = telling(there)
+        looks = {cell: look_at(cell) for cell in few}
+        words = sum(counts[cell] for cell, look in looks.items() if look is None)
+        self._words += words
+        self._numbers += sum(counts[cell] for cell in there) - words
+        for cell, look in looks.items():
+            if look is not None:
+                self._take(look, cell, cells, lines)
+
+    def _take(self, look: Look, cell: str, cells: Sequence[str], lines: np.ndarray) -> None:
+        def where() -> _Where:
+            return cell, int(lines[cells.index(cell)])
+
+        if self.unit is None:
+            self.unit, self._first = look.unit, where()
+        left = self.readings & look.readings
+        if self.conflict is None:
+            if look.unit != self.unit:
+                self.conflict = (self._first, where())
+            elif not left:
+                self.conflict = (self._narrowed or self._first, where())
+            elif look.money and self.money and same_money(look.money) != same_money(self.money):
+                self.conflict = (self._of_money, where())
+        if look.money and not self.money:
+            self.money, self._of_money = look.money, where()
+        if left and left != self.readings:
+            self.readings, self._narrowed = left, where()
+        if look.open and (self.open is None or (self.open_is_plain and not look.plain)):
+            self.open, self.open_is_plain = where(), look.plain
+            self.open_group = "," if "," in cell else "."
+        if not look.plain and self.strange is None:
+            self.strange = where()
+        self.group = self.group or look.group
+        self.marked = self.marked or (not look.plain and "," in cell and look.group != ",")
+        self.habits += [habit for habit in look.habits if habit not in self.habits]

@@ -1,0 +1,143 @@
+"""Tables in Excel's files. Cells that are numbers stay exactly so; cells of text may be numbers in a local notation."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.data.notation import is_foreign, is_missing
+from mdn.data.table_text import Chunk, check_whole
+from mdn.data.tables import Cells, TableError, unique
+from mdn.data.text_lines import check_packed
+
+ENDINGS = (".xlsx", ".xlsm", ".xls")
+"""The endings of names of Excel's files; the last is an old format, which is refused with a sentence."""
+_MOST_ROWS = 1 << 20  # of a sheet, as in Excel itself
+_SAMPLE = 20  # rows that show how many columns there are
+_AT_ONCE = 1 << 20  # cells of a chunk
+_NUMBER = 8  # bytes of a number
+
+
+def read_excel(path: Path, rows: int, whole: bool) -> Iterator[Chunk]:
+    """Chunks of the first sheet that holds anything.
+
+    Args:
+        path: The path of the file.
+        rows: How many rows a chunk has at most.
+        whole: Whether the caller holds all chunks at once, so that the size of the table is limited.
+
+    Raises:
+        TableError: if openpyxl is not installed, or if the file is damaged, too large or no table.
+    """
+    openpyxl = _openpyxl()
+    if path.suffix.lower() == ".xls":
+        raise TableError(f"{path} is in Excel's format of before 2007. Save it as .xlsx or as CSV.")
+    with open(path, "rb") as raw:
+        _check_size(path, raw)
+        book = openpyxl.load_workbook(raw, read_only=True, data_only=True, keep_links=False)
+        try:
+            yield from _chunks(path, book, rows, whole)
+        finally:
+            book.close()
+
+
+def _check_size(path: Path, raw) -> None:
+    try:
+        with zipfile.ZipFile(raw) as archive:
+            members = archive.infolist()
+    except zipfile.BadZipFile:
+        raise TableError(f"{path} is no file of Excel (.xlsx), or it is damaged.") from None
+    check_packed(path, sum(one.file_size for one in members), sum(one.compress_size for one in members))
+    raw.seek(0)
+
+
+def _chunks(path: Path, book, rows: int, whole: bool) -> Iterator[Chunk]:
+    name, sheet, others = _sheet(path, book)
+    filled = _filled(path, sheet)
+    line, first = next(filled)
+    ahead = list(itertools.islice(filled, _SAMPLE))
+    if not ahead:
+        raise TableError(f"{path}: sheet {name!r} has no rows below its header.")
+    header, width = [_text(value) for value in first], max(len(values) for _, values in [(line, first), *ahead])
+    if all(is_missing(cell) or is_foreign(cell) is not None for cell in header):
+        ahead, header = [(line, first), *ahead], []
+    columns = unique([*header, *map(str, range(len(header), width))])
+    notes = []
+    if others:
+        notes.append(
+            f"{path}: the sheet {name!r} is read; others hold something too: {', '.join(map(repr, others[:5]))}."
+        )
+    if 0 < len(header) < width:
+        notes.append(
+            f"{path}: its header names {len(header)} of {width} columns; those on the right are called by number."
+        )
+    note = " ".join(notes)
+    size, total = 0, max(sheet.max_row or 1, 1)
+    below = itertools.chain(ahead, filled)
+    while some := list(itertools.islice(below, max(1, min(rows, _AT_ONCE // max(width, 1))))):
+        lines = np.array([line for line, _ in some])
+        size += len(some) * width * _NUMBER
+        if whole:
+            check_whole(path, size)
+        table = [_fitting(path, line, values, width) for line, values in some]
+        yield columns, tuple(map(_column, zip(*table, strict=True))), lines, note, min(lines[-1] / total, 1.0)
+
+
+def _sheet(path: Path, book) -> tuple[str, Any, list[str]]:
+    """(name, sheet) of the first sheet that holds anything, and the names of the others that do."""
+    filled = [sheet for sheet in book.worksheets if next(_filled(path, sheet), None) is not None]
+    if not filled:
+        raise TableError(f"{path} is empty.")
+    return filled[0].title, filled[0], [sheet.title for sheet in filled[1:]]
+
+
+def _filled(path: Path, sheet) -> Iterator[tuple[int, list[Any]]]:
+    """(line, values) of each row that is not blank, without the blank cells at its end."""
+    if not hasattr(sheet, "reset_dimensions"):
+        return  # a sheet that is a chart
+    for line, row in enumerate(sheet.iter_rows(values_only=True), 1):
+        if line > _MOST_ROWS:
+            raise TableError(
+                f"{path}: sheet {sheet.title!r} has more than {_MOST_ROWS} rows, which Excel does not write."
+            )
+        values = list(row)
+        while values and (values[-1] is None or values[-1] == ""):
+            values.pop()
+        if values:
+            yield line, values
+
+
+def _fitting(path: Path, line: int, values: list[Any], width: int) -> list[Any]:
+    if len(values) > width:
+        raise TableError(f"{path}: line {line} has {len(values)} cells, but there are {width} columns.")
+    return values + [None] * (width - len(values))
+
+
+def _column(values: Sequence[Any]) -> Cells:
+    if all(value is None or isinstance(value, int | float) for value in values):
+        return np.array([np.nan if value is None else float(value) for value in values])
+    return tuple(map(_text, values))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ") if value.time() != datetime.time() else value.date().isoformat()
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _openpyxl():
+    try:
+        import openpyxl
+    except ImportError:
+        raise TableError("Files of Excel need openpyxl: pip install 'mdn[excel]', or save the table as CSV.") from None
+    return openpyxl

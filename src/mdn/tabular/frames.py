@@ -1,0 +1,225 @@
+"""One column of a frame of pandas or polars, or of a `Table`, as an array, with what is declared of its type."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from mdn.data.dates import zone_name
+from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
+from mdn.data.tables import Table, is_missing
+
+_SHOWN = 40  # characters of a cell on a page
+_MOST_SHOWN = 4  # features of a row on a page
+_DAYS = 86_400e6  # microseconds
+
+
+@dataclasses.dataclass
+class Column:
+    """A column as it came.
+
+    Attributes:
+        name: Its name.
+        values: Numbers, datetime64, or objects, where text that is missing may be "" or None.
+        declared: "category", "number" or "date" if the type is declared, else "".
+        zone: The time zone of values of datetime64, which are in UTC; "" if none.
+        lines: The line of the file for each row, None for a frame.
+    """
+
+    name: str
+    values: np.ndarray
+    declared: str = ""
+    zone: str = ""
+    lines: np.ndarray | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """The cells as text, "" where missing; whole numbers without a decimal point."""
+        return [text_of(value) for value in self.values]
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Whether each cell is missing, `(N,)`."""
+        if self.values.dtype.kind in "fc":
+            return np.isnan(self.values)
+        if self.values.dtype.kind in "mM":
+            return np.isnat(self.values)
+        if self.values.dtype.kind != "O":
+            return np.zeros(len(self.values), bool)
+        return np.array([text_of(value) == "" for value in self.values], bool)
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for messages."""
+        return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
+
+
+def is_frame(table) -> bool:
+    """Whether a table has columns with names."""
+    return hasattr(table, "columns") and hasattr(table, "__getitem__")
+
+
+def column(table, name, learned: str = "") -> Column:
+    """A column of a frame.
+
+    Args:
+        table: A frame.
+        name: The name of a column as it stands in the frame.
+        learned: What the column was taken for in training, if it was learnt before.
+
+    Raises:
+        ValueError: if a column of numbers in a `Table` has cells of text.
+    """
+    if isinstance(table, Table):
+        return _of_table(table, name, learned)
+    series = table[name]
+    kind, zone = _declared(series), ""
+    if hasattr(series, "cat") and hasattr(
+        series.cat, "codes"
+    ):  # categories of pandas; NaN would make whole numbers floats
+        words = np.array([*map(text_of, series.cat.categories), ""], dtype=object)
+        return Column(str(name), words[np.asarray(series.cat.codes)], CATEGORY)
+    if kind == DATE:
+        zone = zone_name(getattr(series.dtype, "tz", None) or getattr(series.dtype, "time_zone", None))
+        if zone and hasattr(series.dt, "tz_convert"):
+            series = series.dt.tz_convert(None)
+        elif zone:
+            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    values = np.asarray(series)
+    return Column(str(name), values if values.dtype.kind in "biufmM" else values.astype(object), kind, zone)
+
+
+def _of_table(table: Table, name: str, learned: str) -> Column:
+    declared = table.kinds.get(name, "") if isinstance(table, DeclaredTable) else ""
+    place = table.columns.index(name)
+    cells = table.cells[place]
+    kind = learned or declared
+    if kind == NUMBER and (declared or name in table.text):
+        values, text = table._parse(place)
+        if text:
+            was = "held numbers in training" if learned else "is declared a column of numbers"
+            raise ValueError(
+                f"{table.source}: column {name!r} {was}, but has {cells[text[0]]!r} in line {table.lines[text[0]]}."
+            )
+    elif kind == NUMBER:
+        values = table.column(name)
+    elif not kind:
+        values = table[name]
+    elif isinstance(cells, np.ndarray):
+        values = cells
+    else:
+        values = np.array(["" if is_missing(cell) else cell for cell in cells], dtype=object)
+    return Column(name, values, declared, lines=table.lines)
+
+
+def _declared(series) -> str:
+    kind = str(getattr(series, "dtype", "")).lower()
+    if "categor" in kind or kind.startswith("enum"):
+        return CATEGORY
+    return DATE if kind.startswith(("date", "timestamp")) else ""
+
+
+def is_na(value) -> bool:
+    """Whether a cell of a frame is missing: None, NaN, NaT, and the NA of pandas."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # the NA of pandas: NA != NA is NA, which has no truth value
+        return True
+
+
+def text_of(value) -> str:
+    """A cell as text, "" where missing. 5.0 is "5", since a missing value beside whole numbers makes them floats."""
+    if is_na(value):
+        return ""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def is_number(value) -> bool:
+    """Whether a value is a number or a truth value."""
+    return isinstance(value, int | float | Decimal | np.number | np.bool_)
+
+
+def is_date(value) -> bool:
+    """Whether a value is a date."""
+    return isinstance(value, datetime.date | np.datetime64)
+
+
+def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """A column as float64, NaN where missing; spans of time in days.
+
+    Args:
+        name: The name of the column, for the message.
+        values: An array of any type.
+
+    Raises:
+        ValueError: if it holds text or dates.
+    """
+    if values.dtype.kind in "biuf":
+        return values.astype("float64")
+    if values.dtype.kind == "m":
+        return np.where(np.isnat(values), np.nan, values.astype("timedelta64[us]").astype("int64") / _DAYS)
+    if values.dtype.kind == "M" or any(map(is_date, values)):
+        raise ValueError(f"{name} must hold numbers, but holds dates.")
+    numbers = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = np.nan if text_of(value) == "" else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must hold numbers, but holds text: {text_of(value)!r} in row {row}.") from None
+    return numbers
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(table, rows: np.ndarray):
+    """The table of the rows with these indices."""
+    if hasattr(table, "iloc"):
+        return table.iloc[rows]
+    if isinstance(table, Table):
+        return table.take(rows)
+    return table[rows] if is_frame(table) else np.asarray(table)[rows]
+
+
+def row_names(table, rows: np.ndarray) -> tuple[str, list[str]]:
+    """(what the names of rows are, the name of each of `rows`): lines of a file, labels of an index, or numbers from 0."""
+    if isinstance(table, Table):
+        what = "row" if table.source.lower().endswith((".parquet", ".pq")) else "line"
+        return f"{what} of {table.source}", [str(table.lines[row]) for row in rows]
+    if hasattr(table, "index") and hasattr(table, "iloc"):
+        return "index", [str(table.index[row]) for row in rows]
+    return "row, from 0", [str(row) for row in rows]
+
+
+def features_shown(table, row: int, names: Sequence[str] | None = None) -> str:
+    """Some features of a row, as name=value.
+
+    Args:
+        table: A frame or an array.
+        row: The index of the row.
+        names: The columns to show, if not all; the first few are taken.
+    """
+    if is_frame(table):
+        known = {str(name): name for name in table.columns}
+        chosen = [name for name in names or known if name in known][:_MOST_SHOWN]
+        if isinstance(table, Table):
+            cells = [(name, table.cells[table.columns.index(name)][row]) for name in chosen]
+        else:
+            one = rows_of(table, np.array([row]))
+            cells = [(name, np.asarray(one[known[name]])[0]) for name in chosen]
+    else:
+        values = np.asarray(table)[row].reshape(-1)
+        cells = [(f"x{place}", value) for place, value in enumerate(values[:_MOST_SHOWN])]
+    return ", ".join(f"{name}={_cell(value)}" for name, value in cells)
+
+
+def _cell(value) -> str:
+    text = f"{float(value):.6g}" if is_number(value) and not is_na(value) else text_of(value) or "missing"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

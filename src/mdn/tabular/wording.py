@@ -1,0 +1,82 @@
+"""How figures are written, and what is said of scores, on the page and on the screen alike."""
+
+from __future__ import annotations
+
+import math
+
+from mdn.tabular.scores import Scores
+
+_DIGITS = 4
+_SMALL, _LARGE, _WHOLE = 1e-4, 1e7, 1e15
+_MOSTLY = 0.5  # a smaller share of equal rows comes about by chance, in tables of few categories
+
+
+def plain(value: float) -> str:
+    """A number with four digits or more, and without an exponent between 0.0001 and 10,000,000: 22510.3 is 22510.
+
+    Whole numbers have all their digits up to 15.
+    """
+    value = float(value)
+    size = abs(value)
+    if size < _WHOLE and value.is_integer():
+        return str(int(value))
+    if not math.isfinite(size) or size == 0.0 or not _SMALL <= size < _LARGE:
+        return f"{value:.{_DIGITS}g}"
+    places = max(0, _DIGITS - 1 - math.floor(math.log10(size)))
+    written = f"{value:.{places}f}"
+    return written.rstrip("0").rstrip(".") if places else written
+
+
+def share(value: float) -> str:
+    """A share in per cent: "12 %", or "0.3 %" where it is small."""
+    return f"{100.0 * value:.0f} %" if value >= 0.0995 or value == 0.0 else f"{100.0 * value:.1f} %"
+
+
+def verdict(scores: Scores, rows: int) -> str:
+    """What the coverage of 90 % intervals says about them."""
+    held = scores.coverage(0.9)
+    if abs(held - 0.9) <= 2.0 * math.sqrt(0.09 / rows) + 0.01:
+        return "which is what was promised"
+    return (
+        "so they are too narrow: trust them less than they say" if held < 0.9 else "so they are wider than they need be"
+    )
+
+
+def skill(scores: Scores) -> str:
+    """What the features tell, and whether so few rows can show it; "" if there is no baseline."""
+    if not math.isfinite(scores.skill):
+        return ""
+    if not abs(scores.skill) >= 2.0 * scores.skill_error:
+        return (
+            f"These rows show no difference between this model and one without features: {scores.skill:.2f} nats a row, with a "
+            f"standard error of {scores.skill_error:.2f}."
+        )
+    if scores.skill < 0.0:
+        return (
+            f"The features do not help: a model without them is better by {-scores.skill:.2f} ± {scores.skill_error:.2f} nats "
+            "a row."
+        )
+    return (
+        f"With the features a row's outcome is {scores.skill:.2f} ± {scores.skill_error:.2f} nats more likely than without them "
+        f"({math.exp(min(scores.skill, 50.0)):.3g} times, on the geometric mean)."
+    )
+
+
+def rows_judged(rows: int, seen: float | None) -> str:
+    """What is known of the rows of a report.
+
+    Args:
+        rows: How many.
+        seen: The share of them that are equal to rows of training; None if it is not known.
+    """
+    if seen is None:
+        return f"{rows} rows handed to the report."
+    if seen == 0.0:
+        return f"{rows} rows that training has not seen."
+    equal = "all of them are" if seen > 0.995 else f"about {share(seen)} of them are"
+    if seen < _MOSTLY:
+        return f"{rows} rows; {equal} equal to rows of training."
+    return (
+        f"{rows} rows handed to the report, but {equal} equal to rows of training: the figures flatter the model. Judge it by "
+        "rows that it has not seen."
+    )

@@ -1,0 +1,187 @@
+"""The columns of a table, as `mdn fit`, `mdn predict` and `mdn report` are told of them, and as they show them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from mdn_commands.shared import share, stop
+
+if TYPE_CHECKING:
+    from mdn.data import Table
+    from mdn.tabular.columns import Columns
+
+Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")]
+Category = Annotated[
+    list[str] | None, typer.Option(help="A column of categories, whatever it looks like; may be repeated.")
+]
+Number = Annotated[list[str] | None, typer.Option(help="A column of numbers; may be repeated.")]
+Date = Annotated[list[str] | None, typer.Option(help="A column of dates, such as 20240305; may be repeated.")]
+Separator = Annotated[str | None, typer.Option(help="Between cells, such as ';' or tab; found out by default.")]
+Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: '.' or ','.")]
+
+_LOOKED_AT = 10_000  # rows: whether a column of whole numbers has cells such as 01001
+_MOST_ROWS = 200  # of the table of columns on the screen
+_UNNAMED = ("0", "row names", "Unnamed: 0")  # names that readers and pandas give to a first column without one
+_CODE = re.compile(r"\d+")
+
+
+class Declared(NamedTuple):
+    """What the options of `mdn fit` say of columns."""
+
+    ignore: tuple[str, ...]
+    category: tuple[str, ...]
+    number: tuple[str, ...]
+    date: tuple[str, ...]
+
+    @classmethod
+    def of(cls, ignore, category, number, date) -> Declared:
+        """From the options, of which those that were not given are None."""
+        return cls(*(tuple(dict.fromkeys(each or ())) for each in (ignore, category, number, date)))
+
+    def check(self, table: Table, target: str) -> None:
+        """Stops with a message if a column is not there, is declared twice, or is the target."""
+        named = [(option, name) for option in self._fields for name in getattr(self, option)]
+        for option, name in named:
+            table.select([name])
+            if name == target and option != "number":
+                stop(f"--{option} {name}: this is the target, which must be a column of numbers.")
+        for (option, name), (other, same) in itertools.combinations(named, 2):
+            if name == same:
+                stop(f"column {name!r} stands in --{option} and in --{other}: say one of them.")
+
+
+def reading(separator: str | None, decimal: str | None) -> dict[str, Any]:
+    """The arguments of `read_table` and `read_chunks` for `--separator` and `--decimal`; none where they were not given."""
+    marks = {"\\t": "tab", "\t": "tab", " ": "space"}
+    said = {"separator": marks.get(separator or "", separator), "decimal": decimal}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def read(path: Path, console, text=(), **options) -> Table:
+    """Reads a table, with a bar, and says what the reader had to guess."""
+    from mdn.data import read_table
+
+    with share(console, "reading") as on_share:
+        table = read_table(path, text=text, on_share=on_share, **options)
+    say_note(table)
+    return table
+
+
+def read_to_learn(path: Path, console, declared: Declared, **options) -> Table:
+    """Reads a table whose columns are as declared. Whole numbers of which some begin with 0, such as 01001, are categories."""
+    from mdn.data import read_chunks
+    from mdn.data.declared import declare
+
+    text = [*declared.category, *declared.date]
+    table = read(path, console, text, **options)
+    sample = next(iter(read_chunks(path, keep=table.columns, rows=_LOOKED_AT, **options)))
+    codes = [
+        name
+        for name, cells, looked_at in zip(table.columns, table.cells, sample.cells, strict=True)
+        if not isinstance(cells, tuple) and name not in declared.number and _are_codes(looked_at)
+    ]
+    if codes:
+        names = ", ".join(map(repr, codes))
+        typer.secho(
+            f"mdn: {path}: cells of {names} begin with 0, so they are taken for categories; --number takes them for numbers.",
+            err=True,
+        )
+        with share(console, "reading") as on_share:
+            from mdn.data import read_table
+
+            table = read_table(path, text=[*text, *codes], on_share=on_share, **options)
+    return declare(table, category=declared.category, number=declared.number, date=declared.date)
+
+
+def _are_codes(cells) -> bool:
+    from mdn.data.tables import is_missing
+
+    known = [cell.strip() for cell in map(str, cells) if not is_missing(str(cell))]
+    return any(cell[0] == "0" and len(cell) > 1 for cell in known) and all(map(_CODE.fullmatch, known))
+
+
+def say_note(table: Table) -> None:
+    """Prints what the reader had to guess."""
+    if table.note:
+        typer.secho(f"mdn: {table.note}", err=True)
+
+
+def target_of(table: Table, target: str):
+    """The target as numbers `(N,)`.
+
+    Raises:
+        ValueError: if there is no such column, or if it holds text: then the first such cell is shown.
+    """
+    import numpy as np
+
+    from mdn.data.tables import shown
+
+    one = table.select([target])
+    numbers, text = one._parse(0)
+    if not text:
+        return numbers
+    cell = one.cells[0][text[0]]
+    others = [repr(name) for name, each in zip(table.columns, table.cells, strict=True) if isinstance(each, np.ndarray)]
+    listed = ", ".join(others[:20]) + (", ..." if len(others) > 20 else "")
+    choose = f"Choose a numeric column with --target ({listed})" if others else "Choose a numeric column with --target"
+    more = f", and {len(text) - 1} more such cells" if len(text) > 1 else ""
+    raise ValueError(
+        f"{table.source}: the target {target!r} must hold numbers, but holds text: {shown(cell)} in line "
+        f"{table.lines[text[0]]}{more}. {choose}, or correct these cells, or encode them as numbers."
+    )
+
+
+def without_index(x: Table, whole: Table, declared: Declared) -> tuple[Table, str]:
+    """(the features without a first column that only numbers the rows, its name or "")."""
+    import numpy as np
+
+    name = whole.columns[0]
+    unnamed = name == "Unnamed: 0" or (name in _UNNAMED and f"called {name!r}" in whole.note)
+    cells = whole.cells[0]
+    if name not in x.columns or not unnamed or not isinstance(cells, np.ndarray):
+        return x, ""
+    if name in {*declared.category, *declared.number, *declared.date}:
+        return x, ""
+    if not any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)):
+        return x, ""
+    typer.secho(
+        f"mdn: the first column has no name and only numbers the rows, so it is left out; --number {name!r} keeps it.",
+        err=True,
+    )
+    return x.drop(name), name
+
+
+def complete(columns: Columns, whole: Table, target: str, declared: Declared, index: str) -> None:
+    """Adds the columns that are ignored, and the index, to what is known of columns."""
+    from mdn.tabular.columns import IGNORED, INDEX, About
+
+    known = {each.name: each for each in columns.about}
+    known |= {name: About(name, IGNORED, "--ignore") for name in declared.ignore}
+    if index:
+        known[index] = About(index, INDEX, "counts the rows")
+    columns.about = tuple(known[name] for name in whole.columns if name in known and name != target)
+    columns.left_out = tuple(
+        dict.fromkeys([*columns.left_out, *(n for n in declared.ignore if n != target), *([index] * bool(index))])
+    )
+
+
+def show(console, columns: Columns) -> None:
+    """Prints the table of columns, and which of them are left out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="columns")
+    for heading in ("column", "taken for", "in the rows to learn from"):
+        table.add_column(heading)
+    for about in columns.about[:_MOST_ROWS]:
+        table.add_row(*map(escape, about))
+    console.print(table)
+    if len(columns.about) > _MOST_ROWS:
+        console.print(f"... and {len(columns.about) - _MOST_ROWS} more columns")
+    if columns.warning:
+        typer.secho(f"mdn: {columns.warning}", err=True)

@@ -1,0 +1,531 @@
+"""What each column of a table is taken for, in Python and by the commands; and what the report says of rows and figures."""
+
+import datetime
+import html
+import json
+import re
+import warnings
+import zipfile
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import mdn
+from commands import run_here
+from mdn.data import Table, TableError, read_table
+from mdn.data.dates import DateError, days_of, local, read_dates, share_of_dates
+from mdn.data.declared import declare
+from mdn.models import read_description
+from mdn.tabular import report, seen, targets, wording
+from mdn.tabular.columns import Columns
+from mdn.tabular.frames import features_shown, row_names
+
+pytestmark = pytest.mark.project
+
+LIBRARIES = pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+MIDNIGHT = 19787.0  # 2024-03-05, in days since 1970
+
+
+def tiny(**settings):
+    return mdn.MDNRegressor(**{"num_components": 1, "hidden_sizes": (4,), "epochs": 3, "random_state": 0, **settings})
+
+
+def constant(x, **settings):
+    """A regressor that learnt a constant, so that nothing is trained."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tiny(**settings).fit(x, np.full(len(x), 2.0))
+
+
+def words_of(path):
+    """The text of a page."""
+    page = re.sub(r"<img[^>]*>|<style.*?</style>", " ", path.read_text(), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
+
+
+def said(ran):
+    return " ".join((ran.stdout + ran.stderr).split())
+
+
+# ---- declared types --------------------------------------------------------------------------------------------------
+
+
+def test_categories_of_whole_numbers_are_categories_whatever_frame_comes_later():
+    """Fault 4 of issue 21: categories of pandas that hold whole numbers were taken for numbers."""
+    frame = pd.DataFrame({"shop": pd.Categorical([5, 7, None, 5]), "size": pd.array([1, 2, None, 4], dtype="Int64")})
+    columns = Columns.learn(frame)
+    assert columns.levels == {"shop": ["5", "7"], "size": None}
+    expected = [[1, 0, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    np.testing.assert_array_equal(columns.numbers(frame)[:, :3], expected)
+    later = pd.DataFrame({"shop": [5.0, 7.0, np.nan, 8.0], "size": 1})
+    np.testing.assert_array_equal(columns.numbers(later)[:, :3], [[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]])
+
+
+def test_enums_and_categories_of_polars_and_codes_in_text_are_categories():
+    """Fault 4 of issue 21: the type that a frame declares is obeyed, and 01001 is no number."""
+    frame = pl.DataFrame(
+        {
+            "enum": pl.Series(["1", "2", "1"], dtype=pl.Enum(["1", "2"])),
+            "category": pl.Series(["2024-01-01", "2024-01-02", None], dtype=pl.Categorical),
+            "zip": ["01001", "90210", "01001"],
+        }
+    )
+    assert Columns.learn(frame).levels == {
+        "enum": ["1", "2"], "category": ["2024-01-01", "2024-01-02"], "zip": ["01001", "90210"],
+    }  # fmt: skip
+    assert Columns.learn(frame.to_pandas()).levels["zip"] == ["01001", "90210"]
+
+
+def test_what_is_declared_of_a_table_counts_more_than_its_cells(tmp_path):
+    """Fault 4 of issue 21."""
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n" + "1,20240305,1\n2,20240306,2\n" * 6)
+    table = declare(read_table(path, text=["a", "b"]), category=["a"], number=["c"], date=["b"])
+    kinds = {each.name: each.kind for each in Columns.learn(table.take(np.arange(8))).about}
+    assert kinds == {"a": "category", "b": "date", "c": "number"}
+    with pytest.raises(TableError, match="declared a category and a date"):
+        declare(table, category=["a"], date=["a"])
+    with pytest.raises(TableError, match="has no column 'x'"):
+        declare(table, number=["x"])
+    path.write_text("a\n1\noops\n" + "2\n" * 9)
+    with pytest.raises(ValueError, match="column 'a' is declared a column of numbers, but has 'oops' in line 3"):
+        Columns.learn(declare(read_table(path), number=["a"]))
+
+
+@pytest.fixture(scope="module", name="shops")
+def _shops(tmp_path_factory):
+    """A folder with a file of many kinds of columns, and a model of it by `mdn fit`: (folder, what the command printed)."""
+    folder = tmp_path_factory.mktemp("shops")
+    rng = np.random.default_rng(0)
+    first = datetime.datetime(2022, 1, 1)
+    rows = [",when,zip,name,none,code,count,day,note,price"]
+    for i in range(60):
+        then = first + datetime.timedelta(hours=37 * i)
+        rows.append(
+            f"{i},{then:%d.%m.%Y %H:%M},{('01001', '90210')[i % 2]},person {i},,{i % 3},{i % 7},{then:%Y%m%d},{i},"
+            f"{20_000.5 + 100 * rng.normal():.1f}"
+        )
+    (folder / "shops.csv").write_text("\n".join(rows) + "\n")
+    ran = run_here(
+        folder, "fit", "shops.csv", "--target", "price", "--epochs", "2", "--components", "1",
+        "--category", "code", "--date", "day", "--ignore", "note",
+    )  # fmt: skip
+    assert ran.exit_code == 0, said(ran)
+    return folder, said(ran)
+
+
+def test_fit_shows_what_each_column_was_taken_for_before_it_trains(shops):
+    """Fault 6 of issue 21: nobody was told what a column was taken for, and rows' names and indices became features."""
+    folder, printed = shops
+    table, _, later = printed.partition("48 rows to learn from, 12 set aside; features: 5.")
+    for row in (
+        "0 │ index", "when │ date", "zip │ category", "name │ identifier", "none │ empty", "code │ category",
+        "count │ number │ 0 to 6", "day │ date", "note │ ignored",
+    ):  # fmt: skip
+        assert row in table, row
+    assert "days, day of week, time of day" in table and "Model:" in later
+    assert "only numbers the rows, so it is left out; --number '0' keeps it" in printed
+    assert "column 'name' holds text that differs in nearly every row" in printed
+    assert "cells of 'zip' begin with 0, so they are taken for categories" in printed
+    page = words_of(folder / "model.html")
+    assert "What it learned from" in page and "name identifier 48 levels of text in 48 rows" in page
+
+
+def test_a_model_reads_new_files_as_it_read_the_first(shops):
+    """Fault 4 of issue 21: what was declared is kept in the model, for `mdn predict` and `mdn report`."""
+    folder, _ = shops
+    model = mdn.load(folder / "model.mdn")
+    assert model.columns_.table_names == ["when", "zip", "code", "count", "day"]
+    assert set(model.columns_.text_names) == {"when", "zip", "code", "day"}
+    assert read_description(folder / "model.mdn")["format"] == 3
+    new = [*"code,zip,count,day,when\n", "0,01001,3,20240305,05.03.2024 10:00\n", "0,1001,3,20240305,05.03.2024\n"]
+    (folder / "new.csv").write_text("".join(new))
+    ran = run_here(folder, "predict", "model.mdn", "new.csv", "--out", "q.csv")
+    assert ran.exit_code == 0, said(ran)
+    frame = pd.DataFrame({
+        "when": pd.to_datetime(["2024-03-05 10:00", "2024-03-05 00:00"]), "zip": ["01001", "1001"], "code": [0, 0],
+        "count": [3, 3], "day": ["20240305", "2024-03-05"],
+    })  # fmt: skip
+    np.testing.assert_allclose(
+        read_table(folder / "q.csv").values, model.predict_quantile(frame, [0.05, 0.5, 0.95]), rtol=1e-5
+    )
+    ran = run_here(folder, "report", "model.mdn", "shops.csv", "--out", "r.html")
+    assert ran.exit_code == 0 and "60 rows handed to the report, but about 80 % of them are equal" in said(ran)
+    (folder / "wrong.csv").write_text("code,zip,count,day,when\n0,1,3,20240305,soon\n")
+    ran = run_here(folder, "predict", "model.mdn", "wrong.csv", "--out", "q.csv")
+    assert ran.exit_code == 2 and "column 'when' holds dates, but 'soon' is no date that is read" in said(ran)
+
+
+WRONG = {
+    "a declared target": (("--date", "y"), "--date y: this is the target"),
+    "one column twice": (("--ignore", "a", "--number", "a"), "column 'a' stands in --ignore and in --number"),
+    "a column that is not there": (("--number", "aa"), "no column 'aa'. Did you mean 'a'?"),
+    "a separator that the reader gets": (("--separator", "?"), "separator"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_options_that_contradict_each_other_are_refused(case, tmp_path):
+    """Fault 4 of issue 21."""
+    options, message = WRONG[case]
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "1,2,3\n" * 12)
+    ran = run_here(tmp_path, "fit", "t.csv", "--target", "y", *options)
+    assert ran.exit_code != 0 and message in said(ran) + str(ran.exception)
+
+
+# ---- columns that are left out ---------------------------------------------------------------------------------------
+
+
+@LIBRARIES
+def test_columns_that_tell_rows_apart_or_are_empty_are_left_out_and_not_needed(library):
+    """Fault 6 of issue 21: a name in a frame was refused, one column after the other."""
+    frame = library.DataFrame({"name": [f"row {i}" for i in range(30)], "x": np.arange(30.0), "none": [None] * 30})
+    with pytest.warns(UserWarning, match=r"column 'name' holds text .*column 'none' holds nothing .* left out"):
+        reg = tiny(epochs=2).fit(frame, np.arange(30.0) ** 2)
+    assert reg.n_features_in_ == 1 and list(reg.feature_names_in_) == ["x"]
+    np.testing.assert_array_equal(reg.predict(frame), reg.predict(frame[["x"]]))
+    with pytest.raises(
+        ValueError, match="no column to learn from: column 'name' holds text that differs in nearly every"
+    ):
+        Columns.learn(frame[["name"]])
+    numbers = library.DataFrame({"x": np.arange(30.0), "cost": [f"{i}.5" for i in range(30)]})
+    assert "make column 'cost' numbers first" in Columns.learn(numbers).warning
+
+
+def test_as_many_levels_are_kept_as_have_rows():
+    """Fault 6 of issue 21: 32 levels were kept, however many rows there were, and nobody was told."""
+    towns = np.repeat([f"town {i:03}" for i in range(200)], 10)
+    common = np.concatenate([towns, [f"village {i}" for i in range(100)]])
+    (about,) = Columns.learn(pd.DataFrame({"place": common})).about
+    assert about.detail == "128 of 300 levels kept, 39 % of the rows are (other)"
+    few = np.concatenate([np.repeat([f"town {i}" for i in range(40)], 6), [f"village {i}" for i in range(60)]])
+    assert len(Columns.learn(pd.DataFrame({"place": few})).levels["place"]) == 40
+    rare = pd.DataFrame({"place": [f"town {i % 12}" for i in range(24)]})
+    assert len(Columns.learn(rare).levels["place"]) == 8
+
+
+def test_several_bad_columns_are_named_together(tmp_path):
+    """Fault 15 of issue 21: bad columns were named one a run."""
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "1,2,3\n" * 4 + "oops,2,3\n1,what,4\n" + "1,2,3\n" * 9)
+    ran = run_here(tmp_path, "fit", "t.csv", "--target", "y", "--test-share", "0.01")
+    assert ran.exit_code == 2
+    assert "2 columns cannot be used as they are: 'a' ('oops' in line 6); 'b' ('what' in line 7)." in said(ran)
+    assert "leave them out with --ignore a --ignore b" in said(ran)
+    frame = pd.DataFrame({"a": ["2,6", "3,1"], "b": ["5/3/2024", "6/7/2024"]})
+    with pytest.raises(ValueError, match=r"2 columns cannot be used .*'2,6' in row 0.*5 March 2024 or 3 May 2024"):
+        Columns.learn(frame)
+
+
+def test_a_target_of_text_is_told_to_choose_a_number(tmp_path):
+    """Fault 15 of issue 21: the advice was to leave the target out."""
+    (tmp_path / "t.csv").write_text("a,kind,b\n" + "1,red,3\n2,blue,4\n" * 6)
+    ran = run_here(tmp_path, "fit", "t.csv", "--target", "kind")
+    assert ran.exit_code == 2 and "--ignore" not in said(ran)
+    assert "the target 'kind' must hold numbers, but holds text: 'red' in line 2, and 11 more such cells." in said(ran)
+    assert "Choose a numeric column with --target ('a', 'b')" in said(ran)
+    with pytest.raises(
+        ValueError, match=r"the target must hold numbers, but holds text: 'red' in row 0\. Choose a numeric"
+    ):
+        tiny().fit(np.zeros((2, 1)), np.array(["red", "blue"]))
+
+
+# ---- dates -----------------------------------------------------------------------------------------------------------
+
+NOTATIONS = {
+    "2024-03-05": 0.0,
+    "2024-03-05T10:30": 10.5,
+    "2024-03-05 10:30:18": 10.505,
+    "2024-03-05T10:30:18.0Z": 10.505,
+    "2024-03-05T10:30+02:00": 8.5,
+    "05.03.2024": 0.0,
+    "5. 3. 2024 10:30": 10.5,
+    "5 Mar 2024": 0.0,
+    "Tue, 5 Mar 2024 10:30:00 GMT": 10.5,
+    "March 5, 2024": 0.0,
+    "Mar 5th 2024, 1:30 PM": 13.5,
+    "2024/03/05": 0.0,
+}
+
+
+@pytest.mark.parametrize("cell", NOTATIONS)
+def test_dates_are_read_in_many_notations(cell):
+    """Fault 5 of issue 21: dates were categories."""
+    dates = read_dates([cell, "", "NA"])
+    np.testing.assert_allclose(dates.days, [MIDNIGHT + NOTATIONS[cell] / 24, np.nan, np.nan], atol=1e-9)
+    assert share_of_dates([cell, ""]) == 1.0
+
+
+def test_the_whole_column_decides_the_order_of_day_and_month():
+    """Fault 5 of issue 21."""
+    np.testing.assert_array_equal(read_dates(["5/3/2024", "25/3/2024"]).days, [MIDNIGHT, MIDNIGHT + 20])
+    np.testing.assert_array_equal(read_dates(["3/5/2024", "3/25/2024"]).days, [MIDNIGHT, MIDNIGHT + 20])
+    np.testing.assert_array_equal(read_dates(["3/5/2024"], order="month first").days, [MIDNIGHT])
+    for cells, message in (
+        (
+            ["3/3/2024", "5/3/2024"],
+            r"'5/3/2024' is 5 March 2024 or 3 May 2024, and no row of the column decides \(row 1\)",
+        ),
+        (["25/3/2024", "3/25/2024"], "'3/25/2024' contradicts '25/3/2024'"),
+        (["2024-03-05", "2024-03-05T10:00Z"], "'2024-03-05' has no time zone, but other rows have one"),
+        (["2024-02-30"], "is no date that is read"),
+        (["20240305"], "is no date that is read"),
+    ):
+        with pytest.raises(DateError, match=message):
+            read_dates(cells)
+    assert read_dates(["20240305", "5/13/24"], declared=True).days.tolist() == [MIDNIGHT, MIDNIGHT + 69]
+    assert share_of_dates(["1.2.3", "12:30", "10-20", "90210", "2024-13-01", "+49 30 1234"]) == 0.0
+
+
+def test_a_zone_by_name_has_the_clock_of_summer_and_winter():
+    """Fault 5 of issue 21."""
+    noon = days_of(np.array(["2024-01-01T12", "2024-07-01T12", "NaT"], "datetime64[s]"))
+    np.testing.assert_allclose(24 * (local(noon, "Europe/Berlin") % 1), [13, 14, np.nan])
+    np.testing.assert_allclose(24 * (local(noon, "-03:30") % 1), [8.5, 8.5, np.nan])
+    with pytest.raises(ValueError, match="time zone 'Mars/Base' is not known here"):
+        local(noon, "Mars/Base")
+
+
+HOURS = pd.date_range("2022-01-01", periods=400, freq="37h")
+SERIES = {
+    "datetime64": HOURS,
+    "text": HOURS.strftime("%d/%m/%Y %H:%M").to_numpy(),
+    "objects": np.array(HOURS.to_pydatetime(), dtype=object),
+    "Arrow": pd.Series(HOURS).astype("timestamp[us][pyarrow]"),
+    "with a zone": HOURS.tz_localize("Asia/Tokyo"),
+    "with an offset": HOURS.tz_localize("+09:00"),
+}
+
+
+@LIBRARIES
+@pytest.mark.parametrize("kind", SERIES)
+def test_dates_of_every_type_become_the_same_numbers(kind, library):
+    """Fault 5 of issue 21."""
+    frame = pd.DataFrame({"when": SERIES[kind]})
+    frame = pl.from_pandas(frame) if library is pl else frame
+    columns = Columns.learn(frame)
+    assert columns.about[0].kind == "date" and "days, time of year, day of week, time of day" in columns.about[0].detail
+    x = columns.numbers(frame)
+    assert x.dtype == np.float64 and x.shape == (400, 7) == (400, len(columns.names))
+    np.testing.assert_allclose(np.diff(x[:, 0]), 37 / 24, atol=1e-9)
+    assert abs(x[0, 0] + x[-1, 0]) <= 3.0  # days since the middle
+    np.testing.assert_allclose(
+        x[:2, 5:], [[0, 1], [-np.sin(np.pi / 12), -np.cos(np.pi / 12)]], atol=1e-6
+    )  # 0 h and 13 h there
+
+
+def test_later_dates_are_larger_numbers_and_missing_ones_are_missing():
+    """Fault 5 of issue 21: each date after the training was "(other)"."""
+    columns = Columns.learn(pd.DataFrame({"day": ["2024-03-01", "2024-03-03", None, "2024-03-05"]}))
+    assert columns.names == ["day"] and columns.about[0].detail == "2024-03-01 to 2024-03-05; days; 25 % missing"
+    later = pd.DataFrame({"day": ["2024-03-05", None, "2030-01-01", "1/13/2024"]})
+    days = columns.numbers(later)[:, 0]
+    assert days[0] == 2.0 and np.isnan(days[1]) and days[2] == 2.0 + 2128.0 and days[3] < 0.0
+    np.testing.assert_array_equal(columns.numbers(later[:3].astype("datetime64[ns]"))[:, 0], days[:3])
+    with pytest.raises(ValueError, match=r"column 'day'.* had none time zone|column 'day': its dates had none"):
+        columns.numbers(pd.DataFrame({"day": ["2024-03-05T10:00Z"]}))
+    with pytest.raises(ValueError, match=r"column 'day' holds dates, but 'soon' is no date that is read"):
+        Columns.learn(pd.DataFrame({"day": ["2024-03-05"] * 20 + ["soon"]}))
+
+
+def test_dates_are_kept_in_the_file_which_older_versions_refuse(tmp_path):
+    """Fault 5 of issue 21."""
+    frame = pd.DataFrame({"when": HOURS[:40].tz_localize("Asia/Tokyo"), "x": np.arange(40.0)})
+    reg = constant(frame)
+    reg.save(tmp_path / "dates.mdn")
+    constant(frame[["x"]]).save(tmp_path / "plain.mdn")
+    again = mdn.load(tmp_path / "dates.mdn")
+    np.testing.assert_array_equal(again._features(frame), reg._features(frame))
+    assert again.columns_.about == reg.columns_.about and again.seen_ == reg.seen_ != []
+    assert [read_description(tmp_path / name)["format"] for name in ("plain.mdn", "dates.mdn")] == [1, 3]
+
+
+DAMAGE = {
+    "a column that has levels": (lambda about: about["columns"].update(when=["x"]), "must be columns without levels"),
+    "a column that is not there": (lambda about: about["dates"].update(z=about["dates"].pop("when")), "must be columns without"),
+    "a zone of another world": (lambda about: about["dates"]["when"].update(zone="Mars/Base"), "zone 'Mars/Base' is not known"),
+    "a zone that is a path": (lambda about: about["dates"]["when"].update(zone="../../etc/passwd"), "is not known here"),
+    "no origin": (lambda about: about["dates"]["when"].update(origin=float("nan")), r"dates\.when\.origin` must be a finite"),
+    "an unknown cycle": (lambda about: about["dates"]["when"].update(cycles=["x"]), r"cycles\[0\]` must be one of"),
+    "a table of columns of another shape": (lambda about: about.update(about_columns=[["x"]]), "must be a list of 3 values"),
+    "checksums that are text": (lambda about: about.update(seen=["x"]), r"`seen\[0\]` must be a whole number"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", name="dated")
+def _dated(tmp_path_factory):
+    path = tmp_path_factory.mktemp("dated") / "m.mdn"
+    constant(pd.DataFrame({"when": HOURS[:40], "x": np.arange(40.0)})).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_file_whose_columns_fit_nothing_is_refused(name, dated, tmp_path):
+    """Faults 5 and 17 of issue 21: what is new in a file is checked like the rest."""
+    change, message = DAMAGE[name]
+    with zipfile.ZipFile(dated) as archive, zipfile.ZipFile(tmp_path / "m.mdn", "w") as other:
+        about = json.loads(archive.read("mdn.json"))
+        change(about)
+        other.writestr("mdn.json", json.dumps(about))
+        other.writestr("weights.npz", archive.read("weights.npz"))
+    with pytest.raises(ValueError, match=rf"m\.mdn' is damaged: .*{message}"):
+        mdn.load(tmp_path / "m.mdn")
+
+
+# ---- raw errors ------------------------------------------------------------------------------------------------------
+
+
+def test_held_out_rows_may_have_weights():
+    """Fault 16 of issue 21: `validation_data` of three values ended in a TypeError."""
+    x, y = np.arange(20.0)[:, None], np.arange(20.0) ** 2
+    weights = np.where(np.arange(20) < 10, 1.0, 0.0)
+    plain = tiny().fit(x, y, validation_data=(x[:10], y[:10]))
+    weighted = tiny().fit(x, y, validation_data=(x, y, weights))
+    np.testing.assert_allclose(weighted.history_.val_loss, plain.history_.val_loss, rtol=1e-5)
+    for wrong, what in (((x, y, y, y), "4 values"), ((x,), "1 values"), (0.2, "float")):
+        with pytest.raises(ValueError, match=rf"`validation_data` must be \(X, y\) or .*, but {what} came"):
+            tiny().fit(x, y, validation_data=wrong)
+
+
+def test_several_intervals_come_at_once():
+    """Fault 16 of issue 21: `predict_interval(X, [.5, .9])` ended in a TypeError."""
+    reg = constant(np.zeros((12, 1)))
+    both = reg.predict_interval(np.zeros((3, 1)), [0.5, 0.9])
+    assert both.shape == (3, 2, 2)
+    for place, coverage in enumerate((0.5, 0.9)):
+        np.testing.assert_array_equal(both[:, place], reg.predict_interval(np.zeros((3, 1)), coverage))
+    reg.n_targets_ = 1
+    assert reg.predict_interval(np.zeros((3, 1)), [0.5, 0.9]).shape == (3, 1, 2, 2)
+    for wrong in ([0.5, 90], "a", True, None):
+        with pytest.raises(ValueError, match="`coverage` must lie between 0 and 1"):
+            reg.predict_interval(np.zeros((3, 1)), wrong)
+
+
+@LIBRARIES
+def test_bad_tables_and_targets_end_in_a_sentence(library):
+    """Fault 16 of issue 21."""
+    frame = library.DataFrame({"x": [1.0, 2.0] * 6, "town": ["north", "south"] * 6})
+    reg, numeric = constant(frame), constant(frame[["x"]])
+    for call in (lambda: reg.predict(frame.head(0)), lambda: Columns.learn(frame.head(0))):
+        with pytest.raises(ValueError, match="X has no rows: it has 0, and a minimum of 1 is required"):
+            call()
+    for wrong, what in (("a", "text: 'a'"), (datetime.date(2024, 3, 5), "a date: '2024-03-05'")):
+        with pytest.raises(ValueError, match=rf"X must hold numbers, but holds {what} in row 1, column 0"):
+            numeric.predict(np.array([[1.0], [wrong]], dtype=object))
+    dates = pd.date_range("2024-03-05", periods=12)
+    for y in (dates, pd.Series(dates), pl.Series(dates), list(dates), pd.DataFrame({"t": dates})):
+        with pytest.raises(
+            ValueError, match=r"the target.* must hold numbers, but holds dates\. Make it a number first"
+        ):
+            tiny().fit(frame, y)
+
+
+# ---- scores and the report -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", ["counts", "zeros and ones"])
+def test_intervals_of_rounded_targets_hold_what_they_promise(case):
+    """Fault 8 of issue 21: intervals of counts and of 0 and 1 were said to be wider than they need be."""
+    rng = np.random.default_rng(0)
+    y = rng.poisson(2.0, 400) if case == "counts" else rng.integers(0, 2, 400)
+    reg = constant(np.zeros((12, 1)))
+    values, counts = np.unique(y, return_counts=True)
+    edges = np.cumsum(counts) / len(y)
+    reg.target_grid_ = np.ones(1)
+
+    class Cells:
+        """The exact distribution of the spread targets, as `evaluate` asks for it."""
+
+        event_size = 1
+
+        def cdf(self, at):
+            return np.interp(np.asarray(at)[:, 0], [values[0] - 0.5, *(values + 0.5)], [0.0, *edges])
+
+        def crps(self, at):
+            return np.zeros(len(at))
+
+        def mean(self):
+            return np.zeros((len(y), 1))
+
+    reg.log_prob = lambda X, y: np.zeros(len(y))
+    reg._quantiles = lambda X, levels: np.zeros((len(y), 1, 2))
+    reg._ask = lambda X, question, y=None: np.asarray(question(Cells(), np.asarray(y, "float32")[:, None]))
+    scores = reg.evaluate(np.zeros((len(y), 1)), y)
+    assert all(abs(scores.coverage(nominal) - nominal) < 0.04 for nominal in (0.5, 0.8, 0.9))
+    assert "what was promised" in wording.verdict(scores, len(y))
+    assert scores.tail.min() > 0.0 and targets.grid(y[:, None].astype(float))[0] == 1.0
+
+
+def test_the_worst_rows_are_named_so_that_they_are_found(tmp_path):
+    """Fault 11 of issue 21: rows were counted from 0 in an order that nobody has."""
+    (tmp_path / "t.csv").write_text("# a remark\nx,town\n1.5,north\n\n,south\n3,\n")
+    table = read_table(tmp_path / "t.csv").take(np.array([2, 0]))
+    assert row_names(table, np.array([0, 1])) == (f"line of {tmp_path / 't.csv'}", ["6", "3"])
+    assert features_shown(table, 0) == "x=3, town=missing" and features_shown(table, 1) == "x=1.5, town=north"
+    frame = pd.DataFrame({"x": [1, 2], "b": ["p", None]}, index=["first", "second"])
+    assert row_names(frame, np.array([1])) == ("index", ["second"])
+    assert features_shown(frame, 1) == features_shown(pl.from_pandas(frame), 1) == "x=2, b=missing"
+    assert features_shown(frame, 0, ["b"]) == "b=p"
+    assert row_names(np.zeros((3, 2)), np.array([2])) == ("row, from 0", ["2"])
+    assert features_shown(np.arange(10.0).reshape(2, 5), 1) == "x0=5, x1=6, x2=7, x3=8"
+    parquet = Table(("x",), (np.zeros(1),), np.array([7]), "T.parquet")
+    assert row_names(parquet, np.array([0])) == ("row of T.parquet", ["7"])
+
+
+def test_a_report_says_what_it_knows_of_its_rows_and_figures(tmp_path):
+    """Faults 11 and 17 of issue 21."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"size": rng.normal(size=60), "town": ["north", "south"] * 30}, index=[f"r{i}" for i in range(60)]
+    )
+    price = pd.Series(22_510.3 + 40.0 * rng.normal(size=60), name="price")
+    reg = tiny(epochs=2).fit(frame[:40], price[:40])
+    assert reg.report(frame[40:], price[40:], tmp_path / "new.html").skill_error > 0.0
+    page = words_of(tmp_path / "new.html")
+    assert "20 rows that training has not seen." in page and "These rows show no difference between" in page
+    assert re.search(
+        r"index some of its features predicted: 5 %, median, 95 % observed r\d+ size=.{3,9}, town=(nor|sou)th", page
+    )
+    assert "CRPS of price that of price" in page and "NLL of this model nats a row" in page
+    assert re.search(r"22[45]\d\d, 22\d{3}, 22[56]\d\d", page) and "e+0" not in page
+    assert "size number" in page and "town category 2 levels" in page
+    reg.report(frame[:40], price[:40], tmp_path / "old.html")
+    assert "40 rows handed to the report, but all of them are equal to rows of training" in words_of(
+        tmp_path / "old.html"
+    )
+    reg.seen_ = []
+    reg.report(frame[:40], price[:40], tmp_path / "unknown.html")
+    assert "40 rows handed to the report." in words_of(tmp_path / "unknown.html")
+
+
+def test_rows_of_training_are_known_by_checksums():
+    """Fault 17 of issue 21: rows of training were called "rows that training has not seen"."""
+    x, y = np.random.default_rng(0).normal(size=(2, 5000, 1))
+    kept = seen.smallest(seen.checksums(x, y))
+    assert len(kept) == 1024
+    assert seen.share_seen(kept, seen.checksums(x[:2000], y[:2000])) == 1.0
+    assert seen.share_seen(kept, seen.checksums(x[:2000], -y[:2000])) == 0.0
+    half = seen.checksums(x[:2000], np.where(np.arange(2000) % 2, y[:2000, 0], 7.0)[:, None])
+    assert abs(seen.share_seen(kept, half) - 0.5) < 0.1
+    assert seen.share_seen([], half) is None and seen.share_seen(kept, half[half > kept[-1]]) is None
+    gone = np.array([[np.nan, -0.0]])
+    np.testing.assert_array_equal(seen.checksums(gone), seen.checksums(np.array([[-np.nan, 0.0]])))
+
+
+def test_figures_have_no_exponent_where_people_read_them():
+    """Fault 17 of issue 21: money of 22510.3 stood there as 2.251e+04."""
+    values = (22510.3, 1234567.8, 0.00012345, 0.5, 12.3456, -3.14159, 0.0, 20240305, 1e-7, 2.5e8, float("nan"))
+    written = ["22510", "1234568", "0.0001234", "0.5", "12.35", "-3.142", "0", "20240305", "1e-07", "250000000", "nan"]
+    assert [wording.plain(value) for value in values] == written
+    assert [wording.share(value) for value in (0.0, 0.004, 0.12, 1.0)] == ["0 %", "0.4 %", "12 %", "100 %"]
+
+
+def test_a_needle_does_not_flatten_the_rest_of_a_density():
+    """Fault 17 of issue 21: where one value had a needle, all others looked impossible."""
+    hill = np.exp(-0.5 * np.linspace(-3, 3, 400) ** 2)
+    assert report._top(hill, hill) == hill.max()
+    with_needle = hill.copy()
+    with_needle[200:204] = 100.0
+    assert 1.0 < report._top(with_needle, with_needle) < 4.0
+    assert report._top(np.array([0.0, 5.0]), np.zeros(10)) == 5.0 == report._top(np.array([5.0]), np.zeros(0))
