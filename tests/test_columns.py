@@ -529,3 +529,46 @@ def test_a_needle_does_not_flatten_the_rest_of_a_density():
     with_needle[200:204] = 100.0
     assert 1.0 < report._top(with_needle, with_needle) < 4.0
     assert report._top(np.array([0.0, 5.0]), np.zeros(10)) == 5.0 == report._top(np.array([5.0]), np.zeros(0))
+
+
+# ---- a look without training -----------------------------------------------------------------------------------------
+
+
+def test_a_value_that_comes_again_and_again_is_an_atom_and_a_count_is_none():
+    """Fault 9 of issue 21: half of the amounts were exactly 0, and nothing was said of the spike."""
+    rng = np.random.default_rng(0)
+    amounts = np.where(rng.uniform(size=400) < 0.48, 0.0, rng.lognormal(2.0, 1.0, 400))
+    assert targets.atoms(amounts) == [(0.0, np.mean(amounts == 0.0))]
+    prices = np.minimum(rng.lognormal(12.3, 0.5, 5000), 500_001.0)  # cut off, as those of houses are
+    assert [value for value, _ in targets.atoms(prices)] == [500_001.0]
+    assert targets.atoms(rng.poisson(20.0, 1000)) == targets.atoms(rng.integers(0, 2, 1000)) == []
+    assert targets.atoms(np.round(rng.normal(size=1000), 1)) == targets.atoms(rng.normal(size=1000)) == []
+
+
+def test_check_says_what_fit_would_do_and_writes_nothing(tmp_path):
+    """Issue 21: `mdn check FILE`, and faults 6 and 9."""
+    rng = np.random.default_rng(0)
+    lines = ["id;height;town;when;area"]
+    for i in range(120):
+        area = 0 if i % 2 else round(rng.lognormal(2.0, 1.0), 3)
+        cells = (f"row{i}", 1 + i / 7, rng.choice(["Oslo", "Bergen"]), f"{1 + i % 28:02d}.03.2024", area)
+        lines.append(";".join(str(cell).replace(".", ",") if isinstance(cell, float) else str(cell) for cell in cells))
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "area", "--ignore", "town")
+    assert ran.exit_code == 0, said(ran)
+    for words in (
+        "id │ identifier",
+        "height │ number │ 1 to 18",
+        "town │ ignored",
+        "when │ date │ 2024-03-01 to 2024-03-28",
+        "120 rows; features: 2",
+        "area: from 0 to",
+        "area is exactly 0 in 50 % of the rows",
+        "decimal commas",
+        "Next: mdn fit t.csv --target area",
+    ):
+        assert words in said(ran), words
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert "name the column to predict" in said(run_here(tmp_path, "check", "t.csv"))
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "town")
+    assert ran.exit_code == 2 and "the target 'town' must hold numbers" in said(ran)

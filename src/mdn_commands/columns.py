@@ -43,7 +43,7 @@ class Declared(NamedTuple):
         """From the options, of which those that were not given are None."""
         return cls(*(tuple(dict.fromkeys(each or ())) for each in (ignore, category, number, date)))
 
-    def check(self, table: Table, target: str) -> None:
+    def check(self, table: Table, target: str | None) -> None:
         """Stops with a message if a column is not there, is declared twice, or is the target."""
         named = [(option, name) for option in self._fields for name in getattr(self, option)]
         for option, name in named:
@@ -105,6 +105,46 @@ def _are_codes(cells) -> bool:
     return any(cell[0] == "0" and len(cell) > 1 for cell in known) and all(map(_CODE.fullmatch, known))
 
 
+class Asked(NamedTuple):
+    """A table and what is to be predicted from it.
+
+    Attributes:
+        table: The whole table.
+        x: The features.
+        y: The target, NaN where missing, `(N,)`; None if none is named.
+        target: Its name.
+        declared: What the options say of columns.
+        row_numbers: The name of a first column that only numbers the rows, else "".
+    """
+
+    table: Table
+    x: Table
+    y: Any
+    target: str | None
+    declared: Declared
+    row_numbers: str
+
+    def columns(self, x: Table) -> Columns:
+        """What each column of the features `x` is, and those that are ignored."""
+        from mdn.tabular.columns import Columns
+
+        columns = Columns.learn(x)
+        _complete(columns, self)
+        return columns
+
+
+def asked(data: Path, target: str | None, declared: Declared, console, separator, decimal) -> Asked:
+    """Reads a table, and stops with a message if it has no target of this name, or no feature."""
+    table = read_to_learn(data, console, declared, **reading(separator, decimal))
+    declared.check(table, target)
+    y = None if target is None else target_of(table, target)
+    gone = declared.ignore if target is None else (target, *declared.ignore)
+    x, index = without_index(table.drop(*gone), table, declared)
+    if not x.columns:
+        stop(f"{str(data)!r} has no column beside {target!r} to predict it from.")
+    return Asked(table, x, y, target, declared, index)
+
+
 def say_note(table: Table) -> None:
     """Prints what the reader had to guess."""
     if table.note:
@@ -156,15 +196,16 @@ def without_index(x: Table, whole: Table, declared: Declared) -> tuple[Table, st
     return x.drop(name), name
 
 
-def complete(columns: Columns, whole: Table, target: str, declared: Declared, index: str) -> None:
+def _complete(columns: Columns, asked: Asked) -> None:
     """Adds the columns that are ignored, and the index, to what is known of columns."""
     from mdn.tabular.columns import IGNORED, INDEX, About
 
+    _, _, _, target, declared, index = asked
     known = {each.name: each for each in columns.about}
     known |= {name: About(name, IGNORED, "--ignore") for name in declared.ignore}
     if index:
         known[index] = About(index, INDEX, "counts the rows")
-    columns.about = tuple(known[name] for name in whole.columns if name in known and name != target)
+    columns.about = tuple(known[name] for name in asked.table.columns if name in known and name != target)
     columns.left_out = tuple(
         dict.fromkeys([*columns.left_out, *(n for n in declared.ignore if n != target), *([index] * bool(index))])
     )

@@ -1,4 +1,4 @@
-"""`mdn fit`, `mdn predict`, `mdn report`: tables."""
+"""`mdn check`, `mdn fit`, `mdn predict`, `mdn report`: tables."""
 
 from __future__ import annotations
 
@@ -30,12 +30,76 @@ _LOGGED = {"loss": "loss", "val_loss": "held-out NLL"}
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to `app`."""
-    for command in (fit, predict, report):
+    for command in (check, fit, predict, report):
         app.command()(command)
 
 
+Data = Annotated[Path, typer.Argument(help="CSV, TSV, white-space text, Excel or Parquet.", show_default=False)]
+
+
+def check(
+    data: Data,
+    target: Annotated[str | None, typer.Option(help="The column to predict.", show_default=False)] = None,
+    ignore: Ignore = None,
+    category: Category = None,
+    number: Number = None,
+    date: Date = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+) -> None:
+    """Say what `mdn fit` takes each column of a table for, and what the target is like; nothing is trained or written."""
+    with messages():
+        from rich.console import Console
+
+        console = Console()
+        declared = Declared.of(ignore, category, number, date)
+        asked = table_columns.asked(data, target, declared, console, separator, decimal)
+        columns = asked.columns(asked.x)
+        table_columns.show(console, columns)
+        console.print(f"{len(asked.x)} rows; features: {len(columns.table_names)}.")
+        if target is None:
+            console.print("Next: name the column to predict with --target.")
+            return
+        _say_target(console, asked.y, target)
+        console.print(f"Next: mdn fit {data} --target {target}", soft_wrap=True)
+
+
+def _say_target(console, y, target: str) -> None:
+    """Prints the range of a target, how many rows lack it, its grid and its atoms."""
+    import numpy as np
+
+    from mdn.tabular import targets
+    from mdn.tabular.wording import plain, share
+
+    known = y[np.isfinite(y)]
+    _check_target(known, target)
+    lacking = (
+        f"; {share(1.0 - len(known) / len(y))} of the rows have none, and are left out" if len(known) < len(y) else ""
+    )
+    console.print(
+        f"{target}: from {plain(known.min())} to {plain(known.max())}, median {plain(np.median(known))}{lacking}."
+    )
+    step = targets.grid(known[:, None])[0]
+    if step:
+        console.print(f"It lies on a grid of {step:g}: it will be spread over its cells.")
+    _say_atoms(console, known, target)
+
+
+def _say_atoms(console, y, target: str) -> None:
+    """Prints the values that a target has again and again, beside values that it has once."""
+    from mdn.tabular import targets
+    from mdn.tabular.wording import plain, share
+
+    for value, part in targets.atoms(y):
+        typer.secho(
+            f"mdn: {target} is exactly {plain(value)} in {share(part)} of the rows. The density has a spike there, so that the "
+            "NLL says little: judge by the CRPS and the intervals. If the value means a missing one, clear these cells.",
+            err=True,
+        )
+
+
 def fit(
-    data: Annotated[Path, typer.Argument(help="CSV, TSV, white-space text or Parquet.", show_default=False)],
+    data: Data,
     target: Annotated[str, typer.Option(help="The column to predict.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where the model goes; a page of pictures goes beside it.")] = Path(
         "model.mdn"
@@ -66,12 +130,7 @@ def fit(
         training.keep_compiled_programs()
         console = Console()
         declared = Declared.of(ignore, category, number, date)
-        table = table_columns.read_to_learn(data, console, declared, **table_columns.reading(separator, decimal))
-        declared.check(table, target)
-        y = table_columns.target_of(table, target)
-        x, index = table_columns.without_index(table.drop(target, *declared.ignore), table, declared)
-        if not x.columns:
-            stop(f"{str(data)!r} has no column beside {target!r} to predict it from.")
+        asked = table_columns.asked(data, target, declared, console, separator, decimal)
         from mdn import MDNRegressor
 
         regressor = MDNRegressor(
@@ -82,28 +141,23 @@ def fit(
             random_state=seed,
         )
 
-        def complete(columns):
-            table_columns.complete(columns, table, target, declared, index)
-
-        _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume, complete)
+        _fit(ending, console, regressor, asked, target, out, page, test_share, seed, resume)
 
 
-def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, resume, complete) -> None:
+def _fit(ending, console, regressor, asked, target, out, page, test_share, seed, resume) -> None:
     import numpy as np
 
     from mdn import tabular
     from mdn.files import keeping
-    from mdn.tabular.columns import Columns
 
-    known = np.flatnonzero(np.isfinite(y))
-    if len(known) < len(y):
-        console.print(f"{len(y) - len(known)} rows without a target are left out.")
-    x, y = x.take(known), y[known]
+    known = np.flatnonzero(np.isfinite(asked.y))
+    if len(known) < len(asked.y):
+        console.print(f"{len(asked.y) - len(known)} rows without a target are left out.")
+    x, y = asked.x.take(known), asked.y[known]
     _check_target(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
-    columns = Columns.learn(x.take(train))
+    columns = asked.columns(x.take(train))
     x = columns.kept(x)
-    complete(columns)
     table_columns.show(console, columns)
     console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
     with ending.learning(out), going_on(out, resume, console) as kept:
@@ -116,6 +170,7 @@ def _fit(ending, console, regressor, x, y, target, out, page, test_share, seed, 
         console.print(
             f"{target} lies on a grid of {step:g}: it was spread over its cells, and the NLL is that of the spread."
         )
+    _say_atoms(console, y, target)
     with console.status("scoring"):
         scores = regressor.report(x.take(test), y[test], page)
     _print_scores(console, scores, target, f"{len(test)} rows set aside")

@@ -92,11 +92,27 @@ def _texts() -> Files:
         "fuzzed-semicolon.csv": _lines(";"),
         "fuzzed.tsv": _lines("\t"),
         "fuzzed.txt": b"# a b c\n" + plain,
+        "fuzzed-local.csv": "a;b;c\n2,6;1.234,5;5 %\n-3,25;6.381,0;12 %\n".encode("cp1252"),
+        "fuzzed-unicode.txt": "sep=;\na;b\n1;−20 €\n2;30 €\n".encode("utf-16"),
     }
 
 
 def _packed() -> Files:
     return {f"{name}.gz": gzip.compress(data, mtime=0) for name, data in _texts().items()}
+
+
+def _office() -> Files:
+    import zipfile
+
+    import openpyxl
+
+    book, packed, sheet = openpyxl.Workbook(), io.BytesIO(), io.BytesIO()
+    for row in (("a", "b", "town"), *((i, i / 3, "north") for i in range(5))):
+        book.active.append(row)
+    book.save(sheet)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("table.csv", _lines(","))
+    return {"fuzzed.xlsx": sheet.getvalue(), "fuzzed.zip": packed.getvalue()}
 
 
 def _parquet() -> Files:
@@ -565,6 +581,7 @@ READERS = {
         Reader("table", _texts, _use_table),
         Reader("table-gz", _packed, _use_table),
         Reader("table-parquet", _parquet, _use_table),
+        Reader("table-office", _office, _use_table),
         Reader("object-arrays", _object_arrays, _use_object_arrays),
         Reader("sketch-npz", _sketches, _use_drawings),
         Reader("quickdraw", _quickdraw, _use_drawings),

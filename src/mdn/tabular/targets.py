@@ -6,6 +6,8 @@ import numpy as np
 
 _TIES = 0.5  # a grid matters where more than this share of the values are ties
 _FINE = 1e-3  # of the standard deviation: no network resolves a finer grid
+_ATOM, _ATOM_TIMES = 0.03, 10  # share of the rows with an atom; how many times more often than its neighbours it comes
+_FEW_VALUES, _MOST_ATOMS = 30, 5
 _OFF = 1e-3  # of the step: rounding errors of float32 files
 
 
@@ -39,6 +41,28 @@ def spread_over_cells(y: np.ndarray, steps: np.ndarray, seed: int) -> np.ndarray
     if not np.any(steps):
         return y
     return y + steps * np.random.default_rng(seed).uniform(-0.5, 0.5, np.shape(y))
+
+
+def atoms(y: np.ndarray) -> list[tuple[float, float]]:
+    """(value, share of the rows) of values that a target has again and again, most frequent first.
+
+    A density has no place for them: where half of the amounts are exactly 0, it grows without bound there. A value is one if
+    more than three in a hundred rows have it, at least ten times as many as have one of the values next to it. Where there are
+    few values, such as counts, none is.
+
+    Args:
+        y: Shape `(N,)`, without missing values.
+    """
+    values, counts = np.unique(np.asarray(y, "float64"), return_counts=True)
+    if len(values) < _FEW_VALUES:
+        return []
+    often = [
+        at
+        for at in np.flatnonzero(counts > _ATOM * len(y))
+        if counts[at] >= _ATOM_TIMES * np.median(np.delete(counts[max(at - 3, 0) : at + 4], min(at, 3)))
+    ]
+    often.sort(key=lambda at: -counts[at])
+    return [(float(values[at]), float(counts[at]) / len(y)) for at in often[:_MOST_ATOMS]]
 
 
 def constant(y: np.ndarray) -> np.ndarray:
