@@ -10,7 +10,7 @@ import pytest
 
 import mdn
 from gradients import value_and_gradients
-from mdn import special
+from mdn import numerics, special
 
 
 def number(tensor):
@@ -292,3 +292,12 @@ def test_a_gamma_starts_from_its_targets_whatever_their_unit_and_spread():
         found = float(number(start.components.concentration)[0, 0, 0])
         assert 0.4 * concentration < found < 2.5 * concentration
         assert 0.4 < float(number(start.mean())[0, 0]) / y.mean() < 2.5
+
+
+def test_guards_keep_the_dtype_of_a_tensor():
+    """Keras on PyTorch makes float32 of the maximum of a float64 tensor and a Python number, and a guard lost half of the digits."""
+    for dtype in ("float32", "float64"):
+        with float64():
+            x = keras.ops.convert_to_tensor(np.array([1.0 / 3.0], dtype))
+            for guarded in (numerics.cap(x, 1.0), numerics.floor(x, 0.1), numerics.floor(x), numerics.log1mexp(-x)):
+                assert keras.backend.standardize_dtype(guarded.dtype) == dtype

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 from keras import config, ops
+from keras.backend import standardize_dtype
 
 from mdn import backend
 
@@ -130,7 +131,7 @@ def safe_log1p(x):
 
 def log1mexp(x):
     """log(1 - exp(x)) for x <= 0, without cancellation (Mächler 2012, `log1mexp`)."""
-    x = ops.minimum(x, 0.0)
+    x = cap(x, 0.0)
     near = x > -math.log(2.0)
     from_expm1 = safe_log(-ops.expm1(ops.where(near, x, -1.0)))
     return ops.where(near, from_expm1, ops.log1p(-ops.exp(ops.where(near, -1.0, x))))
@@ -200,18 +201,23 @@ def divide_out(x, scale):
 
 def hypotenuse(a, b):
     """sqrt(a² + b²) of positive numbers without overflow of the squares."""
-    largest = ops.maximum(a, b)
-    return largest * ops.sqrt(1.0 + ops.square(ops.minimum(a, b) / largest))
+    largest = floor(a, b)
+    return largest * ops.sqrt(1.0 + ops.square(cap(a, b) / largest))
 
 
 def cap(x, largest):
     """min(x, largest), for arguments of approximations that are flat above it."""
-    return ops.minimum(x, largest)
+    return ops.where(x < largest, x, largest) if _is_double(x) else ops.minimum(x, largest)
 
 
 def floor(x, smallest=_TINY):
     """max(x, smallest), for denominators and logs whose argument is positive by mathematics but may underflow."""
-    return ops.maximum(x, smallest)
+    return ops.where(x > smallest, x, smallest) if _is_double(x) else ops.maximum(x, smallest)
+
+
+def _is_double(x) -> bool:
+    """Whether `x` is a tensor of float64, of which `ops.maximum` and `ops.minimum` make float32 on PyTorch (Keras 3.15)."""
+    return standardize_dtype(getattr(x, "dtype", "float32")) == "float64"
 
 
 def within(x, lower, upper):
@@ -278,7 +284,7 @@ def bound_gradient(x):
 
 def finite_loss(loss):
     """The loss, at most LOSS_CEILING, so that weights of 0 give 0 and not NaN; the caller bounds its gradient."""
-    return ops.minimum(loss, LOSS_CEILING)
+    return cap(loss, LOSS_CEILING)
 
 
 def with_gradient(function, gradient):

@@ -112,6 +112,10 @@ def fit(
     ensemble: Annotated[int, typer.Option(min=1, help="Networks that answer together; 5 are better than 1.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
     test_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Rows set aside for the figures.")] = 0.2,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Set further rows aside, so that intervals hold at least what they promise."),
+    ] = False,
     seed: Seed = 0,
     resume: Resume = True,
     separator: Separator = None,
@@ -141,14 +145,15 @@ def fit(
             random_state=seed,
         )
 
-        _fit(ending, console, regressor, asked, target, out, page, test_share, seed, resume)
+        _fit(ending, console, regressor, asked, target, out, page, test_share, calibrate, seed, resume)
 
 
-def _fit(ending, console, regressor, asked, target, out, page, test_share, seed, resume) -> None:
+def _fit(ending, console, regressor, asked, target, out, page, test_share, calibrate, seed, resume) -> None:
     import numpy as np
 
     from mdn import tabular
     from mdn.files import keeping
+    from mdn.tabular import conformal, wording
 
     known = np.flatnonzero(np.isfinite(asked.y))
     if len(known) < len(asked.y):
@@ -156,15 +161,24 @@ def _fit(ending, console, regressor, asked, target, out, page, test_share, seed,
     x, y = asked.x.take(known), asked.y[known]
     _check_target(y, target)
     train, test = tabular.split_rows(len(y), test_share, seed)
+    aside = train[:0]
+    if calibrate:  # before columns are learnt: they must not know the rows of calibration, either
+        learners, judges = conformal.split_rows(len(train), seed)
+        train, aside = train[learners], train[judges]
     columns = asked.columns(x.take(train))
     x = columns.kept(x)
     table_columns.show(console, columns)
-    console.print(f"{len(train)} rows to learn from, {len(test)} set aside; features: {len(x.columns)}.")
+    calibrating = f"{len(aside)} to calibrate intervals, " if calibrate else ""
+    console.print(f"{len(train)} rows to learn from, {calibrating}{len(test)} set aside; features: {len(x.columns)}.")
     with ending.learning(out), going_on(out, resume, console) as kept:
         with _progress(console, regressor.epochs) as bar:
             regressor.fit(x.take(train), y[train], callbacks=[bar], checkpoint=kept)
         regressor.target_names_, regressor.columns_ = [target], columns
+        if calibrate:
+            regressor.calibrate(x.take(aside), y[aside])
         keeping(out, regressor.save)
+    if regressor.calibration_ is not None:
+        console.print(wording.calibrated([target], regressor.calibration_.rows))
     step = regressor.target_grid_[0]
     if step:
         console.print(
@@ -286,6 +300,8 @@ def report(
             scores = regressor.report(x, y[known], out)
             seen = seen_of(regressor, x, y[known, None])
         console.print(wording.rows_judged(len(known), seen))
+        if regressor.calibration_ is not None:
+            console.print(wording.calibrated([target], regressor.calibration_.rows))
         _print_scores(console, scores, target, f"{len(known)} rows")
         console.print(f"Page: {out}", soft_wrap=True)
 

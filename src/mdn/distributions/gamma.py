@@ -115,7 +115,7 @@ class Gamma(Independent):
             numerics.LARGEST_SCALE / ops.maximum(self.concentration, self.rate),
         )
         times = 1.0 / numerics.floor(numerics.as_tensor(variance))
-        times = ops.maximum(ops.minimum(times, ops.maximum(narrower, 1.0)), ops.minimum(wider, 1.0))
+        times = ops.maximum(ops.minimum(times, numerics.floor(narrower, 1.0)), numerics.cap(wider, 1.0))
         return self._new(self.concentration * times, self.rate * times)
 
 
@@ -128,7 +128,7 @@ def _near_log_quantile(a, log_lower, log_upper, low):
     power = numerics.safe_exp(low)
     close = ops.logical_or(root < 0.3, ops.logical_and(a < 1.0, power < 0.5))
     cube = ops.log(a) + 3.0 * ops.log(numerics.floor(root, 0.3))
-    return ops.where(close, low + ops.minimum(power, 1.0) / (a + 1.0), cube)
+    return ops.where(close, low + numerics.cap(power, 1.0) / (a + 1.0), cube)
 
 
 @serializable

@@ -90,7 +90,7 @@ class Logistic(Independent):
 
 def _softplus(x):
     """log(1 + exp(x)); keras.ops.softplus is cut off beyond ±20 on some backends."""
-    return ops.maximum(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x)))
+    return numerics.floor(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x)))
 
 
 @serializable

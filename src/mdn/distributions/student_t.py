@@ -130,7 +130,7 @@ def _log_half(below, central, arc, spread, df):
     """log P(T <= z), from `arc` = asinh(|z| / √ν) where `central`, else from `spread` = log(1 + z² / ν)."""
     half, tail = _central(arc, df), _log_far_tail(spread, df)
     log_small = ops.where(central, ops.log(0.5 - half), tail)
-    log_large = ops.where(central, ops.log(0.5 + half), ops.log1p(-ops.exp(ops.minimum(tail, -0.5))))
+    log_large = ops.where(central, ops.log(0.5 + half), ops.log1p(-ops.exp(numerics.cap(tail, -0.5))))
     return ops.where(below, log_small, log_large)
 
 

@@ -28,7 +28,7 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
         start: Where the search begins, which saves most of its steps if it is close; the middle of the bracket if None.
         least: x is found to the precision of a float of this size at least.
     """
-    target = ops.minimum(log_lower, log_upper)
+    target = numerics.cap(log_lower, log_upper)
     from_below = log_lower <= log_upper
 
     def tail(x):
@@ -44,10 +44,10 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
     high = ops.stop_gradient(ops.broadcast_to(upper, shape))
     x = _middle(low, high)
     if start is not None:
-        x = ops.stop_gradient(ops.maximum(ops.minimum(numerics.no_nan(start, 0.0) + ops.zeros_like(x), high), low))
+        x = ops.stop_gradient(numerics.floor(numerics.cap(numerics.no_nan(start, 0.0) + ops.zeros_like(x), high), low))
 
     def unfinished(low, high, x, width, step):
-        size = ops.maximum(ops.maximum(ops.abs(x), least), 0.25 * numerics.floor(width))
+        size = numerics.floor(numerics.floor(ops.abs(x), least), 0.25 * numerics.floor(width))
         return ops.any(high - low > 2.0 * numerics.epsilon() * size)
 
     def improve(low, high, x, width, step):
@@ -58,9 +58,9 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
         newton = x - error / numerics.floor(slope)
         # Newton approaches from one side only: a tiny step past the root moves the other end of the bracket too. It is longer
         # than a rounding of x, and where the root is an end of the bracket but for rounding, it leads inside again.
-        tiny = 1.5 * numerics.epsilon() * ops.maximum(ops.abs(newton), least)
+        tiny = 1.5 * numerics.epsilon() * numerics.floor(ops.abs(newton), least)
         inside = ops.logical_and(newton > low - 4.0 * tiny, newton < high + 4.0 * tiny)
-        newton = ops.minimum(ops.maximum(newton - tiny * ops.sign(error), low + tiny), high - tiny)
+        newton = numerics.cap(numerics.floor(newton - tiny * ops.sign(error), low + tiny), high - tiny)
         good = ops.logical_and(inside, ops.abs(newton - x) < 0.5 * width)
         new = ops.where(good, newton, _middle(low, high))
         return low, high, ops.where(error == 0.0, x, new), ops.where(good, ops.abs(newton - x), high - low), step + 1
@@ -88,7 +88,7 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
 
 def _middle(low, high):
     """The mean of two ends; the geometric one where they are of one sign, but of different orders of magnitude."""
-    near, far = ops.minimum(ops.abs(low), ops.abs(high)), ops.maximum(ops.abs(low), ops.abs(high))
+    near, far = numerics.cap(ops.abs(low), ops.abs(high)), numerics.floor(ops.abs(low), ops.abs(high))
     apart = ops.logical_and(low * ops.sign(high) > 0.0, far > 8.0 * near)
     return ops.where(apart, ops.sign(low) * ops.sqrt(near) * ops.sqrt(far), 0.5 * low + 0.5 * high)
 
@@ -127,7 +127,7 @@ def shortest_interval(dist, coverage):
     width = numerics.no_nan(upper - lower, math.inf)
     best = ops.cast(ops.argmin(width, axis=0), numerics.float_dtype())
     step = free / (_HDI_GRID - 1)
-    low, high = ops.maximum(best - 1.0, 0.0) * step, ops.minimum((best + 1.0) * step, free)
+    low, high = numerics.floor(best - 1.0, 0.0) * step, ops.minimum((best + 1.0) * step, free)
 
     def halve(low, high, i):
         middle = 0.5 * (low + high)

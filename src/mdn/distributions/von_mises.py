@@ -161,7 +161,9 @@ def _descent(start, length, kappa):
     s, q = ops.sin(0.5 * held), ops.cos(0.5 * held)
     p2 = ops.square(s) + drop
     r2 = 1.0 - p2
-    reach = 2.0 * ops.arcsin(numerics.within(drop / (ops.sqrt(p2) * q + s * ops.sqrt(ops.maximum(r2, 0.0))), 0.0, 1.0))
+    reach = 2.0 * ops.arcsin(
+        numerics.within(drop / (ops.sqrt(p2) * q + s * ops.sqrt(numerics.floor(r2, 0.0))), 0.0, 1.0)
+    )
     reach = ops.where(r2 > 0.0, reach, 2.0 * math.pi)
     length = ops.where(length > reach, reach, length)
     step = ops.expand_dims(length, -1) * nodes

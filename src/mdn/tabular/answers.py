@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -12,14 +13,17 @@ from mdn.distributions import Mixture, blend
 from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
 from mdn.random import Draws
+from mdn.tabular import conformal
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores
+from mdn.tabular.seen import checksums, share_seen
 
 _SHARP = 0.9
 _LEVELS_AT_ONCE = 8
+_MOSTLY = 0.5  # a smaller share of rows equal to those of training comes about by chance
 
 
 class Answers:
@@ -31,6 +35,8 @@ class Answers:
     baseline_: Baseline | None
     target_grid_: np.ndarray
     seen_: list[int]
+    target_names_: list[str]
+    calibration_: conformal.Calibration | None = None
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
         raise NotImplementedError
@@ -73,19 +79,29 @@ class Answers:
     def predict_quantile(self, X, q) -> np.ndarray:
         """Quantiles of each target for each row.
 
+        After `calibrate` the quantile of level q > 1/2 lies above a new target with probability q at least, and that of
+        q < 1/2 lies below it with probability 1 - q at least, under the conditions that stand there. The median is between the
+        two middle ranks, without a guarantee. Quantiles never fall as q rises.
+
         Args:
             X: Features.
             q: A probability, or several.
 
         Returns:
             `(N,)` or `(N, D)` for one probability, with an axis of the probabilities at the end for several.
+
+        Raises:
+            ValueError: if the calibration has too few rows for a `q`.
         """
-        q = np.asarray(q, "float32")
+        q = np.asarray(q, "float64")
         values = self._as_targets(self._quantiles(X, q.reshape(-1)))
         return values.reshape(*values.shape[:-1], *q.shape)
 
     def predict_interval(self, X, coverage=0.9) -> np.ndarray:
         """The central interval that should hold a new target with probability `coverage`.
+
+        After `calibrate` it holds each target with probability `coverage` at least, and leaves out (1 - coverage) / 2 at most
+        on each side, under the conditions that stand there.
 
         Args:
             X: Features.
@@ -95,7 +111,7 @@ class Answers:
             `(N, 2)` or `(N, D, 2)`, the two ends last; for several, `(N, len(coverage), 2)` or `(N, D, len(coverage), 2)`.
 
         Raises:
-            ValueError: if `coverage` does not lie between 0 and 1.
+            ValueError: if `coverage` does not lie between 0 and 1, or the calibration has too few rows for it.
         """
         several = np.asarray(coverage)
         if several.dtype.kind not in "iuf" or several.ndim > 1 or not np.all((several > 0.0) & (several < 1.0)):
@@ -144,8 +160,88 @@ class Answers:
         """
         return self._ask(X, lambda mixture, y: mixture.log_prob_observed(y), y)
 
+    def calibrate(self, X, y):
+        """Calibrates quantiles and intervals on rows that training has not seen, in place of an earlier calibration.
+
+        From now on `predict_interval` and `predict_quantile`, and so a report, take the model's quantiles at other levels,
+        chosen by the ranks of these targets. For a new row that is exchangeable with these rows (drawn from the same source,
+        in no order), the central interval of coverage c holds its target with probability c at least, and less than
+        c + 2 / (n + 1) unless ranks are tied, whatever the model and the data. n is the number of rows that have the target;
+        c needs n >= 2 / (1 - c) - 1: 19 rows for 90 %, 39 for 95 %.
+
+        The guarantee is an average over calibrations, rows and their features, not one for each kind of row; it holds for each
+        target by itself, not for several at once. A rounded target (`target_grid_`) is drawn within its cell, and the guarantee
+        is about that value: an interval whose ends are rounded to the grid holds the rounded target.
+        `predict`, `predict_distribution`, `sample`, `log_prob` and `predict_variance` are not changed.
+
+        Args:
+            X: Features.
+            y: Targets; missing ones are left out. With several targets each is calibrated on the rows that have it. All rows
+                count alike, whatever the weights of training.
+
+        Returns:
+            The regressor itself.
+
+        Raises:
+            ValueError: if a target has fewer than 19 values.
+
+        Reference:
+            Chernozhukov, Wüthrich and Zhu (2021), Distributional conformal prediction; Vovk et al. (2019), Nonparametric
+            predictive distributions based on conformal prediction.
+        """
+        self._calibrate(X, y)
+        x = self._features(X)
+        seen = share_seen(self.seen_, checksums(x, self._targets(y, len(x))))
+        if seen is not None and seen >= _MOSTLY:
+            warnings.warn(
+                f"{seen:.0%} of the rows of calibration are equal to rows of training, so that nothing is guaranteed. Calibrate "
+                "on rows that training has not seen.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _calibrate(self, X, y) -> None:
+        odds = self._log_odds(X, y, seed=1)  # not the seed of `evaluate`: places in a cell must not repeat
+        self.calibration_ = conformal.Calibration.learn(odds, self.target_names_)
+
+    def _log_odds(self, X, y, seed: int) -> np.ndarray:
+        """log P(below) - log P(above) of each target, `(N, D)`, NaN where missing; rounded targets are drawn in their cells."""
+        half = 0.5 * self.target_grid_.astype("float32")
+
+        def tails(mixture, y):
+            found = []
+            for d, marginal in enumerate(self._marginals(mixture)):
+                to = y[:, d : d + 1]
+                ends = [to - half[d], to + half[d]] if half[d] else [to]
+                each = [tail(end) for end in ends for tail in (marginal.log_cdf, marginal.log_survival)]
+                found.append(ops.stack(each * (3 - len(ends)), axis=-1))
+            return ops.stack(found, axis=1)
+
+        lower, upper = np.split(self._ask(X, tails, y), 2, axis=-1)
+        odds = conformal.log_odds(lower, upper, np.random.default_rng(seed).uniform(size=lower.shape[:-1]))
+        return np.where(np.isnan(self._targets(y, len(odds))), np.nan, odds)
+
     def _quantiles(self, X, levels) -> np.ndarray:
-        """Shape `(N, D, len(levels))`."""
+        """Shape `(N, D, len(levels))`, calibrated if there is a calibration."""
+        if self.calibration_ is None:
+            return self._model_quantiles(X, levels)
+        odds = conformal.outward(self.calibration_.levels(levels), levels, least=1.0)
+        padded = np.pad(odds, ((0, 0), (0, -len(levels) % _LEVELS_AT_ONCE)))
+        logs = np.stack(conformal.log_tails(padded), axis=1).astype("float32")[..., None, None]  # (D, 2, levels, 1, 1)
+
+        def quantiles(mixture, _):
+            found = zip(self._marginals(mixture), logs, strict=True)
+            # Logs of both tails, since a level near 1 is rounded to it
+            each = [ops.moveaxis(m._run(m._quantile, *sides)[..., 0], 0, -1) for m, sides in found]
+            return ops.stack(each, axis=1)
+
+        found = conformal.outward(self._ask(X, quantiles)[..., : len(levels)], levels)
+        return found + self.target_origin_[:, None]
+
+    def _model_quantiles(self, X, levels) -> np.ndarray:
+        """Quantiles of the predicted distribution as it is, shape `(N, D, len(levels))`."""
+        levels = np.asarray(levels, "float32")
         # Padded to a multiple of 8 levels, since each number of levels is compiled anew
         padded = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5)
 
@@ -197,6 +293,7 @@ class Answers:
             return ops.stack(answers, axis=1)
 
         missing = np.isnan(truth)
+        calibration = self.calibration_
         ends = self._quantiles(X, _ends(_SHARP))
         crps, below, above, mean = np.moveaxis(self._ask(X, judge, y), -1, 0)
         crps, below, above = (np.where(missing, np.nan, each) for each in (crps, below, above))
@@ -211,7 +308,9 @@ class Answers:
             mixture_nll=means[2],
             crps=np.nanmean(crps, axis=0),
             rmse=np.sqrt(np.nanmean((mean + self.target_origin_ - truth) ** 2, axis=0)),
-            pit=below + drawn * (above - below),
+            pit=below + drawn * (above - below)
+            if calibration is None
+            else calibration.pit(self._log_odds(X, y, seed=0)),
             sharpness=np.mean(ends[..., 1] - ends[..., 0], axis=0),
             tail=np.minimum(above, 1.0 - below),
             skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
@@ -239,7 +338,7 @@ class Answers:
 def _ends(coverage) -> np.ndarray:
     """The levels of the two ends of a central interval, which leaves the same probability on both sides, in a last axis."""
     half = 0.5 * np.asarray(coverage)
-    return np.stack([0.5 - half, 0.5 + half], axis=-1).astype("float32")
+    return np.stack([0.5 - half, 0.5 + half], axis=-1)
 
 
 def _together(members, x, origin=0.0) -> Mixture:

@@ -34,6 +34,7 @@ from mdn.data.schema import (
 )
 from mdn.metrics import Baseline
 from mdn.tabular.columns import About, Columns
+from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
 from mdn.tabular.member import Member
 from mdn.tabular.network import Architecture, shared
@@ -45,9 +46,12 @@ _WEIGHTS = "weights.npz"
 
 def save(regressor, path) -> None:
     """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
-    baseline = regressor.baseline_
+    baseline, calibration = regressor.baseline_, regressor.calibration_
+    parameters = {**regressor.get_params(), "random_state": None}
+    if parameters.get("calibration") is None:
+        parameters.pop("calibration", None)  # older versions do not know it
     description = {
-        "parameters": {**regressor.get_params(), "random_state": None},
+        "parameters": parameters,
         "features": regressor.n_features_in_,
         "feature_names": [str(name) for name in getattr(regressor, "feature_names_in_", [])],
         "columns": regressor.columns_.levels,
@@ -65,7 +69,10 @@ def save(regressor, path) -> None:
         description |= {"format": 2, "origin": origin}
     if regressor.columns_.dates:  # older versions would take days for what they are not
         description |= {"format": 3, "dates": regressor.columns_.dates}
+    if calibration is not None:  # older versions would answer with intervals that are not calibrated
+        description |= {"format": 4, "calibrated": True}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
+    weights |= {} if calibration is None else calibration.arrays()
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **weights)
     with replacing(path) as temporary:
@@ -88,7 +95,10 @@ def load(cls, path):
     try:
         with reading(path, "a model of MDNRegressor.save"):
             description = _checked(description)
-            members = _members(path, description["members"])
+            arrays = _arrays(path)
+            members = _members(arrays, description["members"])
+            calibrated = description.get("calibrated", False)
+            calibration = Calibration.of(arrays, description["target_names"]) if calibrated else None
             parameters = description["parameters"]
             if "hidden_sizes" in parameters:
                 parameters["hidden_sizes"] = tuple(parameters["hidden_sizes"])
@@ -105,7 +115,7 @@ def load(cls, path):
     regressor.target_origin_, regressor.feature_origin_ = (np.array(origin[side]) for side in ("targets", "features"))
     regressor.target_grid_ = np.array(description["grid"])
     regressor.baseline_ = None if description["baseline"] is None else Baseline.of(description["baseline"])
-    regressor.members_ = members
+    regressor.members_, regressor.calibration_ = members, calibration
     regressor.num_components_ = len(members[0].alive)
     regressor.history_ = members[0].history
     return regressor
@@ -123,7 +133,7 @@ _PARAMETERS: dict[str, Any] = {
     "learning_rate": number(), "weight_decay": number(), "feature_noise": number(0.0), "target_noise": number(0.0),
     "averaging": number(), "validation_fraction": number(), "patience": maybe(number()), "restarts": whole(1),
     "refit": flag, "missing": one_of("error", "median"), "n_jobs": maybe(whole(-(2**31))),
-    "random_state": one_of(None), "verbose": either(flag, whole()),
+    "calibration": one_of(None, "conformal"), "random_state": one_of(None), "verbose": either(flag, whole()),
 }  # fmt: skip
 
 
@@ -166,7 +176,8 @@ def _checked(description: dict) -> dict[str, Any]:
         members=listed(_member(inputs, targets), least=1),
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
-        optional=("origin", "seen"),
+        calibrated=flag,
+        optional=("origin", "seen", "calibrated"),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
@@ -234,9 +245,12 @@ def _member(inputs: int, targets: int) -> Rule:
     return rule
 
 
-def _members(path: Path, descriptions: list[dict]) -> list[Member]:
+def _arrays(path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
-        arrays = plain_arrays(io.BytesIO(read_member(archive, _WEIGHTS)))
+        return plain_arrays(io.BytesIO(read_member(archive, _WEIGHTS)))
+
+
+def _members(arrays: dict[str, np.ndarray], descriptions: list[dict]) -> list[Member]:
     known = {field.name for field in dataclasses.fields(History)}
     members = []
     for i, one in enumerate(descriptions):

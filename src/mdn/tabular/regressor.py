@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 
 from mdn import initializers, training
 from mdn.metrics import Baseline
-from mdn.tabular import files, inputs, seen, targets
+from mdn.tabular import conformal, files, inputs, seen, targets
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import Columns, target_numbers
 from mdn.tabular.member import Member, Recipe, Rows, listeners, one_by_one, side_by_side
@@ -58,6 +58,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         restarts: Trainings from different starts for each network; the best by held-out rows is kept.
         refit: Whether to train anew on all rows, for `history_.best_epoch` epochs.
         missing: "error" refuses features that are NaN; "median" takes the median of the training rows for them.
+        calibration: "conformal" sets a fifth of the rows aside (at least 50, but no more than a quarter), which nothing is learnt
+            from, and calls `calibrate` with them in the end: intervals then hold what they promise. It takes 76 rows. A target
+            that never varies is not calibrated.
         n_jobs: How many networks train in parallel, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
         random_state: An int for the same result each time.
         verbose: 1 prints a line every 20 epochs.
@@ -72,6 +75,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         target_origin_, feature_origin_: Subtracted from targets and features inside, shape `(D,)` and `(F,)`: 0, or their
             median where it lies so far from 0 that float32 would lose their digits.
         baseline_: A normal and a mixture without features, fitted to the same targets.
+        calibration_: The sorted ranks of the calibration rows, or None; see `calibrate`.
         seen_: Checksums of training rows, so that a report knows rows of training; empty if they are not known.
         n_features_in_, feature_names_in_: As in scikit-learn.
 
@@ -109,6 +113,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         restarts: int = 1,
         refit: bool = True,
         missing: str = "error",
+        calibration: str | None = None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -131,6 +136,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.restarts = restarts
         self.refit = refit
         self.missing = missing
+        self.calibration = calibration
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -180,6 +186,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         heard_by = listeners(callbacks, self.verbose)
+        aside = None
+        if self.calibration is not None and y is not None:
+            (X, y, sample_weight), aside = conformal.set_aside(X, y, sample_weight, self.random_state)
+        self.calibration_ = None
         x, y = self._learn_table(X, y)
         weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
@@ -201,6 +211,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             return self._fit_constant(x, y)
         y = y - self.target_origin_
         self._fit_members(x, y, weight, held_out, seeds, heard_by, checkpoint)
+        if aside is not None:
+            self._calibrate(*aside)
         return self
 
     def _fit_members(self, x, y, weight, held_out, seeds, heard_by, checkpoint) -> None:
@@ -309,6 +321,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             raise ValueError(f'`loss` must be "nll" or "crps", but {self.loss!r} came.')
         if self.missing not in ("error", "median"):
             raise ValueError(f'`missing` must be "error" or "median", but {self.missing!r} came.')
+        if self.calibration not in (None, "conformal"):
+            raise ValueError(f'`calibration` must be None or "conformal", but {self.calibration!r} came.')
         auto = self.num_components == "auto"
         for name, value in [
             ("ensemble_size", self.ensemble_size),

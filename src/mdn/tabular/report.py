@@ -10,7 +10,7 @@ from mdn.page import Page, figure
 from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
-from mdn.tabular.wording import plain, rows_judged, skill, verdict
+from mdn.tabular.wording import calibrated, plain, rows_judged, skill, verdict
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
@@ -58,6 +58,8 @@ def _summary(regressor, scores, names, rows, seen) -> str:
         f"{rows_judged(rows, seen)} The intervals that should hold 90 % of the targets hold {scores.coverage(0.9):.1%}, "
         f"{verdict(scores, rows)}. {skill(scores)}"
     ).rstrip()
+    if regressor.calibration_ is not None:
+        text += "\n\n" + calibrated(names, regressor.calibration_.rows)
     grid = [f"{name} (steps of {step:g})" for name, step in zip(names, regressor.target_grid_, strict=True) if step]
     if grid:
         text += (
@@ -113,7 +115,7 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     picture = figure(8.0, 3.6)
     origin = regressor.target_origin_  # densities without the origin, on axes in the units of the data
     mixture = regressor._centred(rows_of(X, few))
-    inner = _of(regressor.predict_quantile(rows_of(X, few), _LEVELS), regressor, d)
+    inner = regressor._model_quantiles(rows_of(X, few), _LEVELS)[:, d]  # of the density, which no calibration changes
     _draw_densities(
         picture, mixture if mixture.event_size == 1 else mixture.marginal([d]), inner, truth[few], name, origin[d]
     )

@@ -21,8 +21,9 @@ class Scores:
             targets lie on a grid (`target_grid_`) it is that of the distribution of the unrounded target.
         rmse: Root mean square error of the predicted mean, `(D,)`.
         pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it. A rounded target stands for
-            a cell of its grid, so its value is drawn from the probabilities of that cell, with a fixed seed.
-        sharpness: Mean width of the central 90 % interval, `(D,)`.
+            a cell of its grid, so its value is drawn from the probabilities of that cell, with a fixed seed. After
+            `MDNRegressor.calibrate` it is the rank among the calibration rows, from 0 to 1, drawn within each rank.
+        sharpness: Mean width of the central 90 % interval, `(D,)`, calibrated if the model is.
         tail: Probability of values at least as extreme as the target, on its side, `(N, D)`: small where it surprises.
         skill_error: The standard error of `skill` over the rows; NaN for a single row.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from mdn.tabular.scores import Scores
 
@@ -39,6 +40,22 @@ def verdict(scores: Scores, rows: int) -> str:
         return "which is what was promised"
     return (
         "so they are too narrow: trust them less than they say" if held < 0.9 else "so they are wider than they need be"
+    )
+
+
+def calibrated(names: Sequence[str], rows: Sequence[int]) -> str:
+    """What the calibration of a model promises.
+
+    Args:
+        names: The names of the targets.
+        rows: How many rows calibrate each of them.
+    """
+    counts = f"{rows[0]} rows"
+    if len(set(rows)) > 1:
+        counts = f"{', '.join(f'{count} ({name})' for name, count in zip(names, rows, strict=True))} rows"
+    return (
+        f"Intervals are calibrated on {counts}: each holds a new target at least as often as it says, if new rows come from "
+        "the same source as these. Densities, NLL and CRPS are those of the network, which the calibration does not change."
     )
 
 
