@@ -295,7 +295,7 @@ def test_a_gamma_starts_from_its_targets_whatever_their_unit_and_spread():
 
 
 def test_guards_keep_the_dtype_of_a_tensor():
-    """Keras on PyTorch makes float32 of the maximum of a float64 tensor and a Python number, and a guard lost half of the digits."""
+    """Keras on PyTorch makes float32 of the maximum of a float64 tensor and a Python number, so guards lost digits."""
     for dtype in ("float32", "float64"):
         with float64():
             x = keras.ops.convert_to_tensor(np.array([1.0 / 3.0], dtype))

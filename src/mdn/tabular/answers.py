@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 from keras import ops
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from mdn.distributions import Mixture, blend
 from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
 from mdn.random import Draws
-from mdn.tabular import conformal
-from mdn.tabular.columns import target_numbers
+from mdn.tabular import conformal, inputs
+from mdn.tabular.dependence import Dependence, dependence_of
+from mdn.tabular.importances import Importances, importances_of
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.report import write_report
@@ -42,17 +43,7 @@ class Answers:
         raise NotImplementedError
 
     def _targets(self, y, rows: int) -> np.ndarray:
-        """Checks targets to be scored: `(N, D)` float64, NaN where missing."""
-        y = check_array(
-            target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
-        )
-        y = y.reshape(len(y), -1)
-        if y.shape != (rows, self._event_size):
-            raise ValueError(
-                f"`y` must have {rows} rows of {self._event_size} targets, as X and the training targets have, but its "
-                f"shape is {y.shape}."
-            )
-        return y
+        return inputs.targets(y, rows, self._event_size)
 
     @property
     def _event_size(self) -> int:
@@ -259,8 +250,13 @@ class Answers:
         check_is_fitted(self)
         x = self._features(X)
         y = np.zeros((len(x), self._event_size)) if y is None else self._targets(y, len(x)) - self.target_origin_
-        y = y.astype("float32")
-        found = in_blocks(lambda x, y: question(_together(self.members_, x), y), x, y, sizes=ROWS_AT_ONCE)
+        return self._ask_inputs(x, question, y)
+
+    def _ask_inputs(self, x, question: Callable, y) -> np.ndarray:
+        """`_ask` of inputs that `_features` returned, and of targets minus `target_origin_`."""
+        found = in_blocks(
+            lambda x, y: question(_together(self.members_, x), y), x, y.astype("float32"), sizes=ROWS_AT_ONCE
+        )
         return found.astype("float64")
 
     def _marginals(self, mixture):
@@ -321,6 +317,56 @@ class Answers:
         if self.baseline_ is None:
             return [np.full(len(truth), np.nan)] * 2
         return [self.baseline_.gaussian_nlls(truth), self.baseline_.mixture_nlls(truth)]
+
+    # ---- what matters ----------------------------------------------------------------------------------------------
+
+    def importances(self, X, y, repeats: int = 5, seed: int = 0, *, rows: int = 2000) -> Importances:
+        """How much the answers need each column of the table: each is shuffled among the rows in turn, without a new training.
+
+        A column of text or of dates is shuffled as one column, although it becomes several inputs. See `Importances` for the
+        three measures and their standard errors. They say what this model uses, not what causes the target: columns that
+        say the same share their importance.
+
+        Args:
+            X: Features that training has not seen; for rows of training the importances are too large.
+            y: Targets.
+            repeats: How many times each column is shuffled.
+            seed: For the rows and for the shuffling.
+            rows: If there are more rows with a target, so many of them are drawn.
+
+        Raises:
+            ValueError: if `repeats` is less than 1, or fewer than 2 rows have a target.
+
+        Reference:
+            Breiman (2001), Random forests; Fisher et al. (2019), All models are wrong, but many are useful.
+        """
+        return importances_of(self, X, y, repeats=repeats, seed=seed, rows=rows)
+
+    def partial_dependence(
+        self, X, column, levels=(0.05, 0.5, 0.95), grid: int = 20, *, rows: int = 500, seed: int = 0
+    ) -> Dependence:
+        """How the answers move with one column: the mean over rows of each quantile, where all rows have one value there.
+
+        Where other columns move together with this one, some of these rows do not occur in reality.
+
+        Args:
+            X: Features; the other columns stay as they are.
+            column: Its name, or its place from 0 among the columns that the model uses.
+            levels: The probabilities of the quantiles.
+            grid: At most so many values of the column. Of numbers they are quantiles of X from 1 % to 99 %, or all values if
+                those are few; of text the most frequent levels; dates have equal distances. A cycle of dates (time of year,
+                day of week, time of day) that is too short for these distances stays as it is in each row.
+            rows: If there are more rows, so many of them are drawn.
+            seed: For the rows.
+
+        Raises:
+            ValueError: if there is no such column, no value is known in it, a level does not lie between 0 and 1, or `grid` or
+                `rows` is less than 1.
+
+        Reference:
+            Friedman (2001), Greedy function approximation: a gradient boosting machine.
+        """
+        return dependence_of(self, X, column, levels=levels, grid=grid, rows=rows, seed=seed)
 
     def report(self, X, y, path="report.html") -> Scores:
         """Writes one self-contained HTML page on rows that training has not seen, and returns their scores.

@@ -118,6 +118,18 @@ class Columns:
         return found
 
     @property
+    def places(self) -> dict[str, slice]:
+        """Where each column of the table is among the columns of `numbers`; empty where the table has no names."""
+        found, first = {}, 0
+        for name, levels in self.levels.items():
+            count = 1 if levels is None else len(levels) + 1
+            if name in self.dates:
+                count = len(self.dates[name].names(name))
+            found[name] = slice(first, first + count)
+            first += count
+        return found
+
+    @property
     def warning(self) -> str:
         """The sentence that says which columns are left out; "" if none is."""
         gone = [each for each in self.about if each.name in self.left_out and each.kind in (EMPTY, IDENTIFIER)]

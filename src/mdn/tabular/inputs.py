@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from mdn import numerics
-from mdn.tabular.columns import check_finite, check_rows, with_nan
+from mdn.tabular.columns import check_finite, check_rows, target_numbers, with_nan
 from mdn.tabular.frames import is_date
 
 _SHOWN = 60  # characters of a cell in a message
@@ -91,6 +91,26 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
     if not known.any():
         raise ValueError("`validation_data` must have a row with a target and a weight above 0, but has none.")
     return x[known], y[known], weight[known] / np.mean(weight[known])
+
+
+def targets(y, rows: int, event_size: int) -> np.ndarray:
+    """Checks targets to be scored: `(N, D)` float64, NaN where missing.
+
+    Args:
+        y: Targets, `(N,)` or `(N, D)`.
+        rows: How many rows X has.
+        event_size: D, how many targets training had.
+
+    Raises:
+        ValueError: if y has another shape, or holds text or dates.
+    """
+    y = check_array(target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+    y = y.reshape(len(y), -1)
+    if y.shape != (rows, event_size):
+        raise ValueError(
+            f"`y` must have {rows} rows of {event_size} targets, as X and the training targets have, but its shape is {y.shape}."
+        )
+    return y
 
 
 def target_names(y) -> list[str]:

@@ -8,6 +8,7 @@ from keras import ops
 from mdn import plots
 from mdn.page import Page, figure
 from mdn.tabular.frames import features_shown, row_names, rows_of
+from mdn.tabular.matters import add_what_matters
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
 from mdn.tabular.wording import calibrated, plain, rows_judged, skill, verdict
@@ -47,6 +48,7 @@ def write_report(regressor, X, y, path) -> Scores:
         _believed(page, regressor, X, truth[:, d], d, name)
         _honest(page, scores.pit[:, d], name, regressor.target_grid_[d])
         _wrong(page, regressor, X, truth[:, d], scores.tail[:, d], d, name)
+    add_what_matters(page, regressor, X, truth)
     _columns(page, regressor)
     _learned(page, regressor)
     page.write(path, _footer(regressor))

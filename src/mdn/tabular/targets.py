@@ -59,7 +59,7 @@ def atoms(y: np.ndarray) -> list[tuple[float, float]]:
     often = [
         at
         for at in np.flatnonzero(counts > _ATOM * len(y))
-        if counts[at] >= _ATOM_TIMES * np.median(np.delete(counts[max(at - 3, 0) : at + 4], min(at, 3)))
+        if counts[at] >= _ATOM_TIMES * np.median(np.delete(counts[max(at - 3, 0) : at + 4], min(int(at), 3)))
     ]
     often.sort(key=lambda at: -counts[at])
     return [(float(values[at]), float(counts[at]) / len(y)) for at in often[:_MOST_ATOMS]]
