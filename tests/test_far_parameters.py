@@ -246,6 +246,8 @@ def test_a_gamma_is_finite_at_0_where_draws_and_measurements_lie():
     tiny = mdn.Gamma([1e-3], [1.0])
     assert np.isfinite(number(tiny.log_prob(tiny.sample(20, seed=0)))).all()
     assert number(tiny.cdf([0.0])) == 0.0 and number(tiny.cdf([-1.0])) == 0.0
+    assert np.all(number(gamma.cdf([np.inf])) == 1.0) and np.all(number(gamma.log_survival([np.inf])) < -1e30)
+    assert np.all(number(gamma.log_prob([np.inf])) < -1e30)
 
 
 def test_a_gamma_at_any_temperature_keeps_its_mean():

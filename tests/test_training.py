@@ -54,6 +54,20 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert not all(np.array_equal(a, b) for a, b in zip(one, three, strict=True))
 
 
+def test_a_trained_model_is_saved_whole_and_trained_again_with_layers_frozen(tmp_path):
+    """On PyTorch and TensorFlow the schedule had no config, and the optimizer knew other variables."""
+    model, _ = run(epochs=2)
+    model.save(tmp_path / "m.keras")
+    again = mdn.load(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.predict(X[:5], verbose=0), model.predict(X[:5], verbose=0))
+    before = model.layers[0].get_weights()
+    for frozen in (True, False):
+        model.layers[0].trainable = not frozen
+        training.fit(model, X, Y, mdn.NegativeLogLikelihood(SPEC), epochs=2, batch_size=64)
+        same = all(np.array_equal(a, b) for a, b in zip(before, model.layers[0].get_weights(), strict=True))
+        assert same == frozen
+
+
 def test_the_best_weights_are_kept_and_patience_stops():
     x, y = X[:40], Y[:40] + 3.0 * RNG.normal(size=(40, 1))
     held_out = (X[40:80], Y[40:80])

@@ -42,7 +42,8 @@ class Gamma(Independent):
     def _kernel(self, y):
         """(whether y >= 0, y where it is and 1 elsewhere, x = β y, log x)."""
         inside = y >= 0.0
-        y = numerics.floor(ops.where(inside, y, 1.0))  # measurements and draws may be 0: use the least float instead
+        # measurements and draws may be 0, or infinite: the least float and a large one stand for them
+        y = numerics.finite_place(numerics.floor(ops.where(inside, y, 1.0)))
         return inside, y, numerics.finite_place(self.rate * y), ops.log(self.rate) + ops.log(y)
 
     def _log_prob_each(self, y):

@@ -16,15 +16,22 @@ from mdn.training.optimizer import make_optimizer
 _ROWS_AT_ONCE = 1024
 
 
+@keras.saving.register_keras_serializable(package="mdn", name="CosineRate")
 class _Cosine(keras.optimizers.schedules.LearningRateSchedule):
     """Half a cosine from `rate` down to 0, whose numbers are variables: another training needs no new program."""
 
-    def __init__(self):
-        self._rate, self._steps = (keras.Variable(1.0, trainable=False, dtype="float32") for _ in range(2))
+    def __init__(self, rate: float = 1.0, steps: float = 1.0):
+        self._rate, self._steps = (keras.Variable(x, trainable=False, dtype="float32") for x in (rate, steps))
 
     def set(self, rate: float, steps: int) -> None:
         self._rate.assign(rate)
         self._steps.assign(steps)
+
+    def get_config(self):
+        return {
+            "rate": float(ops.convert_to_numpy(self._rate)),
+            "steps": float(ops.convert_to_numpy(self._steps)),
+        }
 
     def __call__(self, step):
         done = ops.minimum(ops.cast(step, "float32") / self._steps.value, 1.0)
@@ -37,7 +44,8 @@ _COMPILED: weakref.WeakKeyDictionary[keras.Model, tuple] = weakref.WeakKeyDictio
 
 def _compile(model: keras.Model, loss, plan, steps: int) -> None:
     """Compiles `model`, or takes its optimizer back to the start if it was compiled for such a training before."""
-    key = loss, plan.global_clipnorm, plan.weight_decay
+    trained = tuple(id(variable) for variable in model.trainable_variables)  # layers may be frozen between trainings
+    key = loss, plan.global_clipnorm, plan.weight_decay, trained
     known, optimizer, schedule = _COMPILED.get(model, (None, None, None))
     if known != key or model.optimizer is not optimizer:
         schedule = _Cosine()
