@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdn.data import TableError, read_chunks, read_table, table_files
+from mdn.data import TableError, excel, read_chunks, read_table, table_files
 from mdn.data.notation import Notation, foreign_number, look_at
 
 pytestmark = pytest.mark.project
@@ -305,6 +305,96 @@ def test_a_comma_is_decimal_or_between_thousands_but_never_both():
     assert Notation(".").number("1,5") is None and Notation(unit="%").number("5") is None
 
 
+# ---- open columns -----------------------------------------------------------------------------------------------------
+
+
+def test_an_open_column_is_read_as_in_training_unless_the_file_shows_another_mark(table_of):
+    """Issue 21: a new file with the cells "1.100" and "2" was read with points as decimal, whatever training had."""
+    content = "area,b\n1.100,x\n2,y\n"
+    for mark, value in ((".", 1.1), (",", 1100)):
+        table = table_of(content, learnt={"area": mark})
+        np.testing.assert_array_equal(table["area"], [value, 2])
+        assert table.decimals() == {"area": mark}
+        said = "column 'area': as in training, the point in '1.100' stands between thousands." in table.note
+        assert said == (value == 1100)
+    for learnt, value, role in ((",", 1.234, "is decimal"), (".", 1234, "stands between thousands")):
+        table = table_of(column_of("1,234", "5"), learnt={"price": learnt})
+        assert table["price"][0] == value and f"as in training, the comma in '1,234' {role}." in table.note
+        chunks = read_chunks(table_of.folder / "t.csv", learnt={"price": learnt}, rows=1)
+        assert [chunk["price"][0] for chunk in chunks] == [value, 5]
+    table = table_of("a;b\n1.234;2,6\n5.678;3\n", learnt={"a": "."})
+    np.testing.assert_array_equal(table["a"], [1234, 5678])
+    assert "as in training" not in table.note
+    with pytest.raises(ValueError, match=r"`learnt` must map columns to ',' or '\.', but ';' came for 'a'"):
+        table_of(content, learnt={"a": ";"})
+
+
+def test_a_table_says_the_marks_and_units_of_its_columns(table_of):
+    """Issue 21: the mark and the unit that were read in training were forgotten."""
+    table = table_of("a;b;c;d;e\n2,6;7 %;1.5;1;x\n1.234,5;8 %;2;2;y\n".replace("1.5", "1,5"))
+    assert table.decimals() == {"a": ",", "c": ","} and table.units() == {"b": "%"}
+    assert table.take([1]).drop("c").decimals() == {"a": ","} and table.select(["b"]).units() == {"b": "%"}
+    table = table_of("a,b\n1.5,5\n2,6\n")
+    assert table.decimals() == {"a": "."} and table.units() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "open_"),
+    [
+        ("n;k\n999;1\n1.250;2\n12.500;3\n850;4\n1.000;5\n", True),
+        ("n;k\n1.251;1\n12.505;2\n", True),
+        ("n\tk\n999\t1\n1.250\t2\n", True),
+        ("n,k\n1.250,1\n12.500,2\n1.000,3\n", False),  # as "%.3f" writes it
+        ("n,k\n1.251,1\n12,2\n", False),
+        ("n;k\n1.250;1\n0.512;2\n", False),
+        ("n;k\n1.250;1.5\n2.500;2\n", False),
+        ("n;k\n1.250;1\n1250;2\n", False),
+    ],
+)
+def test_points_that_are_likely_to_stand_between_thousands_stop(table_of, content, open_):
+    """Issue 21: 1.250 and 999 between semicolons were read as 1.25 and 999 without a word."""
+    table = table_of(content)
+    if open_:
+        with pytest.raises(TableError, match=r"column 'n' can be read in two ways: '1\.25\d' in line"):
+            table["n"]
+        assert table_of(content, decimal=",")["n"].max() >= 1250
+    else:
+        assert table["n"].min() < 2 and not table.note
+
+
+def test_a_column_of_decimal_commas_with_some_words_is_refused_and_votes(table_of):
+    """Issue 21: with more than a tenth of words, a column with decimal commas became a category, and did not vote."""
+    cells = [f"{i},5" for i in range(40)]
+    cells[3::8] = ["k.A."] * 5
+    rows = "".join(f"{cell};1.{200 + i}\n" for i, cell in enumerate(cells))
+    table = table_of("a;b\n" + rows)
+    with pytest.raises(
+        TableError, match=r"'a' must hold numbers with decimal commas, but has 'k\.A\.' in line 5, and 4 more"
+    ):
+        table["a"]
+    assert not table.text_columns() and table["b"][1] == 1201
+    assert [*table_of(column_of("1,5", "2", *["north"] * 3))["price"]] == ["1,5", "2", *["north"] * 3]
+
+
+def test_a_later_chunk_that_contradicts_an_open_column_stops(table_of):
+    """Issue 21: 1.234 was read as 1.234 in the first chunk, although decimal commas came further down in another column."""
+    table_of("a,b\n1.234,5\n2.345,6\n" + '3.456,"7,5"\n')
+    chunks = read_chunks(table_of.folder / "t.csv", rows=2)
+    np.testing.assert_array_equal(next(chunks)["a"], [1.234, 2.345])
+    with pytest.raises(
+        TableError, match=r"'a' is read with decimal points, .* '1\.234' in line 2 is open, .*'b' has decimal com"
+    ):
+        next(chunks)
+    assert len([*read_chunks(table_of.folder / "t.csv", rows=2, decimal=".")]) == 2
+
+
+def test_a_large_column_with_marks_between_thousands_is_read_at_once_and_exactly(table_of):
+    """Issue 21: numbers with marks between thousands were read cell by cell."""
+    values = np.random.default_rng(0).integers(0, 10**9, 100_000) / 100
+    content = column_of(*(f"{value:,.2f}" for value in values))
+    np.testing.assert_array_equal(table_of(content)["price"], values)
+
+
 # ---- fault 10: lines and cells that begin with '#' --------------------------------------------------------------------
 
 
@@ -456,6 +546,42 @@ def test_fault_13_an_excel_file_that_is_none_is_refused(table_of, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
     with pytest.raises(TableError, match=r"pip install 'mdn\[excel\]'"):
         table_of(_sheet(["a"], [1]), "t.xlsx")
+
+
+def test_numbers_of_excel_stay_what_they_are_beside_text(table_of):
+    """Issue 21: 1.234 in a cell of Excel became 1234 where a cell below it held the text "3,7"."""
+    table = table_of(_sheet(["a"], [1.234], [2.345], ["3,7"], [1e-7], [-2]), "t.xlsx")
+    np.testing.assert_array_equal(table["a"], [1.234, 2.345, 3.7, 1e-7, -2])
+    table = table_of(_sheet(["a"], [1.5], ["x"], [2.25]), "t.xlsx", text=["a"])
+    assert [*table["a"]] == ["1.5", "x", "2.25"] and table.cells == (("1.5", "x", "2.25"),)
+    table = table_of(_sheet(["a"], ["y"], [1.5], ["x"], ["z"]), "t.xlsx")
+    assert [*table["a"]] == ["y", "1.5", "x", "z"] and table.cells == (("y", "1.5", "x", "z"),)
+
+
+def test_cells_that_excel_shows_in_per_cent_are_said_to_be_shares(table_of):
+    """Issue 21: a cell that Excel shows as 12 % is 0.12, but 12 in a text file, and nothing said so."""
+    book = openpyxl.Workbook()
+    for row in (["a", "share"], [1, 0.12], [2, 0.5]):
+        book.active.append(row)
+    book.active["B2"].number_format = "0.00%"
+    book.save(table_of.folder / "t.xlsx")
+    table = read_table(table_of.folder / "t.xlsx")
+    np.testing.assert_array_equal(table["share"], [0.12, 0.5])
+    assert "Excel shows 'share' in per cent, but keeps shares: a cell that it shows as 12 % is 0.12" in table.note
+
+
+def test_a_word_at_the_end_of_a_long_excel_file_does_not_loop_for_ever(table_of, monkeypatch):
+    """Issue 21: reading began again without end if the first chunk held numbers and a later one a word."""
+    monkeypatch.setattr(table_files, "_ROWS", 2)
+    table = table_of(_sheet(["a", "b"], [1.5, 1], [2, 2], [3, 3], ["oops", 4]), "t.xlsx")
+    np.testing.assert_array_equal(table["b"], [1, 2, 3, 4])
+    with pytest.raises(TableError, match="'a' must hold numbers, but has 'oops' in line 5"):
+        table["a"]
+    monkeypatch.setattr(
+        table_files, "read_excel", lambda path, rows, kept, whole: excel.read_excel(path, rows, (), whole)
+    )
+    with pytest.raises(TableError, match="columns 'a' are numbers and text by turns"):
+        read_table(table_of.folder / "t.xlsx")
 
 
 def _zip(**members):

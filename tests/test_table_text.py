@@ -1,6 +1,7 @@
 """Tables of text from outside: no column is shifted, no row is lost without a word, and no file takes for ever."""
 
 import csv
+import datetime
 import gzip
 import time
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mdn.data import Table, TableError, read_chunks, read_table, table_files, table_text
+from mdn.data.dates import DateError, days_of, read_dates, share_of_dates, shown_day, zone_name
 from mdn.data.tables import foreign_number, unique
 
 pytestmark = pytest.mark.project
@@ -274,6 +276,95 @@ def test_parquet_of_large_whole_numbers_and_bytes(tmp_path):
     pd.DataFrame({"id": [b"\xff", b"a"]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(TableError, match="column 'id' holds binary"):
         read_table(tmp_path / "t.parquet")
+
+
+# ---- dates -----------------------------------------------------------------------------------------------------------
+
+
+def shown_dates(*cells, **options):
+    dates = read_dates(cells, **options)
+    return [shown_day(day) if day == day else "" for day in dates.days], dates.order, dates.short_years
+
+
+def test_the_order_of_day_and_month_is_kept_only_if_it_was_shown():
+    """Issue 21: a column of 3/3/2024 and 5/5/2024 was kept as day first, and later files were read so."""
+    assert shown_dates("3/3/2024", "5/5/2024") == (["2024-03-03", "2024-05-05"], "", False)
+    assert shown_dates("3.3.2024")[1] == "day first" and shown_dates("25/3/2024")[1] == "day first"
+
+
+def test_years_of_two_digits_may_stand_first():
+    """Issue 21: 24-03-05 was read as 24 March 2005."""
+    with pytest.raises(
+        DateError, match="'24-03-05' is 24 March 2005 or 5 March 2024, and no row of the column decides"
+    ):
+        read_dates(["24-03-05"], declared=True)
+    with pytest.raises(DateError, match="'05-03-24' is no date that is read"):
+        read_dates(["05-03-24"], declared=True, short_years=False)
+    with pytest.raises(DateError, match="'24-03-15' contradicts '5/13/24'"):
+        read_dates(["5/13/24", "24-03-15"], declared=True)
+    days, order, short = shown_dates("24-03-05", "99-12-31", declared=True)
+    assert days == ["2024-03-05", "1999-12-31"] and order == "year first" and short
+    assert shown_dates("24-03-05", declared=True, order=order)[0] == ["2024-03-05"]
+    assert shown_dates("05.03.24", declared=True) == (["2024-03-05"], "day first", True)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "5. März 2024",
+            "5. Mrz. 2024",
+            "5 mars 2024",
+            "5 de marzo de 2024",
+            "5 maart 2024",
+            "05-Mar-24",
+            "5/Mar/2024",
+        ),
+        *("Di., 5. Maerz 2024", "5-mar-2024", "marzo 5, 2024", "5 MÄR 2024", "5 mrt. 2024"),
+    ],
+)
+def test_names_of_months_are_read_in_six_languages(cell):
+    """Issue 21: only English names were read, and no 5-Mar-24."""
+    assert shown_dates(cell)[0] == ["2024-03-05"] and share_of_dates([cell]) == 1.0
+
+
+def test_accents_of_months_are_optional():
+    """Issue 21."""
+    for cells in (
+        ("1er août 2024", "5 aout 2024"),
+        ("5 févr. 2024", "5 fevr 2024"),
+        ("5. Jän. 2024", "5 dicembre 2024"),
+    ):
+        assert all(shown_dates(*cells)[0])
+
+
+def test_cells_that_stand_for_a_missing_date_are_missing():
+    """Issue 21: "--" or "0000-00-00" in a column of dates was a mistake."""
+    cells = ["2024-03-05", "--", ".", "0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "n/a", "2024-03-06"]
+    assert shown_dates(*cells)[0] == ["2024-03-05", *[""] * 6, "2024-03-06"] and share_of_dates(cells) == 1.0
+
+
+def test_a_time_zone_with_any_name_is_its_offset():
+    """Issue 21: the name of a fixed time zone was looked up in the list of places."""
+    assert zone_name(datetime.timezone(datetime.timedelta(hours=1), "Mitteleuropa")) == "+01:00"
+
+
+def test_many_dates_are_read_at_once():
+    """Issue 21: each of 300,000 dates was read twice, one by one."""
+    when = np.datetime64("2000-01-01T00:00:00") + 7919 * np.arange(200_000)
+    cells = [str(one) for one in when]
+    in_time = quickly(3.0)
+    assert share_of_dates(cells) == 1.0
+    np.testing.assert_array_equal(read_dates(cells).days, days_of(when))
+    assert in_time()
+    with pytest.raises(DateError, match=r"'2024-02-30' is no date that is read.*row 1"):
+        read_dates(["2024-03-05", "2024-02-30"])
+
+
+def test_booleans_of_parquet_are_written_as_in_text_files(tmp_path):
+    """Issue 21: they became "true" and "false" where they are kept as text."""
+    pd.DataFrame({"a": [True, False, None]}, dtype="boolean").to_parquet(tmp_path / "t.parquet")
+    assert [*read_table(tmp_path / "t.parquet", text=["a"])["a"]] == ["True", "False", ""]
 
 
 # ---- sentences -------------------------------------------------------------------------------------------------------

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from mdn.data.notation import (
     ANY,
     DECIMAL,
-    MOSTLY_NUMBERS,
     Look,
     Notation,
     is_missing,
@@ -21,11 +21,16 @@ from mdn.data.notation import (
     same_money,
     telling,
 )
+from mdn.data.tables import FEW_LEVELS, TableError, words_repeat
 
 _DECIMALS = {",": "decimal commas", ".": "decimal points"}
+_CALLED = {",": "comma", ".": "point"}
 _THOUSANDS = {",": "commas", ".": "points", "'": "apostrophes", " ": "spaces"}
 _UNITS = {"%": "numbers in per cent, which stay in per cent", "‰": "numbers in per mille, which stay in per mille"}
 _LISTED = 3  # columns in one sentence
+_LONG = re.compile(r"(?m)^[-+]?\d{4,}$")  # a whole number that would have a mark between thousands, if others had one
+_SHORT = re.compile(r"(?m)^[-+]?\d{1,3}$")
+_ROUND = re.compile(r"(?m)\.\d*0$")  # a decimal that Python would write without its last digit
 _Where = tuple[str, int]  # a cell and its line
 
 
@@ -36,6 +41,7 @@ class Notations:
 
     Attributes:
         settled: For each column of numbers its notation; None before `settle`.
+        semicolons: Whether cells stand between semicolons, as where commas are decimal and points stand between thousands.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Notations:
         decimal: str | None = None,
         text: Collection[str] = (),
         settled: dict[str, Notation] | None = None,
+        learnt: Mapping[str, str] | None = None,
     ):
         """Stores what is known before a file is read.
 
@@ -52,10 +59,13 @@ class Notations:
             decimal: The decimal mark where a column leaves it open, "," or "."; None finds it out from other columns.
             text: Columns that are text, and say nothing.
             settled: Notations that an earlier reading of the file has found.
+            learnt: For a column its decimal mark in training, used where this file leaves it open.
         """
+        self._learnt = learnt or {}
         self._source, self._decimal, self._text = source, decimal, frozenset(text)
         self._seen: dict[str, _Column] = {}
         self.settled = settled
+        self.semicolons = False
 
     def look(self, columns: Sequence[str], cells: Sequence, lines: np.ndarray) -> None:
         """Takes the cells of some rows as evidence; columns that are arrays of numbers already say nothing."""
@@ -75,6 +85,22 @@ class Notations:
             name: one.key for name, one in self.shown().items()
         }
 
+    def check(self) -> None:
+        """Raises a TableError if rows that came after `settle` show that an open column was read in a wrong notation."""
+        for name, now in self.shown().items():
+            column, then = self._seen[name], (self.settled or {}).get(name, Notation())
+            if column.open is None or len(column.decimals) < 2 or then.problem or column.conflict is not None:
+                continue
+            if now.problem or now.decimal != then.decimal:
+                cell, line = column.open
+                others = [f"{other!r} has {_DECIMALS[mark]}" for mark, other in self._marks().items()]
+                why = " and ".join(others) or "all its points may stand between thousands"
+                raise TableError(
+                    f"{self._source}: column {name!r} is read with {_DECIMALS[then.decimal]}, as its first rows show, but its "
+                    f"{cell!r} in line {line} is open, and further down {why}. Say which mark is decimal: --decimal , or "
+                    '--decimal . (in Python decimal="," or decimal=".").'
+                )
+
     def convert(self, name: str, cells: tuple[str, ...]) -> np.ndarray | tuple[str, ...]:
         """A column as numbers if all its cells are numbers in the notation of the column, or missing; else unchanged."""
         notation = (self.settled or {}).get(name)
@@ -83,25 +109,54 @@ class Notations:
 
     def shown(self) -> dict[str, Notation]:
         """For each column of numbers the notation that the rows so far show."""
-        numeric = {name: column for name, column in self._seen.items() if column.numeric}
-        marks = self._marks(numeric)
-        return {name: self._notation(name, column, marks) for name, column in numeric.items()}
+        marks = self._marks()
+        return {name: self._notation(name, column, marks) for name, column in self._seen.items() if column.numeric}
+
+    def decimals(self) -> dict[str, str]:
+        """The decimal mark of each column of numbers in which some cell has a point or a comma."""
+        return {
+            name: one.decimal
+            for name, one in (self.settled or {}).items()
+            if not one.problem and name in self._seen and self._seen[name].has_mark
+        }
 
     @property
     def note(self) -> str:
         """Which columns were read in a notation of their own, and how, for the user to know."""
         sentences: dict[tuple[str, ...], list[str]] = {}
+        as_learnt = []
         for name, notation in (self.settled or {}).items():
-            if notation.problem or name not in self._seen or not (said := self._said(name, notation)):
+            if notation.problem or name not in self._seen:
                 continue
-            sentences.setdefault(said, []).append(name)
-        return " ".join(self._sentence(said, names) for said, names in sentences.items())
+            if self._as_learnt(name, notation):
+                as_learnt.append(self._as_in_training(name, notation))
+            elif said := self._said(name, notation):
+                sentences.setdefault(said, []).append(name)
+        return " ".join([*(self._sentence(said, names) for said, names in sentences.items()), *as_learnt])
 
-    def _marks(self, numeric: dict[str, _Column]) -> dict[str, str]:
+    def _as_learnt(self, name: str, notation: Notation) -> bool:
+        """Whether only the decimal mark in training decides how a column is read, and Python would read it otherwise."""
+        column = self._seen[name]
+        if (
+            column.open is None
+            or len(column.decimals) < 2
+            or self._decimal
+            or self._learnt.get(name) != notation.decimal
+        ):
+            return False
+        return len(self._marks()) != 1 and (notation.decimal == "," or not column.open_is_plain)
+
+    def _as_in_training(self, name: str, notation: Notation) -> str:
+        cell, _ = self._seen[name].open or ("", 0)
+        mark = "," if "," in cell else "."
+        role = "is decimal" if mark == notation.decimal else "stands between thousands"
+        return f"{self._source}: column {name!r}: as in training, the {_CALLED[mark]} in {cell!r} {role}."
+
+    def _marks(self) -> dict[str, str]:
         """The decimal marks of which there is no doubt, each with a column that shows it."""
         marks: dict[str, str] = {}
-        for name, column in numeric.items():
-            if column.conflict is None and len(column.decimals) == 1:
+        for name, column in self._seen.items():
+            if column.numeric and column.conflict is None and len(column.decimals) == 1:
                 marks.setdefault(column.decimals[0], name)
         return marks
 
@@ -114,12 +169,12 @@ class Notations:
                 "text (read_table(path, text=[...]))."
             )
         decimals = column.decimals
-        common = self._decimal or (next(iter(marks)) if len(marks) == 1 else None)
+        common = self._decimal or (next(iter(marks)) if len(marks) == 1 else self._learnt.get(name))
         if len(decimals) == 1:
             decimal = decimals[0]
         elif common is not None:
             decimal = common
-        elif column.open is not None and not (column.open_is_plain and not marks):
+        elif column.open is not None and (marks or not column.open_is_plain or column.like_thousands(self.semicolons)):
             return _problem(self._ambiguity(name, column, marks))
         else:
             decimal = "."
@@ -131,7 +186,7 @@ class Notations:
 
     def _ambiguity(self, name: str, column: _Column, marks: dict[str, str]) -> str:
         cell, line = column.open or ("", 0)
-        mark, other, called = (",", ".", "comma") if "," in cell else (".", ",", "point")
+        mark, other = (",", ".") if "," in cell else (".", ",")
         as_decimal = Notation(mark, unit=column.unit or "").number(cell)
         as_thousands = Notation(other, unit=column.unit or "").number(cell)
         both = (
@@ -139,8 +194,8 @@ class Notations:
         )
         return (
             f"{self._source}: column {name!r} can be read in two ways: {cell!r} in line {line} is {as_decimal:.15g} if its "
-            f"{called} is decimal, and {as_thousands:.15g} if it stands between thousands. {both}Say which mark is decimal: "
-            '--decimal , or --decimal . (in Python decimal="," or decimal=".").'
+            f"{_CALLED[mark]} is decimal, and {as_thousands:.15g} if it stands between thousands. {both}Say which mark is "
+            'decimal: --decimal , or --decimal . (in Python decimal="," or decimal=".").'
         )
 
     def _said(self, name: str, notation: Notation) -> tuple[str, ...]:
@@ -190,16 +245,30 @@ class _Column:
         self.open: _Where | None = None  # the first cell whose value depends on the decimal mark
         self.open_is_plain, self.open_group = True, ""
         self.marked = False  # whether a cell has a decimal comma
+        self.has_mark = False  # whether a cell has a point or a comma
         self.conflict: tuple[_Where, _Where] | None = None
         self._words = self._numbers = 0
+        self._levels: set[str] = set()  # different cells, and words, as long as they are few
+        self._different: set[str] = set()
+        self._long = self._short = self._round = False  # whether some cell matches `_LONG`, ...
         self._first: _Where = ("", 0)  # the first number
         self._narrowed: _Where | None = None  # the last cell that ruled a reading out
         self._of_money: _Where = ("", 0)
 
     @property
     def numeric(self) -> bool:
-        """Whether nearly all cells are numbers; a column without any cell may hold numbers further down."""
-        return self._numbers >= MOSTLY_NUMBERS * (self._numbers + self._words)
+        """Whether the cells are numbers, perhaps with mistakes; a column without any cell may hold numbers further down."""
+        if not self._words:
+            return True
+        return self._numbers > self._words and not words_repeat(self._words, len(self._different), len(self._levels))
+
+    def like_thousands(self, semicolons: bool) -> bool:
+        """Whether all points may stand between thousands, and the file is such that this is likely.
+
+        Between semicolons it is. Elsewhere it is if smaller numbers have no point, but 1.250 ends in 0: as a decimal it would
+        be written 1.25, unless all cells had three digits behind their point.
+        """
+        return not self._long and (semicolons or (self._short and self._round))
 
     @property
     def decimals(self) -> tuple[str, ...]:
@@ -216,8 +285,17 @@ class _Column:
         there = [cell for cell in counts if not is_missing(cell) and not is_stand_in(cell)]
         few = telling(there)
         looks = {cell: look_at(cell) for cell in few}
-        words = sum(counts[cell] for cell, look in looks.items() if look is None)
+        unlike = [cell for one, look in looks.items() if look is None for cell in few[one]]
+        words = sum(counts[cell] for cell in unlike)
         self._words += words
+        if len(self._levels) <= FEW_LEVELS:
+            self._levels.update(there[: FEW_LEVELS + 1])
+            self._different.update(unlike[: FEW_LEVELS + 1])
+        if len(self.decimals) == 2:
+            text = "\n".join(there)
+            self._long = self._long or _LONG.search(text) is not None
+            self._short = self._short or _SHORT.search(text) is not None
+            self._round = self._round or _ROUND.search(text) is not None
         self._numbers += sum(counts[cell] for cell in there) - words
         for cell, look in looks.items():
             if look is not None:
@@ -247,5 +325,6 @@ class _Column:
         if not look.plain and self.strange is None:
             self.strange = where()
         self.group = self.group or look.group
+        self.has_mark = self.has_mark or "," in cell or "." in cell
         self.marked = self.marked or (not look.plain and "," in cell and look.group != ",")
         self.habits += [habit for habit in look.habits if habit not in self.habits]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from mdn.data.notation import is_foreign, is_missing
 from mdn.data.table_text import Chunk, check_whole
-from mdn.data.tables import Cells, TableError, unique
+from mdn.data.tables import Cells, ExactNumber, TableError, unique
 from mdn.data.text_lines import check_packed
 
 ENDINGS = (".xlsx", ".xlsm", ".xls")
@@ -24,12 +24,13 @@ _AT_ONCE = 1 << 20  # cells of a chunk
 _NUMBER = 8  # bytes of a number
 
 
-def read_excel(path: Path, rows: int, whole: bool) -> Iterator[Chunk]:
+def read_excel(path: Path, rows: int, kept: Collection[str], whole: bool) -> Iterator[Chunk]:
     """Chunks of the first sheet that holds anything.
 
     Args:
         path: The path of the file.
         rows: How many rows a chunk has at most.
+        kept: Columns whose cells stay strings, even if all of them are numbers.
         whole: Whether the caller holds all chunks at once, so that the size of the table is limited.
 
     Raises:
@@ -42,7 +43,7 @@ def read_excel(path: Path, rows: int, whole: bool) -> Iterator[Chunk]:
         _check_size(path, raw)
         book = openpyxl.load_workbook(raw, read_only=True, data_only=True, keep_links=False)
         try:
-            yield from _chunks(path, book, rows, whole)
+            yield from _chunks(path, book, rows, kept, whole)
         finally:
             book.close()
 
@@ -57,7 +58,7 @@ def _check_size(path: Path, raw) -> None:
     raw.seek(0)
 
 
-def _chunks(path: Path, book, rows: int, whole: bool) -> Iterator[Chunk]:
+def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> Iterator[Chunk]:
     name, sheet, others = _sheet(path, book)
     filled = _filled(path, sheet)
     line, first = next(filled)
@@ -77,6 +78,14 @@ def _chunks(path: Path, book, rows: int, whole: bool) -> Iterator[Chunk]:
         notes.append(
             f"{path}: its header names {len(header)} of {width} columns; those on the right are called by number."
         )
+    below_header = ahead if header else ahead[1:]
+    shares = _of_per_cent(sheet, ahead[0][0], below_header[-1][0] if below_header else line, columns)
+    if shares:
+        listed = ", ".join(map(repr, shares[:5])) + (f" and {len(shares) - 5} more" if len(shares) > 5 else "")
+        notes.append(
+            f"{path}: Excel shows {listed} in per cent, but keeps shares: a cell that it shows as 12 % is 0.12 here, though "
+            "12 in a text file."
+        )
     note = " ".join(notes)
     size, total = 0, max(sheet.max_row or 1, 1)
     below = itertools.chain(ahead, filled)
@@ -86,7 +95,10 @@ def _chunks(path: Path, book, rows: int, whole: bool) -> Iterator[Chunk]:
         if whole:
             check_whole(path, size)
         table = [_fitting(path, line, values, width) for line, values in some]
-        yield columns, tuple(map(_column, zip(*table, strict=True))), lines, note, min(lines[-1] / total, 1.0)
+        cells = tuple(
+            _column(values, name in kept) for name, values in zip(columns, zip(*table, strict=True), strict=True)
+        )
+        yield columns, cells, lines, note, min(lines[-1] / total, 1.0), ""
 
 
 def _sheet(path: Path, book) -> tuple[str, Any, list[str]]:
@@ -113,14 +125,25 @@ def _filled(path: Path, sheet) -> Iterator[tuple[int, list[Any]]]:
             yield line, values
 
 
+def _of_per_cent(sheet, first: int, last: int, columns: Sequence[str]) -> list[str]:
+    """The columns that have a number shown in per cent in these lines."""
+    found = {
+        i
+        for row in sheet.iter_rows(min_row=first, max_row=last)
+        for i, cell in enumerate(row)
+        if isinstance(cell.value, int | float) and "%" in (cell.number_format or "")
+    }
+    return [name for i, name in enumerate(columns) if i in found]
+
+
 def _fitting(path: Path, line: int, values: list[Any], width: int) -> list[Any]:
     if len(values) > width:
         raise TableError(f"{path}: line {line} has {len(values)} cells, but there are {width} columns.")
     return values + [None] * (width - len(values))
 
 
-def _column(values: Sequence[Any]) -> Cells:
-    if all(value is None or isinstance(value, int | float) for value in values):
+def _column(values: Sequence[Any], kept: bool) -> Cells:
+    if not kept and all(value is None or isinstance(value, int | float) for value in values):
         return np.array([np.nan if value is None else float(value) for value in values])
     return tuple(map(_text, values))
 
@@ -132,7 +155,7 @@ def _text(value: Any) -> str:
         return value.isoformat(" ") if value.time() != datetime.time() else value.date().isoformat()
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return str(value).strip()
+    return ExactNumber(value) if isinstance(value, float) else str(value).strip()
 
 
 def _openpyxl():

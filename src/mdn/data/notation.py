@@ -37,9 +37,17 @@ _NUMBER = re.compile(
     rf"{_SPACE}(?P<unit>[%‰])?(?P<after>{_MONEY})?(?P<trailing>[{_MINUS}])?{_SPACE}(?P<close>\))?"
 )
 _OTHER_MINUS = re.compile(f"(?!-)[{_MINUS}]")
+_DIGITS = str.maketrans("23456789", "11111111")
+_ZERO_WITHIN = re.compile(r"(?<=\d)0")
 _NO_DIGIT = re.compile(r"\D")
 _NO_GROUP = {  # numbers whose mark must be decimal, since it cannot stand before thousands
     mark: re.compile(rf"(?m)^(?![-+]?[1-9]\d{{0,2}}[{mark}]\d{{3}}$).*[{mark}].*$") for mark in ",."
+}
+_GROUPED = {  # cells with groups of thousands, for each decimal mark and mark between thousands, or "nan"
+    (mark, kind): re.compile(rf"(?:(?:[-+]?(?:[1-9]\d{{0,2}}(?:[{marks}]\d{{3}})+|\d+)(?:[{mark}]\d+)?|nan)(?:\n|$))+")
+    for mark in ",."
+    for kind, marks in _KINDS.items()
+    if kind != mark
 }
 _PLAIN_COMMA = re.compile(r"[-+0-9,eE\nna]*")  # with "nan"
 
@@ -152,19 +160,23 @@ def same_money(sign: str) -> str:
     return _CODES.get(sign, sign)
 
 
-def telling(cells: Sequence[str]) -> Sequence[str]:
-    """Cells that say as much about their notation as all of them do, found in one pass.
+def telling(cells: Sequence[str]) -> dict[str, list[str]]:
+    """Cells that say as much about their notation as all of them do, each with the cells that say the same as it does.
 
-    These are few if all cells are plain numbers, or numbers with decimal commas and nothing else that is unusual; otherwise
-    they are all cells.
+    Cells of one shape say the same: all digits are alike but for zeros at the front. Where all cells are plain numbers, or
+    numbers with decimal commas and nothing else that is unusual, the rest of them is left out, which is faster.
     """
     text = "\n".join(cells)
     mark = "," if "," in text else "."
     if not cells or (mark == "," and not _PLAIN_COMMA.fullmatch(text)) or _with_points(cells, text) is None:
-        return cells
+        shapes = _ZERO_WITHIN.sub("1", text.translate(_DIGITS)).split("\n")
+        alike: dict[str, list[str]] = {}
+        for cell, shape in zip(cells, shapes if len(shapes) == len(cells) else cells, strict=True):
+            alike.setdefault(shape, []).append(cell)
+        return {some[0]: some for some in alike.values()}
     first = next((cell for cell in cells if mark in cell), cells[0])
     decides = _NO_GROUP[mark].search(text)
-    return list(dict.fromkeys([cells[0], first, decides.group() if decides else first]))
+    return {cell: [cell] for cell in (cells[0], first, decides.group() if decides else first)}
 
 
 def _with_points(cells: Sequence[str], text: str) -> np.ndarray | None:
@@ -237,7 +249,7 @@ class Notation:
             return np.full(len(cells), np.nan), list(range(len(cells)))
         if self.decimal == "." and self.plain:
             return parse(cells, numeric=True)
-        quick = self._parse_commas(cells)
+        quick = self._parse_at_once(cells)
         if quick is not None:
             return quick, []
         numbers = np.full(len(cells), np.nan)
@@ -271,12 +283,20 @@ class Notation:
         negative = found["open"] or found["trailing"] or found["sign"] not in (None, "+")
         return -value if negative else value
 
-    def _parse_commas(self, cells: Sequence[str]) -> np.ndarray | None:
-        """Numbers with decimal commas and nothing else that is unusual, which is many times faster; else None."""
+    def _parse_at_once(self, cells: Sequence[str]) -> np.ndarray | None:
+        """Numbers with decimal commas or marks between thousands, and nothing else, which is many times faster; else None."""
         text = "\n".join(cell or "nan" for cell in cells)
-        if self.decimal != "," or self.unit or not _PLAIN_COMMA.fullmatch(text):
+        if self.unit:
             return None
-        return _with_points(cells, text)
+        if self.decimal == "," and _PLAIN_COMMA.fullmatch(text):
+            return _with_points(cells, text)
+        for (mark, kind), grouped in _GROUPED.items():
+            possible = self.readings & _bits(mark, kind)
+            if mark == self.decimal and possible and grouped.fullmatch(text):
+                for one in _KINDS[kind]:
+                    text = text.replace(one, "")
+                return _with_points(cells, text)
+        return None
 
 
 def parse(cells: Sequence[str], numeric: bool = False) -> tuple[np.ndarray, list[int]]:

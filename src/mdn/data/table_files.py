@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import gzip
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mdn.data.evidence import Notations
 from mdn.data.excel import ENDINGS, read_excel
 from mdn.data.separators import check_separator
 from mdn.data.table_text import Chunk, check_whole, read_text
-from mdn.data.tables import Cells, Table, TableError, unique
+from mdn.data.tables import Cells, Table, TableError, as_words, unique
 from mdn.data.text_lines import check_packed
 from mdn.files import reading, replacing
 
@@ -38,6 +38,7 @@ def read_table(
     text: Collection[str] = (),
     separator: str | None = None,
     decimal: str | None = None,
+    learnt: Mapping[str, str] | None = None,
     on_share: Callable[[float], Any] | None = None,
 ) -> Table:
     """Reads a whole table, which may hold 2 GiB at most.
@@ -47,16 +48,19 @@ def read_table(
         text: Columns to treat as text, in addition to those that the reader finds to be text.
         separator: The separator of cells: ",", ";", "|", "tab" or "space" (any white space); None finds it out.
         decimal: The decimal mark, "," or ".", of columns that do not show theirs; None finds it out.
+        learnt: For a column its decimal mark in training, "," or ".", used where neither its cells nor other columns show
+            another: "1,234" is read as in training.
         on_share: Called now and then with the share of the file that has been read.
 
     Raises:
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
         OSError: if the file cannot be read.
-        ValueError: if `separator` or `decimal` is none of these.
+        ValueError: if `separator`, `decimal` or a mark in `learnt` is none of these.
     """
-    _check(separator, decimal)
+    _check(separator, decimal, learnt)
     kept: set[str] = set()
-    notations = Notations(str(path), decimal, text)
+    tried: list[tuple[set[str], dict]] = []
+    notations = Notations(str(path), decimal, text, learnt=learnt)
     while True:
         chunks = list(_tables(path, text, kept, _ROWS, separator, notations, on_share, whole=True))
         first, last = chunks[0], chunks[-1]
@@ -68,15 +72,26 @@ def read_table(
         if not mixed and notations.stands:
             break
         # Numbers in one chunk, text or another notation in the next: read again, since a number has lost how it was written
-        kept |= mixed
-        notations = Notations(str(path), decimal, text, notations.shown())
+        tried.append((kept, {name: one.key for name, one in (notations.settled or {}).items()}))
+        kept = kept | mixed
+        shown_now = {name: one.key for name, one in notations.shown().items()}
+        if (kept, shown_now) in tried:
+            raise TableError(
+                f"{path}: its columns {', '.join(map(repr, sorted(mixed)))} are numbers and text by turns, and reading again "
+                "shows nothing new. Save the table as CSV."
+            )
+        notations = Notations(str(path), decimal, text, notations.shown(), learnt)
     cells = tuple(
         np.concatenate(column) if isinstance(column[0], np.ndarray) else tuple(itertools.chain(*column))
         for column in zip(*(chunk.cells for chunk in chunks), strict=True)
     )
     lines = np.concatenate([chunk.lines for chunk in chunks])
-    table = Table(first.columns, cells, lines, first.source, last.note, first.text, first.notations)
-    return dataclasses.replace(table, text=table.text_columns())
+    table = Table(first.columns, cells, lines, first.source, last.note, first.text, first.notations, last.marks)
+    words = table.text_columns()
+    cells = tuple(
+        as_words(column) if name in words else column for name, column in zip(table.columns, cells, strict=True)
+    )
+    return dataclasses.replace(table, cells=cells, text=words)
 
 
 def read_chunks(
@@ -86,6 +101,7 @@ def read_chunks(
     keep: Collection[str] = (),
     separator: str | None = None,
     decimal: str | None = None,
+    learnt: Mapping[str, str] | None = None,
     rows: int = _ROWS,
     on_share: Callable[[float], Any] | None = None,
 ) -> Iterator[Table]:
@@ -99,8 +115,8 @@ def read_chunks(
 
     A column is read in the one notation in which nearly all its cells are numbers: decimal commas, marks between thousands,
     signs of money or per cent. If "1,234" may be 1.234 or 1234, the other columns decide, since one file has one decimal
-    mark; if they do not, the column cannot be used without `decimal`. The first chunk decides for all. `note` says what was
-    read how.
+    mark; if they do not, the column cannot be used without `decimal`. So it is with "1.250" between semicolons, or beside "850".
+    The first chunk decides for all, and a later one that contradicts it stops. `note` says what was read how.
 
     Text is UTF-8, UTF-16 with a byte order mark, or Windows-1252. A file whose name ends in .gz is unpacked, and so is a .zip
     that holds one file; one that ends in .parquet or .pq is Parquet and needs the extra `mdn[parquet]`; the first sheet of an
@@ -115,39 +131,51 @@ def read_chunks(
         keep: Columns whose cells stay strings, even if all cells of a chunk are numbers.
         separator: The separator of cells: ",", ";", "|", "tab" or "space" (any white space); None finds it out.
         decimal: The decimal mark, "," or ".", of columns that do not show theirs; None finds it out.
+        learnt: For a column its decimal mark in training, "," or ".", used where neither its cells nor other columns show
+            another: "1,234" is read as in training.
         rows: How many rows a chunk has at most.
         on_share: Called before each chunk with the share of the file that has been read.
 
     Raises:
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
         OSError: if the file cannot be read.
-        ValueError: if `separator` or `decimal` is none of these.
+        ValueError: if `separator`, `decimal` or a mark in `learnt` is none of these.
     """
-    _check(separator, decimal)
-    return _tables(path, text, keep, rows, separator, Notations(str(path), decimal, text), on_share, whole=False)
+    _check(separator, decimal, learnt)
+    notations = Notations(str(path), decimal, text, learnt=learnt)
+    return _tables(path, text, keep, rows, separator, notations, on_share, whole=False)
 
 
-def _check(separator: str | None, decimal: str | None) -> None:
+def _check(separator: str | None, decimal: str | None, learnt: Mapping[str, str] | None) -> None:
     check_separator(separator)
     if decimal not in (None, ",", "."):
         raise ValueError(f"`decimal` must be ',' or '.', or None to find it out, but {decimal!r} came.")
+    for name, mark in (learnt or {}).items():
+        if mark not in (",", "."):
+            raise ValueError(f"`learnt` must map columns to ',' or '.', but {mark!r} came for {name!r}.")
 
 
 def _tables(path, text, keep, rows, separator, notations: Notations, on_share, whole: bool) -> Iterator[Table]:
     path, text = Path(path), frozenset(text)
     kept = text | set(keep)
-    for columns, cells, lines, note, share in _chunks(path, rows, kept, whole, separator):
+    for columns, cells, lines, note, share, mark in _chunks(path, rows, kept, whole, separator):
         if on_share is not None:
             on_share(share)
-        if whole or notations.settled is None:
-            notations.look(columns, cells, lines)
-            notations.settle()
+        notations.semicolons = mark == ";"
+        notations.look(columns, cells, lines)
+        notations.settle()
+        if not whole:
+            notations.check()
         cells = tuple(
-            column if name in kept or isinstance(column, np.ndarray) else notations.convert(name, column)
+            as_words(column)
+            if name in text
+            else column
+            if name in kept or isinstance(column, np.ndarray)
+            else notations.convert(name, column)
             for name, column in zip(columns, cells, strict=True)
         )
         note = " ".join(filter(None, [note, notations.note]))
-        yield Table(columns, cells, lines, str(path), note, text, notations.settled or {})
+        yield Table(columns, cells, lines, str(path), note, text, notations.settled or {}, notations.decimals())
 
 
 def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator: str | None) -> Iterator[Chunk]:
@@ -158,7 +186,7 @@ def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator:
         if ending in _PARQUET:
             chunks = _parquet(path, rows, kept, whole)
         elif ending in ENDINGS:
-            chunks = read_excel(path, rows, whole)
+            chunks = read_excel(path, rows, kept, whole)
         else:
             chunks = read_text(path, rows, whole, separator)
         for chunk in chunks:
@@ -214,7 +242,7 @@ def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterat
                 lines = np.arange(done + 1, done + 1 + batch.num_rows)
                 done += batch.num_rows
                 if batch.num_rows:
-                    yield columns, cells, lines, "", min(done / total, 1.0)
+                    yield columns, cells, lines, "", min(done / total, 1.0), ""
     except (arrow.ArrowException, OSError) as error:
         raise TableError(f"{path} is no Parquet file, or is damaged: {str(error).splitlines()[0]}") from None
 
@@ -235,6 +263,8 @@ def _from_arrow(arrow, path: Path, name: str, column, kept: bool) -> Cells:
             return column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False).astype("float64")
         if arrow.types.is_nested(kind) or "binary" in str(kind):
             raise arrow.ArrowNotImplementedError
+        if arrow.types.is_boolean(kind):  # Arrow writes "true", but CSV files of Python "True"
+            return tuple("" if cell is None else str(cell) for cell in column.to_pylist())
         cells = tuple("" if cell is None else cell for cell in column.cast(arrow.string()).to_pylist())
     except (arrow.ArrowNotImplementedError, arrow.ArrowTypeError):
         raise TableError(

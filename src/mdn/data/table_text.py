@@ -24,8 +24,8 @@ _SWALLOWED = 6  # separators within a cell, in each of its lines as many as in a
 
 WHOLE = 1 << 31  # bytes of a table that is read whole: characters of text, or 8 a cell of Parquet
 
-Chunk = tuple[tuple[str, ...], tuple[Cells, ...], np.ndarray, str, float]
-"""Names, columns, line numbers, note, and the share of the file that has been read."""
+Chunk = tuple[tuple[str, ...], tuple[Cells, ...], np.ndarray, str, float, str]
+"""Names, columns, line numbers, note, the share of the file that has been read, and the separator, "" if none is known."""
 
 
 class _Row(NamedTuple):
@@ -55,7 +55,8 @@ def read_text(path: Path, rows: int, whole: bool, separator: str | None) -> Iter
             if whole:
                 check_whole(path, lines.size)
             numbers, table = zip(*some, strict=True)
-            yield body.columns, tuple(zip(*table, strict=True)), np.array(numbers), body.note, raw.tell() / size
+            read = raw.tell() / size
+            yield body.columns, tuple(zip(*table, strict=True)), np.array(numbers), body.note, read, lines.mark or ""
 
 
 def check_whole(path: Path, size: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from mdn.data.notation import PLAIN_NUMBERS, Notation, foreign_number, is_missing, parse
 
 _MOSTLY = 0.5  # share of the cells: a column with more text is text
-_REPEATED, _FEW_LEVELS = 3, 32  # so is a column of few levels whose words repeat: "1", "2", "north"
+_REPEATED, FEW_LEVELS = 3, 32  # so is a column of few levels whose words repeat: "1", "2", "north"
 _NEAR = 1000  # columns that are searched for the nearest name
 _SHOWN = 60  # characters of a cell or a name in a message
 
@@ -21,6 +21,32 @@ Cells = np.ndarray | tuple[str, ...]
 
 class TableError(ValueError):
     """A table that cannot be used: one sentence that says where and why."""
+
+
+class ExactNumber(str):
+    """A cell that is a number in its file, not text: it is written without any mark, so that every notation reads the same.
+
+    Attributes:
+        shown: The number as Python writes it, for columns of text.
+    """
+
+    shown: str
+
+    def __new__(cls, value: float) -> ExactNumber:
+        """1.234 is written "1234e-3"."""
+        mantissa, _, exponent = repr(value).partition("e")
+        whole, _, rest = mantissa.partition(".")
+        number = super().__new__(cls, f"{whole}{rest}e{int(exponent or 0) - len(rest)}")
+        number.shown = repr(value)
+        return number
+
+    def __reduce__(self):
+        return ExactNumber, (float(self.shown),)
+
+
+def as_words(cells: Cells) -> tuple[str, ...]:
+    """The cells of a column of text, in which numbers are written as Python writes them."""
+    return tuple(cell.shown if isinstance(cell, ExactNumber) else cell for cell in cells)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +60,8 @@ class Table:
         source: The name of the file.
         note: What the reader had to guess, for the user to know; "" if nothing.
         text: Columns to treat as text, even if their cells are numbers.
-        notations: How the numbers of a column are written, where its cells are strings.
+        notations: How the numbers of the columns are written.
+        marks: The decimal mark of the columns in which some cell has a point or a comma.
     """
 
     columns: tuple[str, ...]
@@ -44,6 +71,7 @@ class Table:
     note: str = ""
     text: frozenset[str] = frozenset()
     notations: Mapping[str, Notation] = dataclasses.field(default_factory=dict)
+    marks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -65,7 +93,7 @@ class Table:
         index = self._find(name)
         numbers, text = self._parse(index)
         if self._is_text(index, text):
-            return np.array(["" if is_missing(cell) else cell for cell in self.cells[index]], dtype=object)
+            return np.array(["" if is_missing(cell) else cell for cell in as_words(self.cells[index])], dtype=object)
         if text:
             self._refuse(index, text)
         return numbers
@@ -106,6 +134,15 @@ class Table:
         return dataclasses.replace(
             self, columns=tuple(self.columns[i] for i in kept), cells=tuple(self.cells[i] for i in kept)
         )
+
+    def decimals(self) -> dict[str, str]:
+        """The decimal mark, "," or ".", that was used for each column of numbers in which a cell has a point or a comma."""
+        return {name: self.marks[name] for name in self.columns if name in self.marks and name not in self.text}
+
+    def units(self) -> dict[str, str]:
+        """The unit, "%" or "‰", of each column whose numbers have one."""
+        known = {name: self.notations[name].unit for name in self.columns if name in self.notations}
+        return {name: unit for name, unit in known.items() if unit and name not in self.text}
 
     @property
     def values(self) -> np.ndarray:
@@ -160,8 +197,7 @@ class Table:
         if foreign_number(cells) is not None:
             return False
         words = {self.cells[index][row] for row in text}
-        repeated = len(text) >= _REPEATED * len(words) and len(set(cells)) <= _FEW_LEVELS
-        return len(text) > _MOSTLY * len(cells) or repeated
+        return len(text) > _MOSTLY * len(cells) or words_repeat(len(text), len(words), len(set(cells)))
 
     def _refuse(self, index: int, text: list[int]) -> None:
         name, first = self.columns[index], text[0]
@@ -189,6 +225,17 @@ class Table:
                 "or encode it as numbers."
             )
         raise TableError(f"{self.source}: column {name!r} must hold numbers, but has {what}{more}.")
+
+
+def words_repeat(count: int, different: int, levels: int) -> bool:
+    """Whether words among numbers come again, so that a column holds categories: "1", "2", "north", "north", "north".
+
+    Args:
+        count: The number of cells that are words.
+        different: How many different words these are.
+        levels: How many different cells the column has, words and numbers.
+    """
+    return count >= _REPEATED * different and levels <= FEW_LEVELS
 
 
 def shown(text: str) -> str:
