@@ -18,9 +18,9 @@ from mdn.data import Table, TableError, read_table
 from mdn.data.dates import DateError, days_of, local, read_dates, share_of_dates
 from mdn.data.declared import declare
 from mdn.models import read_description
-from mdn.tabular import report, seen, targets, wording
-from mdn.tabular.columns import Columns
-from mdn.tabular.frames import features_shown, row_names
+from mdn.tabular import report, seen, split_rows, targets, wording
+from mdn.tabular.columns import Columns, UnknownLevels
+from mdn.tabular.frames import column, features_shown, row_names
 
 pytestmark = pytest.mark.project
 
@@ -126,7 +126,7 @@ def test_fit_shows_what_each_column_was_taken_for_before_it_trains(shops):
     ):  # fmt: skip
         assert row in table, row
     assert "days, day of week, time of day" in table and "Model:" in later
-    assert "only numbers the rows, so it is left out; --number '0' keeps it" in printed
+    assert "only numbers the rows, so it is left out; --number 0 keeps it" in printed
     assert "column 'name' holds text that differs in nearly every row" in printed
     assert "cells of 'zip' begin with 0, so they are taken for categories" in printed
     page = words_of(folder / "model.html")
@@ -155,7 +155,7 @@ def test_a_model_reads_new_files_as_it_read_the_first(shops):
     assert ran.exit_code == 0 and "60 rows handed to the report, but about 80 % of them are equal" in said(ran)
     (folder / "wrong.csv").write_text("code,zip,count,day,when\n0,1,3,20240305,soon\n")
     ran = run_here(folder, "predict", "model.mdn", "wrong.csv", "--out", "q.csv")
-    assert ran.exit_code == 2 and "column 'when' holds dates, but 'soon' is no date that is read" in said(ran)
+    assert ran.exit_code == 2 and "column 'when' holds dates, but in line 2 'soon' is no date that" in said(ran)
 
 
 WRONG = {
@@ -229,6 +229,249 @@ def test_a_target_of_text_is_told_to_choose_a_number(tmp_path):
         ValueError, match=r"the target must hold numbers, but holds text: 'red' in row 0\. Choose a numeric"
     ):
         tiny().fit(np.zeros((2, 1)), np.array(["red", "blue"]))
+
+
+# ---- levels, decimal marks and units meet again ----------------------------------------------------------------------
+
+
+def places(columns, values, **settings):
+    """The level of each cell of a column of categories: None where missing, "(other)" where training did not show it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x = columns.numbers(pd.DataFrame({"c": values}, **settings))
+    names = [*columns.levels["c"], "(other)"]
+    return [names[int(np.argmax(row))] if row.any() else None for row in x]
+
+
+def test_a_level_is_the_same_whether_a_file_or_a_frame_writes_it():
+    """Issue 21: "1.0" and "1", and True and "true", were different levels, so that cells fell into (other)."""
+    whole = Columns.learn(pd.DataFrame({"c": ["1.0", "2", "1", "2.0", "x"]}))
+    assert whole.levels["c"] == ["1", "2", "x"]
+    assert places(whole, [1.0, 2, 3]) == places(whole, ["1.0", "2", "3"]) == ["1", "2", "(other)"]
+    truth = Columns.learn(pd.DataFrame({"c": ["true", "False", "TRUE", "maybe"]}))
+    assert truth.levels["c"] == ["True", "False", "maybe"]
+    assert places(truth, [True, False]) == places(truth, np.array([True, "false"], object)) == ["True", "False"]
+    old = Columns({"c": ["1.0", "true", "1"]})  # of an older version
+    assert places(old, ["1.0", "True", "1", "1.00"]) == ["1.0", "true", "1", "1.0"]
+
+
+def test_codes_that_lost_their_zeros_in_a_column_of_numbers_are_found():
+    """Issue 21: 1001 was not the level 01001."""
+    columns = Columns.learn(pd.DataFrame({"c": ["01001", "90210", "00007"] * 3}))
+    assert places(columns, [1001, 7, 90210, 8]) == ["01001", "00007", "90210", "(other)"]
+    assert places(columns, [1001.0, np.nan, 7.0]) == ["01001", None, "00007"]
+    assert places(columns, pd.Categorical([1001, 7])) == ["01001", "00007"]
+    assert places(columns, ["1001"]) == ["(other)"]
+    mixed = Columns.learn(pd.DataFrame({"c": ["01", "2", "10"] * 3}))
+    assert places(mixed, [1, 2]) == ["(other)", "2"]
+
+
+@pytest.mark.parametrize("cells", [[1001, 7], ["01001", "00007"]], ids=["numbers", "text"])
+def test_codes_are_found_in_parquet_whether_they_are_numbers_or_text(cells, tmp_path):
+    """Issue 21: 1001 was not the level 01001."""
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    rows = [f"{('01001', '00007')[i % 2]},{i % 2 * 10 + rng.normal():.3f}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["zip,y", *rows]))
+    table = read_table(tmp_path / "t.csv", text=["zip"]).select(["zip"])
+    reg = tiny(epochs=2).fit(table, np.arange(40) % 2 + rng.normal(size=40))
+    reg.target_names_ = ["y"]
+    reg.save(tmp_path / "m.mdn")
+    pd.DataFrame({"zip": cells * 5}).to_parquet(tmp_path / "new.parquet")
+    ran = run_here(tmp_path, "predict", "m.mdn", "new.parquet")
+    assert ran.exit_code == 0 and "(other)" not in said(ran), said(ran)
+    expected = reg.predict_quantile(table.take(np.arange(2)), [0.05, 0.5, 0.95])
+    found = read_table(tmp_path / "predictions.csv").values
+    np.testing.assert_allclose(found[:2], expected, rtol=1e-5)
+
+
+@LIBRARIES
+def test_words_for_missing_cells_are_missing_in_frames_as_in_files(library):
+    """Issue 21: "NA" and "None" in a frame were levels, and text among numbers."""
+    frame = library.DataFrame({"c": ["a", "NA", "b", "None", "a", "-"]})
+    columns = Columns.learn(frame)
+    assert columns.levels["c"] == ["a", "b"] and "50 % missing" in columns.about[0].detail
+    assert columns.numbers(frame).sum() == 3.0
+    declared = Columns.learn(pd.DataFrame({"c": pd.Categorical(["NA", "b", "NA", None])}))
+    assert declared.levels["c"] == ["NA", "b"]
+    assert places(declared, ["NA", "b", "None"]) == ["NA", "b", None]
+    numbers = pd.DataFrame({"x": np.array([1, 2.5, "NA", None], dtype=object)})
+    assert Columns.learn(numbers).levels == {"x": None}
+    np.testing.assert_array_equal(Columns.learn(numbers).numbers(numbers)[:, 0], [1, 2.5, np.nan, np.nan])
+    dates = np.array([datetime.date(2024, 3, 5), "NA", datetime.date(2024, 3, 6)], dtype=object)
+    assert Columns.learn(pd.DataFrame({"d": dates})).about[0].kind == "date"
+
+
+def test_a_column_whose_levels_are_mostly_unknown_is_told(tmp_path):
+    """Issue 21: every cell fell into (other), and nobody was told."""
+    columns = Columns.learn(pd.DataFrame({"c": ["north", "south"] * 20}))
+    new = pd.DataFrame({"c": ["north", *["NORTH"] * 6]})
+    words = (
+        r"column 'c': 86 % of the rows, but 0 % in training, hold .* such as 'NORTH' in row 1, and count as \(other\)"
+    )
+    with pytest.warns(UnknownLevels, match=words):
+        columns.numbers(new)
+    columns.numbers(new[:5])  # four are too few
+    columns.numbers(pd.DataFrame({"c": ["north", "NORTH"] * 6}))  # a half
+    rare = Columns.learn(pd.DataFrame({"c": [f"town {i % 40}" for i in range(80)]}))
+    assert rare.others["c"] == 0.8
+    rare.numbers(pd.DataFrame({"c": ["elsewhere"] * 9}))
+    reg = constant(pd.DataFrame({"c": [f"town {i % 12}" for i in range(24)]}))
+    reg.save(tmp_path / "m.mdn")
+    assert mdn.load(tmp_path / "m.mdn").columns_.others == reg.columns_.others == {"c": pytest.approx(1 / 3)}
+
+
+def test_mdn_predict_says_once_that_levels_are_unknown(tmp_path):
+    """Issue 21: every cell fell into (other), and nobody was told."""
+    frame = pd.DataFrame({"c": ["north", "south"] * 20, "x": np.arange(40.0)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    reg = constant(read_table(tmp_path / "t.csv"))
+    reg.target_names_ = ["y"]
+    reg.save(tmp_path / "m.mdn")
+    frame.assign(c="North").to_csv(tmp_path / "new.csv", index=False)
+    ran = run_here(tmp_path, "predict", "m.mdn", "new.csv")
+    assert ran.exit_code == 0, said(ran)
+    assert said(ran).count("mdn: column 'c': 100 % of the rows, but 0 % in training,") == 1
+    assert "such as 'North' in line 2" in said(ran)
+
+
+class Marked(Table):
+    """A table that says how its numbers were written."""
+
+    marks, behind = {"area": ",", "y": ","}, {"part": "%"}
+
+    def decimals(self):
+        return {name: mark for name, mark in self.marks.items() if name in self.columns}
+
+    def units(self):
+        return {name: unit for name, unit in self.behind.items() if name in self.columns}
+
+
+def marked(names=("area", "part"), rows=12, **said_of_it):
+    cells = tuple(np.arange(float(rows)) + i for i in range(len(names)))
+    kind = type("Other", (Marked,), said_of_it)
+    return kind(tuple(names), cells, np.arange(rows) + 2, "t.csv")
+
+
+def test_the_decimal_marks_and_units_of_training_are_kept_in_the_model(tmp_path):
+    """Issue 21: a file whose cells are open, such as 1.100, was read 1000 times too small."""
+    reg = constant(marked())
+    assert reg.columns_.decimals == {"area": ","} and reg.columns_.units == {"part": "%"}
+    reg.columns_.remember(marked(("area", "part", "y")), ["area", "y"])
+    assert reg.columns_.decimals == {"area": ",", "y": ","} and reg.columns_.units == {}
+    reg.columns_.remember(marked(), ["area", "part"])
+    reg.save(tmp_path / "m.mdn")
+    again = mdn.load(tmp_path / "m.mdn").columns_
+    assert (again.decimals, again.units) == ({"area": ","}, {"part": "%"})
+    constant(pd.DataFrame({"x": np.arange(12.0)})).save(tmp_path / "frame.mdn")
+    again = mdn.load(tmp_path / "frame.mdn").columns_
+    assert (again.decimals, again.units) == ({}, None)
+
+
+def test_mdn_predict_and_report_read_a_file_with_the_decimal_marks_of_training(tmp_path, monkeypatch):
+    """Issue 21: a file whose cells are open, such as 1.100, was read 1000 times too small."""
+    reg = constant(Table(("area",), (np.arange(12.0),), np.arange(12), "t.csv"))
+    reg.target_names_ = ["y"]
+    (tmp_path / "new.csv").write_text("area,y\n" + "1.5,2\n2.5,3\n" * 8)
+    asked = []
+
+    def spy(name):
+        real = getattr(mdn.data, name)
+
+        def read(path, *, learnt=None, **options):
+            asked.append(learnt)
+            return real(path, **options)
+
+        monkeypatch.setattr(mdn.data, name, read)
+
+    spy("read_table")
+    spy("read_chunks")
+    for decimals in ({}, {"area": ","}):
+        reg.columns_.decimals = decimals
+        reg.save(tmp_path / "m.mdn")
+        for command in ("predict", "report"):
+            ran = run_here(tmp_path, command, "m.mdn", "new.csv")
+            assert ran.exit_code == 0, said(ran)
+    assert asked == [None, None, {"area": ","}, {"area": ","}]
+    run_here(tmp_path, "predict", "m.mdn", "new.csv", "--decimal", ".")
+    assert asked[-1] is None
+
+
+def test_a_column_that_gains_or_loses_its_unit_is_refused():
+    """Issue 21: 12% in training and 0.12 later were numbers of one column."""
+    columns = Columns({"area": None, "part": None}, units={"part": "%"})
+    columns.numbers(marked())
+    with pytest.raises(
+        ValueError, match=r"t\.csv: column 'part' had '%' behind its numbers in training, but has no unit here"
+    ):
+        columns.numbers(marked(behind={}))
+    with pytest.raises(
+        ValueError, match=r"column 'area' had no unit .* but has '%' here\. Write its numbers without '%'"
+    ):
+        columns.numbers(marked(behind={"area": "%", "part": "%"}))
+    Columns({"area": None, "part": None}).numbers(marked(behind={"area": "%"}))  # an older model does not know
+
+
+# ---- codes, and options for columns ----------------------------------------------------------------------------------
+
+
+def test_codes_are_found_wherever_they_stand_in_a_file(tmp_path):
+    """Issue 21: codes with leading zeros were found in the first 10,000 rows only."""
+    rows = [f"{10000 + i % 7},{i % 11},{i % 13 + i % 3}" for i in range(10_500)]
+    (tmp_path / "t.csv").write_text("\n".join(["zip,n,y", *rows, *["01001,3,4"] * 9, ",,5"]))
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "y")
+    assert ran.exit_code == 0, said(ran)
+    assert "cells of 'zip' begin with 0" in said(ran) and "zip │ category" in said(ran) and "n │ number" in said(ran)
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "y", "--number", "zip")
+    assert "begin with 0" not in said(ran) and "zip │ number" in said(ran)
+
+
+def test_padded_quantities_that_are_left_out_name_the_option_that_keeps_them(tmp_path):
+    """Issue 21: the remedy for 0000 to 0299 was one of Python, and names with spaces were not quoted."""
+    rows = [f"{i:04d},{i % 7},{i % 5}" for i in range(300)]
+    (tmp_path / "t.csv").write_text("\n".join(["how much,n,y", *rows]))
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "y")
+    assert "take column 'how much' for numbers with --number 'how much' if they are quantities" in said(ran)
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "y", "--number", "how much")
+    assert "how much │ number │ 0 to 299" in said(ran)
+
+
+def test_names_with_spaces_are_quoted_in_remedies(tmp_path):
+    """Issue 21: `--ignore a b` leaves out nothing."""
+    (tmp_path / "t.csv").write_text("a b,c d,y\n" + "1,2024-03-05,3\n" * 20 + "oops,2024-03-06,3\n")
+    with pytest.raises(ValueError, match="leave the column out with --ignore 'a b'"):
+        Columns.learn(read_table(tmp_path / "t.csv").select(["a b"]))
+    (tmp_path / "t.csv").write_text("c d;y\n" + "2024-03-05;1\n" * 20 + "soon;2\n")
+    with pytest.raises(ValueError, match=r"but in line 22 'soon' is no date .* --ignore 'c d', .* --category 'c d'\."):
+        Columns.learn(read_table(tmp_path / "t.csv"))
+
+
+def test_a_bad_cell_among_the_rows_set_aside_ends_fit_before_it_trains(tmp_path, monkeypatch):
+    """Issue 21: such a cell ended `mdn fit` after the training."""
+    _, test = split_rows(60, 0.2, 0)
+    cells = [[f"{i % 7}", f"{i % 5}", f"{i}"] for i in range(60)]
+    cells[test[0]][0], cells[test[1]][1] = "oops", "what"
+    (tmp_path / "t.csv").write_text("a,b c,y\n" + "\n".join(map(",".join, cells)))
+    monkeypatch.setattr(mdn.MDNRegressor, "fit", lambda *_, **__: pytest.fail("it trained"))
+    ran = run_here(tmp_path, "fit", "t.csv", "--target", "y")
+    assert ran.exit_code == 2, said(ran)
+    assert f"'a' ('oops' in line {test[0] + 2}); 'b c' ('what' in line {test[1] + 2})" in said(ran)
+    assert "leave them out with --ignore a --ignore 'b c'" in said(ran)
+
+
+def test_periods_of_pandas_are_dates():
+    """Issue 21: periods were taken for text that differs in every row."""
+    months = pd.period_range("2022-01", periods=30, freq="M")
+    columns = Columns.learn(pd.DataFrame({"month": months}))
+    assert columns.about[0].kind == "date" and "2022-01-01 to 2024-06-01" in columns.about[0].detail
+    expected = columns.numbers(pd.DataFrame({"month": months.to_timestamp()}))
+    np.testing.assert_array_equal(columns.numbers(pd.DataFrame({"month": months})), expected)
+
+
+def test_the_words_of_a_column_are_made_once():
+    """Issue 21: the words of a column were made five times."""
+    one = column(pd.DataFrame({"c": ["a", "NA"]}), "c")
+    assert one.words is one.words and one.missing is one.missing and one.words == ["a", ""]
 
 
 # ---- dates -----------------------------------------------------------------------------------------------------------
@@ -323,9 +566,9 @@ def test_later_dates_are_larger_numbers_and_missing_ones_are_missing():
     days = columns.numbers(later)[:, 0]
     assert days[0] == 2.0 and np.isnan(days[1]) and days[2] == 2.0 + 2128.0 and days[3] < 0.0
     np.testing.assert_array_equal(columns.numbers(later[:3].astype("datetime64[ns]"))[:, 0], days[:3])
-    with pytest.raises(ValueError, match=r"column 'day'.* had none time zone|column 'day': its dates had none"):
+    with pytest.raises(ValueError, match=r"column 'day': its dates had no time zone in training, but one here"):
         columns.numbers(pd.DataFrame({"day": ["2024-03-05T10:00Z"]}))
-    with pytest.raises(ValueError, match=r"column 'day' holds dates, but 'soon' is no date that is read"):
+    with pytest.raises(ValueError, match=r"column 'day' holds dates, but in row 20 'soon' is no date that is read"):
         Columns.learn(pd.DataFrame({"day": ["2024-03-05"] * 20 + ["soon"]}))
 
 
@@ -349,6 +592,9 @@ DAMAGE = {
     "no origin": (lambda about: about["dates"]["when"].update(origin=float("nan")), r"dates\.when\.origin` must be a finite"),
     "an unknown cycle": (lambda about: about["dates"]["when"].update(cycles=["x"]), r"cycles\[0\]` must be one of"),
     "a table of columns of another shape": (lambda about: about.update(about_columns=[["x"]]), "must be a list of 3 values"),
+    "a decimal mark of another world": (lambda about: about.update(decimals={"x": ";"}), r"`decimals\.x` must be one of"),
+    "a unit that is none": (lambda about: about.update(units={"x": "kg"}), r"`units\.x` must be one of"),
+    "a share that is text": (lambda about: about.update(other_shares={"x": "y"}), r"`other_shares\.x` must be a"),
     "checksums that are text": (lambda about: about.update(seen=["x"]), r"`seen\[0\]` must be a whole number"),
 }  # fmt: skip
 
@@ -572,3 +818,12 @@ def test_check_says_what_fit_would_do_and_writes_nothing(tmp_path):
     assert "name the column to predict" in said(run_here(tmp_path, "check", "t.csv"))
     ran = run_here(tmp_path, "check", "t.csv", "--target", "town")
     assert ran.exit_code == 2 and "the target 'town' must hold numbers" in said(ran)
+
+
+def test_a_model_of_dates_with_whole_years_does_not_read_years_of_two_digits():
+    """Issue 21: a model that learnt from 2024-03-05 read 24-03-05 as the 24th of March 2005."""
+    days = [f"2024-03-{day:02d}" for day in range(1, 29)]
+    columns = Columns.learn(pd.DataFrame({"when": days}))
+    with pytest.raises(ValueError, match=r"row 0 '24-03-05'"):
+        columns.numbers(pd.DataFrame({"when": ["24-03-05"]}))
+    assert columns.numbers(pd.DataFrame({"when": ["2024-03-05"]}))[0, 0] == -9.0

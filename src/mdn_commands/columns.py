@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -24,10 +28,11 @@ Date = Annotated[list[str] | None, typer.Option(help="A column of dates, such as
 Separator = Annotated[str | None, typer.Option(help="Between cells, such as ';' or tab; found out by default.")]
 Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: '.' or ','.")]
 
-_LOOKED_AT = 10_000  # rows: whether a column of whole numbers has cells such as 01001
+_LOOKED_AT = 1_000_000  # rows, for cells such as 01001 in a column of whole numbers; it takes as long as to read them
+_TYPED = (".parquet", ".pq")  # files whose numbers are no text
 _MOST_ROWS = 200  # of the table of columns on the screen
 _UNNAMED = ("0", "row names", "Unnamed: 0")  # names that readers and pandas give to a first column without one
-_CODE = re.compile(r"\d+")
+_PADDED = re.compile(r"(?m)^\s*0\d")
 
 
 class Declared(NamedTuple):
@@ -62,6 +67,44 @@ def reading(separator: str | None, decimal: str | None) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
+def learnt(columns: Columns, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The argument of `read_table` and `read_chunks` for the decimal marks of training, which `--decimal` overrules."""
+    return {"learnt": columns.decimals} if columns.decimals and "decimal" not in options else {}
+
+
+def text_names(columns: Columns, path: Path) -> list[str]:
+    """The columns of a file that a model reads as text. Codes such as 01001 that Parquet holds as numbers stay numbers, so
+    that the model knows that their zeros are lost.
+    """
+    from mdn.tabular.levels import code_width
+
+    typed = path.suffix.lower() in _TYPED
+    return [name for name in columns.text_names if not (typed and code_width(columns.levels[name] or ()))]
+
+
+@contextmanager
+def saying_unknown_levels() -> Iterator[None]:
+    """Prints each warning of levels that training did not show once a column, as a sentence."""
+    from mdn.tabular.columns import UnknownLevels
+
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UnknownLevels)
+        others = warnings.showwarning
+
+        def show_warning(message, category, *place, **more):
+            if not issubclass(category, UnknownLevels):
+                others(message, category, *place, **more)
+                return
+            column = str(message).split(": ")[0]
+            if column not in said:
+                said.add(column)
+                typer.secho(f"mdn: {message}", err=True)
+
+        warnings.showwarning = show_warning
+        yield
+
+
 def read(path: Path, console, text=(), **options) -> Table:
     """Reads a table, with a bar, and says what the reader had to guess."""
     from mdn.data import read_table
@@ -74,17 +117,11 @@ def read(path: Path, console, text=(), **options) -> Table:
 
 def read_to_learn(path: Path, console, declared: Declared, **options) -> Table:
     """Reads a table whose columns are as declared. Whole numbers of which some begin with 0, such as 01001, are categories."""
-    from mdn.data import read_chunks
     from mdn.data.declared import declare
 
     text = [*declared.category, *declared.date]
     table = read(path, console, text, **options)
-    sample = next(iter(read_chunks(path, keep=table.columns, rows=_LOOKED_AT, **options)))
-    codes = [
-        name
-        for name, cells, looked_at in zip(table.columns, table.cells, sample.cells, strict=True)
-        if not isinstance(cells, tuple) and name not in declared.number and _are_codes(looked_at)
-    ]
+    codes = _codes(path, table, declared, options)
     if codes:
         names = ", ".join(map(repr, codes))
         typer.secho(
@@ -98,11 +135,37 @@ def read_to_learn(path: Path, console, declared: Declared, **options) -> Table:
     return declare(table, category=declared.category, number=declared.number, date=declared.date)
 
 
-def _are_codes(cells) -> bool:
+def _codes(path: Path, table: Table, declared: Declared, options: dict[str, Any]) -> list[str]:
+    """The columns of whole numbers of a text file of which some begin with 0, such as 01001.
+
+    The first million rows are looked at: a column whose only such cells come later is taken for numbers.
+    """
+    import numpy as np
+
+    from mdn.data import read_chunks
     from mdn.data.tables import is_missing
 
-    known = [cell.strip() for cell in map(str, cells) if not is_missing(str(cell))]
-    return any(cell[0] == "0" and len(cell) > 1 for cell in known) and all(map(_CODE.fullmatch, known))
+    def whole(cells) -> bool:
+        return isinstance(cells, np.ndarray) and not (np.floor(cells) != cells)[~np.isnan(cells)].any()
+
+    open_names = [] if path.suffix.lower() in _TYPED else [
+        name for name, cells in zip(table.columns, table.cells, strict=True) if whole(cells) and name not in declared.number
+    ]  # fmt: skip
+    padded: set[str] = set()
+    rows = 0
+    chunks = read_chunks(path, keep=tuple(open_names), **options) if open_names else ()
+    for chunk in chunks:
+        for name in open_names.copy():
+            cells = [str(cell) for cell in chunk.cells[chunk.columns.index(name)]]
+            digits = "".join(cells).isdecimal() or all(c.strip().isdecimal() or is_missing(c) for c in cells)
+            if not digits:
+                open_names.remove(name)
+            elif name not in padded and _PADDED.search("\n".join(cells)):
+                padded.add(name)
+        rows += len(chunk)
+        if not open_names or rows >= _LOOKED_AT:
+            break
+    return [name for name in open_names if name in padded]
 
 
 class Asked(NamedTuple):
@@ -130,6 +193,7 @@ class Asked(NamedTuple):
 
         columns = Columns.learn(x)
         _complete(columns, self)
+        columns.remember(self.table, [*columns.levels, *([] if self.target is None else [self.target])])
         return columns
 
 
@@ -190,7 +254,7 @@ def without_index(x: Table, whole: Table, declared: Declared) -> tuple[Table, st
     if not any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)):
         return x, ""
     typer.secho(
-        f"mdn: the first column has no name and only numbers the rows, so it is left out; --number {name!r} keeps it.",
+        f"mdn: the first column has no name and only numbers the rows, so it is left out; --number {shlex.quote(name)} keeps it.",
         err=True,
     )
     return x.drop(name), name

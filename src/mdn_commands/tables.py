@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,7 @@ def check(
             console.print("Next: name the column to predict with --target.")
             return
         _say_target(console, asked.y, target)
-        console.print(f"Next: mdn fit {data} --target {target}", soft_wrap=True)
+        console.print(f"Next: mdn fit {shlex.quote(str(data))} --target {shlex.quote(target)}", soft_wrap=True)
 
 
 def _say_target(console, y, target: str) -> None:
@@ -122,7 +123,7 @@ def fit(
     decimal: Decimal = None,
 ) -> None:
     """Train on a table, and say how good the predicted distributions are on rows set aside."""
-    with messages(NOTHING_YET) as ending:
+    with messages(NOTHING_YET) as ending, table_columns.saying_unknown_levels():
         check_folder(out)
         page = out.with_suffix(".html")
         if page == out:
@@ -168,6 +169,7 @@ def _fit(ending, console, regressor, asked, target, out, page, test_share, calib
     columns = asked.columns(x.take(train))
     x = columns.kept(x)
     table_columns.show(console, columns)
+    columns.check(x)  # a bad cell among the rows set aside must not end the command after training
     calibrating = f"{len(aside)} to calibrate intervals, " if calibrate else ""
     console.print(f"{len(train)} rows to learn from, {calibrating}{len(test)} set aside; features: {len(x.columns)}.")
     with ending.learning(out), going_on(out, resume, console) as kept:
@@ -259,8 +261,14 @@ def predict(
         regressor = _regressor(model)
         columns, rows, options = regressor.columns_, 0, table_columns.reading(separator, decimal)
         names = [f"{regressor.target_names_[0]}_{q:g}" for q in probabilities]
-        with share(console, "predicting") as on_share, writing_table(out, names) as write:
-            for x in read_chunks(new, text=columns.text_names, on_share=on_share, **options):
+        options |= table_columns.learnt(columns, options)
+        text = table_columns.text_names(columns, new)
+        with (
+            table_columns.saying_unknown_levels(),
+            share(console, "predicting") as on_share,
+            writing_table(out, names) as write,
+        ):
+            for x in read_chunks(new, text=text, on_share=on_share, **options):
                 write(regressor.predict_quantile(x.select(columns.table_names), probabilities))
                 rows += len(x)
         table_columns.say_note(x)  # the note of the last chunk covers all rows
@@ -290,9 +298,12 @@ def report(
         console = Console()
         regressor = _regressor(model)
         target, options = regressor.target_names_[0], table_columns.reading(separator, decimal)
-        table = table_columns.read(data, console, regressor.columns_.text_names, **options)
-        with console.status("scoring"):
+        options |= table_columns.learnt(regressor.columns_, options)
+        text = table_columns.text_names(regressor.columns_, data)
+        table = table_columns.read(data, console, text, **options)
+        with table_columns.saying_unknown_levels(), console.status("scoring"):
             y = table_columns.target_of(table, target)
+            regressor.columns_.check_unit(table, target)
             known = np.flatnonzero(np.isfinite(y))
             if not len(known):
                 stop(f"{str(data)!r} has no row with a {target!r}: there is nothing to judge by.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -221,7 +222,7 @@ class Table:
                 )
         if self._is_text(index, text):
             raise TableError(
-                f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {name}, "
+                f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {shlex.quote(name)}, "
                 "or encode it as numbers."
             )
         raise TableError(f"{self.source}: column {name!r} must hold numbers, but has {what}{more}.")

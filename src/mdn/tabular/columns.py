@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import NamedTuple
+import shlex
+import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mdn.data.declared import CATEGORY, DATE, NUMBER
-from mdn.data.tables import Table, TableError, foreign_number, parse
-from mdn.tabular.dates import DateCode, dates_of, described, holds_dates
-from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na, is_number
-from mdn.tabular.wording import plain, share
+from mdn.data.tables import Table, TableError
+from mdn.tabular.dates import DateCode, dates_of
+from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na
+from mdn.tabular.kinds import EMPTY, IDENTIFIER, IGNORED, INDEX, About, learn_column
+from mdn.tabular.levels import places_of
+from mdn.tabular.wording import share
 
-EMPTY, IDENTIFIER, IGNORED, INDEX = "empty", "identifier", "ignored", "index"
-_MOST_LEVELS = 128  # of one column; rarer levels count as "other", like those never seen
-_ROWS_A_LEVEL = 5  # at least, so that a column never has more levels than a fifth of the rows
-_FEW_LEVELS = 8  # but so many are kept however rare they are
-_IDENTIFIER, _MANY_LEVELS = 0.5, 100  # a column with more different texts than this share of the rows identifies rows
-_NEARLY_ALL, _ENOUGH = 0.9, 20  # and so does one of fewer texts, in at least 20 rows
+__all__ = ["EMPTY", "IDENTIFIER", "IGNORED", "INDEX", "About", "Columns", "UnknownLevels"]
+
 _MOST_NAMED = 20  # columns that a message names
+_MOSTLY, _FEW = (
+    0.5,
+    5,
+)  # a warning is due if more than this share of the cells, and so many, are levels that are not known
+_FAR_FEWER = 0.5  # of that share: if training had no more, such cells are no habit of the column
 
 
-class About(NamedTuple):
-    """One row of the table of columns.
-
-    Attributes:
-        name: The name of the column.
-        kind: What it was taken for: "number", "category", "date", "empty", "identifier", "ignored" or "index".
-        detail: The range of numbers or dates, the levels, the share of missing cells.
-    """
-
-    name: str
-    kind: str
-    detail: str
+class UnknownLevels(UserWarning):
+    """Most cells of a column of categories are levels that training did not show, so that they count as "(other)"."""
 
 
 class Columns:
@@ -45,6 +39,11 @@ class Columns:
         dates: How each column of dates becomes numbers.
         left_out: Columns that are not used: empty ones, and text that differs in nearly every row.
         about: What is known of each column of the training table, those left out too.
+        decimals: The decimal mark, "," or ".", of columns of the training file, if that was a file.
+        units: The unit behind the numbers of a column of the training file, "%" or "‰"; None if training was not from a file,
+            so that units are not known.
+        others: The share of the rows of training whose level counts as "(other)", for each column of categories.
+        from_file: Whether the training table was read from a file; it is not kept in the file of a model.
     """
 
     def __init__(
@@ -53,8 +52,14 @@ class Columns:
         dates: dict[str, DateCode] | None = None,
         left_out: tuple[str, ...] = (),
         about: tuple[About, ...] = (),
+        decimals: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        others: Mapping[str, float] | None = None,
+        from_file: bool = False,
     ):
         self.levels, self.dates, self.left_out, self.about = levels, dates or {}, tuple(left_out), tuple(about)
+        self.decimals, self.units = dict(decimals or {}), None if units is None else dict(units)
+        self.others, self.from_file = dict(others or {}), from_file
 
     @classmethod
     def learn(cls, table) -> Columns:
@@ -77,17 +82,30 @@ class Columns:
         learned, bad = [], []
         for name in table.columns:
             try:
-                learned.append(_learn(column(table, name)))
+                learned.append(learn_column(column(table, name)))
             except ValueError as error:
                 bad.append((str(name), error))
         _refuse(table, bad)
         left_out = tuple(one.about.name for one in learned if not one.kept)
         if learned and len(left_out) == len(learned):
-            raise ValueError(f"X has no column to learn from: {_left_out([one.about for one in learned])}.")
+            raise ValueError(
+                f"X has no column to learn from: {_left_out([one.about for one in learned], isinstance(table, Table))}."
+            )
         kept = [one for one in learned if one.kept]
         levels = {one.about.name: one.levels for one in kept}
         dates = {one.about.name: one.code for one in kept if one.code is not None}
-        return cls(levels, dates, left_out, tuple(one.about for one in learned))
+        others = {one.about.name: one.other for one in kept if one.levels is not None}
+        about = tuple(one.about for one in learned)
+        columns = cls(levels, dates, left_out, about, others=others, from_file=isinstance(table, Table))
+        columns.remember(table, list(levels))
+        return columns
+
+    def remember(self, table, names: Sequence[str]) -> None:
+        """Keeps the decimal marks and the units that some columns of the training file have."""
+        if hasattr(table, "decimals") and hasattr(table, "units"):
+            decimals, units = table.decimals(), table.units()
+            self.decimals = {name: decimals[name] for name in names if decimals.get(name)}
+            self.units = {name: units[name] for name in names if units.get(name)}
 
     @property
     def has_text(self) -> bool:
@@ -136,7 +154,7 @@ class Columns:
         if not gone:
             return ""
         they, them = ("They are", "them") if len(gone) > 1 else ("It is", "it")
-        return f"{_left_out(gone)}. {they} left out, and predictions do not need {them}."
+        return f"{_left_out(gone, self.from_file)}. {they} left out, and predictions do not need {them}."
 
     def kept(self, table):
         """A frame without the columns that are left out, if it has some; anything else as it is."""
@@ -160,23 +178,69 @@ class Columns:
         found = {str(name): name for name in table.columns}
         if len(found) < len(table.columns):
             return table
-        parts = []
-        for name, levels in (self.levels or dict.fromkeys(found)).items():
-            if name not in found:
-                raise ValueError(f"X has no column {name!r}, which was there in training.")
-            kind = DATE if name in self.dates else NUMBER if levels is None else CATEGORY
-            one = column(table, found[name], kind)
-            if kind == DATE:
-                parts.append(self._days(one))
-            elif levels is None:
-                said = "held numbers in training: it" if self.levels else "is not known from training by its name: it"
-                parts.append(as_numbers(f"column {name!r} {said}", one.values)[:, None])
-            else:
-                text = np.array(one.words, dtype=object)
-                known = np.stack([text == level for level in levels], axis=-1).reshape(len(text), len(levels))
-                other = ~known.any(axis=-1) & (text != "")
-                parts.append(np.concatenate([known, other[:, None]], axis=-1).astype("float64"))
+        names = self.levels or dict.fromkeys(found)
+        parts = [self._part(table, found, name) for name in names]
         return np.concatenate(parts, axis=-1) if parts else table
+
+    def check(self, table) -> None:
+        """Raises a ValueError that names each column of a frame that cannot become numbers, as `numbers` does for the first."""
+        bad = []
+        found = {str(name): name for name in table.columns}
+        for name in self.levels:
+            try:
+                self._part(table, found, name)
+            except ValueError as error:
+                bad.append((name, error))
+        _refuse(table, bad)
+
+    def check_unit(self, table, name: str) -> None:
+        """Raises a ValueError if a column has "%" behind its numbers, but had none in training, or the other way round."""
+        if self.units is None or not hasattr(table, "units"):
+            return
+        had, has = self.units.get(name, ""), table.units().get(name, "")
+        if had == has or (not has and not np.isfinite(table.column(name)).any()):
+            return
+        was, now = (repr(unit) if unit else "no unit" for unit in (had, has))
+        remedy = f"Write its numbers with {had!r}" if had else f"Write its numbers without {has!r}"
+        raise ValueError(
+            f"{table.source}: column {name!r} had {was} behind its numbers in training, but has {now} here. {remedy}, in the "
+            "unit that they had in training, or train on a table like this one."
+        )
+
+    def _part(self, table, found: Mapping, name: str) -> np.ndarray:
+        """The columns of `numbers` that one column of a frame becomes; `found` are the columns of the frame by their names."""
+        if name not in found:
+            raise ValueError(f"X has no column {name!r}, which was there in training.")
+        levels = self.levels.get(name)
+        kind = DATE if name in self.dates else NUMBER if levels is None else CATEGORY
+        one = column(table, found[name], kind)
+        if kind == DATE:
+            return self._days(one)
+        if levels is None:
+            said = "held numbers in training: it" if self.levels else "is not known from training by its name: it"
+            self.check_unit(table, name)
+            return as_numbers(f"column {name!r} {said}", one.plain_values)[:, None]
+        places = places_of(one, levels)
+        self._warn_of_levels(one, places == len(levels))
+        part = np.zeros((len(places), len(levels) + 1))
+        known = np.flatnonzero(places >= 0)
+        part[known, places[known]] = 1.0
+        return part
+
+    def _warn_of_levels(self, one: Column, other: np.ndarray) -> None:
+        part, before = float(np.mean(other)), self.others.get(one.name, 0.0)
+        if other.sum() < _FEW or part <= _MOSTLY or before > _FAR_FEWER * part:
+            return
+        row = int(np.argmax(other))
+        known = ", ".join(map(repr, (self.levels[one.name] or [])[:3]))
+        were = f", but {share(before)} in training," if one.name in self.others else ""
+        warnings.warn(
+            f"column {one.name!r}: {share(part)} of the rows{were} hold levels that training did not show or had too few "
+            f"of, such as {one.texts[row]!r} in {one.place(row)}, and count as (other). Check that they are written as in "
+            f"training ({known}).",
+            UnknownLevels,
+            stacklevel=2,
+        )
 
     def _days(self, one: Column) -> np.ndarray:
         code = self.dates[one.name]
@@ -257,70 +321,10 @@ def check_finite(x: np.ndarray, names=None, missing_too: bool = True) -> None:
         )
 
 
-# ---- what a column is ------------------------------------------------------------------------------------------------
+# ---- columns in sentences ---------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass
-class _Learned:
-    about: About
-    kept: bool = True
-    levels: list[str] | None = None
-    code: DateCode | None = None
-
-
-def _learn(one: Column) -> _Learned:
-    missing = one.missing
-    gone = f"; {share(float(np.mean(missing)))} missing" if missing.any() else ""
-    if missing.all():
-        return _Learned(About(one.name, EMPTY, "no cell holds anything"), kept=False)
-    if holds_dates(one):
-        dates = dates_of(one)
-        code = DateCode.learn(dates)
-        return _Learned(About(one.name, DATE, described(code, dates.days) + gone), code=code)
-    if one.declared != CATEGORY and _holds_numbers(one):
-        numbers = as_numbers(f"column {one.name!r}", one.values)
-        numbers = numbers[np.isfinite(numbers)]
-        reach = f"{plain(numbers.min())} to {plain(numbers.max())}" if len(numbers) else "infinite"
-        return _Learned(About(one.name, NUMBER, reach + gone))
-    text = [word for word in one.words if word]
-    words, counts = np.unique(text, return_counts=True)
-    if not one.declared:
-        _check_notation(one, text)
-        if _tells_rows_apart(len(words), len(text), len(missing)):
-            numeric = " of numbers as text" if not parse(text)[1] else " of text"
-            return _Learned(
-                About(one.name, IDENTIFIER, f"{len(words)} levels{numeric} in {len(missing)} rows"), kept=False
-            )
-    order = np.argsort(-counts, kind="stable")[:_MOST_LEVELS]
-    order = order[: max(_FEW_LEVELS, int(np.sum(counts[order] >= _ROWS_A_LEVEL)))]
-    other = 1.0 - float(counts[order].sum()) / len(text)
-    levels = f"{len(words)} level{'s' * (len(words) > 1)}"
-    if other:
-        levels = f"{len(order)} of {levels} kept, {share(other)} of the rows are (other)"
-    return _Learned(About(one.name, CATEGORY, levels + gone), levels=[str(words[at]) for at in order])
-
-
-def _holds_numbers(one: Column) -> bool:
-    if one.declared == NUMBER or one.values.dtype.kind in "biufm":
-        return True
-    return one.values.dtype == object and all(map(is_number, one.values[~one.missing]))
-
-
-def _tells_rows_apart(levels: int, known: int, rows: int) -> bool:
-    return levels > max(_MANY_LEVELS, _IDENTIFIER * rows) or (known >= _ENOUGH and levels > _NEARLY_ALL * known)
-
-
-def _check_notation(one: Column, text: list[str]) -> None:
-    foreign = foreign_number(text) if one.lines is None else None  # the reader of a file has looked already
-    if foreign is not None:
-        raise ValueError(
-            f"column {one.name!r} holds numbers in a notation that is not read: {foreign!r} in row "
-            f"{one.words.index(foreign)}. Make them numbers first (pandas.to_numeric, after str.replace), or a column of type "
-            "category if they are none."
-        )
-
-
-def _left_out(gone: list[About]) -> str:
+def _left_out(gone: list[About], from_file: bool) -> str:
     """Half a sentence that names columns and says why they are of no use."""
     reasons = []
     for kind, why in (
@@ -331,7 +335,10 @@ def _left_out(gone: list[About]) -> str:
         if names:
             reasons.append(f"{named(names)} {'hold' if len(names) > 1 else 'holds'} {why}")
     numeric = [each.name for each in gone if "numbers as text" in each.detail]
-    if numeric:
+    if numeric and from_file:
+        options = " ".join(f"--number {shlex.quote(name)}" for name in numeric[:_MOST_NAMED])
+        reasons.append(f"take {named(numeric)} for numbers with {options} if they are quantities")
+    elif numeric:
         reasons.append(f"make {named(numeric)} numbers first (pandas.to_numeric) if they are quantities")
     return "; ".join(reasons)
 
@@ -347,7 +354,7 @@ def _refuse(table, bad: list[tuple[str, ValueError]]) -> None:
     if not bad:
         return
     in_file = isinstance(table, Table)
-    options = " ".join(f"--ignore {name}" for name, _ in bad[:_MOST_NAMED])
+    options = " ".join(f"--ignore {shlex.quote(name)}" for name, _ in bad[:_MOST_NAMED])
     if len(bad) == 1:
         said = str(bad[0][1])
         if not isinstance(bad[0][1], TableError) or "--ignore" in said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 import numpy as np
 
@@ -27,12 +28,14 @@ class DateCode:
         zone: The time zone on whose clock cycles are counted, "" if the dates have none.
         order: "day first" or "month first" where the order of day and month was open, else "".
         cycles: Some of `CYCLES`.
+        short_years: Whether years have two digits, as in 5/3/24; elsewhere such a date is not read.
     """
 
     origin: float
     zone: str
     order: str
     cycles: tuple[str, ...]
+    short_years: bool = False
 
     @classmethod
     def learn(cls, dates: Dates) -> DateCode:
@@ -50,6 +53,7 @@ class DateCode:
             dates.zone,
             dates.order,
             tuple(cycle for cycle, shown in shows.items() if shown),
+            dates.short_years,
         )
 
     def names(self, name: str) -> list[str]:
@@ -65,7 +69,7 @@ class DateCode:
             ValueError: if the dates have a time zone, but those of training had none, or the other way round.
         """
         if bool(dates.zone) != bool(self.zone) and np.isfinite(dates.days).any():
-            had, has = ("a", "none") if self.zone else ("none", "one")
+            had, has = ("a", "none") if self.zone else ("no", "one")
             raise ValueError(f"its dates had {had} time zone in training, but {has} here: give both the same.")
         clock = local(dates.days, self.zone)
         angles = [2.0 * np.pi * ((clock + _MONDAY * (cycle == WEEK)) / CYCLES[cycle]) for cycle in self.cycles]
@@ -101,19 +105,21 @@ def dates_of(column: Column, code: DateCode | None = None) -> Dates:
             return Dates(days_of(column.values), column.zone)
         known = column.values[~column.missing]
         if len(known) and all(map(is_date, known)):
-            return read_objects(column.values)
+            return read_objects(column.plain_values)
         declared = column.declared == DATE or code is not None
-        return read_dates(column.words, order=code.order if code else "", declared=declared)
+        order, short_years = (code.order, code.short_years) if code else ("", None)
+        return read_dates(column.words, order=order, declared=declared, short_years=short_years)
     except DateError as error:
         remedy = "Correct the column (2024-03-05 is read in one way only)"
         if column.lines is None:
             remedy += ", make it of type category, or leave it out."
         else:
             remedy += (
-                f", leave it out with --ignore {column.name}, or take it for a category with --category {column.name}."
+                f", leave it out with --ignore {shlex.quote(column.name)}, or take it for a category with "
+                f"--category {shlex.quote(column.name)}."
             )
         raise ValueError(
-            f"column {column.name!r} holds dates, but {error.what}, in {column.place(error.row)}. {remedy}"
+            f"column {column.name!r} holds dates, but in {column.place(error.row)} {error.what}. {remedy}"
         ) from None
 
 

@@ -64,6 +64,11 @@ def save(regressor, path) -> None:
         "about_columns": regressor.columns_.about,
         "seen": regressor.seen_,
     }
+    # What older versions do without: how numbers were written in the training file, and how many cells were (other)
+    kept = {"decimals": regressor.columns_.decimals, "other_shares": regressor.columns_.others}
+    description |= {name: value for name, value in kept.items() if value}
+    if regressor.columns_.units is not None:
+        description["units"] = regressor.columns_.units
     if np.any(regressor.target_origin_) or np.any(regressor.feature_origin_):  # older versions of mdn know no origin
         origin = {"targets": regressor.target_origin_, "features": regressor.feature_origin_}
         description |= {"format": 2, "origin": origin}
@@ -177,7 +182,10 @@ def _checked(description: dict) -> dict[str, Any]:
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
         calibrated=flag,
-        optional=("origin", "seen", "calibrated"),
+        decimals=mapping(one_of(",", ".")),
+        units=mapping(one_of("%", "‰")),
+        other_shares=mapping(number(0.0)),
+        optional=("origin", "seen", "calibrated", "decimals", "units", "other_shares"),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
@@ -189,7 +197,9 @@ def _checked(description: dict) -> dict[str, Any]:
 
 
 def _date(value, name: str):
-    value = record(origin=number(), zone=text, order=one_of(*ORDERS), cycles=listed(one_of(*CYCLES)))(value, name)
+    value = record(origin=number(), zone=text, order=one_of(*ORDERS), cycles=listed(one_of(*CYCLES)), short_years=flag)(
+        value, name
+    )
     try:
         local(np.zeros(1), value["zone"])
     except ValueError as error:
@@ -204,6 +214,9 @@ def _columns(description: dict) -> Columns:
         {name: DateCode(**{**one, "cycles": tuple(one["cycles"])}) for name, one in dates.items()},
         tuple(description.get("left_out", ())),
         tuple(About(*row) for row in description.get("about_columns", ())),
+        description.get("decimals"),
+        description.get("units"),
+        description.get("other_shares"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -36,12 +37,20 @@ class Column:
     zone: str = ""
     lines: np.ndarray | None = None
 
-    @property
-    def words(self) -> list[str]:
-        """The cells as text, "" where missing; whole numbers without a decimal point."""
+    @functools.cached_property
+    def texts(self) -> list[str]:
+        """The cells as text, "" where nothing stands; whole numbers without a decimal point."""
         return [text_of(value) for value in self.values]
 
-    @property
+    @functools.cached_property
+    def words(self) -> list[str]:
+        """`texts`, where words such as "NA" are "", too, unless the column is declared a category: then they are levels."""
+        if self.declared == CATEGORY or self.values.dtype != object:
+            return self.texts
+        gone = {text: "" if is_missing(text) else text for text in set(self.texts)}
+        return [gone[text] for text in self.texts]
+
+    @functools.cached_property
     def missing(self) -> np.ndarray:
         """Whether each cell is missing, `(N,)`."""
         if self.values.dtype.kind in "fc":
@@ -50,7 +59,23 @@ class Column:
             return np.isnat(self.values)
         if self.values.dtype.kind != "O":
             return np.zeros(len(self.values), bool)
-        return np.array([text_of(value) == "" for value in self.values], bool)
+        return np.array([word == "" for word in self.words], bool)
+
+    @property
+    def plain_values(self) -> np.ndarray:
+        """The values, with None for words such as "NA"."""
+        if self.values.dtype != object or not self.missing.any():
+            return self.values
+        values = self.values.copy()
+        values[self.missing] = None
+        return values
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether each cell is a number, and not text of digits."""
+        if self.values.dtype != object:
+            return [self.values.dtype.kind in "iuf"] * len(self.values)
+        return [is_number(value) for value in self.values]
 
     def place(self, row: int) -> str:
         """Where a row stands, for messages."""
@@ -80,8 +105,11 @@ def column(table, name, learned: str = "") -> Column:
     if hasattr(series, "cat") and hasattr(
         series.cat, "codes"
     ):  # categories of pandas; NaN would make whole numbers floats
-        words = np.array([*map(text_of, series.cat.categories), ""], dtype=object)
-        return Column(str(name), words[np.asarray(series.cat.codes)], CATEGORY)
+        cells = np.empty(len(series.cat.categories) + 1, dtype=object)
+        cells[:-1] = list(series.cat.categories)
+        return Column(str(name), cells[np.asarray(series.cat.codes)], CATEGORY)
+    if str(series.dtype).startswith("period"):  # of pandas: a month counts from its first day
+        series = series.dt.to_timestamp()
     if kind == DATE:
         zone = zone_name(getattr(series.dtype, "tz", None) or getattr(series.dtype, "time_zone", None))
         if zone and hasattr(series.dt, "tz_convert"):
@@ -110,6 +138,8 @@ def _of_table(table: Table, name: str, learned: str) -> Column:
         values = table[name]
     elif isinstance(cells, np.ndarray):
         values = cells
+    elif learned == CATEGORY:  # a word such as "NA" may be a level of training
+        values = np.array(cells, dtype=object)
     else:
         values = np.array(["" if is_missing(cell) else cell for cell in cells], dtype=object)
     return Column(name, values, declared, lines=table.lines)
@@ -119,7 +149,7 @@ def _declared(series) -> str:
     kind = str(getattr(series, "dtype", "")).lower()
     if "categor" in kind or kind.startswith("enum"):
         return CATEGORY
-    return DATE if kind.startswith(("date", "timestamp")) else ""
+    return DATE if kind.startswith(("date", "timestamp", "period")) else ""
 
 
 def is_na(value) -> bool:

@@ -1,0 +1,112 @@
+"""What one column of a training table is: numbers, a category, dates, or of no use."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from mdn.data.declared import CATEGORY, DATE, NUMBER
+from mdn.data.tables import foreign_number, parse
+from mdn.tabular.dates import DateCode, dates_of, described, holds_dates
+from mdn.tabular.frames import Column, as_numbers, is_number
+from mdn.tabular.levels import level_of
+from mdn.tabular.wording import plain, share
+
+EMPTY, IDENTIFIER, IGNORED, INDEX = "empty", "identifier", "ignored", "index"
+_MOST_LEVELS = 128  # of one column; rarer levels count as "other", like those never seen
+_ROWS_A_LEVEL = 5  # at least, so that a column never has more levels than a fifth of the rows
+_FEW_LEVELS = 8  # but so many are kept however rare they are
+_IDENTIFIER, _MANY_LEVELS = 0.5, 100  # a column with more different texts than this share of the rows identifies rows
+_NEARLY_ALL, _ENOUGH = 0.9, 20  # and so does one of fewer texts, in at least 20 rows
+
+
+class About(NamedTuple):
+    """One row of the table of columns.
+
+    Attributes:
+        name: The name of the column.
+        kind: What it was taken for: "number", "category", "date", "empty", "identifier", "ignored" or "index".
+        detail: The range of numbers or dates, the levels, the share of missing cells.
+    """
+
+    name: str
+    kind: str
+    detail: str
+
+
+@dataclasses.dataclass
+class Learned:
+    """What a column is.
+
+    Attributes:
+        about: Its row in the table of columns.
+        kept: Whether it is used.
+        levels: The levels of a category, most frequent first.
+        code: How dates become numbers.
+        other: The share of the rows whose level is not kept.
+    """
+
+    about: About
+    kept: bool = True
+    levels: list[str] | None = None
+    code: DateCode | None = None
+    other: float = 0.0
+
+
+def learn_column(one: Column) -> Learned:
+    """What a column of the training table is.
+
+    Raises:
+        ValueError: if it holds numbers in a notation that is not read, or dates that can be read in two ways.
+    """
+    missing = one.missing
+    gone = f"; {share(float(np.mean(missing)))} missing" if missing.any() else ""
+    if missing.all():
+        return Learned(About(one.name, EMPTY, "no cell holds anything"), kept=False)
+    if holds_dates(one):
+        dates = dates_of(one)
+        code = DateCode.learn(dates)
+        return Learned(About(one.name, DATE, described(code, dates.days) + gone), code=code)
+    if one.declared != CATEGORY and _holds_numbers(one):
+        numbers = as_numbers(f"column {one.name!r}", one.plain_values)
+        numbers = numbers[np.isfinite(numbers)]
+        reach = f"{plain(numbers.min())} to {plain(numbers.max())}" if len(numbers) else "infinite"
+        return Learned(About(one.name, NUMBER, reach + gone))
+    text = [word for word in one.words if word]
+    if not one.declared:
+        _check_notation(one, text)
+    canonical = {word: level_of(word) for word in set(text)}
+    words, counts = np.unique([canonical[word] for word in text], return_counts=True)
+    if not one.declared and _tells_rows_apart(len(words), len(text), len(missing)):
+        numeric = " of numbers as text" if not parse(text)[1] else " of text"
+        return Learned(About(one.name, IDENTIFIER, f"{len(words)} levels{numeric} in {len(missing)} rows"), kept=False)
+    order = np.argsort(-counts, kind="stable")[:_MOST_LEVELS]
+    order = order[: max(_FEW_LEVELS, int(np.sum(counts[order] >= _ROWS_A_LEVEL)))]
+    other = 1.0 - float(counts[order].sum()) / len(text)
+    levels = f"{len(words)} level{'s' * (len(words) > 1)}"
+    if other:
+        levels = f"{len(order)} of {levels} kept, {share(other)} of the rows are (other)"
+    kept = [str(words[at]) for at in order]
+    return Learned(About(one.name, CATEGORY, levels + gone), levels=kept, other=other * len(text) / len(missing))
+
+
+def _holds_numbers(one: Column) -> bool:
+    if one.declared == NUMBER or one.values.dtype.kind in "biufm":
+        return True
+    return one.values.dtype == object and all(map(is_number, one.values[~one.missing]))
+
+
+def _tells_rows_apart(levels: int, known: int, rows: int) -> bool:
+    return levels > max(_MANY_LEVELS, _IDENTIFIER * rows) or (known >= _ENOUGH and levels > _NEARLY_ALL * known)
+
+
+def _check_notation(one: Column, text: list[str]) -> None:
+    foreign = foreign_number(text) if one.lines is None else None  # the reader of a file has looked already
+    if foreign is not None:
+        raise ValueError(
+            f"column {one.name!r} holds numbers in a notation that is not read: {foreign!r} in row "
+            f"{one.words.index(foreign)}. Make them numbers first (pandas.to_numeric, after str.replace), or a column of type "
+            "category if they are none."
+        )
