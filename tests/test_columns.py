@@ -338,10 +338,10 @@ def test_mdn_predict_says_once_that_levels_are_unknown(tmp_path):
 class Marked(Table):
     """A table that says how its numbers were written."""
 
-    marks, behind = {"area": ",", "y": ","}, {"part": "%"}
+    written, behind = {"area": ",", "y": ","}, {"part": "%"}
 
     def decimals(self):
-        return {name: mark for name, mark in self.marks.items() if name in self.columns}
+        return {name: mark for name, mark in self.written.items() if name in self.columns}
 
     def units(self):
         return {name: unit for name, unit in self.behind.items() if name in self.columns}
