@@ -827,3 +827,14 @@ def test_a_model_of_dates_with_whole_years_does_not_read_years_of_two_digits():
     with pytest.raises(ValueError, match=r"row 0 '24-03-05'"):
         columns.numbers(pd.DataFrame({"when": ["24-03-05"]}))
     assert columns.numbers(pd.DataFrame({"when": ["2024-03-05"]}))[0, 0] == -9.0
+
+
+def test_a_file_of_new_rows_is_read_as_the_training_file_was(tmp_path):
+    """Issue 21: only the target showed decimal commas, and 1.100 was 1100 in training, but 1.1 in a file without the target."""
+    (tmp_path / "fit.csv").write_text("area;price\n" + "".join(f"1.{100 + i};{i},5\n" for i in range(20)))
+    (tmp_path / "new.csv").write_text("area\n1.100\n")
+    table = read_table(tmp_path / "fit.csv")
+    columns = Columns.learn(table.drop("price"))
+    assert table.column("area")[0] == 1100.0 and columns.decimals == {"area": ","}
+    new = read_table(tmp_path / "new.csv", learnt=columns.decimals)
+    assert columns.numbers(new).tolist() == [[1100.0]] and "as in training" in new.note
