@@ -838,3 +838,13 @@ def test_a_file_of_new_rows_is_read_as_the_training_file_was(tmp_path):
     assert table.column("area")[0] == 1100.0 and columns.decimals == {"area": ","}
     new = read_table(tmp_path / "new.csv", learnt=columns.decimals)
     assert columns.numbers(new).tolist() == [[1100.0]] and "as in training" in new.note
+
+
+def test_a_file_is_read_by_a_model_of_a_frame_without_a_warning(tmp_path):
+    """Issue 21: scikit-learn warned of names that a table of a file has all the same."""
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0] * 5, "b": ["x", "y"] * 10})
+    reg = constant(frame)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(reg.predict(read_table(tmp_path / "t.csv")), reg.predict(frame))

@@ -77,7 +77,6 @@ def test_a_column_is_shuffled_as_one_although_it_has_several_inputs(reg):
     np.testing.assert_allclose(found.spread, [np.mean(wider[name]) for name in found.names], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # scikit-learn knows no names of a Table
 def test_every_kind_of_frame_has_the_same_answers(reg, tmp_path):
     frame, price = shops(3, 40)
     frame.assign(day=frame["day"].dt.strftime("%Y-%m-%d")).to_csv(tmp_path / "t.csv", index=False)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from mdn import numerics
+from mdn.data.tables import Table
 from mdn.tabular.columns import check_finite, check_rows, target_numbers, with_nan
 from mdn.tabular.frames import is_date
 
@@ -28,8 +29,9 @@ def features(regressor, X, reset: bool = False) -> np.ndarray:
     """
     columns = regressor.columns_
     X = columns.kept(X)
-    # scikit-learn would refuse names later that it did not see in fit, such as those of a Table
-    unseen = not reset and not hasattr(regressor, "feature_names_in_") and bool(columns.levels)
+    # scikit-learn knows no names of a Table: it would warn of them, or refuse those of a frame that comes after one
+    by_table = isinstance(X, Table) or not hasattr(regressor, "feature_names_in_")
+    unseen = not reset and by_table and bool(columns.levels)
     if hasattr(X, "columns") and not unseen:
         validate_data(regressor, X, reset=reset, skip_check_array=True)  # names
     if hasattr(X, "columns"):
