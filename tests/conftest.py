@@ -23,6 +23,20 @@ BLOCK = 8  # columns side by side
 MOST_MAPS = 30_000  # of memory; where JAX forgets what it compiled. A module makes fewer than that
 
 
+@pytest.fixture(name="table_of")
+def _table_of(tmp_path):
+    """Reads a table from text or bytes: `table_of(content, name="t.csv", **settings)`, in `table_of.folder`."""
+    from mdn.data import read_table
+
+    def table_of(content, name="t.csv", **settings):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_table(path, **settings)
+
+    table_of.folder = tmp_path
+    return table_of
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of real data that MDN_DATA names; the test is skipped, and says so, where there is none."""
@@ -48,10 +62,8 @@ def fast_epochs():
     from mdn.training import compiled_loop
 
     compiled_loop.COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
-    compiled_loop._PROGRAMS.clear()  # they round differently than those of other modules
     yield
     compiled_loop.COMPILER_OPTIONS = None
-    compiled_loop._PROGRAMS.clear()
 
 
 # What takes longest begins first, so that no worker waits for the other in the end.

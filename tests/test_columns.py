@@ -848,3 +848,13 @@ def test_a_file_is_read_by_a_model_of_a_frame_without_a_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(reg.predict(read_table(tmp_path / "t.csv")), reg.predict(frame))
+
+
+def test_a_target_that_can_be_read_in_two_ways_is_not_called_text(tmp_path):
+    """Fault 2 of issue 21: `mdn fit` said that such a target holds text, and advised another column instead of `--decimal`."""
+    (tmp_path / "t.csv").write_text("a;y\n" + "".join(f"{i};1,{100 + i}\n" for i in range(12)))
+    for command in ("fit", "check"):
+        ran = run_here(tmp_path, command, "t.csv", "--target", "y")
+        assert ran.exit_code == 2 and "'y' can be read in two ways" in said(ran) and "--decimal" in said(ran)
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "y", "--decimal", ",")
+    assert ran.exit_code == 0 and "y: from 1.1 to 1.111" in said(ran)

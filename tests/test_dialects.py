@@ -23,17 +23,6 @@ from mdn.data.notation import Notation, foreign_number, look_at
 pytestmark = pytest.mark.project
 
 
-@pytest.fixture(name="table_of")
-def _table_of(tmp_path):
-    def table_of(content, name="t.csv", **settings):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_table(path, **settings)
-
-    table_of.folder = tmp_path
-    return table_of
-
-
 def column_of(*cells, head="x\tprice"):
     """A file with the cells as its second column, between tabs."""
     return "\n".join([head, *(f"{i}\t{cell}" for i, cell in enumerate(cells))]) + "\n"

@@ -16,17 +16,6 @@ from mdn.data.tables import foreign_number, unique
 pytestmark = pytest.mark.project
 
 
-@pytest.fixture(name="table_of")
-def _table_of(tmp_path):
-    def table_of(content, name="t.csv", **settings):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_table(path, **settings)
-
-    table_of.folder = tmp_path
-    return table_of
-
-
 # ---- columns ---------------------------------------------------------------------------------------------------------
 
 

@@ -219,17 +219,20 @@ def target_of(table: Table, target: str):
     """The target as numbers `(N,)`.
 
     Raises:
-        ValueError: if there is no such column, or if it holds text: then the first such cell is shown.
+        ValueError: if there is no such column, if its numbers can be read in two ways, or if it holds text: then the first
+            such cell is shown.
     """
     import numpy as np
 
     from mdn.data.tables import shown
 
-    one = table.select([target])
-    numbers, text = one._parse(0)
+    numbers, text = table.numbers_and_text(target)
     if not text:
         return numbers
-    cell = one.cells[0][text[0]]
+    notation = table.notations.get(target)
+    if notation is not None and notation.problem:
+        return table.column(target)  # raises the sentence that says so
+    cell = table.cells[table.columns.index(target)][text[0]]
     others = [repr(name) for name, each in zip(table.columns, table.cells, strict=True) if isinstance(each, np.ndarray)]
     listed = ", ".join(others[:20]) + (", ..." if len(others) > 20 else "")
     choose = f"Choose a numeric column with --target ({listed})" if others else "Choose a numeric column with --target"

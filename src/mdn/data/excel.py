@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mdn.data.notation import is_foreign, is_missing
+from mdn.data.notation import is_missing, is_number
 from mdn.data.table_text import Chunk, check_whole
 from mdn.data.tables import Cells, ExactNumber, TableError, unique
 from mdn.data.text_lines import check_packed
@@ -66,7 +66,7 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
     if not ahead:
         raise TableError(f"{path}: sheet {name!r} has no rows below its header.")
     header, width = [_text(value) for value in first], max(len(values) for _, values in [(line, first), *ahead])
-    if all(is_missing(cell) or is_foreign(cell) is not None for cell in header):
+    if all(is_missing(cell) or is_number(cell) for cell in header):
         ahead, header = [(line, first), *ahead], []
     columns = unique([*header, *map(str, range(len(header), width))])
     notes = []

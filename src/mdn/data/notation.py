@@ -95,7 +95,7 @@ class Look(NamedTuple):
 
 def look_at(cell: str) -> Look | None:
     """What a cell says about its notation; None if it is no number in any notation."""
-    if _float(cell) is not None:
+    if plain_number(cell) is not None:
         if "." not in cell:
             return Look(ANY, plain=True)
         if _NO_GROUP["."].fullmatch(cell.strip()):
@@ -203,7 +203,8 @@ def is_error(cell: str) -> bool:
     return cell.lstrip(' "').lower().startswith(_ERRORS)
 
 
-def _float(cell: str) -> float | None:
+def plain_number(cell: str) -> float | None:
+    """The number in a cell as Python reads it; None if Python does not."""
     try:
         return float(cell)
     except ValueError:
@@ -267,7 +268,7 @@ class Notation:
 
     def number(self, cell: str) -> float | None:
         """The number in a cell; None if it is text, or a number in another notation."""
-        plain = _float(cell)
+        plain = plain_number(cell)
         if plain is not None and (self.decimal == "." or "." not in cell):
             return None if self.unit else plain
         found = _match(cell)
@@ -343,19 +344,18 @@ def foreign_number(cells: Iterable[str]) -> str | None:
     """
     count = numbers = 0
     first = None
-    known: dict[str, bool | None] = {}  # whether a cell is a foreign number; None: no number
+    known: dict[str, Look | None] = {}
     for cell in cells:
         if cell not in known:
-            known[cell] = is_foreign(cell)
-        foreign = known[cell]
+            known[cell] = look_at(cell)
+        look = known[cell]
         count += 1
-        numbers += foreign is not None
-        if foreign and first is None:
+        numbers += look is not None
+        if first is None and look is not None and not look.plain:
             first = cell
     return first if numbers >= MOSTLY_NUMBERS * count else None
 
 
-def is_foreign(cell: str) -> bool | None:
-    """Whether a cell is a number in a notation that Python cannot read; None if it is no number at all."""
-    look = look_at(cell)
-    return None if look is None else not look.plain
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number, in any notation."""
+    return look_at(cell) is not None

@@ -6,7 +6,7 @@ import re
 import statistics
 from collections.abc import Sequence
 
-from mdn.data.notation import is_foreign, is_missing
+from mdn.data.notation import is_missing, is_number
 
 _MARKS = "\t;|,"  # the first that fits: numbers often contain commas, semicolons rarely stand in cells
 _NAMES = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t", " ": None, "space": None}
@@ -60,7 +60,7 @@ def find(lines: Sequence[str]) -> str | None:
         if counts[mark][0] or not usual[mark]:
             return bool(usual[mark])
         # The header has no such mark: it names one column, above rows with more cells or with decimal commas
-        return words[0] == 1 and not (mark == "," and all(is_foreign(line.strip()) is not None for line in lines[1:]))
+        return words[0] == 1 and not (mark == "," and all(is_number(line.strip()) for line in lines[1:]))
 
     marks = [mark for mark in _MARKS if possible(mark)]
     if marks == [","] and len(set(words)) == 1 and words[0] > 1 and all(map(_only_numbers, lines)):
@@ -77,7 +77,7 @@ def find(lines: Sequence[str]) -> str | None:
 def _only_numbers(line: str) -> bool:
     """Whether a line holds numbers between spaces, so that its commas are decimal."""
     words = between_spaces(line)
-    return all(is_missing(word) or (is_foreign(word) is not None and not word.endswith(",")) for word in words)
+    return all(is_missing(word) or (is_number(word) and not word.endswith(",")) for word in words)
 
 
 def _spaces_too(lines: Sequence[str], words: Sequence[int]) -> bool:
@@ -87,6 +87,5 @@ def _spaces_too(lines: Sequence[str], words: Sequence[int]) -> bool:
     inner = [cell.split() for line in lines[1:] for cell in line.split("\t") if len(cell.split()) > 1]
     cells = [" ".join(parts) for parts in inner]
     return bool(cells) and all(
-        is_foreign(cell) is None and all(is_foreign(part) is not None for part in parts)
-        for cell, parts in zip(cells, inner, strict=True)
+        not is_number(cell) and all(is_number(part) for part in parts) for cell, parts in zip(cells, inner, strict=True)
     )

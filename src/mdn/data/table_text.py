@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mdn.data import separators
-from mdn.data.notation import is_error, is_foreign, is_missing
+from mdn.data.notation import is_error, is_missing, is_number, plain_number
 from mdn.data.tables import Cells, TableError, unique
 from mdn.data.text_lines import LONGEST, TextLines
 
@@ -276,13 +276,13 @@ def _header(rows: Iterator[_Row]) -> tuple[list[str] | None, bool, Iterator[_Row
         if len(remarks) == _MOST_REMARKS:
             break
     if not remarks and first is not None:
-        if all(is_foreign(cell) is not None or is_missing(cell) for cell in first.cells):
+        if all(is_number(cell) or is_missing(cell) for cell in first.cells):
             return None, False, itertools.chain([first], rows)
         return first.cells, False, rows
     width = len((first or remarks[-1]).cells)
     fitting = [i for i, row in enumerate(remarks) if len(_names(row.cells, width)) == width]
-    words = [i for i in fitting if not any(map(_is_number, _names(remarks[i].cells, width)))]
-    if not fitting and first is not None and not any(map(_is_number, first.cells)):
+    words = [i for i in fitting if not any(map(_is_plain, _names(remarks[i].cells, width)))]
+    if not fitting and first is not None and not any(map(_is_plain, first.cells)):
         return first.cells, False, rows
     at = words[-1] if words else fitting[0] if fitting else 0
     below = remarks[at + 1 :] + ([first] if first is not None else [])
@@ -305,12 +305,8 @@ def _are_row_names(rows: Sequence[_Row]) -> bool:
     first = [row.cells[0] for row in rows]
     quoted = all(row.lines[0].lstrip().startswith('"') for row in rows)
     counting = len(first) > 1 and any(first == [str(i + start) for i in range(len(first))] for start in (0, 1))
-    return quoted or counting or not any(_is_number(cell) or is_missing(cell) for cell in first)
+    return quoted or counting or not any(_is_plain(cell) or is_missing(cell) for cell in first)
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _is_plain(cell: str) -> bool:
+    return plain_number(cell) is not None

@@ -136,6 +136,10 @@ class Table:
             self, columns=tuple(self.columns[i] for i in kept), cells=tuple(self.cells[i] for i in kept)
         )
 
+    def numbers_and_text(self, name: str) -> tuple[np.ndarray, list[int]]:
+        """(a column as numbers, NaN where missing or text; the rows that hold text)."""
+        return self._parse(self._find(name))
+
     def decimals(self) -> dict[str, str]:
         """The decimal mark, "," or ".", that was used for each column of numbers in which a cell has a point or a comma."""
         return {name: self.marks[name] for name in self.columns if name in self.marks and name not in self.text}

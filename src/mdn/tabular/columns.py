@@ -371,9 +371,8 @@ def _refuse(table, bad: list[tuple[str, ValueError]]) -> None:
 
 def _bad_cell(table, name: str, error: ValueError) -> str:
     if isinstance(table, Table):
-        one = table.select([name])
-        text = one._parse(0)[1]
+        text = table.numbers_and_text(name)[1]
         if text and isinstance(error, TableError):
-            return f"{one.cells[0][text[0]]!r} in line {table.lines[text[0]]}"
+            return f"{table.cells[table.columns.index(name)][text[0]]!r} in line {table.lines[text[0]]}"
     said = str(error)
     return said.removeprefix(f"column {name!r} ").split(". ")[0].rstrip(".")

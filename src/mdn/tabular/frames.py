@@ -122,11 +122,10 @@ def column(table, name, learned: str = "") -> Column:
 
 def _of_table(table: Table, name: str, learned: str) -> Column:
     declared = table.kinds.get(name, "") if isinstance(table, DeclaredTable) else ""
-    place = table.columns.index(name)
-    cells = table.cells[place]
+    cells = table.cells[table.columns.index(name)]
     kind = learned or declared
     if kind == NUMBER and (declared or name in table.text):
-        values, text = table._parse(place)
+        values, text = table.numbers_and_text(name)
         if text:
             was = "held numbers in training" if learned else "is declared a column of numbers"
             raise ValueError(

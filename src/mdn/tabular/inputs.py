@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from mdn import numerics
+from mdn.data.notation import plain_number
 from mdn.data.tables import Table
 from mdn.tabular.columns import check_finite, check_rows, target_numbers, with_nan
 from mdn.tabular.frames import is_date
@@ -57,21 +58,13 @@ def _numbers(array):
         return array
     for row, values in enumerate(array):
         for place, value in enumerate(values):
-            if is_date(value) or (isinstance(value, str) and not _is_number(value)):
+            if is_date(value) or (isinstance(value, str) and plain_number(value) is None):
                 what = "text" if isinstance(value, str) else "a date"
                 raise ValueError(
                     f"X must hold numbers, but holds {what}: {str(value)[:_SHOWN]!r} in row {row}, column {place}. Give a frame "
                     "of pandas or polars, whose columns of text become categories, and those of dates numbers."
                 )
     return array
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -51,10 +51,11 @@ class CompiledLoop:
         keep_compiled_programs()
         programs = _PROGRAMS.setdefault(model, {})
         settings = (loss, plan.batch_size, plan.global_clipnorm, plan.weight_decay)
-        if settings not in programs:
+        compiled_as = settings, frozenset((COMPILER_OPTIONS or {}).items())
+        if compiled_as not in programs:
             # A weak reference: the value must not keep its own key, the model, alive
-            programs[settings] = _Program(weakref.proxy(model), *settings)
-        self._model, self._program = model, programs[settings]
+            programs[compiled_as] = _Program(weakref.proxy(model), *settings)
+        self._model, self._program = model, programs[compiled_as]
         self._plan, self._count = plan, len(data[0])
         self._data = _padded(data)
         self._held_out = None if held_out is None else _padded(held_out)
