@@ -8,6 +8,7 @@ from keras import ops
 
 from mdn import initializers, numerics
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
+from mdn.distributions.intervals import as_array, middle
 from mdn.distributions.spec import serializable
 
 _FORMAT = 1
@@ -76,7 +77,8 @@ class MDN(keras.layers.Layer):
         the data. Call it before or after the layer is built, and compile the model afterwards.
 
         Args:
-            y: Targets in data units, shape `(..., event_size)`, NaN where missing; for a JointSpec also a dict of its parts.
+            y: Targets in data units, shape `(..., event_size)`, NaN where missing; for a JointSpec also a dict of its parts; of
+                an `Interval`, or its array, the middle is taken, or the bound that it has.
             seed: Chooses the starting points.
         Returns:
             The layer itself.
@@ -95,8 +97,10 @@ class MDN(keras.layers.Layer):
         return self
 
     def _targets(self, y) -> np.ndarray:
-        y = np.asarray(ops.convert_to_numpy(self.spec.join(y)), "float64")
         size = self.spec.target_size
+        y = np.asarray(ops.convert_to_numpy(self.spec.join(as_array(y))), "float64")
+        if y.ndim > 1 and y.shape[-1] == 2 * size:
+            y = middle(y)
         if y.ndim == 1 and size == 1:
             y = y[:, None]
         if y.ndim < 2 or y.shape[-1] != size or y.size == 0:

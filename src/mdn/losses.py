@@ -7,6 +7,7 @@ from keras import ops
 
 from mdn import backend, numerics, random
 from mdn.distributions import JointSpec, Spec
+from mdn.distributions.intervals import as_array
 from mdn.distributions.spec import serializable
 
 
@@ -21,6 +22,9 @@ class DistributionLoss(keras.losses.Loss):
         reduction: As in Keras; "sum_over_batch_size" divides the sum of weighted losses by the number of steps that count.
         name: As in Keras.
     """
+
+    _takes_bounds = False
+    """Whether targets may be intervals."""
 
     def __init__(self, spec: Spec, reduction: str | None = "sum_over_batch_size", name: str | None = None):
         if not isinstance(spec, Spec):
@@ -42,6 +46,11 @@ class DistributionLoss(keras.losses.Loss):
         with keras.name_scope(self.name):
             params = numerics.as_tensor(y_pred)
             y_true = target_array(self.spec, y_true, len(params.shape))
+            if y_true.shape[-1] != self.spec.target_size and not self._takes_bounds:
+                raise ValueError(
+                    f"{type(self).__name__} takes points as targets, but bounds of shape {tuple(y_true.shape)} came. "
+                    "Use NegativeLogLikelihood(spec)."
+                )
             values = self.call(y_true, params)
             weights = step_weights(y_true, values, mask, sample_weight=None)
             return self._reduce(values, weights, sample_weight)
@@ -71,16 +80,18 @@ def target_array(spec: Spec, y, rank: int):
 
     Args:
         spec: Of the targets.
-        y: Shape `(*batch, target_size)`, or `(*batch,)` where `target_size` is 1; for a JointSpec also a dict of its parts.
+        y: Shape `(*batch, target_size)`, or `(*batch,)` where `target_size` is 1; for a JointSpec also a dict of its parts. For
+            a spec of ordered numbers also an `Interval`, or its array `(*batch, 2 target_size)`.
         rank: The number of axes of `params`, which tells whether the last axis of `y` was left out.
 
     Raises:
         ValueError: if the last axis is not `target_size`, or a dict has other parts.
     """
-    y = numerics.as_tensor(spec.join(y))
+    y = numerics.as_tensor(spec.join(as_array(y)))
     if spec.target_size == 1 and len(y.shape) == rank - 1:
         y = ops.expand_dims(y, -1)  # Keras users leave out the axis of a univariate target
-    if len(y.shape) == 0 or y.shape[-1] != spec.target_size:
+    ordered = not isinstance(spec, JointSpec) and spec.kind == "number"
+    if len(y.shape) == 0 or y.shape[-1] not in (spec.target_size, 2 * spec.target_size * ordered):
         raise ValueError(
             f"targets must end in an axis of {spec.target_size} for {spec!r}, but their shape is {tuple(y.shape)}."
         )
@@ -121,7 +132,8 @@ class NegativeLogLikelihood(DistributionLoss):
     r"""$-\log p(y)$ in nats, in the unit of the targets.
 
     It may be negative, since a density may exceed 1: compare it with a baseline, never with 0. Missing coordinates (NaN)
-    are integrated out exactly. Values above 1e30 become 1e30, and the gradient is bounded.
+    are integrated out exactly. Of an `Interval` it is -log of the probability between the bounds. Values above 1e30 become 1e30,
+    and the gradient is bounded.
 
     Args:
         spec: Of the model's output.
@@ -132,6 +144,8 @@ class NegativeLogLikelihood(DistributionLoss):
         >>> round(float(mdn.NegativeLogLikelihood(spec)(np.zeros((4, 1)), np.tile([0.0, 1.0, 0.0], (4, 1)))), 4)
         0.9189
     """
+
+    _takes_bounds = True
 
     def _values(self, y, observed, params):
         return self.spec.nll(params, y, observed)

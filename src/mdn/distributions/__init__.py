@@ -5,6 +5,7 @@ from mdn.distributions.categorical import Categorical, CategoricalSpec
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.factorised import Factorised, FactorisedSpec
 from mdn.distributions.gamma import Gamma, GammaSpec
+from mdn.distributions.intervals import Interval
 from mdn.distributions.joint import Joint
 from mdn.distributions.laplace import Laplace, LaplaceSpec
 from mdn.distributions.log_normal import LogNormal, LogNormalSpec
@@ -29,6 +30,7 @@ __all__ = [
     "FactorisedSpec",
     "Gamma",
     "GammaSpec",
+    "Interval",
     "Joint",
     "JointSpec",
     "Laplace",

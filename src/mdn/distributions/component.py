@@ -9,7 +9,7 @@ from typing import Any
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions import scores, univariate
+from mdn.distributions import intervals, scores, univariate
 from mdn.distributions.distribution import Distribution
 
 
@@ -84,6 +84,18 @@ class Component(Distribution):
     def _resultant(self):
         """For angles: the length of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
         raise self._lacks("mean")
+
+    def _log_prob_of_sets(self, lower, upper):
+        """log P(lower < Y <= upper) of each coordinate, the log density where both are equal, `(..., D)`; there is no NaN."""
+        if self.event_size > 1:
+            raise ValueError(
+                f"an Interval needs coordinates that are independent within a component, but those of {type(self).__name__} are "
+                'correlated: use covariance="diagonal", or one target.'
+            )
+        return intervals.log_prob_each(self, lower, upper, lambda y: ops.expand_dims(self._log_prob(y), -1))
+
+    def _log_prob_set_observed(self, lower, upper, observed):
+        return ops.sum(ops.where(observed, self._log_prob_of_sets(lower, upper), 0.0), axis=-1)
 
     # ---- one dimension -------------------------------------------------------------------------------------------------
 

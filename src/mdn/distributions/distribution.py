@@ -6,8 +6,9 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions import scores, univariate
+from mdn.distributions import intervals, scores, univariate
 from mdn.distributions.arguments import as_shape, checked_dims
+from mdn.distributions.intervals import Interval
 from mdn.distributions.value import Value
 from mdn.random import Draws, key_for
 
@@ -46,12 +47,15 @@ class Distribution(Value):
         """Log density (log probability if the family is discrete) of `y`, in nats.
 
         Args:
-            y: Shape `(..., D)`, broadcast against the batch; extra leading axes are allowed.
+            y: Shape `(..., D)`, broadcast against the batch; extra leading axes are allowed. Of an `Interval` it is the log of
+                the probability between the bounds.
         Returns:
             Shape `(*batch,)` after broadcasting; -inf outside the support or where float underflows, never NaN for finite `y`.
         Raises:
-            ValueError: if the last axis of `y` is not `D`.
+            ValueError: if the last axis of `y` is not `D`, or an Interval comes where coordinates are correlated or unordered.
         """
+        if isinstance(y, Interval):
+            return self._run(self._log_prob_of_interval, *self._as_bounds(y))
         return self._run(self._log_prob, self._as_event(y))
 
     def prob(self, y):
@@ -63,10 +67,15 @@ class Distribution(Value):
 
         Args:
             y: Shape `(..., D)`; NaN marks a missing coordinate.
-        Returns:
-            Shape `(*batch,)`.
         """
         return self._run(self._log_prob_of_missing, self._as_event(y))
+
+    def _log_prob_of_interval(self, lower, upper):
+        return self._log_prob_set_observed(*intervals.split_missing(lower, upper))
+
+    def _log_prob_set_observed(self, lower, upper, observed):
+        """log P(lower < Y <= upper) of the observed coordinates (booleans), a density where both are equal; shape `(...,)`."""
+        raise self._lacks("log_prob")
 
     def _log_prob_of_missing(self, y):
         return self._log_prob_observed(*numerics.split_missing(y))
@@ -353,6 +362,11 @@ class Distribution(Value):
             raise ValueError(f"`y` must end in an axis of event_size={size}, but its shape is {tuple(y.shape)}.{hint}")
         return y
 
+    def _as_bounds(self, y: Interval):
+        if self._discrete:
+            raise ValueError(f"an Interval has no meaning for {self._kind()}.")
+        return self._as_event(y.lower), self._as_event(y.upper)
+
     def _as_coverage(self, coverage, method):
         self._require_line(method)
         coverage = numerics.as_tensor(coverage)
@@ -383,8 +397,4 @@ class Distribution(Value):
         return ValueError(f"{method}() is not known for {self._kind()}.")
 
     def _kind(self) -> str:
-        return (
-            f"{type(self).__name__}, whose outcomes are labels or bits without a scale"
-            if self._discrete
-            else type(self).__name__
-        )
+        return type(self).__name__ + ", whose outcomes are labels or bits without a scale" * self._discrete

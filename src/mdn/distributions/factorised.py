@@ -78,6 +78,9 @@ class Factorised(Distribution):
     def _log_prob_observed(self, y, observed):
         return ops.sum(self.each._log_prob_observed(y[..., None], observed[..., None]), axis=-1)
 
+    def _log_prob_set_observed(self, lower, upper, observed):
+        return ops.sum(self.each._log_prob_set_observed(*(x[..., None] for x in (lower, upper, observed))), axis=-1)
+
     def _mean(self):
         return self.each._mean()[..., 0]
 

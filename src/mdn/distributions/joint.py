@@ -56,6 +56,9 @@ class Joint(Distribution):
             for (name, part), value in zip(self.parts.items(), self.split(y).values(), strict=True)
         }
 
+    def _as_bounds(self, y):
+        raise ValueError("an Interval has no meaning for a Joint. Ask a part: joint.parts[name].log_prob(interval).")
+
     def _log_prob(self, y):
         return sum(part._log_prob(y[name]) for name, part in self.parts.items())
 

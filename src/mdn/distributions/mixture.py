@@ -137,6 +137,11 @@ class Mixture(Distribution):
         parts = self._each(lambda group: group._log_prob_observed(y, observed))
         return numerics.logsumexp(self.log_weights + parts)
 
+    def _log_prob_set_observed(self, lower, upper, observed):
+        lower, upper, observed = (ops.expand_dims(each, -2) for each in (lower, upper, observed))
+        parts = self._each(lambda group: group._log_prob_set_observed(lower, upper, observed))
+        return numerics.logsumexp(self.log_weights + parts)
+
     def responsibilities(self, y):
         """P(component k | y), shape `(*batch, K)`; equal where all densities underflow to 0."""
         return self._run(self._responsibilities, self._as_event(y))

@@ -71,7 +71,7 @@ class MixtureSpec(Spec):
 
     def nll(self, params, y, observed):
         self._check_size(params)
-        flat = self.flat_mixture() if kernels.on() else None
+        flat = self.flat_mixture() if kernels.on() and y.shape[-1] == self.target_size else None
         return super().nll(params, y, observed) if flat is None else flat.negative_log_likelihood(params, y, observed)
 
     def shift_matrix(self):

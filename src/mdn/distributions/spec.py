@@ -148,13 +148,21 @@ class Spec:
 
         Args:
             params: Packed parameters, `(*batch, params_size)`.
-            y: Targets `(*batch, target_size)`, free of NaN.
+            y: Targets `(*batch, target_size)`, free of NaN; or all lower and then all upper bounds, `(*batch, 2 target_size)`, of
+                which the NLL is -log of the probability between them (see `Interval`).
             observed: Booleans of the same shape.
 
         Raises:
             ShapeError: if the last axis of `params` is not `params_size`.
+            ValueError: if `y` holds bounds, and coordinates are correlated within a component.
         """
-        return numerics.finite_loss(-self(numerics.bound_gradient(params))._log_prob_observed(y, observed))
+        distribution = self(numerics.bound_gradient(params))
+        if y.shape[-1] == self.target_size:
+            return numerics.finite_loss(-distribution._log_prob_observed(y, observed))
+        lower, upper = y[..., : self.target_size], y[..., self.target_size :]
+        return numerics.finite_loss(
+            -distribution._log_prob_set_observed(lower, upper, observed[..., : self.target_size])
+        )
 
     def shift_matrix(self) -> np.ndarray:
         """The constant matrix M `(target_size, params_size)`: `params + y @ M` are the parameters of the distribution moved by y.
