@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import mdn
 from mdn import metrics, tabular
@@ -99,6 +99,26 @@ def test_scores_stand_beside_their_baselines(fitted):
         scores.crps[0], np.mean(keras.ops.convert_to_numpy(distribution.crps(y[:, None].astype("float32")))), rtol=1e-4
     )
     np.testing.assert_allclose(scores.rmse[0], np.sqrt(np.mean((reg.predict(x) - y) ** 2)), rtol=1e-5)
+
+
+def test_the_probability_of_a_threshold_is_that_of_the_mixture_far_out_as_well(fitted):
+    reg, x, *_ = fitted
+    x, thresholds = x[:40], [-30.0, 0.4, 6.0]
+    mixture = reg.predict_distribution(x)
+    logits, loc, scale = (
+        np.asarray(keras.ops.convert_to_numpy(each), "float64")
+        for each in (mixture.logits, mixture.components.loc[..., 0], mixture.components.scale[..., 0])
+    )
+    weight = special.softmax(logits, axis=-1)
+    above = [np.sum(weight * stats.norm.sf(t, loc, scale), axis=-1) for t in thresholds]
+    below = [np.sum(weight * stats.norm.cdf(t, loc, scale), axis=-1) for t in thresholds]
+    found = reg.predict_probability(x, above=thresholds)
+    np.testing.assert_allclose(found, np.stack(above, axis=-1), rtol=2e-3, atol=1e-36)
+    np.testing.assert_allclose(reg.predict_probability(x, below=0.4), below[1], rtol=1e-4)
+    assert found.shape == (40, 3) and found[:, 2].max() < 1e-3
+    for wrong in ({}, {"above": 1.0, "below": 2.0}, {"above": np.inf}, {"below": "1"}):
+        with pytest.raises(ValueError, match=r"`above`|`below`"):
+            reg.predict_probability(x, **wrong)
 
 
 def test_quantiles_of_many_rows_are_those_of_each(fitted):

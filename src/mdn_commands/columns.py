@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from mdn_commands.rows import By, by_column
 from mdn_commands.shared import share, stop
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mdn.data import Table
     from mdn.tabular.columns import Columns
 
@@ -25,39 +27,83 @@ Category = Annotated[
 ]
 Number = Annotated[list[str] | None, typer.Option(help="A column of numbers; may be repeated.")]
 Date = Annotated[list[str] | None, typer.Option(help="A column of dates, such as 20240305; may be repeated.")]
+Id = Annotated[
+    list[str] | None,
+    typer.Option("--id", help="A column that names the rows: no feature, carried into predictions; may be repeated."),
+]
+Weight = Annotated[
+    str | None,
+    typer.Option(
+        help="A column of weights of at least 0: no feature. They count in training only; all rows of the figures count alike."
+    ),
+]
+SplitBy = Annotated[
+    str | None,
+    typer.Option(
+        help="What is set aside: of a column of dates the latest rows, of another column whole groups. The rows that stop the "
+        "training in time and those of --calibrate are split in this way, too. A column of groups is no feature, unless "
+        "--category or --number names it."
+    ),
+]
 Separator = Annotated[str | None, typer.Option(help="Between cells, such as ';' or tab; found out by default.")]
 Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: '.' or ','.")]
 
-_LOOKED_AT = 1_000_000  # rows, for cells such as 01001 in a column of whole numbers; it takes as long as to read them
 _TYPED = (".parquet", ".pq")  # files whose numbers are no text
 _MOST_ROWS = 200  # of the table of columns on the screen
-_UNNAMED = ("0", "row names", "Unnamed: 0")  # names that readers and pandas give to a first column without one
-_PADDED = re.compile(r"(?m)^\s*0\d")
+_PANDAS_INDEX = "Unnamed: 0"  # the name that pandas gives to a first column without one
+_TOGETHER = [
+    {"target", "number"}, {"weight", "number"},
+    *({"split_by", other} for other in ("ignore", "category", "number", "date", "id")),
+]  # fmt: skip
 
 
-class Declared(NamedTuple):
-    """What the options of `mdn fit` say of columns."""
+class Roles(NamedTuple):
+    """What the options of `mdn fit` say of columns: for each option the names of its columns."""
 
+    target: tuple[str, ...]
     ignore: tuple[str, ...]
     category: tuple[str, ...]
     number: tuple[str, ...]
     date: tuple[str, ...]
+    id: tuple[str, ...]
+    weight: tuple[str, ...]
+    split_by: tuple[str, ...]
 
     @classmethod
-    def of(cls, ignore, category, number, date) -> Declared:
+    def of(cls, target, ignore, category, number, date, id_, weight, split_by) -> Roles:
         """From the options, of which those that were not given are None."""
-        return cls(*(tuple(dict.fromkeys(each or ())) for each in (ignore, category, number, date)))
+        alone = [[] if name is None else [name] for name in (weight, split_by)]
+        options = (target, ignore, category, number, date, id_, *alone)
+        return cls(*(tuple(dict.fromkeys(each or ())) for each in options))
 
-    def check(self, table: Table, target: str | None) -> None:
-        """Stops with a message if a column is not there, is declared twice, or is the target."""
-        named = [(option, name) for option in self._fields for name in getattr(self, option)]
-        for option, name in named:
+    @property
+    def _named(self) -> list[tuple[str, str]]:
+        return [(option, name) for option in self._fields for name in getattr(self, option)]
+
+    @property
+    def text(self) -> list[str]:
+        """The columns whose cells are read as they are written."""
+        return [*self.category, *self.date, *self.id, *(name for name in self.split_by if name not in self.number)]
+
+    @property
+    def options(self) -> str:
+        """The options as they are written in a shell."""
+        return " ".join(f"{_written(option)} {shlex.quote(name)}" for option, name in self._named)
+
+    def check(self, table: Table) -> None:
+        """Stops with a message if a column is not there, or has two roles that exclude each other."""
+        for _, name in self._named:
             table.select([name])
-            if name == target and option != "number":
-                stop(f"--{option} {name}: this is the target, which must be a column of numbers.")
-        for (option, name), (other, same) in itertools.combinations(named, 2):
-            if name == same:
-                stop(f"column {name!r} stands in --{option} and in --{other}: say one of them.")
+        for (option, name), (other, same) in itertools.combinations(self._named, 2):
+            if name != same or {option, other} in _TOGETHER:
+                continue
+            if option == "target":
+                stop(f"{_written(other)} {name}: this is the target, a column of numbers that has no other role.")
+            stop(f"column {name!r} stands in {_written(option)} and in {_written(other)}: say one of them.")
+
+
+def _written(option: str) -> str:
+    return "--" + option.replace("_", "-")
 
 
 def reading(separator: str | None, decimal: str | None) -> dict[str, Any]:
@@ -115,57 +161,23 @@ def read(path: Path, console, text=(), **options) -> Table:
     return table
 
 
-def read_to_learn(path: Path, console, declared: Declared, **options) -> Table:
+def read_to_learn(path: Path, console, roles: Roles, **options) -> Table:
     """Reads a table whose columns are as declared. Whole numbers of which some begin with 0, such as 01001, are categories."""
+    from mdn.data import read_table
     from mdn.data.declared import declare
 
-    text = [*declared.category, *declared.date]
-    table = read(path, console, text, **options)
-    codes = _codes(path, table, declared, options)
+    table = read(path, console, roles.text, **options)
+    said = {*roles.number, *roles.target, *roles.weight, *roles.ignore}
+    codes = [name for name in table.columns if name in table.padded and name not in said]
     if codes:
         names = ", ".join(map(repr, codes))
         typer.secho(
             f"mdn: {path}: cells of {names} begin with 0, so they are taken for categories; --number takes them for numbers.",
             err=True,
         )
-        with share(console, "reading") as on_share:
-            from mdn.data import read_table
-
-            table = read_table(path, text=[*text, *codes], on_share=on_share, **options)
-    return declare(table, category=declared.category, number=declared.number, date=declared.date)
-
-
-def _codes(path: Path, table: Table, declared: Declared, options: dict[str, Any]) -> list[str]:
-    """The columns of whole numbers of a text file of which some begin with 0, such as 01001.
-
-    The first million rows are looked at: a column whose only such cells come later is taken for numbers.
-    """
-    import numpy as np
-
-    from mdn.data import read_chunks
-    from mdn.data.tables import is_missing
-
-    def whole(cells) -> bool:
-        return isinstance(cells, np.ndarray) and not (np.floor(cells) != cells)[~np.isnan(cells)].any()
-
-    open_names = [] if path.suffix.lower() in _TYPED else [
-        name for name, cells in zip(table.columns, table.cells, strict=True) if whole(cells) and name not in declared.number
-    ]  # fmt: skip
-    padded: set[str] = set()
-    rows = 0
-    chunks = read_chunks(path, keep=tuple(open_names), **options) if open_names else ()
-    for chunk in chunks:
-        for name in open_names.copy():
-            cells = [str(cell) for cell in chunk.cells[chunk.columns.index(name)]]
-            digits = "".join(cells).isdecimal() or all(c.strip().isdecimal() or is_missing(c) for c in cells)
-            if not digits:
-                open_names.remove(name)
-            elif name not in padded and _PADDED.search("\n".join(cells)):
-                padded.add(name)
-        rows += len(chunk)
-        if not open_names or rows >= _LOOKED_AT:
-            break
-    return [name for name in open_names if name in padded]
+        with share(console, "reading") as on_share:  # again, since a number has lost how it was written
+            table = read_table(path, text=[*roles.text, *codes], on_share=on_share, **options)
+    return declare(table, category=roles.category, number=roles.number, date=roles.date)
 
 
 class Asked(NamedTuple):
@@ -174,39 +186,51 @@ class Asked(NamedTuple):
     Attributes:
         table: The whole table.
         x: The features.
-        y: The target, NaN where missing, `(N,)`; None if none is named.
-        target: Its name.
-        declared: What the options say of columns.
+        y: The targets, NaN where missing, `(N, D)`.
+        weight: The weight of each row, NaN where missing, `(N,)`; None if all count alike.
+        by: What says which rows are set aside; None if chance does.
+        roles: What the options say of columns.
         row_numbers: The name of a first column that only numbers the rows, else "".
     """
 
     table: Table
     x: Table
-    y: Any
-    target: str | None
-    declared: Declared
+    y: np.ndarray
+    weight: np.ndarray | None
+    by: By | None
+    roles: Roles
     row_numbers: str
 
     def columns(self, x: Table) -> Columns:
-        """What each column of the features `x` is, and those that are ignored."""
+        """What each column of the features `x` is, and the columns that are no features."""
         from mdn.tabular.columns import Columns
 
         columns = Columns.learn(x)
         _complete(columns, self)
-        columns.remember(self.table, [*columns.levels, *([] if self.target is None else [self.target])])
+        columns.remember(self.table, [*columns.levels, *self.roles.target])
         return columns
 
 
-def asked(data: Path, target: str | None, declared: Declared, console, separator, decimal) -> Asked:
-    """Reads a table, and stops with a message if it has no target of this name, or no feature."""
-    table = read_to_learn(data, console, declared, **reading(separator, decimal))
-    declared.check(table, target)
-    y = None if target is None else target_of(table, target)
-    gone = declared.ignore if target is None else (target, *declared.ignore)
-    x, index = without_index(table.drop(*gone), table, declared)
+def asked(data: Path, roles: Roles, console, separator, decimal) -> Asked:
+    """Reads a table, and stops with a message if its columns do not have these roles, or if no feature is left."""
+    table = read_to_learn(data, console, roles, **reading(separator, decimal))
+    roles.check(table)
+    y = targets_of(table, roles.target)
+    weight = weights_of(table, roles.weight[0]) if roles.weight else None
+    by = by_column(table, roles.split_by[0]) if roles.split_by else None
+    gone = {*roles.target, *roles.ignore, *roles.id, *roles.weight}
+    if by is not None and not by.dates and by.name not in gone.union(roles.category, roles.number):
+        gone.add(by.name)
+        typer.secho(
+            f"mdn: {by.name!r} holds groups, and new rows are of new groups, so it is no feature; --category "
+            f"{shlex.quote(by.name)} keeps it.",
+            err=True,
+        )
+    x, index = without_index(table.drop(*gone), table, roles)
     if not x.columns:
-        stop(f"{str(data)!r} has no column beside {target!r} to predict it from.")
-    return Asked(table, x, y, target, declared, index)
+        names = " and ".join(map(repr, roles.target))
+        stop(f"{str(data)!r} has no column {f'beside {names} ' if names else ''}to predict from.")
+    return Asked(table, x, y, weight, by, roles, index)
 
 
 def say_note(table: Table) -> None:
@@ -215,8 +239,43 @@ def say_note(table: Table) -> None:
         typer.secho(f"mdn: {table.note}", err=True)
 
 
-def target_of(table: Table, target: str):
-    """The target as numbers `(N,)`.
+def targets_of(table: Table, names: Sequence[str]) -> np.ndarray:
+    """The targets `(N, D)`, NaN where one is missing or infinite.
+
+    Raises:
+        ValueError: as `numbers_of` does.
+    """
+    import numpy as np
+
+    y = np.stack([numbers_of(table, name, "target") for name in names], axis=-1) if names else np.zeros((len(table), 0))
+    return np.where(np.isfinite(y), y, np.nan)
+
+
+def weights_of(table: Table, name: str) -> np.ndarray:
+    """The weights `(N,)`, NaN where one is missing.
+
+    Raises:
+        ValueError: as `numbers_of` does, or if a weight is less than 0 or infinite.
+    """
+    import numpy as np
+
+    weights = numbers_of(table, name, "weight")
+    bad = np.flatnonzero((weights < 0.0) | np.isinf(weights))
+    if len(bad):
+        raise ValueError(
+            f"{table.source}: the weight {name!r} must be a number of at least 0, but is {weights[bad[0]]:g} in line "
+            f"{table.lines[bad[0]]}. Correct it, or choose another column with --weight."
+        )
+    return weights
+
+
+def numbers_of(table: Table, name: str, role: str) -> np.ndarray:
+    """The numbers of a column `(N,)`, NaN where missing.
+
+    Args:
+        table: The whole table.
+        name: The name of the column.
+        role: "target" or "weight", for the message.
 
     Raises:
         ValueError: if there is no such column, if its numbers can be read in two ways, or if it holds text: then the first
@@ -226,33 +285,32 @@ def target_of(table: Table, target: str):
 
     from mdn.data.tables import shown
 
-    numbers, text = table.numbers_and_text(target)
+    numbers, text = table.numbers_and_text(name)
     if not text:
         return numbers
-    notation = table.notations.get(target)
+    notation = table.notations.get(name)
     if notation is not None and notation.problem:
-        return table.column(target)  # raises the sentence that says so
-    cell = table.cells[table.columns.index(target)][text[0]]
+        return table.column(name)  # raises the sentence that says so
+    cell = table.cells[table.columns.index(name)][text[0]]
     others = [repr(name) for name, each in zip(table.columns, table.cells, strict=True) if isinstance(each, np.ndarray)]
-    listed = ", ".join(others[:20]) + (", ..." if len(others) > 20 else "")
-    choose = f"Choose a numeric column with --target ({listed})" if others else "Choose a numeric column with --target"
+    listed = f" ({', '.join(others[:20])}{', ...' if len(others) > 20 else ''})" if others else ""
     more = f", and {len(text) - 1} more such cells" if len(text) > 1 else ""
     raise ValueError(
-        f"{table.source}: the target {target!r} must hold numbers, but holds text: {shown(cell)} in line "
-        f"{table.lines[text[0]]}{more}. {choose}, or correct these cells, or encode them as numbers."
+        f"{table.source}: the {role} {name!r} must hold numbers, but holds text: {shown(cell)} in line "
+        f"{table.lines[text[0]]}{more}. Choose a numeric column with --{role}{listed}, or correct these cells, or encode them "
+        "as numbers."
     )
 
 
-def without_index(x: Table, whole: Table, declared: Declared) -> tuple[Table, str]:
+def without_index(x: Table, whole: Table, roles: Roles) -> tuple[Table, str]:
     """(the features without a first column that only numbers the rows, its name or "")."""
     import numpy as np
 
-    name = whole.columns[0]
-    unnamed = name == "Unnamed: 0" or (name in _UNNAMED and f"called {name!r}" in whole.note)
-    cells = whole.cells[0]
+    name, cells = whole.columns[0], whole.cells[0]
+    unnamed = name in (whole.unnamed, _PANDAS_INDEX)
     if name not in x.columns or not unnamed or not isinstance(cells, np.ndarray):
         return x, ""
-    if name in {*declared.category, *declared.number, *declared.date}:
+    if name in {*roles.category, *roles.number, *roles.date}:
         return x, ""
     if not any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)):
         return x, ""
@@ -264,18 +322,19 @@ def without_index(x: Table, whole: Table, declared: Declared) -> tuple[Table, st
 
 
 def _complete(columns: Columns, asked: Asked) -> None:
-    """Adds the columns that are ignored, and the index, to what is known of columns."""
-    from mdn.tabular.columns import IGNORED, INDEX, About
+    """Adds the columns that are no features to what is known of columns."""
+    from mdn.tabular.kinds import GROUP, ID, IGNORED, INDEX, WEIGHT, About
 
-    _, _, _, target, declared, index = asked
-    known = {each.name: each for each in columns.about}
-    known |= {name: About(name, IGNORED, "--ignore") for name in declared.ignore}
-    if index:
-        known[index] = About(index, INDEX, "counts the rows")
-    columns.about = tuple(known[name] for name in asked.table.columns if name in known and name != target)
-    columns.left_out = tuple(
-        dict.fromkeys([*columns.left_out, *(n for n in declared.ignore if n != target), *([index] * bool(index))])
-    )
+    roles, index, features = asked.roles, asked.row_numbers, {each.name: each for each in columns.about}
+    known = {name: About(name, GROUP, "--split-by") for name in roles.split_by}
+    known |= {name: About(name, IGNORED, "--ignore") for name in roles.ignore}
+    known |= {name: About(name, ID, "--id: carried into predictions") for name in roles.id}
+    known |= {name: About(name, WEIGHT, "--weight: counts in training only") for name in roles.weight}
+    known |= {index: About(index, INDEX, "counts the rows")} if index else {}
+    known |= features
+    columns.about = tuple(known[name] for name in asked.table.columns if name in known)
+    columns.left_out += tuple(name for name in known if name not in features)
+    columns.ids = roles.id
 
 
 def show(console, columns: Columns) -> None:

@@ -30,6 +30,7 @@ _UNITS = {"%": "numbers in per cent, which stay in per cent", "‰": "numbers in
 _LISTED = 3  # columns in one sentence
 _LONG = re.compile(r"(?m)^[-+]?\d{4,}$")  # a whole number that would have a mark between thousands, if others had one
 _SHORT = re.compile(r"(?m)^[-+]?\d{1,3}$")
+_PADDED = re.compile(r"(?m)^0\d")
 _ROUND = re.compile(r"(?m)\.\d*0$")  # a decimal that Python would write without its last digit
 _Where = tuple[str, int]  # a cell and its line
 
@@ -119,6 +120,10 @@ class Notations:
             for name, one in (self.settled or {}).items()
             if not one.problem and name in self._seen and self._seen[name].has_mark
         }
+
+    def padded(self) -> frozenset[str]:
+        """The columns of whole numbers of which some cell begins with 0, such as 01001."""
+        return frozenset(name for name, column in self._seen.items() if column.digits_only and column.padded)
 
     @property
     def note(self) -> str:
@@ -247,6 +252,7 @@ class _Column:
         self.marked = False  # whether a cell has a decimal comma
         self.has_mark = False  # whether a cell has a point or a comma
         self.conflict: tuple[_Where, _Where] | None = None
+        self.digits_only, self.padded = True, False  # whether all cells are digits; whether one of them is like 01001
         self._words = self._numbers = 0
         self._levels: set[str] = set()  # different cells, and words, as long as they are few
         self._different: set[str] = set()
@@ -291,6 +297,9 @@ class _Column:
         if len(self._levels) <= FEW_LEVELS:
             self._levels.update(there[: FEW_LEVELS + 1])
             self._different.update(unlike[: FEW_LEVELS + 1])
+        if self.digits_only and there:
+            self.digits_only = "".join(there).isdecimal()
+            self.padded = self.padded or _PADDED.search("\n".join(there)) is not None
         if len(self.decimals) == 2:
             text = "\n".join(there)
             self._long = self._long or _LONG.search(text) is not None

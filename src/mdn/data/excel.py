@@ -69,6 +69,7 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
     if all(is_missing(cell) or is_number(cell) for cell in header):
         ahead, header = [(line, first), *ahead], []
     columns = unique([*header, *map(str, range(len(header), width))])
+    unnamed = columns[0] if header and not header[0] else ""
     notes = []
     if others:
         notes.append(
@@ -98,7 +99,7 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
         cells = tuple(
             _column(values, name in kept) for name, values in zip(columns, zip(*table, strict=True), strict=True)
         )
-        yield columns, cells, lines, note, min(lines[-1] / total, 1.0), ""
+        yield Chunk(columns, cells, lines, note, min(lines[-1] / total, 1.0), unnamed=unnamed)
 
 
 def _sheet(path: Path, book) -> tuple[str, Any, list[str]]:

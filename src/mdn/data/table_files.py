@@ -28,6 +28,7 @@ from mdn.files import reading, replacing
 _ROWS = 65_536  # at a time
 _BYTES = 1 << 24  # of the rows of a chunk of Parquet
 _NUMBER = 8  # bytes of a number
+_DIGITS = "%.9g"  # of a number that is written as text
 _PARQUET = (".parquet", ".pq")
 _TABS = (".tsv", ".tab")
 
@@ -86,7 +87,7 @@ def read_table(
         for column in zip(*(chunk.cells for chunk in chunks), strict=True)
     )
     lines = np.concatenate([chunk.lines for chunk in chunks])
-    table = Table(first.columns, cells, lines, first.source, last.note, first.text, first.notations, last.marks)
+    table = dataclasses.replace(last, cells=cells, lines=lines)  # only the last chunk knows what all rows show
     words = table.text_columns()
     cells = tuple(
         as_words(column) if name in words else column for name, column in zip(table.columns, cells, strict=True)
@@ -158,7 +159,7 @@ def _check(separator: str | None, decimal: str | None, learnt: Mapping[str, str]
 def _tables(path, text, keep, rows, separator, notations: Notations, on_share, whole: bool) -> Iterator[Table]:
     path, text = Path(path), frozenset(text)
     kept = text | set(keep)
-    for columns, cells, lines, note, share, mark in _chunks(path, rows, kept, whole, separator):
+    for columns, cells, lines, note, share, mark, unnamed in _chunks(path, rows, kept, whole, separator):
         if on_share is not None:
             on_share(share)
         notations.semicolons = mark == ";"
@@ -174,8 +175,18 @@ def _tables(path, text, keep, rows, separator, notations: Notations, on_share, w
             else notations.convert(name, column)
             for name, column in zip(columns, cells, strict=True)
         )
-        note = " ".join(filter(None, [note, notations.note]))
-        yield Table(columns, cells, lines, str(path), note, text, notations.settled or {}, notations.decimals())
+        yield Table(
+            columns,
+            cells,
+            lines,
+            source=str(path),
+            note=" ".join(filter(None, [note, notations.note])),
+            text=text,
+            notations=notations.settled or {},
+            marks=notations.decimals(),
+            padded=notations.padded(),
+            unnamed=unnamed,
+        )
 
 
 def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator: str | None) -> Iterator[Chunk]:
@@ -242,7 +253,7 @@ def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterat
                 lines = np.arange(done + 1, done + 1 + batch.num_rows)
                 done += batch.num_rows
                 if batch.num_rows:
-                    yield columns, cells, lines, "", min(done / total, 1.0), ""
+                    yield Chunk(columns, cells, lines, "", min(done / total, 1.0))
     except (arrow.ArrowException, OSError) as error:
         raise TableError(f"{path} is no Parquet file, or is damaged: {str(error).splitlines()[0]}") from None
 
@@ -286,15 +297,17 @@ def _pyarrow():
 
 
 @contextmanager
-def writing_table(path, columns: Sequence[str]) -> Iterator[Callable[[Any], None]]:
-    """A block with a function that writes rows of numbers `(N, len(columns))`, each time it is called.
+def writing_table(path, columns: Sequence[str], text: Sequence[str] = ()) -> Iterator[Callable[..., None]]:
+    """A block with a function that writes rows, each time it is called: `write(values)`, or `write(values, words)`.
 
-    The ending of the name decides the format: .tsv or .tab, .parquet or .pq, else CSV; text that ends in .gz is packed. An
+    `values` are numbers `(N, len(columns))`, and `words` the cells of each column of `text`, which is written before them. The
+    ending of the name decides the format: .tsv or .tab, .parquet or .pq, else CSV; text that ends in .gz is packed. An
     earlier file at `path` stays until the block has ended without an error.
 
     Args:
         path: The path of the file.
-        columns: The names of the columns, which become the header.
+        columns: The names of the columns of numbers, which become the header.
+        text: The names of columns of text, which stand before those of numbers.
 
     Raises:
         TableError: if the format is Parquet, but pyarrow is not installed.
@@ -303,11 +316,12 @@ def writing_table(path, columns: Sequence[str]) -> Iterator[Callable[[Any], None
     with replacing(path) as temporary:
         if path.suffix.lower() in _PARQUET:
             arrow, parquet = _pyarrow()
-            schema = arrow.schema([(name, arrow.float64()) for name in columns])
-            with parquet.ParquetWriter(temporary, schema) as file:
-                yield lambda values: file.write_table(
+            kinds = [*((name, arrow.string()) for name in text), *((name, arrow.float64()) for name in columns)]
+            with parquet.ParquetWriter(temporary, arrow.schema(kinds)) as file:
+                yield lambda values, words=(): file.write_table(
                     arrow.table(
-                        [np.ascontiguousarray(column) for column in np.asarray(values, "float64").T], schema=schema
+                        [*map(list, words), *map(np.ascontiguousarray, np.asarray(values, "float64").T)],
+                        schema=file.schema,
                     )
                 )
             return
@@ -315,8 +329,19 @@ def writing_table(path, columns: Sequence[str]) -> Iterator[Callable[[Any], None
         mark = "\t" if kind.lower() in _TABS else ","
         opened = gzip.open if path.suffix == ".gz" else open
         with opened(temporary, "wt", encoding="utf-8", newline="") as file:
-            csv.writer(file, delimiter=mark, lineterminator="\n").writerow(columns)
-            yield lambda values: np.savetxt(file, np.asarray(values, "float64"), fmt="%.9g", delimiter=mark)
+            rows = csv.writer(file, delimiter=mark, lineterminator="\n")
+            rows.writerow([*text, *columns])
+
+            def write(values, words=()) -> None:
+                numbers = np.asarray(values, "float64")
+                if not text:
+                    np.savetxt(file, numbers, fmt=_DIGITS, delimiter=mark)
+                    return
+                rows.writerows(
+                    zip(*words, *([_DIGITS % value for value in column] for column in numbers.T), strict=True)
+                )
+
+            yield write
 
 
 def write_table(path, columns: Sequence[str], values) -> None:

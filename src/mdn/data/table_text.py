@@ -24,8 +24,27 @@ _SWALLOWED = 6  # separators within a cell, in each of its lines as many as in a
 
 WHOLE = 1 << 31  # bytes of a table that is read whole: characters of text, or 8 a cell of Parquet
 
-Chunk = tuple[tuple[str, ...], tuple[Cells, ...], np.ndarray, str, float, str]
-"""Names, columns, line numbers, note, the share of the file that has been read, and the separator, "" if none is known."""
+
+class Chunk(NamedTuple):
+    """Some rows of a file.
+
+    Attributes:
+        columns: The names of the columns.
+        cells: For each column its numbers, or its cells as strings.
+        lines: The line of each row.
+        note: What the reader had to guess.
+        share: The share of the file that has been read.
+        mark: The separator, "" if none is known.
+        unnamed: The name that the reader gave to a first column without one, else "".
+    """
+
+    columns: tuple[str, ...]
+    cells: tuple[Cells, ...]
+    lines: np.ndarray
+    note: str
+    share: float
+    mark: str = ""
+    unnamed: str = ""
 
 
 class _Row(NamedTuple):
@@ -56,7 +75,8 @@ def read_text(path: Path, rows: int, whole: bool, separator: str | None) -> Iter
                 check_whole(path, lines.size)
             numbers, table = zip(*some, strict=True)
             read = raw.tell() / size
-            yield body.columns, tuple(zip(*table, strict=True)), np.array(numbers), body.note, read, lines.mark or ""
+            cells = tuple(zip(*table, strict=True))
+            yield Chunk(body.columns, cells, np.array(numbers), body.note, read, lines.mark or "", body.unnamed)
 
 
 def check_whole(path: Path, size: int) -> None:
@@ -177,6 +197,7 @@ class _Body:
     """The names of the columns and the rows below them, each with as many cells as there are columns."""
 
     columns: tuple[str, ...]
+    unnamed = ""  # the first column, if only the reader gave it a name
 
     def __init__(self, path: Path, lines: _Lines):
         self._path, self._lines = path, lines
@@ -197,6 +218,7 @@ class _Body:
                     "R writes them, and called 'row names'; leave it out if it only numbers the rows."
                 )
                 names = ["row names", *names]
+                self.unnamed = names[0]
             else:
                 self._header_note = (
                     f"{path}: its header names {len(names)} of {width} columns; those on the right are called by "
@@ -204,6 +226,7 @@ class _Body:
                 )
                 names = [*names, *map(str, range(len(names), width))]
         elif header is not None and not names[0]:
+            self.unnamed = "0"
             self._header_note = (
                 f"{path}: its first column has no name and is called '0'. Leave it out if it only numbers the rows."
             )

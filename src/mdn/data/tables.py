@@ -63,6 +63,8 @@ class Table:
         text: Columns to treat as text, even if their cells are numbers.
         notations: How the numbers of the columns are written.
         marks: The decimal mark of the columns in which some cell has a point or a comma.
+        padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
+        unnamed: The name that the reader gave to a first column without one, else "".
     """
 
     columns: tuple[str, ...]
@@ -73,6 +75,8 @@ class Table:
     text: frozenset[str] = frozenset()
     notations: Mapping[str, Notation] = dataclasses.field(default_factory=dict)
     marks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    padded: frozenset[str] = frozenset()
+    unnamed: str = ""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -123,6 +127,14 @@ class Table:
         """
         found = [self._find(name) for name in names]
         return dataclasses.replace(self, columns=tuple(names), cells=tuple(self.cells[i] for i in found))
+
+    def words(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """The cells of some columns of text, as they stand in the file.
+
+        Raises:
+            TableError: if there is no such column.
+        """
+        return [as_words(self.cells[self._find(name)]) for name in names]
 
     def drop(self, *names: str) -> Table:
         """The table without some columns.

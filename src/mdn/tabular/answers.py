@@ -19,10 +19,9 @@ from mdn.tabular.importances import Importances, importances_of
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.report import write_report
-from mdn.tabular.scores import Scores
+from mdn.tabular.scores import Scores, scores_of
 from mdn.tabular.seen import checksums, share_seen
 
-_SHARP = 0.9
 _LEVELS_AT_ONCE = 8
 _MOSTLY = 0.5  # a smaller share of rows equal to those of training comes about by chance
 
@@ -108,6 +107,28 @@ class Answers:
         if several.dtype.kind not in "iuf" or several.ndim > 1 or not np.all((several > 0.0) & (several < 1.0)):
             raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9 or [0.5, 0.9], but {coverage!r} came.")
         return self.predict_quantile(X, _ends(several.astype("float64")))
+
+    def predict_probability(self, X, *, above=None, below=None) -> np.ndarray:
+        """The probability that each target lies above a threshold, or below it, for each row.
+
+        It is computed in the tail of the predicted mixture, so that small probabilities keep their digits; `calibrate` does
+        not change it. Where training targets lay on a grid (`target_grid_`) it is that of the unrounded target: of counts, ask
+        for more than 2.5 instead of more than 2.
+
+        Args:
+            X: Features.
+            above: A threshold in the unit of the targets, or several: P(target > threshold).
+            below: The same for P(target < threshold). Name one of the two.
+
+        Returns:
+            `(N,)` or `(N, D)` for one threshold, with an axis of the thresholds at the end for several.
+
+        Raises:
+            ValueError: if not exactly one of `above` and `below` is named, or a threshold is not finite.
+        """
+        thresholds, upper = inputs.thresholds(above, below)
+        values = self._as_targets(self._probabilities(X, thresholds.reshape(-1), upper))
+        return values.reshape(*values.shape[:-1], *thresholds.shape)
 
     def predict_variance(self, X) -> dict[str, np.ndarray]:
         """The variance of each target in two parts: the scatter of the data, and the disagreement of the members.
@@ -242,6 +263,18 @@ class Answers:
 
         return self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
 
+    def _probabilities(self, X, thresholds, upper: bool) -> np.ndarray:
+        """P(target > threshold) where `upper`, else P(target < threshold); shape `(N, D, len(thresholds))`."""
+        levels = np.pad(thresholds, (0, -len(thresholds) % _LEVELS_AT_ONCE))
+        centred = (levels - self.target_origin_[:, None]).astype("float32")[..., None, None]  # (D, levels, 1, 1)
+
+        def probabilities(mixture, _):
+            pairs = zip(self._marginals(mixture), centred, strict=True)
+            each = [ops.exp(m.log_survival(at) if upper else m.log_cdf(at)) for m, at in pairs]
+            return ops.stack([ops.moveaxis(one, 0, -1) for one in each], axis=1)
+
+        return self._ask(X, probabilities)[..., : len(thresholds)]
+
     def _ask(self, X, question: Callable, y=None) -> np.ndarray:
         """`question(mixture, y)` for each row, as a NumPy array; computed in blocks of few different sizes.
 
@@ -275,48 +308,7 @@ class Answers:
             X: Features.
             y: Targets; rows without any are left out.
         """
-        log_prob = self.log_prob(X, y)
-        truth = self._targets(y, len(log_prob))
-        half = 0.5 * self.target_grid_.astype("float32")  # of the cell that a rounded target stands for
-
-        def judge(mixture, y):
-            answers = []
-            for d, marginal in enumerate(self._marginals(mixture)):
-                to = y[:, d : d + 1]
-                below = marginal.cdf(to - half[d])
-                above = marginal.cdf(to + half[d]) if half[d] else below
-                answers.append(ops.stack([marginal.crps(to), below, above, marginal.mean()[:, 0]], axis=-1))
-            return ops.stack(answers, axis=1)
-
-        missing = np.isnan(truth)
-        calibration = self.calibration_
-        ends = self._quantiles(X, _ends(_SHARP))
-        crps, below, above, mean = np.moveaxis(self._ask(X, judge, y), -1, 0)
-        crps, below, above = (np.where(missing, np.nan, each) for each in (crps, below, above))
-        drawn = np.random.default_rng(0).uniform(size=below.shape)
-        nll, baselines = -log_prob, self._baselines(truth)
-        known = ~missing.all(axis=1)
-        means = [float(np.mean(each[known])) for each in (nll, *baselines)]
-        ahead = baselines[int(np.argmin(means[1:]))][known] - nll[known]
-        return Scores(
-            nll=means[0],
-            gaussian_nll=means[1],
-            mixture_nll=means[2],
-            crps=np.nanmean(crps, axis=0),
-            rmse=np.sqrt(np.nanmean((mean + self.target_origin_ - truth) ** 2, axis=0)),
-            pit=below + drawn * (above - below)
-            if calibration is None
-            else calibration.pit(self._log_odds(X, y, seed=0)),
-            sharpness=np.mean(ends[..., 1] - ends[..., 0], axis=0),
-            tail=np.minimum(above, 1.0 - below),
-            skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
-        )
-
-    def _baselines(self, truth: np.ndarray) -> list[np.ndarray]:
-        """The NLL of each row under the normal and the mixture that know no features."""
-        if self.baseline_ is None:
-            return [np.full(len(truth), np.nan)] * 2
-        return [self.baseline_.gaussian_nlls(truth), self.baseline_.mixture_nlls(truth)]
+        return scores_of(self, X, y)
 
     # ---- what matters ----------------------------------------------------------------------------------------------
 

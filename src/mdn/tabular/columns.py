@@ -12,11 +12,11 @@ from mdn.data.declared import CATEGORY, DATE, NUMBER
 from mdn.data.tables import Table, TableError
 from mdn.tabular.dates import DateCode, dates_of
 from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na
-from mdn.tabular.kinds import EMPTY, IDENTIFIER, IGNORED, INDEX, About, learn_column
+from mdn.tabular.kinds import EMPTY, IDENTIFIER, About, learn_column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import share
 
-__all__ = ["EMPTY", "IDENTIFIER", "IGNORED", "INDEX", "About", "Columns", "UnknownLevels"]
+__all__ = ["About", "Columns", "UnknownLevels"]
 
 _MOST_NAMED = 20  # columns that a message names
 _MOSTLY, _FEW = (
@@ -37,13 +37,15 @@ class Columns:
         levels: For each column of text its levels, most frequent first; None for a column of numbers or dates. Empty where the
             table is not a frame.
         dates: How each column of dates becomes numbers.
-        left_out: Columns that are not used: empty ones, and text that differs in nearly every row.
+        left_out: Columns that are not used: empty ones, text that differs in nearly every row, and those that `mdn fit` was
+            asked to leave out.
         about: What is known of each column of the training table, those left out too.
         decimals: The decimal mark, "," or ".", of columns of the training file, if that was a file.
         units: The unit behind the numbers of a column of the training file, "%" or "‰"; None if training was not from a file,
             so that units are not known.
         others: The share of the rows of training whose level counts as "(other)", for each column of categories.
         from_file: Whether the training table was read from a file; it is not kept in the file of a model.
+        ids: The columns that name the rows (`mdn fit --id`), which `mdn predict` writes beside its predictions.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class Columns:
         units: Mapping[str, str] | None = None,
         others: Mapping[str, float] | None = None,
         from_file: bool = False,
+        ids: tuple[str, ...] = (),
     ):
         self.levels, self.dates, self.left_out, self.about = levels, dates or {}, tuple(left_out), tuple(about)
         self.decimals, self.units = dict(decimals or {}), None if units is None else dict(units)
-        self.others, self.from_file = dict(others or {}), from_file
+        self.others, self.from_file, self.ids = dict(others or {}), from_file, tuple(ids)
 
     @classmethod
     def learn(cls, table) -> Columns:

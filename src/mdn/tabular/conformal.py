@@ -193,10 +193,8 @@ def log_tails(odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # ---- which rows ------------------------------------------------------------------------------------------------------
 
 
-def split_rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits rows at random into (those to learn from, those to calibrate on); indices in ascending order.
-
-    A fifth is set aside, and at least 50 rows, but never more than a quarter.
+def rows_aside(count: int) -> int:
+    """How many of `count` rows are set aside to calibrate: a fifth, and at least 50 rows, but never more than a quarter.
 
     Raises:
         ValueError: if a quarter is fewer than `FEWEST` rows.
@@ -207,7 +205,16 @@ def split_rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             f"at least {math.ceil(FEWEST / _AT_MOST)} rows with a target and a weight are needed, since a quarter of them is set "
             f"aside to calibrate intervals, but there are {count}. Fit without calibration."
         )
-    part = min(max(round(_SHARE * count), _AT_LEAST), most)
+    return min(max(round(_SHARE * count), _AT_LEAST), most)
+
+
+def split_rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Splits rows at random into (those to learn from, `rows_aside` to calibrate on); indices in ascending order.
+
+    Raises:
+        ValueError: if there are too few rows.
+    """
+    part = rows_aside(count)
     order = np.random.default_rng([_STREAM, seed]).permutation(count)
     return np.sort(order[part:]), np.sort(order[:part])
 

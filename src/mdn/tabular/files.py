@@ -64,8 +64,9 @@ def save(regressor, path) -> None:
         "about_columns": regressor.columns_.about,
         "seen": regressor.seen_,
     }
-    # What older versions do without: how numbers were written in the training file, and how many cells were (other)
-    kept = {"decimals": regressor.columns_.decimals, "other_shares": regressor.columns_.others}
+    # What older versions do without: how numbers were written in the training file, how many cells were (other), and ids
+    columns = regressor.columns_
+    kept = {"decimals": columns.decimals, "other_shares": columns.others, "ids": columns.ids}
     description |= {name: value for name, value in kept.items() if value}
     if regressor.columns_.units is not None:
         description["units"] = regressor.columns_.units
@@ -116,7 +117,8 @@ def load(cls, path):
     regressor.columns_ = _columns(description)
     regressor.seen_ = description.get("seen", [])
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
-    origin = description.get("origin", {"targets": [0.0], "features": [0.0]})
+    nowhere = {"targets": [0.0] * len(regressor.target_names_), "features": [0.0]}
+    origin = description.get("origin", nowhere)
     regressor.target_origin_, regressor.feature_origin_ = (np.array(origin[side]) for side in ("targets", "features"))
     regressor.target_grid_ = np.array(description["grid"])
     regressor.baseline_ = None if description["baseline"] is None else Baseline.of(description["baseline"])
@@ -185,7 +187,8 @@ def _checked(description: dict) -> dict[str, Any]:
         decimals=mapping(one_of(",", ".")),
         units=mapping(one_of("%", "‰")),
         other_shares=mapping(number(0.0)),
-        optional=("origin", "seen", "calibrated", "decimals", "units", "other_shares"),
+        ids=listed(text),
+        optional=("origin", "seen", "calibrated", "decimals", "units", "other_shares", "ids"),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
@@ -217,6 +220,7 @@ def _columns(description: dict) -> Columns:
         description.get("decimals"),
         description.get("units"),
         description.get("other_shares"),
+        ids=tuple(description.get("ids", ())),
     )
 
 

@@ -108,6 +108,21 @@ def targets(y, rows: int, event_size: int) -> np.ndarray:
     return y
 
 
+def thresholds(above, below) -> tuple[np.ndarray, bool]:
+    """(the thresholds of probabilities, float64; whether they are those of `above`).
+
+    Raises:
+        ValueError: if not exactly one of the two is named, or a threshold is not finite.
+    """
+    if (above is None) == (below is None):
+        raise ValueError(f"name one of `above` and `below`, but {'none' if above is None else 'both'} came.")
+    name, value = ("below", below) if above is None else ("above", above)
+    found = np.asarray(value)
+    if found.dtype.kind not in "iuf" or found.ndim > 1 or not np.isfinite(found).all():
+        raise ValueError(f"`{name}` must be a finite number, or several, but {value!r} came.")
+    return found.astype("float64"), above is not None
+
+
 def target_names(y) -> list[str]:
     """The names of the targets, if `y` is a series or a frame with names."""
     if hasattr(y, "columns"):

@@ -15,6 +15,7 @@ from mdn.tabular.levels import level_of
 from mdn.tabular.wording import plain, share
 
 EMPTY, IDENTIFIER, IGNORED, INDEX = "empty", "identifier", "ignored", "index"
+ID, WEIGHT, GROUP = "id", "weight", "group"  # columns that a user gave a role other than that of a feature
 _MOST_LEVELS = 128  # of one column; rarer levels count as "other", like those never seen
 _ROWS_A_LEVEL = 5  # at least, so that a column never has more levels than a fifth of the rows
 _FEW_LEVELS = 8  # but so many are kept however rare they are
@@ -27,7 +28,8 @@ class About(NamedTuple):
 
     Attributes:
         name: The name of the column.
-        kind: What it was taken for: "number", "category", "date", "empty", "identifier", "ignored" or "index".
+        kind: What it was taken for: "number", "category", "date", "empty", "identifier", "ignored", "index", "id",
+            "weight" or "group".
         detail: The range of numbers or dates, the levels, the share of missing cells.
     """
 

@@ -226,8 +226,8 @@ def _columns(page, regressor) -> None:
     rows = [("column", "taken for", "in the rows of training")]
     page.add(
         "What it learned from",
-        "Each column of the table, what it was taken for, and what was found in it. Columns that are empty, ignored or an index, "
-        "and identifiers, which differ in nearly every row, are not used.",
+        "Each column of the table, what it was taken for, and what was found in it. Numbers, categories and dates are features. "
+        "The others are not: an identifier, for instance, differs in nearly every row.",
         table=rows + [tuple(each) for each in about],
     )
 

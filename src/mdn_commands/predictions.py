@@ -1,0 +1,190 @@
+"""`mdn predict`: what it writes of each row, under which names."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from mdn_commands import columns as table_columns
+from mdn_commands.columns import Decimal, Separator
+from mdn_commands.shared import check_folder, messages, share, stop
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdn import MDNRegressor
+    from mdn.data import Table
+
+
+class Answer(NamedTuple):
+    """What is written of each target.
+
+    Attributes:
+        names: What stands behind the name of the target and "_", for each column.
+        method: The method of `MDNRegressor` that answers.
+        options: Its arguments beside the features.
+    """
+
+    names: list[str]
+    method: str
+    options: dict[str, Any]
+
+    def values(self, regressor: MDNRegressor, x: Table) -> np.ndarray:
+        """The values of these columns for each row and each target, `(N, D, len(names))`."""
+        found = getattr(regressor, self.method)(x, **self.options)
+        return found.reshape(len(x), len(regressor.target_names_), len(self.names))
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A file of `mdn fit`.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="A table with the same feature columns.", show_default=False)],
+    quantiles: Annotated[
+        str, typer.Option(help="Probabilities, with commas between, in columns NAME_0.05; '' for none.")
+    ] = ".05,.5,.95",
+    mean: Annotated[bool, typer.Option("--mean", help="The mean, in a column NAME_mean.")] = False,
+    interval: Annotated[
+        list[float] | None,
+        typer.Option(help="A central interval, such as .9, in columns NAME_low_90 and NAME_high_90; may be repeated."),
+    ] = None,
+    above: Annotated[
+        list[float] | None,
+        typer.Option(help="A threshold T: the probability of more, in a column NAME_above_T; may be repeated."),
+    ] = None,
+    below: Annotated[
+        list[float] | None,
+        typer.Option(help="A threshold T: the probability of less, in a column NAME_below_T; may be repeated."),
+    ] = None,
+    id_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id",
+            help="A column to carry into the predictions as it is, in place of those of `mdn fit --id`; may be repeated.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where they go: .csv, .tsv or .parquet.")] = Path("predictions.csv"),
+    separator: Separator = None,
+    decimal: Decimal = None,
+) -> None:
+    """Write what a model predicts, one row for each row of a table of any length; NAME is that of the target."""
+    with messages():
+        check_folder(out)
+        answers = _answers(quantiles, mean, interval or [], above or [], below or [])
+        from rich.console import Console
+
+        from mdn import training
+
+        training.keep_compiled_programs()
+        console = Console()
+        regressor = regressor_of(model)
+        targets = regressor.target_names_
+        names = [f"{target}_{name}" for target in targets for answer in answers for name in answer.names]
+        rows = _write(console, regressor, new, answers, names, id_, out, table_columns.reading(separator, decimal))
+        if above or below:
+            _say_grid(console, regressor)
+        console.print(f"{rows} rows of predictions of {', '.join(targets)}: {out}", soft_wrap=True)
+
+
+def regressor_of(path: Path) -> MDNRegressor:
+    """The model in a file of `mdn fit`; stops with a message if it is another one."""
+    import mdn
+
+    loaded = mdn.load(path)
+    if not isinstance(loaded, mdn.MDNRegressor) or not loaded.columns_.table_names:
+        stop(f"{str(path)!r} holds no model of a table. Files of `mdn fit` do; use mdn.load in Python for others.")
+    return loaded
+
+
+def _answers(quantiles, mean, intervals, above, below) -> list[Answer]:
+    answers = []
+    if quantiles.strip():
+        levels = _probabilities(quantiles)
+        answers.append(Answer([f"{q:g}" for q in levels], "predict_quantile", {"q": levels}))
+    if mean:
+        answers.append(Answer(["mean"], "predict", {}))
+    for coverage in intervals:
+        if not 0.0 < coverage < 1.0:
+            stop(f"--interval must lie between 0 and 1, such as .9, but {coverage:g} came.")
+        ends = [f"{end}_{_written(100.0 * coverage)}" for end in ("low", "high")]
+        answers.append(Answer(ends, "predict_interval", {"coverage": coverage}))
+    for side, thresholds in (("above", above), ("below", below)):
+        for threshold in thresholds:
+            if not math.isfinite(threshold):
+                stop(f"--{side} must be a finite number in the unit of the target, but {threshold:g} came.")
+        if thresholds:
+            named = [f"{side}_{_written(threshold)}" for threshold in thresholds]
+            answers.append(Answer(named, "predict_probability", {side: thresholds}))
+    if not answers:
+        stop("there is nothing to write: name quantiles, or say --mean, --interval, --above or --below.")
+    return answers
+
+
+def _probabilities(text: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        stop(f"--quantiles must be numbers with commas between, such as .05,.5,.95, but {text!r} came.")
+    if not all(0.0 < value < 1.0 for value in values):
+        stop(f"--quantiles must lie between 0 and 1, such as .05,.5,.95, but {text!r} came.")
+    return values
+
+
+def _written(value: float) -> str:
+    """A number in the name of a column, without the digits of rounding errors: 100 · 0.57 is "57"."""
+    return f"{value:.15g}"
+
+
+def _write(console, regressor, new: Path, answers, names, ids, out: Path, options) -> int:
+    """Writes the predictions, some rows at a time, and returns how many rows there are."""
+    import numpy as np
+
+    from mdn.data import read_chunks, writing_table
+
+    columns, rows = regressor.columns_, 0
+    wanted = list(dict.fromkeys(columns.ids if ids is None else ids))
+    options = options | table_columns.learnt(columns, options)
+    features = set(columns.table_names)
+    text = [*table_columns.text_names(columns, new), *(name for name in wanted if name not in features)]
+    with table_columns.saying_unknown_levels(), share(console, "predicting") as on_share:
+        chunks = read_chunks(new, text=text, keep=wanted, on_share=on_share, **options)
+        first = next(chunks)
+        carried = _carried(first, wanted, asked_for=ids is not None)
+        _check_names([*carried, *names])
+        with writing_table(out, names, carried) as write:
+            for table in itertools.chain([first], chunks):
+                x = table.select(columns.table_names)
+                values = np.concatenate([answer.values(regressor, x) for answer in answers], axis=-1)
+                write(values.reshape(len(x), -1), table.words(carried))
+                rows += len(table)
+    table_columns.say_note(table)  # the note of the last chunk covers all rows
+    return rows
+
+
+def _carried(table, wanted: Sequence[str], asked_for: bool) -> list[str]:
+    """The columns to carry into the predictions; those that only the model remembers may be missing."""
+    if asked_for:
+        table.select(wanted)  # raises the sentence about a column that is not there
+    gone = [name for name in wanted if name not in table.columns]
+    for name in gone:
+        typer.secho(f"mdn: {table.source} has no column {name!r}, so it is not among the predictions.", err=True)
+    return [name for name in wanted if name not in gone]
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if list(names).count(name) > 1:
+            stop(f"two columns of the predictions would be called {name!r}: ask for each value once.")
+
+
+def _say_grid(console, regressor) -> None:
+    """Prints where to put thresholds of a target that lies on a grid."""
+    for name, step in zip(regressor.target_names_, regressor.target_grid_, strict=True):
+        if step:
+            console.print(
+                f"{name} lies on a grid of {step:g}, and was spread over its cells: a probability is that of the unrounded "
+                "value, so put a threshold between two values of the grid, such as 2.5 for whole numbers."
+            )

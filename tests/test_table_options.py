@@ -1,0 +1,299 @@
+"""`mdn fit | predict | report | check`: several targets, weights, ids, splits by a column, and what is written of each row."""
+
+import gzip
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy import stats
+
+import mdn
+import mdn.data
+from commands import run_here
+from mdn.data import read_table
+from mdn.models import read_description
+from mdn.tabular import splits
+from mdn_commands import columns as table_columns
+from mdn_commands import rows as table_rows
+
+pytestmark = [pytest.mark.jax, pytest.mark.project]
+
+ROLES = ("--target", "a", "--target", "b", "--id", "code", "--weight", "w")
+TINY = ("--epochs", "2", "--components", "1")
+QUIET = Console(quiet=True)
+
+
+def said(ran):
+    return " ".join((ran.stdout + ran.stderr).split())
+
+
+def made() -> pd.DataFrame:
+    """120 rows of 30 days and 10 shops, in an order of neither; some lack a target, both, a weight, or have none."""
+    rng = np.random.default_rng(0)
+    i, x = np.arange(120), rng.normal(size=120)
+    frame = pd.DataFrame({
+        "code": [f"{n:04d}" for n in i],
+        "shop": [f"{n % 10:02d}" for n in i],
+        "when": (pd.Timestamp("2024-01-01") + pd.to_timedelta(i // 4, "D")).strftime("%Y-%m-%d"),
+        "x": x.round(4),
+        "w": np.array([1.0, 2.0, 0.0, np.nan, 0.5])[i % 5],
+        "a": np.where(i % 7 == 0, np.nan, x + 0.3 * rng.normal(size=120)).round(4),
+        "b": np.where(i % 3 == 0, np.nan, 100.0 - x + rng.normal(size=120)).round(4),
+    })  # fmt: skip
+    return frame.sample(frac=1.0, random_state=1).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module", name="folder")
+def _folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("options")
+    made().to_csv(folder / "t.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module", name="fitted")
+def _fitted(folder):
+    """(the folder with model.mdn of two targets, split by a date; what `mdn fit` printed)."""
+    ran = run_here(folder, "fit", "t.csv", *ROLES, "--split-by", "when", *TINY)
+    assert ran.exit_code == 0, said(ran)
+    return folder, said(ran)
+
+
+def asked_of(folder, **options):
+    """The table as `mdn fit` asks for it."""
+    names = ("target", "ignore", "category", "number", "date", "id_", "weight", "split_by")
+    roles = table_columns.Roles.of(**dict.fromkeys(names) | options)
+    return table_columns.asked(folder / "t.csv", roles, QUIET, None, None)
+
+
+def parts_in_time(frame):
+    """(rows to learn from, to stop by, to judge by) of the rows that count: the latest days last, none on two sides."""
+    count = frame[(frame["w"] > 0.0) & ~(frame["a"].isna() & frame["b"].isna())]
+
+    def later(rows, share):
+        shares = {day: np.mean(rows["when"] >= day) for day in sorted(set(rows["when"]))[1:]}
+        first = min(shares, key=lambda day: abs(shares[day] - share))
+        return rows[rows["when"] < first], rows[rows["when"] >= first]
+
+    rest, judge = later(count, 0.2)
+    return *later(rest, 0.15), judge
+
+
+# ---- what is learnt, and from which rows -----------------------------------------------------------------------------
+
+
+def test_the_model_is_the_one_that_python_fits_to_the_same_rows_with_the_same_weights(fitted):
+    folder, printed = fitted
+    frame = pd.read_csv(folder / "t.csv", dtype={"code": str, "shop": str})
+    learn, stop, judge = parts_in_time(frame)
+    features, targets = ["shop", "when", "x"], ["a", "b"]
+    reg = mdn.MDNRegressor(num_components=1, epochs=2, missing="median", random_state=0)
+    held = (stop[features], stop[targets], stop["w"])
+    reg.fit(learn[features], learn[targets], learn["w"], validation_data=held)
+    model = mdn.load(folder / "model.mdn")
+    np.testing.assert_allclose(model.predict(frame[features]), reg.predict(frame[features]), rtol=1e-4, atol=1e-4)
+    assert (
+        f"{len(learn)} rows to learn from, {len(stop)} to stop the training by, {len(judge)} set aside; features: 3."
+        in printed
+    )
+    assert f"The latest rows are set aside, those from {judge['when'].min()} on, by 'when'." in printed
+    nll = -np.mean(model.log_prob(judge[features], judge[targets]))
+    assert f"this model │ {nll:.4f}" in printed  # each row alike, whatever its weight
+
+
+def test_fit_says_what_became_of_columns_and_rows_and_how_good_each_target_is(fitted):
+    folder, printed = fitted
+    frame = pd.read_csv(folder / "t.csv")
+    none = frame["a"].isna() & frame["b"].isna()
+    light = ~none & ~(frame["w"] > 0.0)
+    for words in (
+        f"{none.sum()} rows without a target are left out",
+        f"{light.sum()} rows without a weight, or of weight 0, are left out",
+        "code │ id", "w │ weight", "when │ date", "Weights of 'w' count in training only",
+        "in the unit of a", "in the unit of b", "Of the values of b the 50 % interval holds",
+    ):  # fmt: skip
+        assert words in printed, words
+    ran = run_here(folder, "report", "model.mdn", "t.csv", "--out", "r.html")
+    assert ran.exit_code == 0 and f"{len(frame) - none.sum()} rows" in said(ran) and "Of the values of b" in said(ran)
+    ran = run_here(folder, "check", "t.csv", *ROLES, "--split-by", "when")
+    assert "Next: mdn fit t.csv --target a --target b --id code --weight w --split-by when" in said(ran)
+    assert "a: from" in said(ran) and "b: from" in said(ran)
+
+
+def test_groups_are_dealt_whole_to_every_part_and_are_no_feature(folder, capsys):
+    asked = asked_of(folder, target=["a"], split_by="shop")
+    assert "shop" not in asked.x.columns and "'shop' holds groups" in capsys.readouterr().err
+    rows = table_rows.known_rows(asked, QUIET)
+    parts = table_rows.deal(asked, rows, 0.2, 0.15, True, seed=3)
+    shops = pd.read_csv(folder / "t.csv", dtype=str)["shop"].to_numpy()
+    dealt = [set(shops[part]) for part in parts]
+    assert all(dealt) and sum(map(len, dealt)) == len(set.union(*dealt)) == 10
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), rows)
+    again = table_rows.deal(asked, rows, 0.2, 0.15, True, seed=3)
+    other = table_rows.deal(asked, rows, 0.2, 0.15, True, seed=4)
+    assert all(map(np.array_equal, parts, again)) and not all(map(np.array_equal, parts, other))
+    kept = asked_of(folder, target=["a"], split_by="shop", category=["shop"])
+    assert "shop" in kept.x.columns and kept.columns(kept.x).levels["shop"] is not None
+
+
+def test_shares_of_times_and_groups_are_as_near_as_ties_allow():
+    times = np.array([5.0, 1, 1, 2, 2, 2, 5, 3, 3, 4])
+    early, late = splits.latest(times, 0.3)
+    assert set(times[early]) == {1.0, 2.0, 3.0} and set(times[late]) == {4.0, 5.0}
+    assert [len(splits.latest(np.array([1.0, 1, 1, 2]), share)[1]) for share in (0.01, 0.9)] == [1, 1]
+    groups = np.repeat(np.arange(12), [60, *[4] * 10, 1])
+    for seed in range(5):
+        rest, aside = splits.whole_groups(groups, 0.2, np.random.default_rng(seed))
+        assert 18 <= len(aside) <= 22 and not set(groups[rest]) & set(groups[aside]) and 0 not in groups[aside]
+    rest, aside = splits.whole_groups(np.array([7, 7, 7, 8, 8]), 0.01, np.random.default_rng(0))
+    assert rest.tolist() == [0, 1, 2] and aside.tolist() == [3, 4]
+
+
+# ---- what is written of each row -------------------------------------------------------------------------------------
+
+
+def test_predictions_are_named_by_target_and_equal_those_of_a_normal(fitted):
+    folder, _ = fitted
+    ran = run_here(
+        folder, "predict", "model.mdn", "t.csv", "--out", "p.csv", "--quantiles", ".3", "--mean", "--interval", ".9",
+        "--interval", ".57", "--above", "101", "--above", "-1.5", "--below", "99.5",
+    )  # fmt: skip
+    assert ran.exit_code == 0, said(ran)
+    found = pd.read_csv(folder / "p.csv", dtype={"code": str})
+    frame = pd.read_csv(folder / "t.csv", dtype={"code": str, "shop": str})
+    suffixes = ["0.3", "mean", "low_90", "high_90", "low_57", "high_57", "above_101", "above_-1.5", "below_99.5"]
+    assert list(found) == ["code", *(f"{target}_{suffix}" for target in "ab" for suffix in suffixes)]
+    assert found["code"].tolist() == frame["code"].tolist()
+    model = mdn.load(folder / "model.mdn")
+    mean, variance = model.predict(frame[["shop", "when", "x"]]), model.predict_variance(frame[["shop", "when", "x"]])
+    for d, target in enumerate("ab"):  # one component: the prediction is a normal
+        normal = stats.norm(mean[:, d], np.sqrt(variance["total"][:, d]))
+        expected = [normal.ppf(0.3), normal.mean(), *normal.interval(0.9), *normal.interval(0.57)]
+        expected += [normal.sf(101.0), normal.sf(-1.5), normal.cdf(99.5)]
+        for suffix, values in zip(suffixes, expected, strict=True):
+            np.testing.assert_allclose(found[f"{target}_{suffix}"], values, rtol=2e-3, atol=1e-30, err_msg=suffix)
+
+
+def test_ids_stay_as_they_are_written_and_are_kept_in_the_model(fitted):
+    pytest.importorskip("pyarrow")
+    folder, _ = fitted
+    assert mdn.load(folder / "model.mdn").columns_.ids == ("code",)
+    assert read_description(folder / "model.mdn")["format"] == 3  # that of dates: older versions do without ids
+    new = 'code,when,x,shop\n007,2024-02-01,"1,5",00\n"7, b",2024-02-02,"0,5",01\nNA,2024-02-03,"-1,25",02\n'
+    (folder / "new.csv").write_text(new)
+    assert run_here(folder, "predict", "model.mdn", "new.csv", "--mean", "--out", "i.csv").exit_code == 0
+    assert run_here(folder, "predict", "model.mdn", "new.csv", "--mean", "--out", "i.parquet").exit_code == 0
+    text = pd.read_csv(folder / "i.csv", dtype={"code": str}, keep_default_na=False)
+    assert text["code"].tolist() == pd.read_parquet(folder / "i.parquet")["code"].tolist() == ["007", "7, b", "NA"]
+    # Another id, which is a feature with decimal commas: it is carried as it is written, and read as it is meant
+    ran = run_here(folder, "predict", "model.mdn", "new.csv", "--id", "x", "--mean", "--out", "x.csv")
+    assert ran.exit_code == 0, said(ran)
+    other = pd.read_csv(folder / "x.csv", dtype={"x": str})
+    assert other["x"].tolist() == ["1,5", "0,5", "-1,25"] and "code" not in other
+    np.testing.assert_array_equal(other["b_mean"], text["b_mean"])
+    (folder / "without.csv").write_text("when,x,shop\n2024-02-01,1.5,00\n")
+    ran = run_here(folder, "predict", "model.mdn", "without.csv", "--out", "w.csv")
+    assert ran.exit_code == 0 and "has no column 'code', so it is not among the predictions" in said(ran)
+
+
+def test_packed_files_and_excel_are_learnt_from_and_predicted_as_text_is(tmp_path):
+    pytest.importorskip("openpyxl")
+    frame = made()[["x", "a"]].dropna()
+    text = frame.to_csv(index=False)
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("t.csv", text)
+    found = []
+    for name in ("t.xlsx", "t.csv.gz", "t.zip"):
+        ran = run_here(tmp_path, "fit", name, "--target", "a", *TINY)
+        assert ran.exit_code == 0, said(ran)
+        assert run_here(tmp_path, "predict", "model.mdn", name).exit_code == 0
+        found.append(read_table(tmp_path / "predictions.csv").values)
+    expected = mdn.load(tmp_path / "model.mdn").predict_quantile(frame[["x"]], [0.05, 0.5, 0.95])
+    for values in found:
+        np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+# ---- what the reader notes -------------------------------------------------------------------------------------------
+
+
+def test_the_reader_notes_codes_and_a_column_without_a_name(tmp_path):
+    pytest.importorskip("openpyxl")
+    (tmp_path / "t.csv").write_text(",zip,n,part,y\n" + "0,01001,1,0.5,3\n1,90210,20,-07,4\n2,,3,1,5\n")
+    table = read_table(tmp_path / "t.csv")
+    assert table.padded == {"zip"} and table.unnamed == "0"
+    assert read_table(tmp_path / "t.csv", text=["zip"]).padded == frozenset()
+    (tmp_path / "r.csv").write_text('"x","y"\n"1",2,3\n"2",4,5\n')
+    assert read_table(tmp_path / "r.csv").unnamed == "row names"
+    (tmp_path / "none.csv").write_text("0,1\n1,2\n2,3\n")
+    assert read_table(tmp_path / "none.csv").unnamed == ""
+    pd.DataFrame({"x": [1.5, 2.5]}).to_excel(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx").unnamed == "0"
+
+
+def test_a_file_is_read_a_second_time_only_for_codes(tmp_path, monkeypatch):
+    """A second pass over each text file looked for cells such as 01001."""
+    reads = []
+
+    def spy(name):
+        real = getattr(mdn.data, name)
+        monkeypatch.setattr(mdn.data, name, lambda *where, **how: reads.append(name) or real(*where, **how))
+
+    spy("read_table")
+    spy("read_chunks")
+    rows = "".join(f"{1000 + i},{i}\n" for i in range(30))
+    (tmp_path / "plain.csv").write_text("zip,y\n" + rows)
+    (tmp_path / "codes.csv").write_text("zip,y\n" + rows + "01001,3\n")
+    assert "zip │ number" in said(run_here(tmp_path, "check", "plain.csv", "--target", "y")) and reads == ["read_table"]
+    ran = run_here(tmp_path, "check", "codes.csv", "--target", "y")
+    assert "cells of 'zip' begin with 0" in said(ran) and reads == ["read_table"] * 3
+
+
+# ---- sentences -------------------------------------------------------------------------------------------------------
+
+FIT_ERRORS = {
+    "a role that is not there": (("--id", "Code"), "no column 'Code'. Did you mean 'code'?"),
+    "a weight that is no number": (("--weight", "word"), "the weight 'word' must hold numbers, but holds text: 'x' in line 2"),
+    "a weight below 0": (("--weight", "x"), "the weight 'x' must be a number of at least 0, but is -1 in line 3"),
+    "a target with a role": (("--weight", "y"), "--weight y: this is the target"),
+    "two roles": (("--id", "code", "--ignore", "code"), "column 'code' stands in --ignore and in --id: say one of them"),
+    "one group": (("--split-by", "one"), "--split-by one: it has 1 group, too few to learn from some"),
+    "one date": (("--split-by", "day"), "--split-by day: it has 1 date, too few to learn from some"),
+    "a target with too few values": (("--target", "rare"), "rows with a target are needed, but there are 3 with 'rare'"),
+    "too few to calibrate on": (
+        ("--calibrate", "--target", "half"), "the target 'half' has 4 values among the rows to calibrate on, but needs 19",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIT_ERRORS)
+def test_roles_that_cannot_be_are_refused_before_the_training(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(mdn.MDNRegressor, "fit", lambda *_, **__: pytest.fail("it trained"))
+    rows = [
+        f"{i:03d},{(-1) ** i},{i % 11},x,1,2024-03-05,{i if i < 3 else ''},{i if i % 4 == 1 else ''}"
+        for i in range(120)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["code,x,y,word,one,day,rare,half", *rows]))
+    options, sentence = FIT_ERRORS[case]
+    ran = run_here(tmp_path, "fit", "t.csv", "--target", "y", *options)
+    assert ran.exit_code == 2 and sentence in said(ran), said(ran)
+
+
+PREDICT_ERRORS = {
+    "nothing to write": (("--quantiles", ""), "there is nothing to write"),
+    "an interval in per cent": (("--interval", "90"), "--interval must lie between 0 and 1, such as .9, but 90 came"),
+    "a threshold that is none": (("--above", "nan"), "--above must be a finite number"),
+    "a name twice": (("--quantiles", ".5,.50"), "two columns of the predictions would be called 'a_0.5'"),
+    "an id that is not there": (("--id", "cod"), "no column 'cod'. Did you mean 'code'?"),
+}
+
+
+@pytest.mark.parametrize("case", PREDICT_ERRORS)
+def test_predictions_that_cannot_be_are_refused(case, fitted):
+    folder, _ = fitted
+    options, sentence = PREDICT_ERRORS[case]
+    ran = run_here(folder, "predict", "model.mdn", "t.csv", *options, "--out", "none.csv")
+    assert ran.exit_code == 2 and sentence in said(ran), said(ran)
+    assert not (folder / "none.csv").exists()
