@@ -21,11 +21,15 @@ import references as ref
 
 @dataclass(frozen=True)
 class Node:
-    """A distribution as data: `kind` is the name of its class, `fields` its arrays, `children` what it is made of."""
+    """A distribution as data: `kind` is the name of its class, `fields` its arrays, `children` what it is made of.
+
+    `plain` are numbers that are the same for the whole batch: `(name of a bijection, its numbers)`, or atoms.
+    """
 
     kind: str
     fields: dict = field(default_factory=dict)
     children: object = ()
+    plain: tuple = ()
 
     # ---- the tree as a flat list of arrays -------------------------------------------------------------------
 
@@ -54,7 +58,8 @@ class Node:
             children.append(node)
         if isinstance(self.children, dict):
             children = dict(zip(self.children, children, strict=True))
-        return Node(self.kind, fields, children if isinstance(children, dict) else tuple(children)), arrays
+        children = children if isinstance(children, dict) else tuple(children)
+        return dataclasses.replace(self, fields=fields, children=children), arrays
 
     # ---- shapes ----------------------------------------------------------------------------------------------
 
@@ -64,6 +69,8 @@ class Node:
             return next(iter(self._children())).batch_shape
         if self.kind == "Factorised":
             return self.children[0].batch_shape[:-1]
+        if self.kind == "Transformed":
+            return self.children[0].batch_shape
         if self.kind == "Mixture":
             return self.fields["logits"].shape[:-1]
         return next(iter(self.fields.values())).shape[:-1]
@@ -93,7 +100,7 @@ class Node:
             children = {name: child.heated(component, variance) for name, child in self.children.items()}
         else:
             children = tuple(child.heated(component, variance) for child in self.children)
-        return Node(self.kind, fields, children)
+        return dataclasses.replace(self, fields=fields, children=children)
 
 
 def node(kind, *children, **fields):
@@ -106,6 +113,14 @@ def mixture(logits, *components):
 
 def factorised(each):
     return Node("Factorised", {}, (each,))
+
+
+def transformed(base, bijection, *numbers):
+    return Node("Transformed", {}, (base,), (bijection, numbers))
+
+
+def spiked(logits, atoms, base):
+    return Node("Spiked", {"logits": np.asarray(logits, np.float32)}, (base,), atoms)
 
 
 def joint(**parts):
@@ -122,6 +137,8 @@ def build(tree):
         return mdn.Joint({name: build(child) for name, child in tree.children.items()})
     if tree.kind == "Factorised":
         return mdn.Factorised(build(tree.children[0]))
+    if tree.kind == "Transformed":
+        return mdn.Transformed(build(tree.children[0]), bijection_of(tree))
     fields = {
         name: keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
         for name, value in tree.fields.items()
@@ -129,7 +146,17 @@ def build(tree):
     if tree.kind == "Mixture":
         components = [build(child) for child in tree.children]
         return mdn.Mixture(fields["logits"], components[0] if len(components) == 1 else tuple(components))
+    if tree.kind == "Spiked":
+        return mdn.Spiked(fields["logits"], tree.plain, build(tree.children[0]))
     return getattr(mdn, tree.kind)(**fields)
+
+
+def bijection_of(tree):
+    """The bijection of `mdn` of a Transformed."""
+    import mdn
+
+    name, numbers = tree.plain
+    return getattr(mdn.bijections, name)(*numbers)
 
 
 def truth(tree):
@@ -138,9 +165,13 @@ def truth(tree):
         return ref.Joint({name: truth(child) for name, child in tree.children.items()})
     if tree.kind == "Factorised":
         return ref.Factorised(truth(tree.children[0]))
+    if tree.kind == "Transformed":
+        return ref.Transformed(truth(tree.children[0]), *tree.plain)
     fields = {name: np.asarray(value, np.float64) for name, value in tree.fields.items()}
     if tree.kind == "Mixture":
         return ref.Mixture(fields["logits"], [truth(child) for child in tree.children])
+    if tree.kind == "Spiked":
+        return ref.Spiked(fields["logits"], tree.plain, truth(tree.children[0]))
     if tree.kind == "MultivariateNormal":
         return ref.Gaussian.from_tril(fields["loc"], fields["scale_tril"])
     if tree.kind == "LowRankNormal":
@@ -157,6 +188,16 @@ def spots(tree, z):
         return np.concatenate([p.reshape(*tree.batch_shape, -1, p.shape[-1]) for p in parts], axis=-2)
     if tree.kind == "Factorised":
         return np.moveaxis(spots(tree.children[0], z)[..., 0], -2, -1)
+    if tree.kind == "Transformed":
+        name, numbers = tree.plain
+        with np.errstate(over="ignore"):
+            y = ref.BIJECTIONS[name](*numbers).forward(np.float64(spots(tree.children[0], z)))
+        # the outermost numbers of float32 within the support, and no number that leaves float32
+        low, high = (np.float32(np.clip(end, -1e30, 1e30)) for end in truth(tree).support)
+        return np.clip(y, np.nextafter(low, high), np.nextafter(high, low))
+    if tree.kind == "Spiked":
+        atoms = np.broadcast_to(np.float32(tree.plain), (*tree.batch_shape, len(tree.plain)))[..., None]
+        return np.concatenate([atoms, spots(tree.children[0], z)], axis=-2)
     fields = tree.fields
     if tree.kind == "MultivariateNormal":
         fields = {"loc": fields["loc"], "scale": np.sqrt((fields["scale_tril"] ** 2).sum(-1))}
@@ -196,6 +237,10 @@ class Entry:
         return self.tree.kind == "Mixture"
 
     @property
+    def has_components(self):
+        return self.is_mixture or (self.tree.kind == "Transformed" and self.tree.children[0].kind == "Mixture")
+
+    @property
     def is_line(self):
         """Has a distribution function."""
         return not self.is_joint and not self.discrete and self.event_size == 1
@@ -224,7 +269,7 @@ class Entry:
         if self.circular:
             around = np.float32([-3.1415, -3.1, -2.0, -0.3, 1.2, 3.0, 3.1, 3.1415]).reshape(-1, 1, 1, 1)
             return _sixteen(np.broadcast_to(around, (8, *self.tree.batch_shape, 1)))
-        leaves = {name.split(".")[0] for name, _ in self.tree.leaves()} - {"Mixture"}
+        leaves = {name.split(".")[0] for name, _ in self.tree.leaves()} - {"Mixture", "Spiked"}
         near, far = 8.0, 31.0
         if not leaves <= {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal", "Gamma"}:
             near, far = 40.0, 500.0
@@ -276,6 +321,12 @@ MIX_CONCENTRATION = _columns([1, 2, 0.8], [90, 5, 500], [500, 4, 0.01], [6, 9, 2
 
 MIX_SHAPE = _columns([1, 2, 3], [0.5, 5, 60], [900, 2.5, 0.7], [3, 10, 2], [4, 4, 4], [0.3, 30, 3])[..., None]
 MIX_RATE = _columns([1, 0.8, 1.2], [0.1, 1, 2], [1e3, 1, 0.1], [0.5, 0.4, 2], [2, 2, 2], [0.02, 0.1, 10])[..., None]
+
+# Three components of a number z that becomes a share between two ends.
+MIX_LOGIT_LOC = _columns([0, 0.5, 1], [-3, 0, 2.5], [0, 0.1, -2], [-1, 1, 4], [1, 1, 1], [0.3, 0.3, 0.3])[..., None]
+MIX_LOGIT_SCALE = _columns([0.5, 0.4, 0.6], [0.3, 0.5, 0.2], [0.1, 1, 3], [0.5, 0.4, 1], [0.7] * 3, [0.05, 0.1, 1.5])[
+    ..., None
+]
 
 
 def _wide(array, *, shift=0.0, factor=1.0, size=2):
@@ -383,6 +434,12 @@ def _entries():
         "Factorised D=1",
         factorised(mixture(MIX_LOGITS[:, :, None], node("Normal", loc=loc_each[:, :, :1], scale=scale_each[:, :, :1]))),
     )
+
+    yield "Transformed[Normal, Exp]", transformed(node("Normal", loc=LOG_LOC, scale=LOG_SCALE), "Exp", 0.5)
+    shares = mixture(MIX_LOGITS, node("Normal", loc=MIX_LOGIT_LOC, scale=MIX_LOGIT_SCALE))
+    yield "Transformed[Mixture, Sigmoid]", transformed(shares, "Sigmoid", -2.0, 3.0)
+    beside = mixture(MIX_LOGITS, node("Normal", loc=MIX_LOC, scale=MIX_SCALE))
+    yield "Spiked[Mixture]", spiked(MIX_LOGITS[:, ::-1] * 0.5, (0.0, 3.0), beside)
 
     logits = rng.normal(size=(2, 3, 3, 4)) * 3
     yield "Mixture[Categorical]", mixture(MIX_LOGITS, node("Categorical", logits=logits))

@@ -530,6 +530,10 @@ class Truth:
     def sf(self, x):
         return np.exp(self.log_sf(x))
 
+    def cdf_before(self, x):
+        """P(Y < x)."""
+        return self.cdf(x)
+
     def log_density(self, x):
         return self.log_prob(x[..., None])
 
@@ -886,6 +890,175 @@ class Factorised(Truth):
 
     def sample(self, rng, count):
         return self.each.sample(rng, count)[..., 0]
+
+
+class ExpBijection:
+    def __init__(self, low=0.0):
+        self.low, self.support = low, (low, np.inf)
+
+    def forward(self, z):
+        return self.low + np.exp(z)
+
+    def inverse(self, y):
+        return np.log(y - self.low)
+
+    def log_slope_at(self, y):
+        """log dy/dz as a function of y."""
+        return np.log(y - self.low)
+
+
+class SigmoidBijection:
+    def __init__(self, low=0.0, high=1.0):
+        self.low, self.high, self.support = low, high, (low, high)
+
+    def forward(self, z):
+        return self.low + (self.high - self.low) * special.expit(z)
+
+    def inverse(self, y):
+        return special.logit((y - self.low) / (self.high - self.low))
+
+    def log_slope_at(self, y):
+        return np.log(y - self.low) + np.log(self.high - y) - np.log(self.high - self.low)
+
+
+BIJECTIONS = {"Exp": ExpBijection, "Sigmoid": SigmoidBijection}
+
+
+class Transformed(Truth):
+    """`base`: a truth of one coordinate; the density, and moments by quadrature over z, by the change of variables."""
+
+    event_size = 1
+
+    def __init__(self, base, bijection, numbers):
+        self.base, self.bijection = base, BIJECTIONS[bijection](*numbers)
+        self.batch_shape, self.support = base.batch_shape, self.bijection.support
+
+    def _within(self, x):
+        """(x, or a point of the support in place of one outside; whether x lies below the support, or above)."""
+        x, (low, high) = _f64(x), self.support
+        inside = self.bijection.forward(0.0)
+        return np.where((x <= low) | (x >= high), inside, x), x <= low, x >= high
+
+    def log_prob(self, y):
+        x, below, above = self._within(np.asarray(y)[..., 0])
+        density = self.base.log_density(self.bijection.inverse(x)) - self.bijection.log_slope_at(x)
+        return np.where(below | above, -np.inf, density)
+
+    def responsibilities(self, y):
+        return self.base.responsibilities(self.bijection.inverse(_f64(y)))
+
+    def _tail(self, method, x, at_low, at_high):
+        x, below, above = self._within(x)
+        inner = getattr(self.base, method)(self.bijection.inverse(x))
+        return np.where(below, at_low, np.where(above, at_high, inner))
+
+    def log_cdf(self, x):
+        return self._tail("log_cdf", x, -np.inf, 0.0)
+
+    def log_sf(self, x):
+        return self._tail("log_sf", x, 0.0, -np.inf)
+
+    def cdf(self, x):
+        return self._tail("cdf", x, 0.0, 1.0)
+
+    def sf(self, x):
+        return self._tail("sf", x, 1.0, 0.0)
+
+    def _z_edges(self):
+        """Those of the base, with two more in each panel, since y grows exponentially with z."""
+        edges = np.sort(np.clip(self.base.edges(), -600.0, 600.0), axis=-1)
+        left, right = edges[..., :-1], edges[..., 1:]
+        parts = [left + share * (right - left) for share in (0.0, 1 / 3, 2 / 3)]
+        return np.sort(np.concatenate([*parts, edges[..., -1:]], axis=-1), axis=-1)
+
+    def edges(self):
+        ends = [np.full((*self.batch_shape, 1), end) for end in self.support if np.isfinite(end)]
+        return np.concatenate([self.bijection.forward(self._z_edges()), *ends], axis=-1)
+
+    def _expected(self, function):
+        z, weight = gauss_legendre(self._z_edges(), 20)
+        on_nodes = np.moveaxis(z, (-2, -1), (0, 1))
+        mass = np.moveaxis(weight, (-2, -1), (0, 1)) * np.exp(self.base.log_density(on_nodes))
+        return (mass * function(self.bijection.forward(on_nodes))).sum((0, 1))
+
+    def mean(self):
+        return self._expected(lambda y: y)[..., None]
+
+    def covariance(self):
+        mean = self.mean()[..., 0]
+        return self._expected(lambda y: (y - mean) ** 2)[..., None, None]
+
+    def component_modes(self):
+        return self.bijection.forward(self.base.component_modes())
+
+    def marginal(self, dims):
+        return self
+
+    def sample(self, rng, count):
+        return self.bijection.forward(self.base.sample(rng, count))
+
+
+class Spiked(Truth):
+    """A weight for each of the `atoms`, and the last of the weights for `base`, a truth of one coordinate."""
+
+    event_size = 1
+
+    def __init__(self, logits, atoms, base):
+        self.log_weights = special.log_softmax(_f64(logits), axis=-1)
+        self.atoms, self.base, self.batch_shape = _f64(atoms), base, base.batch_shape
+        self.support = min(base.support[0], self.atoms[0]), max(base.support[1], self.atoms[-1])
+
+    def _sum(self, held, of_base):
+        """Weights of the atoms that are `held` (..., A), plus the last weight times `of_base`."""
+        weights = np.exp(self.log_weights)
+        return (held * weights[..., :-1]).sum(-1) + weights[..., -1] * of_base
+
+    def log_prob(self, y):
+        hit = _f64(y) == self.atoms
+        with np.errstate(divide="ignore"):
+            of_atoms = np.log((hit * np.exp(self.log_weights[..., :-1])).sum(-1))
+        return np.where(hit.any(-1), of_atoms, self.log_weights[..., -1] + self.base.log_prob(y))
+
+    def cdf(self, x):
+        return self._sum(self.atoms <= _f64(x)[..., None], self.base.cdf(x))
+
+    def cdf_before(self, x):
+        return self._sum(self.atoms < _f64(x)[..., None], self.base.cdf(x))
+
+    def sf(self, x):
+        return self._sum(self.atoms > _f64(x)[..., None], self.base.sf(x))
+
+    def _log_sum(self, held, log_base):
+        with np.errstate(divide="ignore"):
+            atoms = np.log((held * np.exp(self.log_weights[..., :-1])).sum(-1))
+        return np.logaddexp(atoms, self.log_weights[..., -1] + log_base)
+
+    def log_cdf(self, x):
+        return self._log_sum(self.atoms <= _f64(x)[..., None], self.base.log_cdf(x))
+
+    def log_sf(self, x):
+        return self._log_sum(self.atoms > _f64(x)[..., None], self.base.log_sf(x))
+
+    def edges(self):
+        atoms = np.broadcast_to(self.atoms, (*self.batch_shape, len(self.atoms)))
+        return np.concatenate([self.base.edges(), atoms], axis=-1)
+
+    def mean(self):
+        return self._sum(self.atoms, self.base.mean()[..., 0])[..., None]
+
+    def covariance(self):
+        mean = self.mean()
+        of_base = self.base.covariance()[..., 0, 0] + (self.base.mean() - mean)[..., 0] ** 2
+        return self._sum((self.atoms - mean) ** 2, of_base)[..., None, None]
+
+    def marginal(self, dims):
+        return self
+
+    def sample(self, rng, count):
+        uniform = rng.random((count, *self.batch_shape, 1))
+        index = (uniform > np.cumsum(np.exp(self.log_weights), -1)[..., :-1]).sum(-1)
+        atoms = np.concatenate([self.atoms, [np.nan]])[index][..., None]
+        return np.where(np.isnan(atoms), self.base.sample(rng, count), atoms)
 
 
 class Joint:

@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.jax, pytest.mark.project]
 
 ROOMS = [
     "mdn", "mdn.data", "mdn.drawing", "mdn.sequences", "mdn.training", "mdn.plots", "mdn.metrics", "mdn.layers", "mdn.losses",
-    "mdn.distributions", "mdn.applications.chapter", *(f"mdn.applications.{name}" for name in (*CHAPTERS, "slides", "world")),
+    "mdn.distributions", "mdn.distributions.bijections", "mdn.applications.chapter",
+    *(f"mdn.applications.{name}" for name in (*CHAPTERS, "slides", "world")),
 ]  # fmt: skip
 OF_KERAS = (keras.Model, keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric)
 

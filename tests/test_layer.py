@@ -23,6 +23,9 @@ SPECS = {
     "bernoulli": mdn.BernoulliSpec(2),
     "mixed": mdn.MixtureSpec([mdn.NormalSpec(1), mdn.LaplaceSpec(1)], num_components=[3, 2]),
     "factorised": mdn.FactorisedSpec(2, 3),
+    "spiked": mdn.SpikedSpec(
+        mdn.TransformedSpec(mdn.MixtureSpec(mdn.NormalSpec(1), 2), mdn.bijections.Softplus()), [0.0]
+    ),
     "joint": mdn.JointSpec(offset=mdn.MixtureSpec(mdn.NormalSpec(2), 3), pen=mdn.CategoricalSpec(3)),
 }
 

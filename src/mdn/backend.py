@@ -125,34 +125,44 @@ def on_cpu() -> bool:
     return not tensorflow.config.list_physical_devices("GPU")
 
 
-def register_pytree(cls: type, names: tuple[str, ...]) -> None:
+def register_pytree(cls: type, names: tuple[str, ...], static: tuple[str, ...] = ()) -> None:
     """Makes a frozen value class a JAX pytree whose leaves are its fields.
 
     Unflattening checks nothing, because JAX puts tracers, shapes and sentinels into the fields. The values of a dict are
     leaves; its keys are static data, because JAX would sort them, and the order of a Joint's parts is that of its columns.
+
+    Args:
+        cls: The class.
+        names: Its fields, in order.
+        static: Those of them that hold no tensors, but plain values with a hash; a program is compiled for each such value.
     """
     if NAME != "jax":
         return
     import jax
 
+    tensors = [name for name in names if name not in static]
+
     def fields_of(value):
-        fields = [getattr(value, name) for name in names]
+        fields = [getattr(value, name) for name in tensors]
         keys = tuple(tuple(field) if isinstance(field, dict) else None for field in fields)
-        return [tuple(field.values()) if isinstance(field, dict) else field for field in fields], keys
+        plain = tuple(getattr(value, name) for name in static)
+        return [tuple(field.values()) if isinstance(field, dict) else field for field in fields], (keys, plain)
 
     def flatten(value):
-        fields, keys = fields_of(value)
-        return tuple(fields), keys
+        fields, rest = fields_of(value)
+        return tuple(fields), rest
 
     def flatten_with_keys(value):
-        fields, keys = fields_of(value)
-        return tuple((jax.tree_util.GetAttrKey(name), field) for name, field in zip(names, fields, strict=True)), keys
+        fields, rest = fields_of(value)
+        return tuple((jax.tree_util.GetAttrKey(name), field) for name, field in zip(tensors, fields, strict=True)), rest
 
-    def unflatten(keys, fields):
+    def unflatten(rest, fields):
         value: Any = object.__new__(cls)
-        for name, mine, field in zip(names, keys, fields, strict=True):
+        for name, mine, field in zip(tensors, rest[0], fields, strict=True):
             whole = mine is not None and isinstance(field, tuple) and len(field) == len(mine)
             object.__setattr__(value, name, dict(zip(mine, field, strict=True)) if whole else field)
+        for name, plain in zip(static, rest[1], strict=True):
+            object.__setattr__(value, name, plain)
         return value
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)

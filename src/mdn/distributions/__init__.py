@@ -1,5 +1,6 @@
 """Distributions and their specs."""
 
+from mdn.distributions import bijections
 from mdn.distributions.bernoulli import Bernoulli, BernoulliSpec
 from mdn.distributions.categorical import Categorical, CategoricalSpec
 from mdn.distributions.distribution import Distribution
@@ -17,7 +18,9 @@ from mdn.distributions.multivariate_normal import MultivariateNormal
 from mdn.distributions.normal import Normal
 from mdn.distributions.normal_spec import NormalSpec
 from mdn.distributions.spec import ShapeError, Spec
+from mdn.distributions.spiked import Spiked, SpikedSpec
 from mdn.distributions.student_t import StudentT, StudentTSpec
+from mdn.distributions.transformed import Transformed, TransformedSpec
 from mdn.distributions.von_mises import VonMises, VonMisesSpec
 
 __all__ = [
@@ -47,9 +50,14 @@ __all__ = [
     "NormalSpec",
     "ShapeError",
     "Spec",
+    "Spiked",
+    "SpikedSpec",
     "StudentT",
     "StudentTSpec",
+    "Transformed",
+    "TransformedSpec",
     "VonMises",
     "VonMisesSpec",
+    "bijections",
     "blend",
 ]

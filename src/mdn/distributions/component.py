@@ -85,14 +85,18 @@ class Component(Distribution):
         """For angles: the length of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
         raise self._lacks("mean")
 
-    def _log_prob_of_sets(self, lower, upper):
-        """log P(lower < Y <= upper) of each coordinate, the log density where both are equal, `(..., D)`; there is no NaN."""
+    def _log_prob_each(self, y):
+        """Log density of each coordinate, `(..., D)`, of a family whose coordinates are independent."""
         if self.event_size > 1:
             raise ValueError(
                 f"an Interval needs coordinates that are independent within a component, but those of {type(self).__name__} are "
                 'correlated: use covariance="diagonal", or one target.'
             )
-        return intervals.log_prob_each(self, lower, upper, lambda y: ops.expand_dims(self._log_prob(y), -1))
+        return ops.expand_dims(self._log_prob(y), -1)
+
+    def _log_prob_of_sets(self, lower, upper):
+        """log P(lower < Y <= upper) of each coordinate, the log density where both are equal, `(..., D)`; there is no NaN."""
+        return intervals.log_prob_each(self, lower, upper, self._log_prob_each)
 
     def _log_prob_set_observed(self, lower, upper, observed):
         return ops.sum(ops.where(observed, self._log_prob_of_sets(lower, upper), 0.0), axis=-1)
@@ -108,9 +112,13 @@ class Component(Distribution):
         """The power of y by which both tails fall, broadcast against `(*batch, D)`; inf if they fall faster than any power."""
         return numerics.as_tensor(math.inf)
 
-    def _power_tails(self, y, below):
+    def _tail_rate(self):
+        """The rate r of the exponential exp(-r y) by which the upper tail falls, as `_tail_power`; inf if faster, 0 if slower."""
+        return ops.where(self._tail_power() < math.inf, 0.0, math.inf)
+
+    def _tail_laws(self, y, below):
         mass = ops.exp(self._log_tail(y, below))
-        return mass, self._tail_power() + 0.0 * mass
+        return mass, self._tail_power() + 0.0 * mass, self._tail_rate() + 0.0 * mass
 
     def _crps(self, y):
         if self._closed_crps:

@@ -217,7 +217,7 @@ class Distribution(Value):
         return self._run(self._hdi, self._as_coverage(coverage, "hdi"))
 
     def _hdi(self, coverage):
-        return univariate.shortest_interval(self, coverage)
+        return univariate.shortest_interval(self, coverage, self._log_prob)
 
     # ---- scores --------------------------------------------------------------------------------------------------
 
@@ -241,8 +241,8 @@ class Distribution(Value):
     def _crps(self, y):
         raise self._lacks("crps")
 
-    def _power_tails(self, y, below):
-        """(mass below or above y `(..., 1)`, the power by which it falls, as in `_tail_power`), each `(..., components)`."""
+    def _tail_laws(self, y, below):
+        """(mass below or above y `(..., 1)`, its `_tail_power`, its `_tail_rate`), each `(..., components)`."""
         raise self._lacks("crps")
 
     def energy_score(self, y, num_samples: int = 256, seed=None):

@@ -77,6 +77,9 @@ class Gamma(Independent):
         u = stream.uniform(self._shape(sample_shape))
         return self._quantile(ops.log(u), ops.log1p(-u))
 
+    def _tail_rate(self):
+        return self.rate
+
     def _mean(self):
         return self.concentration / self.rate
 

@@ -7,7 +7,6 @@ import dataclasses
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions import intervals
 from mdn.distributions.arguments import broadcast_shapes, check_finite, check_positive
 from mdn.distributions.component import Component
 
@@ -56,9 +55,6 @@ class Independent(Component):
 
     def _log_prob_observed(self, y, observed):
         return ops.sum(ops.where(observed, self._log_prob_each(y), 0.0), axis=-1)
-
-    def _log_prob_of_sets(self, lower, upper):
-        return intervals.log_prob_each(self, lower, upper, self._log_prob_each)
 
     def _covariance(self):
         return diagonal_covariance(self._mean(), self._variance())

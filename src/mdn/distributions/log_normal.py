@@ -53,6 +53,9 @@ class LogNormal(Independent):
     def _sample(self, sample_shape, stream):
         return ops.exp(self.loc + self.scale * stream.normal(self._shape(sample_shape)))
 
+    def _tail_rate(self):
+        return 0.0 * self.loc
+
     def _mean(self):
         return ops.exp(self.loc + 0.5 * ops.square(self.scale))
 

@@ -49,6 +49,9 @@ class Logistic(Independent):
         u = stream.uniform(self._shape(sample_shape))
         return self._quantile(ops.log(u), ops.log1p(-u))
 
+    def _tail_rate(self):
+        return 1.0 / self.scale
+
     def _mean(self):
         return self.loc
 

@@ -231,15 +231,17 @@ class Mixture(Distribution):
         inner = ops.where(ops.logical_and(high > last, inner > 0.99 * last), high, inner)
         return ops.where(sought, inner, ops.where(log_lower <= log_upper, low, high))
 
-    def _power_tails(self, y, below):
-        parts = [group._power_tails(ops.expand_dims(y, -2), below) for group in self._groups]
-        mass, power = (ops.concatenate(part, axis=-2)[..., 0] for part in zip(*parts, strict=True))
-        return self.weights * mass, ops.where(self.weights > 0.0, power, np.inf)
+    def _tail_laws(self, y, below):
+        parts = [group._tail_laws(ops.expand_dims(y, -2), below) for group in self._groups]
+        mass, *laws = (ops.concatenate(part, axis=-2)[..., 0] for part in zip(*parts, strict=True))
+        return self.weights * mass, *(ops.where(self.weights > 0.0, law, np.inf) for law in laws)
+
+    def _breaks(self):
+        return ops.concatenate([components_first(group._breaks()) for group in self._groups], axis=0)
 
     def _crps(self, y):
         if len(self._groups) > 1 or not self.components._closed_crps:
-            breaks = ops.concatenate([components_first(group._breaks()) for group in self._groups], axis=0)
-            return scores.crps_by_quadrature(self, y, breaks)
+            return scores.crps_by_quadrature(self, y, self._breaks())
         group, weights = self.components, self.weights
         to_target = numerics.weighted_sum(weights, group._absolute_deviation(ops.expand_dims(y, -2))[..., 0])
         pairs = group._with_axis()._absolute_difference(group._with_axis(1))[..., 0]
@@ -319,7 +321,7 @@ def blend(mixtures, weights=None) -> Mixture:
             raise ValueError(f"blend() has no meaning for a {type(mix).__name__}. Blend its parts, one by one.")
     if not mixtures:
         raise ValueError("blend() needs at least one mixture, but none came.")
-    members = [mix if isinstance(mix, Mixture) else _as_mixture(mix) for mix in mixtures]
+    members = [mix if isinstance(mix, Mixture) else as_mixture(mix) for mix in mixtures]
     first = members[0]
     for mix in members[1:]:
         if mix.event_size != first.event_size or mix.batch_shape != first.batch_shape:
@@ -352,7 +354,7 @@ def blend(mixtures, weights=None) -> Mixture:
     return Mixture._new(logits, tuple(groups))
 
 
-def _as_mixture(distribution) -> Mixture:
+def as_mixture(distribution) -> Mixture:
     return Mixture._new(ops.zeros((*distribution.batch_shape, 1), dtype=distribution.dtype), distribution._with_axis())
 
 

@@ -23,8 +23,11 @@ def of_support(dist, outcomes):
 
 def _best(dist, points):
     """The points of highest density, (*batch, D), among `points` (S, *batch, D)."""
-    index = ops.argmax(numerics.no_nan(dist._log_prob(points), -np.inf), axis=0)
-    return _take(points, index)
+    return _highest(dist._log_prob, points)
+
+
+def _highest(log_density, points):
+    return _take(points, ops.argmax(numerics.no_nan(log_density(points), -np.inf), axis=0))
 
 
 def _take(points, index):
@@ -34,32 +37,52 @@ def _take(points, index):
 
 def on_line(dist, components_first):
     """The highest point of a mixture in one dimension, by a grid over every component, then a golden-section search."""
+    return climb(dist._log_prob, line_points(dist, components_first))
+
+
+def line_points(dist, components_first, deepest: int = 0):
+    """Quantiles and modes of all components of a mixture in one dimension, (M, *batch, 1), ascending.
+
+    Args:
+        dist: The Mixture.
+        components_first: The function of that name in `mixture`.
+        deepest: The quantiles at probabilities exp(-32), exp(-64), ... exp(-2^deepest) of both tails are added.
+    """
     levels = (np.arange(_LINE_LEVELS) + 0.5) / _LINE_LEVELS
     levels = np.concatenate([10.0 ** -np.arange(8.0, 2.0, -1.0), levels, 1.0 - 10.0 ** -np.arange(3.0, 7.0)])
     levels = numerics.as_tensor(np.log(levels))
     levels = ops.reshape(levels, (-1, *(1,) * (len(dist.batch_shape) + 2)))
     rest = numerics.log1mexp(levels)
+    if deepest:
+        deep = ops.reshape(numerics.as_tensor(-(2.0 ** np.arange(deepest, 4, -1))), (-1, *levels.shape[1:]))
+        levels, rest = ops.concatenate([deep, levels, 0.0 * deep]), ops.concatenate([0.0 * deep, rest, deep])
     grid = dist._each(lambda group: group._quantile(levels, rest), axis=-2)
     peaks = ops.expand_dims(dist._each(lambda group: group._mode(), axis=-2), 0)
     points = ops.stop_gradient(ops.concatenate([grid, peaks], axis=0))  # (M, *batch, K, 1)
-    points = ops.sort(components_first(points), axis=0)
-    index = ops.argmax(dist._log_prob(points), axis=0)
-    last = points.shape[0] - 1
-    low, high = _take(points, ops.maximum(index - 1, 0)), _take(points, ops.minimum(index + 1, last))
-    start = _take(points, index)
+    return ops.sort(components_first(points), axis=0)
 
-    def density(x):
-        return ops.expand_dims(dist._log_prob(x), -1)
+
+def climb(log_density, points):
+    """The highest point of a density in one dimension, `(*batch, 1)`, by a golden-section search around the best of `points`.
+
+    Args:
+        log_density: A function from `(..., *batch, 1)` to `(..., *batch)`.
+        points: Shape `(M, *batch, 1)`.
+    """
+    start = _highest(log_density, points)
+    # the neighbours are other points: those of equal components come several times
+    low = ops.max(ops.where(points < start, points, ops.min(points, axis=0)), axis=0)
+    high = ops.min(ops.where(points > start, points, ops.max(points, axis=0)), axis=0)
 
     def narrow(low, high, i):
         a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        left = density(a) >= density(b)
+        left = ops.expand_dims(log_density(a) >= log_density(b), -1)
         return ops.where(left, low, a), ops.where(left, b, high), i + 1
 
     low, high, _ = ops.while_loop(
         lambda low, high, i: i < _LINE_STEPS, narrow, (low, high, ops.convert_to_tensor(0, "int32"))
     )
-    return _best(dist, ops.stack([start, 0.5 * (low + high)]))
+    return _highest(log_density, ops.stack([start, 0.5 * (low + high)]))
 
 
 def in_space(dist):

@@ -50,6 +50,45 @@ def crps_by_quadrature(dist, y, breaks):
     Returns:
         Shape (...).
     """
+    y, points, x, weights, above = _nodes(y, breaks)
+    tail = dist._log_tail(x, ops.logical_not(above))
+    cells = ops.sum((weights * ops.exp(2.0 * tail))[..., 0], axis=(0, 1))
+    # the gradient holds the nodes fixed; the moving boundary at y adds F² - (1 - F)² = 2 F - 1
+    boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))[..., 0]) - 1.0
+    beyond = sum(_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
+    return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
+
+
+def moments_by_quadrature(dist, center, breaks):
+    """(E(Y - c), E(Y - c)²) from the tails: ∫ S - ∫ F, and 2 ∫ |x - c| S + 2 ∫ |x - c| F, above and below c.
+
+    Args:
+        dist: A distribution of one coordinate.
+        center: c, a point amid the distribution, `(*batch, 1)`, which carries no gradient.
+        breaks: As in `crps_by_quadrature`.
+    Returns:
+        Shape `(*batch, 1)` each; inf where the integral of one tail is infinite, NaN where both are and cancel.
+    """
+    center, points, x, weights, above = _nodes(center, breaks)
+    shares = weights * ops.exp(dist._log_tail(x, ops.logical_not(above)))
+    first = ops.sum(ops.where(above, shares, -shares), axis=(0, 1))
+    second = ops.sum(2.0 * ops.abs(x - center) * shares, axis=(0, 1))
+    for end in (0, -1):
+        point = ops.stop_gradient(points[end])
+        mass, power, _ = dist._tail_laws(point, end == 0)
+        distance = ops.abs(point - center)
+        one, two = (ops.where(power <= n, math.inf, mass / ops.where(power <= n, 1.0, power - n)) for n in (1.0, 2.0))
+        one, two = (ops.sum(ops.where(mass > 0.0, each, 0.0), axis=-1, keepdims=True) for each in (one, two))
+        first = first + (distance * one if end else -distance * one)
+        second = second + 2.0 * ops.square(distance) * two
+    return first, second
+
+
+def _nodes(y, breaks):
+    """The nodes of quadratures that meet at y: (y, break points, nodes, their weights, whether each is above y).
+
+    `breaks` `(M, ..., 1)`, and `y` `(..., 1)`, broadcast; break points become `(M + 1, ..., 1)`, nodes `(nodes, M, ..., 1)`.
+    """
     extra = max(len(y.shape) - len(breaks.shape) + 1, 0)  # leading axes that y has beyond the batch
     breaks = ops.reshape(breaks, (breaks.shape[0], *(1,) * extra, *ops.shape(breaks)[1:]))
     # a y beyond the outermost break extends the range
@@ -69,13 +108,7 @@ def crps_by_quadrature(dist, y, breaks):
     distance = ops.where(wide, near, 1.0) * ops.exp(log_ratio * fraction)
     x = ops.where(wide, ops.where(above, y + distance, y - distance), start + (end - start) * nodes)
     jacobian = ops.where(wide, distance * log_ratio, end - start)
-    x = ops.stop_gradient(x)
-    tail = dist._log_tail(x, ops.logical_not(above))
-    cells = ops.sum((weights * jacobian * ops.exp(2.0 * tail))[..., 0], axis=(0, 1))
-    # the gradient holds the nodes fixed; the moving boundary at y adds F² - (1 - F)² = 2 F - 1
-    boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))[..., 0]) - 1.0
-    beyond = sum(_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
-    return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
+    return y, points, ops.stop_gradient(x), weights * jacobian, above
 
 
 def _beyond(dist, point, y, below):
@@ -84,7 +117,7 @@ def _beyond(dist, point, y, below):
     Two tails that fall by the powers a and b contribute mass · mass · distance / (a + b - 1). The integral is infinite if a
     power is 1/2 or less, as in the CRPS of a StudentT with df <= 1/2.
     """
-    mass, power = dist._power_tails(point, below)
+    mass, power, _ = dist._tail_laws(point, below)
     heavy = power <= 0.5
     power = ops.where(heavy, 1.0, power)
     both = ops.expand_dims(power, -1) + ops.expand_dims(power, -2) - 1.0

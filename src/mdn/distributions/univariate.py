@@ -106,11 +106,16 @@ def two_quantiles(dist, below, above):
     return found[: below.shape[0]], found[below.shape[0] :]
 
 
-def shortest_interval(dist, coverage):
+def shortest_interval(dist, coverage, log_density):
     """`(lower, upper)` of the shortest interval that holds `coverage`; the densities at both ends are equal.
 
     A grid over the probability below the interval finds the best cell. A bisection then finds the stationary point of the
     width, whose derivative has the sign of f(lower) - f(upper).
+
+    Args:
+        dist: A distribution of one coordinate.
+        coverage: In (0, 1), any shape.
+        log_density: log f, from `(..., *batch, 1)` to `(..., *batch)`; inf at a point of positive probability.
     """
     rank = len(dist.batch_shape) + 1
     coverage = ops.reshape(coverage, (*coverage.shape, *(1,) * rank))
@@ -132,9 +137,7 @@ def shortest_interval(dist, coverage):
     def halve(low, high, i):
         middle = 0.5 * (low + high)
         lower, upper = ends(middle)
-        growing = ops.expand_dims(
-            dist._log_prob(lower) >= dist._log_prob(upper), -1
-        )  # then the width grows to the right
+        growing = ops.expand_dims(log_density(lower) >= log_density(upper), -1)  # then the width grows to the right
         return ops.where(growing, low, middle), ops.where(growing, middle, high), i + 1
 
     @backend.graph

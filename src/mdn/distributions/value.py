@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 from mdn import backend, numerics
 from mdn.distributions.arguments import checked_index
@@ -12,11 +12,18 @@ from mdn.distributions.arguments import checked_index
 Family = TypeVar("Family", bound=type)
 
 
-@dataclass_transform(frozen_default=True, eq_default=False)
+def static() -> Any:
+    """Declares a field that holds a plain value with a hash instead of tensors; it is the same for the whole batch."""
+    return dataclasses.field(metadata={"static": True})
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(static,))
 def value(cls: Family) -> Family:
     """Makes a class of distributions a frozen dataclass, and a pytree of JAX whose leaves are its fields."""
     dataclass(frozen=True, eq=False, repr=False)(cls)  # this changes `cls` itself
-    backend.register_pytree(cls, tuple(field.name for field in dataclasses.fields(cls)))
+    fields = dataclasses.fields(cls)
+    plain = tuple(field.name for field in fields if field.metadata.get("static"))
+    backend.register_pytree(cls, tuple(field.name for field in fields), plain)
     return cls
 
 
