@@ -23,7 +23,8 @@ import references as ref
 class Node:
     """A distribution as data: `kind` is the name of its class, `fields` its arrays, `children` what it is made of.
 
-    `plain` are numbers that are the same for the whole batch: `(name of a bijection, its numbers)`, or atoms.
+    `plain` are numbers that are the same for the whole batch: `(name of a bijection, its numbers)`, atoms,
+    or the step and the least outcome of a Rounded.
     """
 
     kind: str
@@ -69,7 +70,7 @@ class Node:
             return next(iter(self._children())).batch_shape
         if self.kind == "Factorised":
             return self.children[0].batch_shape[:-1]
-        if self.kind == "Transformed":
+        if self.kind in ("Transformed", "Rounded"):
             return self.children[0].batch_shape
         if self.kind == "Mixture":
             return self.fields["logits"].shape[:-1]
@@ -95,6 +96,8 @@ class Node:
             "concentration": lambda a: a / variance,
             "rate": lambda a: a / variance,
         }
+        if self.kind in ("Poisson", "NegativeBinomial"):  # the mean stays
+            change.pop("rate")
         fields = {name: change.get(name, lambda a: a)(np.asarray(a, np.float64)) for name, a in self.fields.items()}
         if isinstance(self.children, dict):
             children = {name: child.heated(component, variance) for name, child in self.children.items()}
@@ -123,6 +126,10 @@ def spiked(logits, atoms, base):
     return Node("Spiked", {"logits": np.asarray(logits, np.float32)}, (base,), atoms)
 
 
+def rounded(base, step, lowest):
+    return Node("Rounded", {}, (base,), (step, lowest))
+
+
 def joint(**parts):
     return Node("Joint", {}, parts)
 
@@ -139,6 +146,8 @@ def build(tree):
         return mdn.Factorised(build(tree.children[0]))
     if tree.kind == "Transformed":
         return mdn.Transformed(build(tree.children[0]), bijection_of(tree))
+    if tree.kind == "Rounded":
+        return mdn.Rounded(build(tree.children[0]), *tree.plain)
     fields = {
         name: keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
         for name, value in tree.fields.items()
@@ -167,6 +176,8 @@ def truth(tree):
         return ref.Factorised(truth(tree.children[0]))
     if tree.kind == "Transformed":
         return ref.Transformed(truth(tree.children[0]), *tree.plain)
+    if tree.kind == "Rounded":
+        return ref.Rounded(truth(tree.children[0]), *tree.plain)
     fields = {name: np.asarray(value, np.float64) for name, value in tree.fields.items()}
     if tree.kind == "Mixture":
         return ref.Mixture(fields["logits"], [truth(child) for child in tree.children])
@@ -198,6 +209,8 @@ def spots(tree, z):
     if tree.kind == "Spiked":
         atoms = np.broadcast_to(np.float32(tree.plain), (*tree.batch_shape, len(tree.plain)))[..., None]
         return np.concatenate([atoms, spots(tree.children[0], z)], axis=-2)
+    if tree.kind == "Rounded":
+        return truth(tree).nearest(np.float64(spots(tree.children[0], z)))
     fields = tree.fields
     if tree.kind == "MultivariateNormal":
         fields = {"loc": fields["loc"], "scale": np.sqrt((fields["scale_tril"] ** 2).sum(-1))}
@@ -271,7 +284,8 @@ class Entry:
             return _sixteen(np.broadcast_to(around, (8, *self.tree.batch_shape, 1)))
         leaves = {name.split(".")[0] for name, _ in self.tree.leaves()} - {"Mixture", "Spiked"}
         near, far = 8.0, 31.0
-        if not leaves <= {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal", "Gamma"}:
+        counts = {"Poisson", "NegativeBinomial"}
+        if not leaves <= {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal", "Gamma"} | counts:
             near, far = 40.0, 500.0
         where = [np.moveaxis(spots(self.tree, z), -2, 0) for z in (-far, -near, -2.0, 0.1, 2.0, near, far)]
         return _sixteen(np.concatenate(where))
@@ -327,6 +341,11 @@ MIX_LOGIT_LOC = _columns([0, 0.5, 1], [-3, 0, 2.5], [0, 0.1, -2], [-1, 1, 4], [1
 MIX_LOGIT_SCALE = _columns([0.5, 0.4, 0.6], [0.3, 0.5, 0.2], [0.1, 1, 3], [0.5, 0.4, 1], [0.7] * 3, [0.05, 0.1, 1.5])[
     ..., None
 ]
+COUNT_RATE = _columns([1.0], [0.3], [1000.0], [2.5], [50.0], [7.0])
+COUNT_MEAN = _columns([1.0], [0.3], [200.0], [2.5], [50.0], [7.0])
+COUNT_SHAPE = _columns([1.0], [0.4], [500.0], [2.5], [30.0], [0.7])
+MIX_COUNT_RATE = _columns([1, 2, 9], [0.5, 5, 60], [900, 2.5, 0.7], [3, 10, 2], [4, 4, 4], [0.3, 30, 3])[..., None]
+MIX_COUNT_SHAPE = _columns([1, 0.8, 9], [3, 1, 20], [60, 1, 0.6], [0.5, 0.4, 2], [2, 2, 2], [2, 90, 10])[..., None]
 
 
 def _wide(array, *, shift=0.0, factor=1.0, size=2):
@@ -440,6 +459,14 @@ def _entries():
     yield "Transformed[Mixture, Sigmoid]", transformed(shares, "Sigmoid", -2.0, 3.0)
     beside = mixture(MIX_LOGITS, node("Normal", loc=MIX_LOC, scale=MIX_SCALE))
     yield "Spiked[Mixture]", spiked(MIX_LOGITS[:, ::-1] * 0.5, (0.0, 3.0), beside)
+    yield "Poisson D=1", node("Poisson", rate=COUNT_RATE)
+    yield "NegativeBinomial D=1", node("NegativeBinomial", rate=COUNT_MEAN, concentration=COUNT_SHAPE)
+    yield "Mixture[Poisson] D=1", mixture(MIX_LOGITS, node("Poisson", rate=MIX_COUNT_RATE))
+    many = node("NegativeBinomial", rate=MIX_COUNT_RATE[..., 1:, :], concentration=MIX_COUNT_SHAPE[..., 1:, :])
+    few = node("Poisson", rate=MIX_COUNT_RATE[..., :1, :])
+    yield "Mixture[Poisson+NegativeBinomial] D=1", mixture(MIX_LOGITS, few, many)
+    normals = mixture(MIX_LOGITS, node("Normal", loc=MIX_LOC, scale=np.minimum(MIX_SCALE, 50.0)))
+    yield "Rounded[Mixture]", rounded(normals, 0.5, None)
 
     logits = rng.normal(size=(2, 3, 3, 4)) * 3
     yield "Mixture[Categorical]", mixture(MIX_LOGITS, node("Categorical", logits=logits))

@@ -640,7 +640,7 @@ def check_value_semantics(entry):
     """Immutable, and a value: fields cannot be set or deleted, methods change nothing."""
     ours = build(entry.tree)
     before = [array.copy() for _, array in entry.tree.leaves()]
-    inner = {"Joint": "parts", "Mixture": "logits", "Factorised": "each", "Transformed": "base"}
+    inner = {"Joint": "parts", "Mixture": "logits", "Factorised": "each", "Transformed": "base", "Rounded": "base"}
     name = inner.get(entry.tree.kind) or next(iter(entry.tree.fields))
     kept = getattr(ours, name)
     with pytest.raises((AttributeError, TypeError)):
@@ -720,6 +720,8 @@ def spec_of(tree):
         return mdn.TransformedSpec(spec_of(tree.children[0]), bijection_of(tree))
     if tree.kind == "Spiked":
         return mdn.SpikedSpec(spec_of(tree.children[0]), tree.plain)
+    if tree.kind == "Rounded":
+        return mdn.RoundedSpec(spec_of(tree.children[0]), *tree.plain)
     if tree.kind in ("Categorical", "Bernoulli"):
         return getattr(mdn, f"{tree.kind}Spec")(tree.fields["logits"].shape[-1])
     size = next(iter(tree.fields.values())).shape[-1]
@@ -740,7 +742,7 @@ def packed(tree):
         each = tree.children[0]
         arrays = (*each.children[0].fields.values(), each.fields["logits"])
         return np.concatenate([array.reshape(2, 3, -1) for array in arrays], axis=-1)
-    if tree.kind == "Transformed":
+    if tree.kind in ("Transformed", "Rounded"):
         return packed(tree.children[0])
     if tree.kind in ("Mixture", "Spiked"):
         return np.concatenate([*(packed(child) for child in tree.children), tree.fields["logits"]], axis=-1)
@@ -753,6 +755,8 @@ def packed(tree):
     if "scale_tril" in blocks:
         rows, columns = np.tril_indices(first.shape[-1])
         blocks = {"scale_tril": blocks["scale_tril"][..., rows, columns]}
+    if not blocks:  # one parameter only
+        return first.reshape(2, 3, -1)
     block = np.concatenate([array.reshape(*array.shape[:rank], -1) for array in blocks.values()], axis=-1)
     return np.concatenate([first.reshape(2, 3, -1), block.reshape(2, 3, -1)], axis=-1)
 
@@ -827,7 +831,7 @@ def documented_error(entry, method):
         "responsibilities",
     }:
         return name
-    if entry.tree.kind in ("Joint", "Factorised", "Transformed", "Spiked") and name == "blend":
+    if entry.tree.kind in ("Joint", "Factorised", "Transformed", "Spiked", "Rounded") and name == "blend":
         return name
     if entry.tree.kind == "Spiked" and name == "mode":
         return name

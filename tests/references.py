@@ -494,6 +494,107 @@ def wrap(angle):
     return np.mod(np.asarray(angle) + np.pi, 2 * np.pi) - np.pi
 
 
+class CountCoordinate(Coordinate):
+    """Counts from 0 on: a family gives the log of P(Y = k) and both tails at whole k >= 0."""
+
+    support = (0.0, np.inf)
+    grid = (1.0, 0.0)
+
+    @classmethod
+    def spot(cls, z, **fields):
+        fields = {name: np.float64(field) for name, field in fields.items()}
+        return np.round(np.maximum(cls.mean(**fields) + z * np.sqrt(cls.variance(**fields)), 0.0))
+
+    @classmethod
+    def log_pdf(cls, x, **fields):
+        inside = (x >= 0) & (x == np.round(x))
+        return np.where(inside, cls.log_mass(np.where(inside, x, 0.0), **fields), -np.inf)
+
+    @classmethod
+    def log_cdf(cls, x, **fields):
+        return np.where(x >= 0, cls.log_tails(np.floor(np.maximum(x, 0.0)), **fields)[0], -np.inf)
+
+    @classmethod
+    def log_sf(cls, x, **fields):
+        return np.where(x >= 0, cls.log_tails(np.floor(np.maximum(x, 0.0)), **fields)[1], 0.0)
+
+    @classmethod
+    def edges(cls, **fields):
+        """Beyond the outermost, less than e^-100 is left, by the bounds of Bernstein."""
+        mean, variance = (part(**fields)[..., None] for part in (cls.mean, cls.variance))
+        far = np.sqrt(2 * variance * 100.0)
+        return np.concatenate([np.maximum(mean - far, 0.0), mean + far + variance / mean * 100.0], axis=-1)
+
+
+class PoissonCoordinate(CountCoordinate):
+    @staticmethod
+    def log_mass(k, rate):
+        return special.xlogy(k, rate) - rate - special.gammaln(k + 1)
+
+    @staticmethod
+    def log_tails(k, rate):
+        return GammaCoordinate.log_sf(rate, k + 1, 1.0), GammaCoordinate.log_cdf(rate, k + 1, 1.0)
+
+    @staticmethod
+    def mean(rate):
+        return rate
+
+    variance = mean
+
+    @staticmethod
+    def mode(rate):
+        return np.floor(rate)
+
+    @staticmethod
+    def sample(rng, shape, rate):
+        return rng.poisson(np.broadcast_to(rate, shape)).astype(float)
+
+
+class NegativeBinomialCoordinate(CountCoordinate):
+    @staticmethod
+    def log_mass(k, rate, concentration):
+        r, total = concentration, rate + concentration
+        choose = special.gammaln(k + r) - special.gammaln(k + 1) - special.gammaln(r)
+        return choose + r * np.log(r / total) + k * np.log(rate / total)
+
+    @classmethod
+    def log_tails(cls, k, rate, concentration):
+        k, m, r = np.broadcast_arrays(k, rate, concentration)
+        with np.errstate(divide="ignore"):
+            lower = np.log(special.betainc(r, k + 1, r / (r + m)))
+            upper = np.log(special.betainc(k + 1, r, m / (r + m)))
+        n = np.arange(1, 3000).reshape(-1, 1)
+        for tail, up in ((lower, False), (upper, True)):
+            deep = tail < -500
+            if deep.any():  # beyond float64: sums of ratios of neighbouring probabilities
+                at, mean, shape = (k[deep] + 1 if up else k[deep]), m[deep], r[deep]
+                odds = mean / (mean + shape)
+                below = np.maximum(at - n + 1, 0.0)
+                ratios = (
+                    (at + n - 1 + shape) / (at + n) * odds if up else below / np.maximum(below - 1 + shape, 1e-9) / odds
+                )
+                with np.errstate(under="ignore"):
+                    total = 1 + np.cumprod(ratios, axis=0).sum(0)
+                tail[deep] = cls.log_mass(at, mean, shape) + np.log(total)
+        return lower, upper
+
+    @staticmethod
+    def mean(rate, concentration):
+        return rate + 0.0 * concentration
+
+    @staticmethod
+    def variance(rate, concentration):
+        return rate + rate**2 / concentration
+
+    @staticmethod
+    def mode(rate, concentration):
+        return np.floor(np.maximum(rate - rate / concentration, 0.0))
+
+    @staticmethod
+    def sample(rng, shape, rate, concentration):
+        return rng.poisson(rate / concentration * rng.gamma(np.broadcast_to(concentration, shape))).astype(float)
+
+
 COORDINATES = {
     "Normal": NormalCoordinate,
     "Laplace": LaplaceCoordinate,
@@ -502,6 +603,8 @@ COORDINATES = {
     "LogNormal": LogNormalCoordinate,
     "Gamma": GammaCoordinate,
     "VonMises": VonMisesCoordinate,
+    "Poisson": PoissonCoordinate,
+    "NegativeBinomial": NegativeBinomialCoordinate,
 }
 
 
@@ -515,6 +618,7 @@ class Truth:
 
     discrete = False
     circular = False
+    grid: tuple | None = None  # (step, least outcome) of counts
 
     def prob(self, y):
         return np.exp(self.log_prob(y))
@@ -532,7 +636,7 @@ class Truth:
 
     def cdf_before(self, x):
         """P(Y < x)."""
-        return self.cdf(x)
+        return self.cdf(x if self.grid is None else x - 0.5 * self.grid[0])
 
     def log_density(self, x):
         return self.log_prob(x[..., None])
@@ -552,6 +656,7 @@ class Independent(Truth):
         self.batch_shape = tuple(batch)
         self.circular = kind == "VonMises"
         self.support = self.coordinate.support
+        self.grid = getattr(self.coordinate, "grid", None)
 
     def log_prob(self, y):
         return self.coordinate.log_pdf(_f64(y), **self.fields).sum(-1)
@@ -755,6 +860,7 @@ class Mixture(Truth):
         self.event_size = self.components[0].event_size
         self.discrete = self.components[0].discrete
         self.circular = self.components[0].circular
+        self.grid = self.components[0].grid
         if not self.discrete:
             supports = [c.support for c in self.components]
             self.support = (min(s[0] for s in supports), max(s[1] for s in supports))
@@ -1061,6 +1167,71 @@ class Spiked(Truth):
         return np.where(np.isnan(atoms), self.base.sample(rng, count), atoms)
 
 
+class Rounded(Truth):
+    """`base`, a truth of one coordinate, rounded to multiples of `step`, the least of which is `lowest` (or None)."""
+
+    event_size = 1
+
+    def __init__(self, base, step, lowest):
+        self.base, self.step, self.batch_shape = base, step, base.batch_shape
+        self.lowest = -np.inf if lowest is None else lowest
+        self.grid, self.support = (step, self.lowest), (self.lowest, np.inf)
+
+    def nearest(self, x):
+        return np.maximum(np.round(x / self.step) * self.step, self.lowest)
+
+    def log_prob(self, y):
+        y = np.asarray(y)[..., 0]
+        high, low = y + 0.5 * self.step, np.where(y <= self.lowest, -1e9, y - 0.5 * self.step)
+        if not isinstance(self.base, Mixture):
+            return self._log_mass(self.base, low, high)
+        # component by component: between modes both tails of a mixture are large, and their difference has no digits
+        low, high = low[..., None], high[..., None]
+        masses = self.base._each(
+            lambda c: self._log_mass(c, low + np.zeros(c.batch_shape), high + np.zeros(c.batch_shape))
+        )
+        with np.errstate(divide="ignore"):
+            return special.logsumexp(self.base.log_weights + masses, axis=-1)
+
+    @staticmethod
+    def _log_mass(base, low, high):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            lower = base.log_cdf(high) + np.log(-np.expm1(base.log_cdf(low) - base.log_cdf(high)))
+            upper = base.log_sf(low) + np.log(-np.expm1(base.log_sf(high) - base.log_sf(low)))
+            mass = np.where(base.cdf(high) < 0.5, lower, upper)
+        return np.where(np.isnan(mass), -np.inf, mass)
+
+    def _edge(self, x):
+        return (np.floor(_f64(x) / self.step) + 0.5) * self.step
+
+    def log_cdf(self, x):
+        return np.where(_f64(x) < self.lowest, -np.inf, self.base.log_cdf(self._edge(x)))
+
+    def log_sf(self, x):
+        return np.where(_f64(x) < self.lowest, 0.0, self.base.log_sf(self._edge(x)))
+
+    def edges(self):
+        return np.maximum(self.base.edges(), self.lowest)
+
+    def _moment(self, function):
+        y, below, _ = outcomes_of(self)
+        mass = np.diff(below, axis=0, prepend=0.0)
+        return (function(y.reshape(-1, *(1,) * len(self.batch_shape))) * mass).sum(0)
+
+    def mean(self):
+        return self._moment(lambda y: y)[..., None]
+
+    def covariance(self):
+        mean = self.mean()[..., 0]
+        return self._moment(lambda y: (y - mean) ** 2)[..., None, None]
+
+    def marginal(self, dims):
+        return self
+
+    def sample(self, rng, count):
+        return self.nearest(self.base.sample(rng, count))
+
+
 class Joint:
     """Independent parts by name."""
 
@@ -1081,6 +1252,16 @@ class Joint:
 # ---------------------------------------------------------------------------------------------------------------
 
 
+def outcomes_of(truth):
+    """All outcomes on the grid of a truth, as far as its edges reach: (y (N,), P(Y <= y) (N, *batch), P(Y > y))."""
+    step, lowest = truth.grid
+    edges = truth.edges()
+    y = step * np.arange(np.floor(max(edges.min(), lowest) / step) - 1, np.ceil(edges.max() / step) + 2)
+    y = y[y >= lowest]
+    column = y.reshape(-1, *(1,) * len(truth.batch_shape)) + np.zeros(truth.batch_shape)
+    return y, truth.cdf(column), truth.sf(column)
+
+
 @_kept_on_disk
 def quantile(truth, q, tail=None):
     """Bisection of the distribution function (of the survival function above one half): (*q.shape, *batch).
@@ -1098,6 +1279,8 @@ def quantile(truth, q, tail=None):
 def _quantile_each(truth, q, tail=None):
     """Quantiles where every batch element has its own probabilities: (n, *batch) -> (n, *batch)."""
     tail = 1.0 - q if tail is None else tail
+    if truth.grid is not None:
+        return _outcome_each(truth, q, tail)
     edges = np.sort(truth.edges(), axis=-1)
     on_edges = np.moveaxis(edges, -1, 0)
     cdf, sf = truth.cdf(on_edges), truth.sf(on_edges)
@@ -1114,6 +1297,20 @@ def _quantile_each(truth, q, tail=None):
 
     found = _root(excess, low, high)
     return np.where(q <= 0, truth.support[0], np.where(tail <= 0, truth.support[1], found))
+
+
+def _outcome_each(truth, q, tail):
+    """The least outcomes on a grid that reach the probabilities, by bisection of whole numbers."""
+    step, lowest = truth.grid
+    ends = truth.edges()
+    low = np.maximum(np.floor(ends.min(-1) / step), lowest / step) - 1.0 + np.zeros(q.shape)
+    high = np.ceil(ends.max(-1) / step) + 1.0 + np.zeros(q.shape)
+    while (high - low > 1.0).any():
+        middle = np.floor(0.5 * (low + high))
+        reached = np.where(q <= 0.5, truth.cdf(step * middle) >= q, truth.sf(step * middle) <= tail)
+        inside = high - low > 1.0
+        low, high = np.where(inside & ~reached, middle, low), np.where(inside & reached, middle, high)
+    return np.where(q <= 0, truth.support[0], np.where(tail <= 0, truth.support[1], step * high))
 
 
 def _root(excess, low, high):
@@ -1163,6 +1360,8 @@ def hdi_width(truth, coverage):
 
     The interval is [Q(p), Q(p + coverage)]; `p` is searched on a grid that is dense at both ends, then refined.
     """
+    if truth.grid is not None:
+        return _shortest_of_outcomes(truth, coverage)
     room = 1.0 - coverage
     ends = np.geomspace(1e-9, 0.02, 25)
     grid = room * np.unique(np.concatenate([[0.0], ends, np.linspace(0.02, 0.98, 81), 1 - ends, [1.0]]))
@@ -1180,6 +1379,19 @@ def hdi_width(truth, coverage):
     return result
 
 
+def _shortest_of_outcomes(truth, coverage):
+    """As `hdi_width`, over all first outcomes."""
+    y, below, _ = outcomes_of(truth)
+    found = np.zeros((3, *truth.batch_shape))
+    for index in np.ndindex(*truth.batch_shape):
+        held = np.concatenate([[0.0], below[(slice(None), *index)]])  # P(Y < y)
+        last = np.searchsorted(held[1:], held[:-1] + coverage)
+        width = np.where(last < len(y), y[np.minimum(last, len(y) - 1)] - y, np.inf)
+        first = width.argmin()
+        found[(slice(None), *index)] = width[first], y[first], y[last[first]]
+    return tuple(found)
+
+
 @_kept_on_disk
 def crps(truth, y, edges=None):
     """∫ (F(x) - 1{x >= y})² dx by composite Gauss-Legendre quadrature: y (*lead, *batch) -> (*lead, *batch).
@@ -1190,6 +1402,9 @@ def crps(truth, y, edges=None):
     batch = truth.batch_shape
     lead = y.shape[: y.ndim - len(batch)]
     points = np.moveaxis(np.broadcast_to(y, (*lead, *batch)).reshape(-1, *batch), 0, -1)
+    if truth.grid is not None:
+        found = _crps_of_outcomes(truth, np.moveaxis(points, -1, 0))
+        return found.reshape((*lead, *batch))
     edges = truth.edges() if edges is None else edges
     edges = np.sort(np.concatenate([edges, np.clip(points, *truth.support)], axis=-1), axis=-1)
     x, weight = gauss_legendre(edges, 20)
@@ -1205,6 +1420,21 @@ def crps(truth, y, edges=None):
     return (total + np.nan_to_num(outside)).reshape((*lead, *batch))
 
 
+def _crps_of_outcomes(truth, points):
+    """∫ (F - 1{x >= y})² dx of a step function: a sum of F² below the y `points` (n, *batch), of (1 - F)² above."""
+    step, _ = truth.grid
+    y, below, above = outcomes_of(truth)
+    result = np.zeros(points.shape)
+    for index in np.ndindex(*truth.batch_shape):
+        lower, upper = below[(slice(None), *index)] ** 2, above[(slice(None), *index)] ** 2
+        starts = np.append(y, y[-1] + step)
+        at = points[(slice(None), *index)][:, None]
+        share = np.clip((at - starts[:-1]) / step, 0.0, 1.0)  # of each step that lies below the point
+        outside = np.maximum(starts[0] - at[:, 0], 0.0) + np.maximum(at[:, 0] - starts[-1], 0.0)
+        result[(slice(None), *index)] = step * (share * lower + (1 - share) * upper).sum(1) + outside
+    return result
+
+
 @_kept_on_disk
 def best_log_density(truth):
     """The highest log density found by a dense (D = 1) or many-start (D > 1) search: (*batch,)."""
@@ -1212,6 +1442,9 @@ def best_log_density(truth):
         outcomes = truth.outcomes()
         expanded = outcomes.reshape(len(outcomes), *(1,) * len(truth.batch_shape), -1)
         return truth.log_prob(expanded).max(0)
+    if truth.grid is not None:
+        y, *_ = outcomes_of(truth)
+        return truth.log_density(y.reshape(-1, *(1,) * len(truth.batch_shape)) + np.zeros(truth.batch_shape)).max(0)
     if isinstance(truth, Factorised):
         return _best_log_density_1d(truth.each).sum(-1)
     if truth.event_size == 1:
@@ -1267,6 +1500,9 @@ def at(truth, index):
         return Gaussian(truth.loc[index], truth._covariance[index])
     if isinstance(truth, Factorised):
         return Factorised(at(truth.each, index))
+    if isinstance(truth, Rounded):
+        lowest = None if truth.lowest == -np.inf else truth.lowest
+        return Rounded(at(truth.base, index), truth.step, lowest)
     if isinstance(truth, Joint):
         return Joint({name: at(part, index) for name, part in truth.parts.items()})
     return type(truth)(truth.logits[index])

@@ -52,6 +52,10 @@ def components(family, draw, count, size):
             return mdn.StudentT(loc, scale, np.clip(draw.scale(8, count, size), 0.2, 1e6))
         case "Gamma":
             return mdn.Gamma(draw.scale(8, count, size), scale)
+        case "Poisson":
+            return mdn.Poisson(scale)
+        case "NegativeBinomial":
+            return mdn.NegativeBinomial(draw.scale(8, count, size), scale)
         case "VonMises":
             return mdn.VonMises(loc % 3.0, np.clip(scale, 1e-30, 1e10))
         case "MultivariateNormal":
@@ -62,7 +66,11 @@ def components(family, draw, count, size):
 
 
 @pytest.mark.parametrize(
-    "family", ["Normal", "Laplace", "Logistic", "StudentT", "LogNormal", "Gamma", "VonMises", "MultivariateNormal"]
+    "family",
+    [
+        *("Normal", "Laplace", "Logistic", "StudentT", "LogNormal", "Gamma", "VonMises", "MultivariateNormal"),
+        *("Poisson", "NegativeBinomial"),
+    ],
 )
 @few
 @given(draw=extremes, shape=st.sampled_from([(1, 5), (2, 3)]))
@@ -104,11 +112,14 @@ def specs(size, count):
             mdn.LogNormalSpec,
             mdn.GammaSpec,
             mdn.VonMisesSpec,
+            mdn.PoissonSpec,
+            mdn.NegativeBinomialSpec,
         ):
             yield mdn.MixtureSpec(family(size), count), mdn.NegativeLogLikelihood
         yield mdn.MixtureSpec(mdn.NormalSpec(size, covariance="full"), count), mdn.NegativeLogLikelihood
         yield mdn.MixtureSpec(mdn.NormalSpec(size, covariance=1), count), mdn.NegativeLogLikelihood
     if size == 1 and count == 5:
+        yield mdn.RoundedSpec(mdn.MixtureSpec(normal, count), lowest=0), mdn.NegativeLogLikelihood
         yield mdn.MixtureSpec(normal, count), mdn.CRPS
         yield mdn.MixtureSpec(normal, count), mdn.EnergyScore
 

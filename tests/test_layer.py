@@ -22,6 +22,9 @@ SPECS = {
     "categorical": mdn.CategoricalSpec(4),
     "bernoulli": mdn.BernoulliSpec(2),
     "mixed": mdn.MixtureSpec([mdn.NormalSpec(1), mdn.LaplaceSpec(1)], num_components=[3, 2]),
+    "poisson": mdn.MixtureSpec(mdn.PoissonSpec(1), 2),
+    "negative binomial": mdn.MixtureSpec([mdn.PoissonSpec(1), mdn.NegativeBinomialSpec(1)], [1, 2]),
+    "rounded": mdn.RoundedSpec(mdn.MixtureSpec(mdn.NormalSpec(1), 2), lowest=0),
     "factorised": mdn.FactorisedSpec(2, 3),
     "spiked": mdn.SpikedSpec(
         mdn.TransformedSpec(mdn.MixtureSpec(mdn.NormalSpec(1), 2), mdn.bijections.Softplus()), [0.0]

@@ -26,6 +26,26 @@ UNIVARIATE = {
     "VonMises": (dict(loc=[0.8], concentration=[2.5]), stats.vonmises(2.5, 0.8)),
 }
 
+COUNTS = {
+    "Poisson": (dict(rate=[7.5]), stats.poisson(7.5)),
+    "NegativeBinomial": (dict(rate=[7.5], concentration=[0.8]), stats.nbinom(0.8, 0.8 / 8.3)),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_truths_of_counts_agree_with_scipy(name):
+    truth, other = ref.Independent(name, **COUNTS[name][0]), COUNTS[name][1]
+    k = np.array([-1.0, 0.0, 1.0, 2.5, 7.0, 40.0])
+    np.testing.assert_allclose(truth.log_density(k), other.logpmf(k), rtol=1e-10)
+    np.testing.assert_allclose(truth.log_cdf(k), other.logcdf(k), rtol=1e-8)
+    np.testing.assert_allclose(truth.log_sf(k), other.logsf(k), rtol=1e-8)
+    q = np.array([1e-6, 0.05, 0.5, 0.999])
+    np.testing.assert_array_equal(ref.quantile(truth, q), other.ppf(q))
+    outcomes = np.arange(2000.0)
+    for y in (0.0, 5.0):
+        expected = ((other.cdf(outcomes) - (outcomes >= y)) ** 2).sum()
+        np.testing.assert_allclose(ref.crps(truth, np.array(y)), expected, rtol=1e-10)
+
 
 def truth_of(name):
     return ref.Independent(name.split("-")[0], **UNIVARIATE[name][0])

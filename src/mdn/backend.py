@@ -200,14 +200,21 @@ def graph(function):
     return tensorflow.function(function, autograph=False)
 
 
-def repeated(count: int, step, carry):
+def repeated(count: int, step, carry, again: bool = False):
     """Runs `carry, out = step(i, carry)` for each i below `count`; returns the last `carry`, and every `out` in one array.
 
     The loop can be differentiated. On JAX it is one small program for any number of steps; `out` may be None.
+
+    Args:
+        count: The number of steps.
+        step: From an index and what is carried to (what is carried, what comes out).
+        carry: What the first step gets.
+        again: Whether JAX computes a step again for its gradient, rather than keep in memory all that it needs.
     """
     if NAME == "jax":
         import jax
 
+        step = jax.checkpoint(step) if again else step
         return jax.lax.scan(lambda carry, i: step(i, carry), carry, jax.numpy.arange(count))
     found = []
     for i in range(count):

@@ -225,6 +225,15 @@ def within(x, lower, upper):
     return ops.where(x < lower, lower, ops.where(x > upper, upper, x))
 
 
+def on_grid(y, step: float):
+    """(the greatest whole k with k · step <= y, whether y is k · step); both but for rounding, if the step is no power of two."""
+    x = finite_place(y) / step
+    near = ops.round(x)
+    slack = 0.0 if math.frexp(step)[0] == 0.5 else 4.0 * epsilon()
+    whole = ops.abs(x - near) <= slack * ops.abs(x)
+    return ops.where(whole, near, ops.floor(x)), whole
+
+
 def squash(z, bend=4.0):
     """z within ±bend, and bend · (1 + log(|z| / bend)) with its sign beyond: smooth, and finite for any float."""
     beyond = ops.abs(z) > bend

@@ -162,17 +162,21 @@ def _log_gamma_rest(a):
     return steps + 0.5 * ops.log(b) - _HALF_LOG_2PI - series
 
 
-def _excess(a, x, log_x):
-    """x - a - a log(x / a), which is never negative, without cancellation where x is close to a."""
-    d = (x - a) / a
-    near = ops.abs(d) < _NEAR
-    d = ops.where(near, d, 0.0)
+def _log1p_rest(d):
+    """d - log(1 + d) for |d| < 0.3, without cancellation."""
     w = d / (2.0 + d)  # log(1 + d) = 2 artanh w
     square = ops.square(w)
     tail = ops.zeros_like(w)
     for k in range(21, 1, -2):
         tail = square * (1.0 / k + tail)
-    return ops.where(near, a * (d * w - 2.0 * w * tail), x - a - a * (log_x - ops.log(a)))
+    return d * w - 2.0 * w * tail
+
+
+def _excess(a, x, log_x):
+    """x - a - a log(x / a), which is never negative, without cancellation where x is close to a."""
+    d = (x - a) / a
+    near = ops.abs(d) < _NEAR
+    return ops.where(near, a * _log1p_rest(ops.where(near, d, 0.0)), x - a - a * (log_x - ops.log(a)))
 
 
 def log_gamma_of_one_more(a):
@@ -182,6 +186,16 @@ def log_gamma_of_one_more(a):
     usual = ops.where(small, _SMALL_SHAPE, a)
     of_usual = (usual + 1.0) * ops.log(usual) - usual - _log_gamma_rest(usual)
     return ops.where(small, _log_gamma_series(ops.where(small, a, _SMALL_SHAPE)), of_usual)
+
+
+def log_gamma_doubling(a):
+    r"""$\log \Gamma(1 + 2a) - 2 \log \Gamma(1 + a)$ for $a > 0$, to relative precision near 0, where it is $\pi^2 a^2 / 6$."""
+    small = a < 0.4
+    near, tail = ops.where(small, a, 0.4), 0.0
+    for k in range(len(_ZETA_MINUS_1) - 1, -1, -1):
+        tail = near * ((-1.0) ** k * (2.0 ** (k + 2) - 2.0) * _ZETA_MINUS_1[k] + tail)
+    series = near * tail - ops.log1p(-ops.square(near / (1.0 + near)))
+    return ops.where(small, series, log_gamma_of_one_more(2.0 * a) - 2.0 * log_gamma_of_one_more(a))
 
 
 def _exp_rest(t):
@@ -211,6 +225,45 @@ def log_gamma_kernel(a, x, log_x):
         log_x: log x, finite also where x under- or overflows.
     """
     return _log_power_ratio(numerics.floor(a), x, log_x)[0]
+
+
+def log_poisson(k, rate, log_rate):
+    r"""$\log\big(\lambda^k e^{-\lambda} / k!\big)$ for $k \ge 0$, without the cancellation of large terms.
+
+    Args:
+        k, rate: Tensors that broadcast.
+        log_rate: log λ.
+    """
+    return _log_power_ratio(numerics.floor(k), rate, log_rate)[1]
+
+
+def log_negative_binomial(k, mean, size):
+    r"""$\log \frac{\Gamma(k + r)}{k!\, \Gamma(r)} p^r (1 - p)^k$ with $p = r / (r + m)$, without the cancellation of large terms.
+
+    Args:
+        k, mean, size: k >= 0, m > 0 and r > 0, tensors that broadcast.
+
+    Reference:
+        Loader (2000), Fast and accurate computation of binomial probabilities, whose two deviances are computed from k - m.
+    """
+    k, mean, size = (tensor + ops.zeros_like(k + mean + size) for tensor in (k, mean, size))
+    some, least = k > 0.0, size < mean
+    total, log_total, log_mean, log_size = size + mean, ops.log(size + mean), ops.log(mean), ops.log(size)
+    none = -size * ops.where(least, log_total - log_size, ops.log1p(ops.where(least, 1.0, mean / size)))
+    k = ops.where(some, k, 1.0)
+    log_k, log_whole = ops.log(k), ops.log(size + k)
+
+    def deviance(d, log_of_one_more):
+        near = ops.abs(d) < _NEAR
+        return ops.where(near, _log1p_rest(ops.where(near, d, 0.0)), d - log_of_one_more)
+
+    misses = size * deviance((k - mean) / total, log_whole - log_total)
+    misses = misses + k * deviance((size / total) * ((mean - k) / k), log_mean + log_whole - log_k - log_total)
+    small = size < _SMALL_SHAPE
+    tiny, usual = ops.where(small, size, _SMALL_SHAPE), ops.where(small, _SMALL_SHAPE, size)
+    rests = _log_gamma_rest(ops.stack([usual, k, numerics.floor(size + k, _SMALL_SHAPE)]))
+    of_size = ops.where(small, tiny * log_size - tiny + log_size - _log_gamma_series(tiny), rests[0])
+    return ops.where(some, of_size + rests[1] - rests[2] - log_k - misses, none)
 
 
 def log_gamma_tails(a, x, log_x):
@@ -256,3 +309,117 @@ def _integral(drift, a, x, below):
     return end[..., 0] * ops.sum(
         weights * ops.exp(-ops.expand_dims(drift, -1) * s - ops.expand_dims(x, -1) * rest), axis=-1
     )
+
+
+# ---- the incomplete beta function ------------------------------------------------------------------------------------
+
+_STEPS_UP = 6  # steps of the recurrence in `log_beta_tails`: the integrand then falls like e^(-6 s) or faster
+_BETA_NODES = 20, 40  # in float32 and float64
+
+
+def _log_gamma_step(p, q):
+    r"""$\log \Gamma(q + p) - \log \Gamma(q) - p \log(q + p)$ for $0 < p \le \tfrac12$, $q > 0$, to relative precision in p.
+
+    Eight steps of the recurrence, then the difference of Stirling's series at q + 8 and q + p + 8, written with the factor p.
+    """
+    c, low = q + p, q + 8.0
+    high = low + p
+    i, j = 1.0 / low, 1.0 / high
+    square, product = ops.square(i) + ops.square(j), i * j
+    series = (
+        p * product * (-1 / 12 + (square + product) / 360 - (ops.square(square) + product * (square - product)) / 1260)
+    )
+    return (
+        series
+        - sum(ops.log1p(p / (q + n)) for n in range(8))
+        + p * ops.log1p(8.0 / c)
+        + (low - 0.5) * ops.log1p(p / low)
+        - p
+    )
+
+
+def _log_beta_power(p, q, x, rest, log_x, log_rest):
+    r"""($\log K$, $\log(K / p)$) of $K = x^p (1 - x)^q / B(p, q)$, each without the cancellation of large terms."""
+    swap = p > q
+    least, most = ops.where(swap, q, p), ops.where(swap, p, q)
+    small, total = least < _SMALL_SHAPE, p + q
+    tiny, usual = ops.where(small, least, _SMALL_SHAPE), ops.where(small, _SMALL_SHAPE, least)
+    logs = ops.where(swap, log_rest, log_x), ops.where(swap, log_x, log_rest)
+    of_tiny = tiny * (logs[0] + ops.log(total)) + most * logs[1] + _log_gamma_step(tiny, most) - _log_gamma_series(tiny)
+    shapes = ops.stack([usual, numerics.floor(most, _SMALL_SHAPE)])
+    parts = _log_gamma_rest(ops.concatenate([shapes, ops.expand_dims(shapes[0] + shapes[1], 0)], axis=0))
+    places = ops.stack([ops.where(swap, rest, x), ops.where(swap, x, rest)]) * total
+    misses = _excess(shapes, places, ops.stack(logs) + ops.log(total))
+    common = ops.where(small, of_tiny, parts[0] + parts[1] - parts[2] - misses[0] - misses[1])
+    log_p, over_least = ops.log(p), ops.logical_and(small, ops.logical_not(swap))
+    kernel = common + ops.where(small, ops.log(least), 0.0)
+    return kernel, ops.where(over_least, common, kernel - log_p)
+
+
+def log_beta_kernel(a, b, x, rest, log_x, log_rest):
+    r"""$\log\big(x^a (1 - x)^b / B(a, b)\big)$ for $a, b > 0$, without the cancellation of large terms.
+
+    Args:
+        a, b, x, rest: Tensors of one shape; `rest` is 1 - x.
+        log_x, log_rest: Their logs, finite also where x or 1 - x underflows.
+    """
+    return _log_beta_power(numerics.floor(a), numerics.floor(b), x, rest, log_x, log_rest)[0]
+
+
+def log_beta_tails(a, b, x, rest, log_x, log_rest):
+    r"""($\log I_x(a, b)$, $\log I_{1-x}(b, a)$), the regularised incomplete beta functions, both to float precision.
+
+    The one on the side of x is an integral over the log odds, which starts at its highest point:
+
+    .. math:: I_x(a, b) = \frac{x^a (1 - x)^b}{B(a, b)} \int_0^\infty e^{-a s} (1 - x (1 - e^{-s}))^{-(a + b)} ds,
+
+    with an integrand that falls from 1 and is smooth. The other one is 1 minus that.
+
+    Args:
+        a, b, x, rest, log_x, log_rest: As in `log_beta_kernel`.
+    """
+    a, b = numerics.floor(a), numerics.floor(b)
+    below = ops.where(x < 0.5, x * (a + b) <= a, rest * (a + b) >= b)
+    pairs = (a, b), (x, rest), (log_x, log_rest)
+    (p, q), (x, rest), logs = ((ops.where(below, *pair), ops.where(below, *pair[::-1])) for pair in pairs)
+    total = p + q
+    _, head = _log_beta_power(p, q, x, rest, *logs)
+    # steps of J(p, c) = (1 + c x J(p + 1, c + 1)) / p with c = p + q, so that the integrand falls fast for any small p
+    series = _beta_integral(p + float(_STEPS_UP), q, x, rest)
+    for n in range(_STEPS_UP - 1, 0, -1):
+        series = (1.0 + (total + float(n)) * x * series) / (p + float(n))
+    one = numerics.within(head + ops.log1p(total * x * series), -math.inf, 0.0)
+    other = numerics.log1mexp(one)
+    return ops.where(below, one, other), ops.where(below, other, one)
+
+
+def _beta_integral(p, q, x, rest):
+    r"""$\int_0^\infty e^{-p s} (1 - x (1 - e^{-s}))^{-c} ds$ with $c = p + q$, for x below p / c.
+
+    The log of the integrand is $-d s - c\,b(s)$: d is its slope at 0 and b what bends it. From x or from 1 - x, whichever is
+    less, call it z, b is $\log(1 + z (e^{\mp s} - 1)) \pm z s$.
+    """
+    double = numerics.float_dtype() == "float64"
+    nodes, weights = map(numerics.as_tensor, gauss_legendre(_BETA_NODES[double]))
+    cut, total, low = _TAIL_CUT[double], p + q, x < 0.5
+    drift = numerics.floor(ops.where(low, p - total * x, total * rest - q), 0.0)  # next to x = 1, only 1 - x is exact
+    z = ops.where(low, x, rest)
+    # an end where the log has fallen by `cut`: b(s) is above x (1 - x) s² / (2 + (1 - x) s), or grows like z (e^s - 1 - s)
+    bend = 2.0 * drift - cut * rest
+    wide = numerics.hypotenuse(ops.abs(bend), math.sqrt(8.0 * cut) * ops.sqrt(rest) * ops.sqrt(p))
+    slow = 4.0 * cut / (numerics.floor(bend, 0.0) + wide)
+    slow = ops.where(bend > 0.0, slow, 0.5 * (wide - bend) / numerics.floor(rest * p))
+    parabola = (
+        2.0 * cut / (drift + numerics.hypotenuse(drift, math.sqrt(2.0 * cut) * ops.sqrt(total * x) * ops.sqrt(rest)))
+    )
+    fast = ops.minimum(parabola, ops.log1p(ops.expm1(1.3 * cut / total) / numerics.floor(z) + 4.0))
+    end = ops.expand_dims(ops.stop_gradient(ops.where(low, slow, fast)), -1)
+    s = end * nodes
+    z, sign = ops.expand_dims(z, -1), ops.where(ops.expand_dims(low, -1), -1.0, 1.0)
+    close = s < 0.4
+    near, far = ops.where(close, sign * s, 0.0), ops.where(close, 0.0, sign * s)
+    bent = ops.where(
+        close, z * _exp_rest(near) - _log1p_rest(z * ops.expm1(near)), ops.log1p(z * ops.expm1(far)) - z * far
+    )
+    fall = ops.expand_dims(drift, -1) * s + ops.expand_dims(total, -1) * bent
+    return end[..., 0] * ops.sum(weights * ops.exp(-fall), axis=-1)

@@ -15,8 +15,11 @@ from mdn.distributions.low_rank_normal import LowRankNormal
 from mdn.distributions.mixture import Mixture, blend
 from mdn.distributions.mixture_spec import JointSpec, MixtureSpec
 from mdn.distributions.multivariate_normal import MultivariateNormal
+from mdn.distributions.negative_binomial import NegativeBinomial, NegativeBinomialSpec
 from mdn.distributions.normal import Normal
 from mdn.distributions.normal_spec import NormalSpec
+from mdn.distributions.poisson import Poisson, PoissonSpec
+from mdn.distributions.rounded import Rounded, RoundedSpec
 from mdn.distributions.spec import ShapeError, Spec
 from mdn.distributions.spiked import Spiked, SpikedSpec
 from mdn.distributions.student_t import StudentT, StudentTSpec
@@ -46,8 +49,14 @@ __all__ = [
     "Mixture",
     "MixtureSpec",
     "MultivariateNormal",
+    "NegativeBinomial",
+    "NegativeBinomialSpec",
     "Normal",
     "NormalSpec",
+    "Poisson",
+    "PoissonSpec",
+    "Rounded",
+    "RoundedSpec",
     "ShapeError",
     "Spec",
     "Spiked",

@@ -18,10 +18,8 @@ class Distribution(Value):
 
     Shapes: `*batch` are any leading axes, `D` is the event size and always the last axis, even if it is 1. All
     logarithms are natural. The public constructor checks values, if they are concrete; nothing checks them again.
-
-    A distribution is a frozen dataclass (`value`) whose fields are its parameters. A public method checks and broadcasts its
-    arguments, and runs a method with an underscore, compiled on JAX. A subclass writes `_log_prob`, `_log_tail`, `_quantile`,
-    `_sample` and so on. A method that has no meaning for a distribution raises a ValueError.
+    A distribution is a frozen dataclass (`value`) of its parameters. A public method checks its arguments and runs one with an
+    underscore, such as `_log_prob`, compiled on JAX; a subclass writes these. One without a meaning raises a ValueError.
     """
 
     _circular = False
@@ -30,6 +28,8 @@ class Distribution(Value):
     """Whether outcomes are labels or bits: then there are no quantiles and no CRPS."""
     _labels = False
     """Whether outcomes have neither order nor unit: then there is no mean either."""
+    _grid: tuple[float, float] | None = None
+    """(step, least outcome or -inf) of outcomes on a grid, such as counts; their `log_prob` is a log probability."""
 
     # ---- methods that a family must write ------------------------------------------------------------------------
 
@@ -44,7 +44,7 @@ class Distribution(Value):
     # ---- densities -----------------------------------------------------------------------------------------------
 
     def log_prob(self, y):
-        """Log density (log probability if the family is discrete) of `y`, in nats.
+        """Log density (log probability if outcomes are labels, bits or counts) of `y`, in nats.
 
         Args:
             y: Shape `(..., D)`, broadcast against the batch; extra leading axes are allowed. Of an `Interval` it is the log of
@@ -166,7 +166,7 @@ class Distribution(Value):
         return self._log_tail(y, below)[..., 0]
 
     def quantile(self, q):
-        """The y with P(Y <= y) = q, to float precision in the tails too; only for D = 1.
+        """The y with P(Y <= y) = q, to float precision in the tails too, of counts the least with P(Y <= y) >= q; only for D = 1.
 
         Args:
             q: Probabilities in [0, 1], any shape; it broadcasts like a sample shape.

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, numerics, special
+from mdn.distributions import grid
 
 _NODES = 4  # the log density varies little over an interval that is integrated by quadrature
 _NARROW, _NARROWEST = 16.0, 0.5
@@ -112,7 +113,7 @@ def log_prob_each(dist, lower, upper, log_density):
     """log P(lower < Y <= upper) of each coordinate, the log density where both bounds are equal; `(..., D)`.
 
     The difference of the tail that is smaller is exact but for narrow intervals, where it cancels: over these the density, which
-    hardly varies, is integrated by quadrature.
+    hardly varies, is integrated by quadrature, or summed over counts.
 
     Args:
         dist: A distribution whose `_log_tail` takes `(..., D)`.
@@ -134,7 +135,12 @@ def log_prob_each(dist, lower, upper, log_density):
     enough = _NARROW * math.sqrt(numerics.epsilon()) * (1.0 - ops.where(none, 0.0, larger))
     closed = ops.logical_not(ops.logical_or(no_lower, no_upper))
     narrow = ops.logical_and(ops.logical_and(closed, -gap < numerics.cap(enough, _NARROWEST)), ops.logical_not(point))
-    return ops.where(point, log_density(a), ops.where(narrow, _by_quadrature(log_density, a, b, narrow), wide))
+    if dist._grid:
+        first, last = (numerics.on_grid(ops.where(narrow, end, 0.0), 1.0)[0] for end in (a, b))
+        few = grid.log_mass(log_density, first, last)
+    else:
+        few = _by_quadrature(log_density, a, b, narrow)
+    return ops.where(point, log_density(a), ops.where(narrow, few, wide))
 
 
 def _by_quadrature(log_density, lower, upper, where):

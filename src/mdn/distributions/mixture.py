@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, numerics
-from mdn.distributions import modes, scores, univariate
+from mdn.distributions import grid, modes, scores, univariate
 from mdn.distributions.arguments import broadcast_shapes, check_finite, prod
 from mdn.distributions.component import Component
 from mdn.distributions.discrete import draw_index
@@ -74,17 +74,11 @@ class Mixture(Distribution):
     def _groups(self) -> tuple:
         return self.components if isinstance(self.components, tuple) else (self.components,)
 
-    @property
-    def _discrete(self):  # type: ignore[override]
-        return self._groups[0]._discrete
-
-    @property
-    def _labels(self):  # type: ignore[override]
-        return self._groups[0]._labels
-
-    @property
-    def _circular(self):  # type: ignore[override]
-        return self._groups[0]._circular
+    # what the first family is, all are
+    _discrete = property(lambda self: self._groups[0]._discrete)
+    _labels = property(lambda self: self._groups[0]._labels)
+    _circular = property(lambda self: self._groups[0]._circular)
+    _grid = property(lambda self: self._groups[0]._grid)
 
     def _kind(self):
         return f"a Mixture of {self._groups[0]._kind()}"
@@ -220,9 +214,11 @@ class Mixture(Distribution):
         low, high = (ops.concatenate(side, axis=-2) for side in bounds)
         low = ops.min(ops.where(live, low, np.inf), axis=-2)
         high = ops.max(ops.where(live, high, -np.inf), axis=-2)
+        if self._grid:
+            return grid.least(self._log_tail, log_lower, log_upper, low - 1.0, high)
         # a component's quantile may overflow where the mixture's does not: the search then ends at `finite_place`
         inside = ops.logical_and(ops.isfinite(log_lower), ops.isfinite(log_upper))
-        sought = ops.logical_or(inside, ops.logical_and(ops.isfinite(low), ops.isfinite(high)))
+        sought = ops.logical_or(inside, ops.isfinite(low - high))
         first, last = (ops.where(sought, numerics.finite_place(end), 0.0) for end in (low, high))
         inner = univariate.invert(
             self._log_tail, lambda y: ops.expand_dims(self._log_prob(y), -1), log_lower, log_upper, first, last
@@ -299,8 +295,9 @@ class Mixture(Distribution):
 
     def _with_temperature(self, component, variance):
         logits = numerics.tempered_logits(self.logits, component)
-        inner = 1.0 if not self._discrete else component
-        return self._regroup(logits, [group._with_temperature(inner, variance) for group in self._groups])
+        return self._regroup(
+            logits, [group._with_temperature(component if self._discrete else 1.0, variance) for group in self._groups]
+        )
 
 
 def blend(mixtures, weights=None) -> Mixture:
@@ -370,14 +367,15 @@ def _check_kinds(groups) -> None:
         raise ValueError(f"components of a Mixture must have one event size, but {sorted(sizes)} came.")
     if any(isinstance(group, Mixture) for group in groups):
         raise TypeError("a Mixture of mixtures is one Mixture: use mdn.blend.")
-    angles = "angles (VonMises)", [group._circular for group in groups]
-    counted = "discrete families", [group._discrete for group in groups]
-    for name, has_trait in (angles, counted):
+    for name, trait in (("angles (VonMises)", "_circular"), ("discrete families", "_discrete")):
+        has_trait = [getattr(group, trait) for group in groups]
         kinds = {type(group) for group, has in zip(groups, has_trait, strict=True) if has}
         if kinds and (len(kinds) > 1 or not all(has_trait)):
             raise ValueError(
                 f"{name} mix only with their own family, but a Mixture of {[type(g).__name__ for g in groups]} came."
             )
+    if len({group._grid for group in groups}) > 1:
+        raise ValueError(f"counts mix only with counts, but {[type(g).__name__ for g in groups]} came.")
 
 
 def _pick(group, index):

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
+from mdn.distributions import grid
 from mdn.distributions.triangular import solve_positive
 
 _LINE_LEVELS = 64
@@ -37,7 +38,8 @@ def _take(points, index):
 
 def on_line(dist, components_first):
     """The highest point of a mixture in one dimension, by a grid over every component, then a golden-section search."""
-    return climb(dist._log_prob, line_points(dist, components_first))
+    points = line_points(dist, components_first)
+    return on_grid(dist, points) if dist._grid else climb(dist._log_prob, points)
 
 
 def line_points(dist, components_first, deepest: int = 0):
@@ -83,6 +85,21 @@ def climb(log_density, points):
         lambda low, high, i: i < _LINE_STEPS, narrow, (low, high, ops.convert_to_tensor(0, "int32"))
     )
     return _highest(log_density, ops.stack([start, 0.5 * (low + high)]))
+
+
+def on_grid(dist, points):
+    """The most probable outcome of a distribution on a grid, next to the most probable of `points` (M, *batch, 1), ascending."""
+    step, _ = dist._grid
+    points = ops.round(points / step)
+
+    def log_prob(k):
+        return ops.expand_dims(dist._log_prob(step * k), -1)
+
+    index = ops.argmax(dist._log_prob(step * points), axis=0)
+    last = points.shape[0] - 1
+    low, high = _take(points, ops.maximum(index - 1, 0)), _take(points, ops.minimum(index + 1, last))
+    found, _ = grid.best(lambda k: (log_prob(k), k), low, high)
+    return _best(dist, step * ops.stack([_take(points, index), found]))
 
 
 def in_space(dist):

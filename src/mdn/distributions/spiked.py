@@ -53,7 +53,7 @@ class Spiked(Distribution):
     def __post_init__(self):
         if not isinstance(self.base, Component | Mixture | Transformed):
             raise TypeError(f"`base` of Spiked must be a family, a Mixture or a Transformed, but {self.base!r} came.")
-        if self.base.event_size != 1 or self.base._discrete or self.base._circular:
+        if self.base.event_size != 1 or self.base._discrete or self.base._circular or self.base._grid:
             raise ValueError(f"`base` of Spiked must be of one real number, but {self.base._kind()} came.")
         atoms, logits = _checked(self.atoms), numerics.as_tensor(self.logits)
         if len(logits.shape) == 0 or logits.shape[-1] != len(atoms) + 1:

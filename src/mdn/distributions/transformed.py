@@ -13,6 +13,7 @@ from mdn import numerics
 from mdn.distributions import bijections, intervals, modes, scores
 from mdn.distributions.component import Component
 from mdn.distributions.correlated_normal import CorrelatedNormal
+from mdn.distributions.counts import CountSpec
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.independent import Independent
 from mdn.distributions.log_normal import LogNormal
@@ -56,7 +57,7 @@ class Transformed(Distribution):
     def __post_init__(self):
         if not isinstance(self.base, Component | Mixture):
             raise TypeError(f"`base` of Transformed must be a family or a Mixture, but {self.base!r} came.")
-        if self.base._discrete or self.base._circular:
+        if self.base._discrete or self.base._circular or self.base._grid:
             raise ValueError(f"`base` of Transformed must be of real numbers, but {self.base._kind()} came.")
         self._set(bijection=bijections.checked(self.bijection, self.base.event_size))
 
@@ -246,10 +247,12 @@ class Transformed(Distribution):
 
 
 def is_of_real_numbers(spec) -> bool:
-    """Whether `spec` is that of a family or a mixture of numbers that are no angles."""
+    """Whether `spec` is that of a family or a mixture of numbers that are no angles and no counts."""
     families = spec.specs if isinstance(spec, MixtureSpec) else [spec]
     return all(
-        isinstance(family, ComponentSpec) and family.kind == "number" and not isinstance(family, VonMisesSpec)
+        isinstance(family, ComponentSpec)
+        and family.kind == "number"
+        and not isinstance(family, VonMisesSpec | CountSpec)
         for family in families
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, numerics
+from mdn.distributions import grid
 
 _NEWTON_STEPS = 200  # an upper bound only: the bracket is halved at least every second step
 _LARGEST_LOG = 40.0  # the largest log of 1 / density: its product with a difference of logs, at most 1e18, fits float32
@@ -110,13 +111,15 @@ def shortest_interval(dist, coverage, log_density):
     """`(lower, upper)` of the shortest interval that holds `coverage`; the densities at both ends are equal.
 
     A grid over the probability below the interval finds the best cell. A bisection then finds the stationary point of the
-    width, whose derivative has the sign of f(lower) - f(upper).
+    width, whose derivative has the sign of f(lower) - f(upper). Counts are searched one by one (`grid.shortest_interval`).
 
     Args:
         dist: A distribution of one coordinate.
         coverage: In (0, 1), any shape.
         log_density: log f, from `(..., *batch, 1)` to `(..., *batch)`; inf at a point of positive probability.
     """
+    if dist._grid:
+        return grid.shortest_interval(dist, coverage)
     rank = len(dist.batch_shape) + 1
     coverage = ops.reshape(coverage, (*coverage.shape, *(1,) * rank))
     free = 1.0 - coverage
@@ -124,11 +127,11 @@ def shortest_interval(dist, coverage, log_density):
     def ends(below):
         return two_quantiles(dist, below, free - below)
 
-    grid = ops.reshape(
+    shares = ops.reshape(
         ops.convert_to_tensor(np.linspace(0.0, 1.0, _HDI_GRID), numerics.float_dtype()),
         (_HDI_GRID, *(1,) * len(coverage.shape)),
     )
-    lower, upper = ends(grid * free)
+    lower, upper = ends(shares * free)
     width = numerics.no_nan(upper - lower, math.inf)
     best = ops.cast(ops.argmin(width, axis=0), numerics.float_dtype())
     step = free / (_HDI_GRID - 1)
