@@ -15,6 +15,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import numpy as np
 
 import mdn
+from mdn.tabular.learning import architecture
 from mdn.tabular.network import shared
 
 SETS = ("yacht", "energy", "concrete", "wine-quality-red")
@@ -53,7 +54,7 @@ def load(name: str, split: int):
 def score(name: str, split: int, natural: bool = False, **settings) -> float:
     x, z, x_held, z_held, log_unit = load(name, split)
     regressor = mdn.MDNRegressor(num_components=K, random_state=split, **settings)
-    network = shared(regressor._architecture(x.shape[1], 1, K))
+    network = shared(architecture(regressor, x.shape[1], 1, K))
     loss = network.loss
     if natural:  # no option of the regressor: of the same network only the loss is another
         network.loss = mdn.NaturalGradientEM(network.architecture.spec, target_scale=[1.0])

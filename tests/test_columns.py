@@ -696,7 +696,7 @@ def test_intervals_of_rounded_targets_hold_what_they_promise(case):
 
     reg.log_prob = lambda X, y: np.zeros(len(y))
     reg._quantiles = lambda X, levels: np.zeros((len(y), 1, 2))
-    reg._ask = lambda X, question, y=None: np.asarray(question(Cells(), np.asarray(y, "float32")[:, None]))
+    reg._ask = lambda X, question, y=None: np.asarray(question(Cells(), np.asarray(y, "float32")))
     scores = reg.evaluate(np.zeros((len(y), 1)), y)
     assert all(abs(scores.coverage(nominal) - nominal) < 0.04 for nominal in (0.5, 0.8, 0.9))
     assert "what was promised" in wording.verdict(scores, len(y))
@@ -809,7 +809,7 @@ def test_check_says_what_fit_would_do_and_writes_nothing(tmp_path):
         "when │ date │ 2024-03-01 to 2024-03-28",
         "120 rows; features: 2",
         "area: from 0 to",
-        "area is exactly 0 in 50 % of the rows",
+        "area is often exactly 0 (50 % of the rows)",
         "decimal commas",
         "Next: mdn fit t.csv --target area",
     ):

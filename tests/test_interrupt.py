@@ -18,7 +18,7 @@ import mdn
 from mdn import training
 from mdn.applications.handwriting import train as lessons
 from mdn.drawing.hershey import hershey_lines
-from mdn.tabular import member
+from mdn.tabular import learning, member
 from mdn.training.fit import _run
 from mdn.training.interrupt import NOTHING_YET
 from mdn_commands import shared
@@ -189,7 +189,7 @@ def test_a_table_of_which_nothing_was_learnt_says_so(fits):
 
 
 def test_networks_that_train_side_by_side_are_kept_too(monkeypatch):
-    architecture = mdn.MDNRegressor(num_components=1)._architecture(1, 1, 1)
+    architecture = learning.architecture(mdn.MDNRegressor(num_components=1), 1, 1, 1)
     made = [member.Member.constant(architecture, [float(place)]) for place in range(9)]
 
     def fit_member(place, presses):

@@ -328,7 +328,7 @@ def test_too_few_rows_for_the_components_are_said_and_used():
 
 def test_targets_of_another_shape_are_refused(fitted):
     reg, x, *_ = fitted
-    with pytest.raises(ValueError, match="must have 1000 rows of 1 targets"):
+    with pytest.raises(ValueError, match="must have 1 target, as in training"):
         reg.log_prob(x, np.zeros((1000, 2)))
     with pytest.raises(ValueError, match="`coverage` must lie"):
         reg.predict_interval(x, 90)

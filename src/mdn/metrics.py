@@ -84,6 +84,11 @@ class Baseline:
         vars(baseline).update({name: np.array(value) for name, value in fields.items()})
         return baseline
 
+    def mixtures(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """(logits (K,), loc (K, 1), scale (K, 1)) of the normal, and of the mixture, for one target."""
+        normal = np.zeros(1), self.center[None], np.abs(np.asarray(self.scale_tril))
+        return [normal, (np.log(self.weights), self.loc, self.scale)]
+
     def gaussian_nll(self, y) -> float:
         """Mean NLL of `y` (N, D) under the normal; NaN is missing, and observed coordinates are scored."""
         return float(np.nanmean(self.gaussian_nlls(y)))

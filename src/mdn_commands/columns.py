@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -14,6 +14,7 @@ import typer
 
 from mdn_commands.rows import By, by_column
 from mdn_commands.shared import share, stop
+from mdn_commands.targets import bounds_of, points_of, targets_of, weights_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,14 @@ SplitBy = Annotated[
         "--category or --number names it."
     ),
 ]
+Event = Annotated[
+    str | None,
+    typer.Option(help="A column that is 1 where the target was observed, and 0 where it lies above what is written."),
+]
+Lower = Annotated[
+    str | None, typer.Option(help="With --upper in place of --target: a lower bound of it; empty if none.")
+]
+Upper = Annotated[str | None, typer.Option(help="An upper bound of the target, equal to --lower where it is known.")]
 Separator = Annotated[str | None, typer.Option(help="Between cells, such as ';' or tab; found out by default.")]
 Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: '.' or ','.")]
 
@@ -52,7 +61,7 @@ _TYPED = (".parquet", ".pq")  # files whose numbers are no text
 _MOST_ROWS = 200  # of the table of columns on the screen
 _PANDAS_INDEX = "Unnamed: 0"  # the name that pandas gives to a first column without one
 _TOGETHER = [
-    {"target", "number"}, {"weight", "number"},
+    *({role, "number"} for role in ("target", "weight", "event", "lower", "upper")),
     *({"split_by", other} for other in ("ignore", "category", "number", "date", "id")),
 ]  # fmt: skip
 
@@ -68,13 +77,40 @@ class Roles(NamedTuple):
     id: tuple[str, ...]
     weight: tuple[str, ...]
     split_by: tuple[str, ...]
+    event: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
+    upper: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, target, ignore, category, number, date, id_, weight, split_by) -> Roles:
-        """From the options, of which those that were not given are None."""
-        alone = [[] if name is None else [name] for name in (weight, split_by)]
+    def of(
+        cls, target, ignore, category, number, date, id_, weight, split_by, event=None, lower=None, upper=None
+    ) -> Roles:
+        """From the options, of which those that were not given are None; stops with a message if they exclude each other."""
+        alone = [[] if name is None else [name] for name in (weight, split_by, event, lower, upper)]
         options = (target, ignore, category, number, date, id_, *alone)
-        return cls(*(tuple(dict.fromkeys(each or ())) for each in options))
+        roles = cls(*(tuple(dict.fromkeys(each or ())) for each in options))
+        if len(roles.lower) != len(roles.upper):
+            stop("--lower and --upper belong together: name both columns.")
+        if roles.lower and (roles.target or roles.event):
+            stop("--lower and --upper take the place of --target and --event: name either pair.")
+        if roles.event and len(roles.target) != 1:
+            stop(f"--event belongs to one --target, the time, but {len(roles.target)} came.")
+        return roles
+
+    @property
+    def censoring(self) -> str | None:
+        """As in `MDNRegressor`."""
+        return "right" if self.event else "interval" if self.lower else None
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """The two columns of a censored target."""
+        return (*self.target, *self.event) if self.event else (*self.lower, *self.upper)
+
+    @property
+    def target_names(self) -> list[str]:
+        """The names of what is predicted; of a target between two bounds, both names with "-" between."""
+        return [f"{self.lower[0]}-{self.upper[0]}"] if self.lower else list(self.target)
 
     @property
     def _named(self) -> list[tuple[str, str]]:
@@ -186,7 +222,8 @@ class Asked(NamedTuple):
     Attributes:
         table: The whole table.
         x: The features.
-        y: The targets, NaN where missing, `(N, D)`.
+        y: The targets, NaN where missing, `(N, D)`; of a censored one a point within its bounds.
+        bounds: What `MDNRegressor.fit` takes for a censored target, `(N, 2)`; None if there is none.
         weight: The weight of each row, NaN where missing, `(N,)`; None if all count alike.
         by: What says which rows are set aside; None if chance does.
         roles: What the options say of columns.
@@ -196,10 +233,18 @@ class Asked(NamedTuple):
     table: Table
     x: Table
     y: np.ndarray
+    bounds: np.ndarray | None
     weight: np.ndarray | None
     by: By | None
     roles: Roles
     row_numbers: str
+
+    @property
+    def learnt(self) -> np.ndarray:
+        """The targets in the form that `MDNRegressor.fit` takes."""
+        if self.bounds is not None:
+            return self.bounds
+        return self.y if self.y.shape[1] > 1 else self.y[:, 0]
 
     def columns(self, x: Table) -> Columns:
         """What each column of the features `x` is, and the columns that are no features."""
@@ -215,10 +260,11 @@ def asked(data: Path, roles: Roles, console, separator, decimal) -> Asked:
     """Reads a table, and stops with a message if its columns do not have these roles, or if no feature is left."""
     table = read_to_learn(data, console, roles, **reading(separator, decimal))
     roles.check(table)
-    y = targets_of(table, roles.target)
+    bounds = bounds_of(table, roles.bounds, roles.censoring) if roles.censoring else None
+    y = targets_of(table, roles.target) if bounds is None else points_of(bounds, roles.censoring)
     weight = weights_of(table, roles.weight[0]) if roles.weight else None
     by = by_column(table, roles.split_by[0]) if roles.split_by else None
-    gone = {*roles.target, *roles.ignore, *roles.id, *roles.weight}
+    gone = {*roles.target, *roles.bounds, *roles.ignore, *roles.id, *roles.weight}
     if by is not None and not by.dates and by.name not in gone.union(roles.category, roles.number):
         gone.add(by.name)
         typer.secho(
@@ -228,78 +274,15 @@ def asked(data: Path, roles: Roles, console, separator, decimal) -> Asked:
         )
     x, index = without_index(table.drop(*gone), table, roles)
     if not x.columns:
-        names = " and ".join(map(repr, roles.target))
+        names = " and ".join(map(repr, roles.target or roles.bounds))
         stop(f"{str(data)!r} has no column {f'beside {names} ' if names else ''}to predict from.")
-    return Asked(table, x, y, weight, by, roles, index)
+    return Asked(table, x, y, bounds, weight, by, roles, index)
 
 
 def say_note(table: Table) -> None:
     """Prints what the reader had to guess."""
     if table.note:
         typer.secho(f"mdn: {table.note}", err=True)
-
-
-def targets_of(table: Table, names: Sequence[str]) -> np.ndarray:
-    """The targets `(N, D)`, NaN where one is missing or infinite.
-
-    Raises:
-        ValueError: as `numbers_of` does.
-    """
-    import numpy as np
-
-    y = np.stack([numbers_of(table, name, "target") for name in names], axis=-1) if names else np.zeros((len(table), 0))
-    return np.where(np.isfinite(y), y, np.nan)
-
-
-def weights_of(table: Table, name: str) -> np.ndarray:
-    """The weights `(N,)`, NaN where one is missing.
-
-    Raises:
-        ValueError: as `numbers_of` does, or if a weight is less than 0 or infinite.
-    """
-    import numpy as np
-
-    weights = numbers_of(table, name, "weight")
-    bad = np.flatnonzero((weights < 0.0) | np.isinf(weights))
-    if len(bad):
-        raise ValueError(
-            f"{table.source}: the weight {name!r} must be a number of at least 0, but is {weights[bad[0]]:g} in line "
-            f"{table.lines[bad[0]]}. Correct it, or choose another column with --weight."
-        )
-    return weights
-
-
-def numbers_of(table: Table, name: str, role: str) -> np.ndarray:
-    """The numbers of a column `(N,)`, NaN where missing.
-
-    Args:
-        table: The whole table.
-        name: The name of the column.
-        role: "target" or "weight", for the message.
-
-    Raises:
-        ValueError: if there is no such column, if its numbers can be read in two ways, or if it holds text: then the first
-            such cell is shown.
-    """
-    import numpy as np
-
-    from mdn.data.tables import shown
-
-    numbers, text = table.numbers_and_text(name)
-    if not text:
-        return numbers
-    notation = table.notations.get(name)
-    if notation is not None and notation.problem:
-        return table.column(name)  # raises the sentence that says so
-    cell = table.cells[table.columns.index(name)][text[0]]
-    others = [repr(name) for name, each in zip(table.columns, table.cells, strict=True) if isinstance(each, np.ndarray)]
-    listed = f" ({', '.join(others[:20])}{', ...' if len(others) > 20 else ''})" if others else ""
-    more = f", and {len(text) - 1} more such cells" if len(text) > 1 else ""
-    raise ValueError(
-        f"{table.source}: the {role} {name!r} must hold numbers, but holds text: {shown(cell)} in line "
-        f"{table.lines[text[0]]}{more}. Choose a numeric column with --{role}{listed}, or correct these cells, or encode them "
-        "as numbers."
-    )
 
 
 def without_index(x: Table, whole: Table, roles: Roles) -> tuple[Table, str]:
@@ -323,18 +306,19 @@ def without_index(x: Table, whole: Table, roles: Roles) -> tuple[Table, str]:
 
 def _complete(columns: Columns, asked: Asked) -> None:
     """Adds the columns that are no features to what is known of columns."""
-    from mdn.tabular.kinds import GROUP, ID, IGNORED, INDEX, WEIGHT, About
+    from mdn.tabular.kinds import BOUND, GROUP, ID, IGNORED, INDEX, WEIGHT, About
 
     roles, index, features = asked.roles, asked.row_numbers, {each.name: each for each in columns.about}
     known = {name: About(name, GROUP, "--split-by") for name in roles.split_by}
     known |= {name: About(name, IGNORED, "--ignore") for name in roles.ignore}
     known |= {name: About(name, ID, "--id: carried into predictions") for name in roles.id}
+    known |= {name: About(name, BOUND, "of the target") for name in roles.bounds if name not in roles.target}
     known |= {name: About(name, WEIGHT, "--weight: counts in training only") for name in roles.weight}
     known |= {index: About(index, INDEX, "counts the rows")} if index else {}
     known |= features
     columns.about = tuple(known[name] for name in asked.table.columns if name in known)
     columns.left_out += tuple(name for name in known if name not in features)
-    columns.ids = roles.id
+    columns.ids, columns.bounds = roles.id, roles.bounds
 
 
 def show(console, columns: Columns) -> None:

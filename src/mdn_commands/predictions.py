@@ -183,8 +183,8 @@ def _check_names(names: Sequence[str]) -> None:
 def _say_grid(console, regressor) -> None:
     """Prints where to put thresholds of a target that lies on a grid."""
     for name, step in zip(regressor.target_names_, regressor.target_grid_, strict=True):
-        if step:
+        if step and not regressor.outcome_.counted:
             console.print(
-                f"{name} lies on a grid of {step:g}, and was spread over its cells: a probability is that of the unrounded "
-                "value, so put a threshold between two values of the grid, such as 2.5 for whole numbers."
+                f"{name} lies on a grid of {step:g}: a probability is that of the unrounded value, so put a threshold between "
+                "two values of the grid, such as 2.5 for whole numbers."
             )

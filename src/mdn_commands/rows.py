@@ -103,7 +103,7 @@ def deal(asked: Asked, rows: np.ndarray, test_share: float, stop_share: float, c
     from mdn import tabular
     from mdn.tabular import conformal, splits
 
-    for target, column in zip(asked.roles.target, asked.y[rows].T, strict=True):
+    for target, column in zip(asked.roles.target_names, asked.y[rows].T, strict=True):
         check_target(column[~np.isnan(column)], target)
     by, rng, none = asked.by, np.random.default_rng(seed), rows[:0]
     if by is None:
@@ -165,7 +165,7 @@ def _checked(asked: Asked, parts: Parts) -> Parts:
 
     needed = {"learn": 2, "judge": 1} | ({"calibrate": conformal.FEWEST} if len(parts.calibrate) else {})
     for part, fewest in needed.items():
-        for target, column in zip(asked.roles.target, asked.y[getattr(parts, part)].T, strict=True):
+        for target, column in zip(asked.roles.target_names, asked.y[getattr(parts, part)].T, strict=True):
             found = int(np.sum(~np.isnan(column)))
             if found < fewest:
                 stop(

@@ -12,7 +12,21 @@ import typer
 
 from mdn_commands import columns as table_columns
 from mdn_commands import rows as table_rows
-from mdn_commands.columns import Category, Date, Decimal, Id, Ignore, Number, Roles, Separator, SplitBy, Weight
+from mdn_commands.columns import (
+    Category,
+    Date,
+    Decimal,
+    Event,
+    Id,
+    Ignore,
+    Lower,
+    Number,
+    Roles,
+    Separator,
+    SplitBy,
+    Upper,
+    Weight,
+)  # fmt: skip
 from mdn_commands.predictions import predict, regressor_of
 from mdn_commands.shared import (
     NOTHING_YET,
@@ -23,6 +37,7 @@ from mdn_commands.shared import (
     messages,
     stop,
 )
+from mdn_commands.targets import bounds_of, targets_of
 
 if TYPE_CHECKING:
     from mdn.tabular import Scores
@@ -39,6 +54,10 @@ def add_to(app: typer.Typer) -> None:
 Data = Annotated[
     Path, typer.Argument(help="CSV, TSV, white-space text (also .gz or .zip), Excel or Parquet.", show_default=False)
 ]
+_FAMILY = (
+    'What the target can be: "normal" (any number), "positive", "bounded" (with --bounds), "counts", or "auto", which finds it '
+    "out, and is the default for one target."
+)
 _TARGET = "A column to predict; may be repeated. A row may lack some of the targets, and is left out if it lacks all."
 
 
@@ -52,6 +71,9 @@ def check(
     id_: Id = None,
     weight: Weight = None,
     split_by: SplitBy = None,
+    event: Event = None,
+    lower: Lower = None,
+    upper: Upper = None,
     separator: Separator = None,
     decimal: Decimal = None,
 ) -> None:
@@ -60,26 +82,28 @@ def check(
         from rich.console import Console
 
         console = Console()
-        roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by)
+        roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         asked = table_columns.asked(data, roles, console, separator, decimal)
         columns = asked.columns(asked.x)
         table_columns.show(console, columns)
         console.print(f"{len(asked.x)} rows; features: {len(columns.table_names)}.")
-        if not roles.target:
+        if not roles.target_names:
             console.print("Next: name the column to predict with --target.")
             return
         table_rows.known_rows(asked, console)
-        for name, y in zip(roles.target, asked.y.T, strict=True):
-            _say_target(console, y, name)
+        for name, y in zip(roles.target_names, asked.y.T, strict=True):
+            _say_target(console, y, name, alone=len(roles.target_names) == 1, censored=roles.censoring is not None)
         console.print(f"Next: mdn fit {shlex.quote(str(data))} {roles.options}", soft_wrap=True)
 
 
-def _say_target(console, y, target: str) -> None:
-    """Prints the range of a target, how many rows lack it, its grid and its atoms."""
+def _say_target(console, y, target: str, alone: bool, censored: bool) -> None:
+    """Prints the range of a target, how many rows lack it, and what it is taken for."""
     import numpy as np
 
-    from mdn.tabular import targets
-    from mdn.tabular.wording import plain, share
+    from mdn import MDNRegressor
+    from mdn.tabular.learning import grid_of
+    from mdn.tabular.outcome import candidates
+    from mdn.tabular.wording import plain, rounded, share, taken_for
 
     known = y[np.isfinite(y)]
     table_rows.check_target(known, target)
@@ -87,10 +111,15 @@ def _say_target(console, y, target: str) -> None:
     console.print(
         f"{target}: from {plain(known.min())} to {plain(known.max())}, median {plain(np.median(known))}{lacking}."
     )
-    step = targets.grid(known[:, None])[0]
-    if step:
-        console.print(f"It lies on a grid of {step:g}: it will be spread over its cells.")
-    _say_atoms(known, target)
+    settings = MDNRegressor(family="auto" if alone else "normal", censoring="interval" if censored else None)
+    step = grid_of(settings, known[:, None])[0]
+    found = candidates(known, "auto" if alone else "normal", None, step, censored)[0]
+    if not found.plain:
+        console.print(taken_for(target, found))
+    elif step:
+        console.print(rounded(target, step))
+    if not alone:
+        _say_atoms(known, target)
 
 
 def _say_atoms(y, target: str) -> None:
@@ -110,7 +139,7 @@ def _say_atoms(y, target: str) -> None:
 
 def fit(
     data: Data,
-    target: Annotated[list[str], typer.Option(help=_TARGET, show_default=False)],
+    target: Annotated[list[str] | None, typer.Option(help=_TARGET, show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="Where the model goes; a page of pictures goes beside it.")] = Path(
         "model.mdn"
     ),
@@ -121,6 +150,13 @@ def fit(
     id_: Id = None,
     weight: Weight = None,
     split_by: SplitBy = None,
+    event: Event = None,
+    lower: Lower = None,
+    upper: Upper = None,
+    family: Annotated[str | None, typer.Option(help=_FAMILY, show_default=False)] = None,
+    bounds: Annotated[
+        str | None, typer.Option(help="LOW,HIGH between which the target must lie, such as 0,100.")
+    ] = None,
     components: Annotated[int, typer.Option(min=0, help="Of the mixture; 0 tries several.")] = 0,
     ensemble: Annotated[int, typer.Option(min=1, help="Networks that answer together; 5 are better than 1.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
@@ -146,7 +182,10 @@ def fit(
 
         training.keep_compiled_programs()
         console = Console()
-        roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by)
+        roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
+        if not roles.target_names:
+            stop("name the column to predict with --target, or its bounds with --lower and --upper.")
+        between = _bounds(bounds)
         asked = table_columns.asked(data, roles, console, separator, decimal)
         from mdn import MDNRegressor
 
@@ -155,6 +194,9 @@ def fit(
             ensemble_size=ensemble,
             epochs=epochs,
             missing="median",
+            family=family or ("auto" if len(roles.target_names) == 1 else "normal"),
+            bounds=between,
+            censoring=roles.censoring,
             random_state=seed,
         )
         known = table_rows.known_rows(asked, console)
@@ -168,8 +210,7 @@ def _fit(ending, console, regressor, asked, parts, out, page, resume) -> None:
     from mdn.files import keeping
     from mdn.tabular import wording
 
-    targets = list(asked.roles.target)
-    y = asked.y if len(targets) > 1 else asked.y[:, 0]
+    targets, y = asked.roles.target_names, asked.learnt
     columns = asked.columns(asked.x.take(parts.learn))  # it must not know the rows of calibration, either
     x = columns.kept(asked.x)
     table_columns.show(console, columns)
@@ -191,15 +232,26 @@ def _fit(ending, console, regressor, asked, parts, out, page, resume) -> None:
     if regressor.calibration_ is not None:
         console.print(wording.calibrated(targets, regressor.calibration_.rows))
     for name, step, values in zip(targets, regressor.target_grid_, asked.y.T, strict=True):
-        if step:
-            console.print(
-                f"{name} lies on a grid of {step:g}: it was spread over its cells, and the NLL is that of the spread."
-            )
-        _say_atoms(values[used], name)
+        if not regressor.outcome_.plain:
+            console.print(wording.taken_for(name, regressor.outcome_))
+        elif step:
+            console.print(wording.rounded(name, step))
+        if not regressor.outcome_.atoms and not regressor.censoring:
+            _say_atoms(values[used], name)
     with console.status("scoring"):
         scores = regressor.report(x.take(parts.judge), y[parts.judge], page)
     _print_scores(console, scores, targets, f"{len(parts.judge)} rows set aside")
     console.print(f"Model: {out}\nPage: {page}\nNext: mdn predict {out} NEW --quantiles .05,.5,.95", soft_wrap=True)
+
+
+def _bounds(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        stop(f"--bounds must be two numbers with a comma between, such as 0,100, but {text!r} came.")
+    return low, high
 
 
 def _say_parts(console, asked, parts, features: int) -> None:
@@ -243,9 +295,8 @@ def _print_scores(console, scores: Scores, targets: Sequence[str], rows: str) ->
     table = Table(title=rows)
     table.add_column("NLL in nats; lower is better, and below 0 is possible")
     table.add_column("", justify="right")
-    table.add_row("this model", f"{scores.nll:.4f}")
-    table.add_row("one mixture, no features", f"{scores.mixture_nll:.4f}")
-    table.add_row("one Gaussian, no features", f"{scores.gaussian_nll:.4f}")
+    for name, nll in wording.nlls(scores):
+        table.add_row(name, f"{nll:.4f}")
     console.print(table)
     if wording.skill(scores):
         console.print(wording.skill(scores))
@@ -286,8 +337,9 @@ def report(
         text = table_columns.text_names(regressor.columns_, data)
         table = table_columns.read(data, console, text, **options)
         with table_columns.saying_unknown_levels(), console.status("scoring"):
-            y = table_columns.targets_of(table, targets)
-            for target, column in zip(targets, y.T, strict=True):
+            censored = regressor.columns_.bounds
+            y = bounds_of(table, censored, regressor.censoring) if censored else targets_of(table, targets)
+            for target, column in zip(targets, y.T[: len(targets)], strict=True):
                 regressor.columns_.check_unit(table, target)
                 if np.isnan(column).all():
                     stop(f"{str(data)!r} has no row with a {target!r}: there is nothing to judge by.")

@@ -3,64 +3,37 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 from keras import ops
 from sklearn.utils.validation import check_is_fitted
 
-from mdn.distributions import Mixture, blend
-from mdn.few_shapes import in_blocks
-from mdn.metrics import Baseline
+from mdn.distributions import Distribution
 from mdn.random import Draws
 from mdn.tabular import conformal, inputs
+from mdn.tabular.asking import Asking
 from mdn.tabular.dependence import Dependence, dependence_of
 from mdn.tabular.importances import Importances, importances_of
-from mdn.tabular.member import Member
-from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores, scores_of
 from mdn.tabular.seen import checksums, share_seen
 
-_LEVELS_AT_ONCE = 8
 _MOSTLY = 0.5  # a smaller share of rows equal to those of training comes about by chance
 
 
-class Answers:
-    """The half of `MDNRegressor` that predicts and scores; the other half, `fit`, sets these attributes."""
+class Answers(Asking):
+    """The half of `MDNRegressor` that predicts and scores."""
 
-    members_: list[Member]
-    target_origin_: np.ndarray
-    n_targets_: int | None
-    baseline_: Baseline | None
-    target_grid_: np.ndarray
-    seen_: list[int]
-    target_names_: list[str]
-    calibration_: conformal.Calibration | None = None
-
-    def _features(self, X, reset: bool = False) -> np.ndarray:
-        raise NotImplementedError
-
-    def _targets(self, y, rows: int) -> np.ndarray:
-        return inputs.targets(y, rows, self._event_size)
-
-    @property
-    def _event_size(self) -> int:
-        return self.n_targets_ or 1
-
-    def predict_distribution(self, X) -> Mixture:
+    def predict_distribution(self, X) -> Distribution:
         """The exact mixture of all members for each row, batch `(N,)`; its tensors are those of the backend.
+
+        With `family` it is `Transformed`, `Rounded` or `Spiked` where the target is positive or bounded, a count, or has atoms.
 
         They are float32, in which values around 1.7e9 (seconds since 1970, say) have steps of 128. All other methods return
         float64 without this loss.
         """
         check_is_fitted(self)
-        x = self._features(X)
-        return _together(self.members_, x, self.target_origin_)
-
-    def _centred(self, X) -> Mixture:
-        """`predict_distribution` of targets minus `target_origin_`, which float32 represents well."""
-        return _together(self.members_, self._features(X))
+        return self._distribution(self._features(X), origin=self.target_origin_)
 
     def predict(self, X) -> np.ndarray:
         """The mean for each row, shape `(N,)` or `(N, D)`, like the targets of training."""
@@ -112,8 +85,8 @@ class Answers:
         """The probability that each target lies above a threshold, or below it, for each row.
 
         It is computed in the tail of the predicted mixture, so that small probabilities keep their digits; `calibrate` does
-        not change it. Where training targets lay on a grid (`target_grid_`) it is that of the unrounded target: of counts, ask
-        for more than 2.5 instead of more than 2.
+        not change it. Where training targets lay on a grid (`target_grid_`) it is that of the unrounded target: of whole
+        numbers, ask for more than 2.5 instead of more than 2. With `family="counts"` it is that of the count itself.
 
         Args:
             X: Features.
@@ -139,7 +112,7 @@ class Answers:
         """
         check_is_fitted(self)
         x = self._features(X)
-        parts = [_together([member], x) for member in self.members_]
+        parts = [self._distribution(x, [member]) for member in self.members_]
         means, variances = (
             np.stack([np.asarray(ops.convert_to_numpy(getattr(part, what)()), "float64") for part in parts])
             for what in ("mean", "variance")
@@ -164,13 +137,17 @@ class Answers:
     def log_prob(self, X, y) -> np.ndarray:
         """Log density of each row's targets in nats, in the targets' unit, `(N,)`; missing targets are integrated out.
 
-        Where training targets lay on a grid (`target_grid_`) it is the density of the unrounded target.
+        Where training targets lay on a grid (`target_grid_`) it is the log of the mean density over the cell of the grid about
+        y: exp of it, times the step, is the probability of the rounded value. Of counts and atoms it is the log probability of
+        the value, and of a censored target that of the interval.
 
         Args:
             X: Features.
-            y: Targets, `(N,)` or `(N, D)`, NaN where missing.
+            y: Targets, `(N,)` or `(N, D)`, NaN where missing; censored ones as in `fit`.
         """
-        return self._ask(X, lambda mixture, y: mixture.log_prob_observed(y), y)
+        bounds, width = self._bounds(y)
+        missing = np.isnan(bounds[:, : self._event_size])
+        return self._ask(X, self._score, bounds) - np.sum(np.where(missing, 0.0, np.log(width)), axis=1)
 
     def calibrate(self, X, y):
         """Calibrates quantiles and intervals on rows that training has not seen, in place of an earlier calibration.
@@ -202,8 +179,7 @@ class Answers:
             predictive distributions based on conformal prediction.
         """
         self._calibrate(X, y)
-        x = self._features(X)
-        seen = share_seen(self.seen_, checksums(x, self._targets(y, len(x))))
+        seen = share_seen(self.seen_, checksums(self._features(X), self._checked_targets(y)))
         if seen is not None and seen >= _MOSTLY:
             warnings.warn(
                 f"{seen:.0%} of the rows of calibration are equal to rows of training, so that nothing is guaranteed. Calibrate "
@@ -216,88 +192,6 @@ class Answers:
     def _calibrate(self, X, y) -> None:
         odds = self._log_odds(X, y, seed=1)  # not the seed of `evaluate`: places in a cell must not repeat
         self.calibration_ = conformal.Calibration.learn(odds, self.target_names_)
-
-    def _log_odds(self, X, y, seed: int) -> np.ndarray:
-        """log P(below) - log P(above) of each target, `(N, D)`, NaN where missing; rounded targets are drawn in their cells."""
-        half = 0.5 * self.target_grid_.astype("float32")
-
-        def tails(mixture, y):
-            found = []
-            for d, marginal in enumerate(self._marginals(mixture)):
-                to = y[:, d : d + 1]
-                ends = [to - half[d], to + half[d]] if half[d] else [to]
-                each = [tail(end) for end in ends for tail in (marginal.log_cdf, marginal.log_survival)]
-                found.append(ops.stack(each * (3 - len(ends)), axis=-1))
-            return ops.stack(found, axis=1)
-
-        lower, upper = np.split(self._ask(X, tails, y), 2, axis=-1)
-        odds = conformal.log_odds(lower, upper, np.random.default_rng(seed).uniform(size=lower.shape[:-1]))
-        return np.where(np.isnan(self._targets(y, len(odds))), np.nan, odds)
-
-    def _quantiles(self, X, levels) -> np.ndarray:
-        """Shape `(N, D, len(levels))`, calibrated if there is a calibration."""
-        if self.calibration_ is None:
-            return self._model_quantiles(X, levels)
-        odds = conformal.outward(self.calibration_.levels(levels), levels, least=1.0)
-        padded = np.pad(odds, ((0, 0), (0, -len(levels) % _LEVELS_AT_ONCE)))
-        logs = np.stack(conformal.log_tails(padded), axis=1).astype("float32")[..., None, None]  # (D, 2, levels, 1, 1)
-
-        def quantiles(mixture, _):
-            found = zip(self._marginals(mixture), logs, strict=True)
-            # Logs of both tails, since a level near 1 is rounded to it
-            each = [ops.moveaxis(m._run(m._quantile, *sides)[..., 0], 0, -1) for m, sides in found]
-            return ops.stack(each, axis=1)
-
-        found = conformal.outward(self._ask(X, quantiles)[..., : len(levels)], levels)
-        return found + self.target_origin_[:, None]
-
-    def _model_quantiles(self, X, levels) -> np.ndarray:
-        """Quantiles of the predicted distribution as it is, shape `(N, D, len(levels))`."""
-        levels = np.asarray(levels, "float32")
-        # Padded to a multiple of 8 levels, since each number of levels is compiled anew
-        padded = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5)
-
-        def quantiles(mixture, _):
-            each = [ops.moveaxis(m.quantile(padded)[..., 0], 0, -1) for m in self._marginals(mixture)]
-            return ops.stack(each, axis=1)
-
-        return self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
-
-    def _probabilities(self, X, thresholds, upper: bool) -> np.ndarray:
-        """P(target > threshold) where `upper`, else P(target < threshold); shape `(N, D, len(thresholds))`."""
-        levels = np.pad(thresholds, (0, -len(thresholds) % _LEVELS_AT_ONCE))
-        centred = (levels - self.target_origin_[:, None]).astype("float32")[..., None, None]  # (D, levels, 1, 1)
-
-        def probabilities(mixture, _):
-            pairs = zip(self._marginals(mixture), centred, strict=True)
-            each = [ops.exp(m.log_survival(at) if upper else m.log_cdf(at)) for m, at in pairs]
-            return ops.stack([ops.moveaxis(one, 0, -1) for one in each], axis=1)
-
-        return self._ask(X, probabilities)[..., : len(thresholds)]
-
-    def _ask(self, X, question: Callable, y=None) -> np.ndarray:
-        """`question(mixture, y)` for each row, as a NumPy array; computed in blocks of few different sizes.
-
-        `question` gets mixtures and targets minus `target_origin_`.
-        """
-        check_is_fitted(self)
-        x = self._features(X)
-        y = np.zeros((len(x), self._event_size)) if y is None else self._targets(y, len(x)) - self.target_origin_
-        return self._ask_inputs(x, question, y)
-
-    def _ask_inputs(self, x, question: Callable, y) -> np.ndarray:
-        """`_ask` of inputs that `_features` returned, and of targets minus `target_origin_`."""
-        found = in_blocks(
-            lambda x, y: question(_together(self.members_, x), y), x, y.astype("float32"), sizes=ROWS_AT_ONCE
-        )
-        return found.astype("float64")
-
-    def _marginals(self, mixture):
-        return [mixture] if self._event_size == 1 else [mixture.marginal([d]) for d in range(self._event_size)]
-
-    def _as_targets(self, values: np.ndarray) -> np.ndarray:
-        """Drops the axis D of `(N, D, ...)` if the targets of training had shape `(N,)`."""
-        return values if self.n_targets_ else values[:, 0]
 
     # ---- scores ----------------------------------------------------------------------------------------------------
 
@@ -377,9 +271,3 @@ def _ends(coverage) -> np.ndarray:
     """The levels of the two ends of a central interval, which leaves the same probability on both sides, in a last axis."""
     half = 0.5 * np.asarray(coverage)
     return np.stack([0.5 - half, 0.5 + half], axis=-1)
-
-
-def _together(members, x, origin=0.0) -> Mixture:
-    """The exact mixture of the predictions of `members` for features `(N, F)`, moved by `origin`."""
-    mixtures = [member.spec(member.params(x, origin)) for member in members]
-    return mixtures[0] if len(mixtures) == 1 else blend(mixtures)

@@ -46,6 +46,7 @@ class Columns:
         others: The share of the rows of training whose level counts as "(other)", for each column of categories.
         from_file: Whether the training table was read from a file; it is not kept in the file of a model.
         ids: The columns that name the rows (`mdn fit --id`), which `mdn predict` writes beside its predictions.
+        bounds: The two columns of a censored target: its bounds, or the time and the event.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class Columns:
         others: Mapping[str, float] | None = None,
         from_file: bool = False,
         ids: tuple[str, ...] = (),
+        bounds: tuple[str, ...] = (),
     ):
         self.levels, self.dates, self.left_out, self.about = levels, dates or {}, tuple(left_out), tuple(about)
         self.decimals, self.units = dict(decimals or {}), None if units is None else dict(units)
         self.others, self.from_file, self.ids = dict(others or {}), from_file, tuple(ids)
+        self.bounds = tuple(bounds)
 
     @classmethod
     def learn(cls, table) -> Columns:

@@ -33,6 +33,7 @@ from mdn.data.schema import (
     whole,
 )
 from mdn.metrics import Baseline
+from mdn.tabular import outcome
 from mdn.tabular.columns import About, Columns
 from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
@@ -48,8 +49,11 @@ def save(regressor, path) -> None:
     """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
     baseline, calibration = regressor.baseline_, regressor.calibration_
     parameters = {**regressor.get_params(), "random_state": None}
-    if parameters.get("calibration") is None:
-        parameters.pop("calibration", None)  # older versions do not know it
+    for name in ("calibration", "bounds", "censoring"):  # older versions do not know them
+        if parameters.get(name) is None:
+            parameters.pop(name, None)
+    if parameters.get("family") == "normal":
+        del parameters["family"]
     description = {
         "parameters": parameters,
         "features": regressor.n_features_in_,
@@ -59,14 +63,14 @@ def save(regressor, path) -> None:
         "target_names": regressor.target_names_,
         "grid": regressor.target_grid_,
         "baseline": None if baseline is None else vars(baseline),
-        "members": [{**vars(member), "weights": None} for member in regressor.members_],
+        "members": [_of_member(member) for member in regressor.members_],
         "left_out": regressor.columns_.left_out,
         "about_columns": regressor.columns_.about,
         "seen": regressor.seen_,
     }
-    # What older versions do without: how numbers were written in the training file, how many cells were (other), and ids
+    # What older versions do without: how numbers were written in the training file, how many cells were (other), and roles
     columns = regressor.columns_
-    kept = {"decimals": columns.decimals, "other_shares": columns.others, "ids": columns.ids}
+    kept = {"decimals": columns.decimals, "other_shares": columns.others, "ids": columns.ids, "bounds": columns.bounds}
     description |= {name: value for name, value in kept.items() if value}
     if regressor.columns_.units is not None:
         description["units"] = regressor.columns_.units
@@ -77,6 +81,8 @@ def save(regressor, path) -> None:
         description |= {"format": 3, "dates": regressor.columns_.dates}
     if calibration is not None:  # older versions would answer with intervals that are not calibrated
         description |= {"format": 4, "calibrated": True}
+    if regressor._stand_for_sets:  # older versions would take sets for points
+        description |= {"format": 5, "outcome": outcome.description(regressor.outcome_)}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
     weights |= {} if calibration is None else calibration.arrays()
     buffer = io.BytesIO()
@@ -85,6 +91,13 @@ def save(regressor, path) -> None:
         with zipfile.ZipFile(temporary, "w") as archive:
             archive.writestr(_WEIGHTS, buffer.getvalue())
         models.write_description(temporary, KIND, _plain(description))
+
+
+def _of_member(member: Member) -> dict[str, Any]:
+    architecture = vars(member.architecture).copy()
+    if not architecture["atoms"]:  # older versions do not know it
+        del architecture["atoms"]
+    return {**vars(member), "weights": None, "architecture": architecture}
 
 
 def load(cls, path):
@@ -106,6 +119,8 @@ def load(cls, path):
             calibrated = description.get("calibrated", False)
             calibration = Calibration.of(arrays, description["target_names"]) if calibrated else None
             parameters = description["parameters"]
+            if isinstance(parameters.get("bounds"), list):
+                parameters["bounds"] = tuple(parameters["bounds"])
             if "hidden_sizes" in parameters:
                 parameters["hidden_sizes"] = tuple(parameters["hidden_sizes"])
             regressor = cls(**parameters)
@@ -114,6 +129,7 @@ def load(cls, path):
     regressor.n_features_in_ = description["features"]
     if description["feature_names"]:
         regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
+    regressor.outcome_ = outcome.of(description.get("outcome", {"cells": False}))
     regressor.columns_ = _columns(description)
     regressor.seen_ = description.get("seen", [])
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
@@ -140,7 +156,9 @@ _PARAMETERS: dict[str, Any] = {
     "learning_rate": number(), "weight_decay": number(), "feature_noise": number(0.0), "target_noise": number(0.0),
     "averaging": number(), "validation_fraction": number(), "patience": maybe(number()), "restarts": whole(1),
     "refit": flag, "missing": one_of("error", "median"), "n_jobs": maybe(whole(-(2**31))),
-    "calibration": one_of(None, "conformal"), "random_state": one_of(None), "verbose": either(flag, whole()),
+    "calibration": one_of(None, "conformal"), "family": one_of(*outcome.FAMILIES), "random_state": one_of(None),
+    "censoring": one_of(None, "interval", "right"), "bounds": maybe(either(one_of("auto"), listed(figure, count=2))),
+    "verbose": either(flag, whole()),
 }  # fmt: skip
 
 
@@ -184,11 +202,13 @@ def _checked(description: dict) -> dict[str, Any]:
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
         calibrated=flag,
+        outcome=_outcome,
         decimals=mapping(one_of(",", ".")),
         units=mapping(one_of("%", "‰")),
         other_shares=mapping(number(0.0)),
         ids=listed(text),
-        optional=("origin", "seen", "calibrated", "decimals", "units", "other_shares", "ids"),
+        bounds=listed(text),
+        optional=("origin", "seen", "calibrated", "outcome", "decimals", "units", "other_shares", "ids", "bounds"),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
@@ -197,6 +217,11 @@ def _checked(description: dict) -> dict[str, Any]:
     if len(kinds) > 1:
         raise ValueError(f"`covariance` must be the same for all members, but {kinds} stand there.")
     return checked
+
+
+def _outcome(value, name: str):
+    outcome.of(value)
+    return value
 
 
 def _date(value, name: str):
@@ -221,6 +246,7 @@ def _columns(description: dict) -> Columns:
         description.get("units"),
         description.get("other_shares"),
         ids=tuple(description.get("ids", ())),
+        bounds=tuple(description.get("bounds", ())),
     )
 
 
@@ -243,13 +269,13 @@ def _member(inputs: int, targets: int) -> Rule:
     parts: dict[str, Any] = {
         "width": whole(inputs, _MOST_UNITS), "hidden_sizes": listed(_size), "activation": _activation,
         "event_size": whole(targets, targets), "num_components": _size, "covariance": _covariance,
-        "feature_noise": number(0.0), "loss": _loss,
+        "feature_noise": number(0.0), "loss": _loss, "atoms": whole(0, _MOST_UNITS),
     }  # fmt: skip
     history = record(loss=_figures, val_loss=_figures, best_epoch=whole(), interrupted=flag, others=True)
 
     def rule(value, name):
         value = record(
-            architecture=record(**parts), weights=one_of(None), val_loss=figure, history=history,
+            architecture=record(optional=("atoms",), **parts), weights=one_of(None), val_loss=figure, history=history,
             widening=number(above=0.0), alive=listed(whole(), least=1),
         )(value, name)  # fmt: skip
         alive, count = value["alive"], value["architecture"]["num_components"]

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
+from mdn.tabular import inputs
 from mdn.tabular.wording import plain
 
 LEVELS = np.array([0.05, 0.5, 0.95], "float32")
@@ -143,9 +144,10 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
         if value < least:
             raise ValueError(f"`{what}` must be at least {least}, but {value!r} came.")
     x = regressor._features(X)
-    y = regressor._targets(y, len(x))
+    y, bounds = regressor._points(y), regressor._bounds(y)[0]
+    inputs.check_rows_of_targets(y, len(x))
     rng = np.random.default_rng(seed)
-    known = np.flatnonzero(~np.isnan(y).all(axis=1))
+    known = np.flatnonzero(~np.isnan(bounds).all(axis=1))
     if len(known) < 2:
         raise ValueError(
             f"importances need at least 2 rows with a target, but {len(known)} of {len(y)} rows have one: "
@@ -153,7 +155,11 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
         )
     if len(known) > rows:
         known = np.sort(rng.choice(known, rows, replace=False))
-    x, y = x[known], y[known] - regressor.target_origin_
+    size = y.shape[1]
+    x, y = (
+        x[known],
+        np.concatenate([y, bounds], axis=1)[known] - np.tile(regressor.target_origin_, 1 + bounds.shape[1] // size),
+    )
     places = inputs_of(regressor)
     donors = np.stack([[rng.permutation(len(x)) for _ in range(repeats)] for _ in places])  # (F, repeats, N)
     whole = _answers(regressor, x, y)
@@ -161,7 +167,6 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
         [_changes(whole, found) for found in _shuffled(regressor, x, y, [*places.values()], donors)]
     ).reshape(*donors.shape, -1)
     mean, error = (np.stack(each) for each in zip(*map(mean_and_error, changes, donors), strict=True))
-    size = y.shape[1]
     median, spread = slice(1, 1 + size), slice(1 + size, None)
 
     def of_targets(values):
@@ -198,15 +203,17 @@ def _shuffled(regressor, x, y, places: list[slice], donors):
 def _answers(regressor, x, y) -> np.ndarray:
     """-log density, then the absolute error of each median, then the log of the width of each 90 % interval: `(N, 1 + 2·D)`.
 
-    Targets are minus `target_origin_`; the error of a missing one is NaN.
+    `y` holds targets minus `target_origin_`, `(N, D)`, and beside them the bounds of the sets that they stand for. The error of
+    a missing target is NaN.
     """
+    size = regressor._event_size
 
     def ask(mixture, y):
         each = [ops.moveaxis(one.quantile(LEVELS)[..., 0], 0, -1) for one in regressor._marginals(mixture)]
-        return ops.concatenate([mixture.log_prob_observed(y)[:, None], *each], axis=-1)
+        return ops.concatenate([regressor._score(mixture, y[:, size:])[:, None], *each], axis=-1)
 
-    found = regressor._ask_inputs(x, ask, y)
-    quantiles = found[:, 1:].reshape(len(x), y.shape[1], len(LEVELS))
+    found, y = regressor._ask_inputs(x, ask, y), y[:, :size]
+    quantiles = found[:, 1:].reshape(len(x), size, len(LEVELS))
     # the ends of a needle far from 0 may be one and the same in float32
     width = np.maximum(quantiles[..., 2] - quantiles[..., 0], numerics.SMALLEST_SCALE)
     return np.concatenate([-found[:, :1], np.abs(quantiles[..., 1] - y), np.log(width)], axis=1)

@@ -79,7 +79,8 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
         )
         raise ValueError(f"`validation_data` must be (X, y) or (X, y, sample_weight), but {what} came.")
     x = regressor._features(validation_data[0])
-    y = regressor._targets(validation_data[1], len(x))
+    y = regressor._checked_targets(validation_data[1])
+    check_rows_of_targets(y, len(x))
     weight = validation_data[2] if len(validation_data) == 3 else None
     weight = _check_sample_weight(weight, x, dtype="float64", ensure_non_negative=True)
     known = ~np.isnan(y).all(axis=1) & (weight > 0.0)
@@ -88,22 +89,25 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
     return x[known], y[known], weight[known] / np.mean(weight[known])
 
 
-def targets(y, rows: int, event_size: int) -> np.ndarray:
-    """Checks targets to be scored: `(N, D)` float64, NaN where missing.
+def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
+    """Checks targets to be scored: `(N, D)` float64, NaN where missing, or lower and upper bounds `(N, 2)` of censored ones.
 
     Args:
-        y: Targets, `(N,)` or `(N, D)`.
-        rows: How many rows X has.
+        y: Targets, `(N,)` or `(N, D)`; censored ones as in `fit`, or `(N,)` if all are known.
         event_size: D, how many targets training had.
+        censoring: As in `MDNRegressor`.
 
     Raises:
         ValueError: if y has another shape, or holds text or dates.
     """
-    y = check_array(target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+    finite = False if censoring == "interval" else "allow-nan"
+    y = check_array(target_numbers(y), dtype="float64", ensure_2d=False, ensure_all_finite=finite, input_name="y")
     y = y.reshape(len(y), -1)
-    if y.shape != (rows, event_size):
+    if censoring and y.shape[1] == 2:
+        return bounds(y, censoring)
+    if y.shape[1] != event_size:
         raise ValueError(
-            f"`y` must have {rows} rows of {event_size} targets, as X and the training targets have, but its shape is {y.shape}."
+            f"`y` must have {event_size} target{'s' * (event_size > 1)}, as in training, but its shape is {y.shape}."
         )
     return y
 
@@ -121,6 +125,45 @@ def thresholds(above, below) -> tuple[np.ndarray, bool]:
     if found.dtype.kind not in "iuf" or found.ndim > 1 or not np.isfinite(found).all():
         raise ValueError(f"`{name}` must be a finite number, or several, but {value!r} came.")
     return found.astype("float64"), above is not None
+
+
+def check_rows_of_targets(y, rows: int) -> None:
+    """Raises a ValueError if targets have another number of rows than X."""
+    if len(y) != rows:
+        raise ValueError(f"`y` must have {rows} rows, as X has, but has {len(y)}.")
+
+
+def bounds(y: np.ndarray, censoring: str) -> np.ndarray:
+    """Lower and upper bounds `(N, 2)` of censored targets; NaN in both where the target is missing.
+
+    Args:
+        y: Two columns: bounds, or for "right" a time and whether the event was observed then.
+        censoring: "interval" or "right".
+
+    Raises:
+        ValueError: if there are not two columns, or they are no such bounds.
+    """
+    if y.ndim != 2 or y.shape[1] != 2:
+        columns = (
+            "a lower and an upper bound" if censoring == "interval" else "a time, and 1 where the event was observed"
+        )
+        raise ValueError(f'`y` must have shape (N, 2) with censoring="{censoring}": {columns}; but {y.shape} came.')
+    first, second = y.T
+    if censoring == "right":
+        odd = ~np.isnan(second) & (second != 0.0) & (second != 1.0)
+        if odd.any():
+            raise ValueError(f"whether the event was observed must be 1 or 0, but {second[odd][0]:g} came.")
+        missing = np.isnan(first) | np.isnan(second)
+        return np.where(missing[:, None], np.nan, np.stack([first, np.where(second == 1.0, first, np.inf)], axis=1))
+    missing = np.isnan(first) & np.isnan(second)
+    wrong = ~missing & ~(first <= second)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"the lower bound of a target must not exceed the upper one, but row {row} has {first[row]:g} and {second[row]:g}; "
+            "an open end is -inf or inf."
+        )
+    return np.where(missing[:, None], np.nan, y)
 
 
 def target_names(y) -> list[str]:

@@ -15,7 +15,12 @@ from mdn.tabular.levels import level_of
 from mdn.tabular.wording import plain, share
 
 EMPTY, IDENTIFIER, IGNORED, INDEX = "empty", "identifier", "ignored", "index"
-ID, WEIGHT, GROUP = "id", "weight", "group"  # columns that a user gave a role other than that of a feature
+ID, WEIGHT, GROUP, BOUND = (
+    "id",
+    "weight",
+    "group",
+    "bound",
+)  # columns that a user gave a role other than that of a feature
 _MOST_LEVELS = 128  # of one column; rarer levels count as "other", like those never seen
 _ROWS_A_LEVEL = 5  # at least, so that a column never has more levels than a fifth of the rows
 _FEW_LEVELS = 8  # but so many are kept however rare they are

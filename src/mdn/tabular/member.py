@@ -17,7 +17,8 @@ from scipy.optimize import minimize_scalar
 from mdn import training
 from mdn.data.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.schema import listed, number, record, whole
-from mdn.distributions import MixtureSpec
+from mdn.distributions import Spec
+from mdn.tabular import targets
 from mdn.tabular.network import Architecture, packed, shared, widened
 from mdn.training.checkpoints import digest
 
@@ -78,15 +79,15 @@ class Member:
             return cls(architecture, network.weights(), float("nan"), training.History(), 1.0, [0])
 
     @property
-    def spec(self) -> MixtureSpec:
+    def spec(self) -> Spec:
         """The spec of the params that `params` returns."""
         return dataclasses.replace(self.architecture, num_components=len(self.alive)).spec
 
     def params(self, x, origin=0.0) -> np.ndarray:
         """Packed params `(N, spec.params_size)` for features `(N, features)`, with `loc` moved by `origin` (D,)."""
         network = shared(self.architecture)
-        loc, scale, logits = network.blocks(network.predict(self.weights, x))
-        return packed(loc[:, self.alive] + origin, self.widening * scale[:, self.alive], logits[:, self.alive])
+        loc, scale, logits, *atoms = network.blocks(network.predict(self.weights, x))
+        return packed(loc[:, self.alive] + origin, self.widening * scale[:, self.alive], logits[:, self.alive], *atoms)
 
 
 class Rows(NamedTuple):
@@ -97,7 +98,7 @@ class Rows(NamedTuple):
 
     Attributes:
         x: Features, shape `(N, F)`.
-        y: Targets, shape `(N, D)`.
+        y: Targets, as `Outcome.learnable` returns them: points `(N, D)`, bounds `(N, 2 D)`, or points and atoms `(N, 2)`.
         weight: Shape `(N,)`.
         train: Indices of the rows to learn from.
         valid: Indices of the rows that say when to stop.
@@ -136,11 +137,12 @@ def fit_member(
     train, valid = table.train, table.valid
     x = widened(table.x, architecture.width)
     y, weight = np.asarray(table.y, "float32"), np.asarray(table.weight, "float32")
+    starts = y if architecture.atoms else targets.drawn(y, architecture.event_size, seed)
     batch = recipe.batch_size
     most = max(1, min(recipe.epochs, _MOST_STEPS // math.ceil(len(train) / batch)))
 
     def run(rows, epochs, validation, seed):
-        network.start(x[rows], y[rows], seed)
+        network.start(x[rows], starts[rows], seed)
         spread = np.asarray(network.model.layers[-1].target_scale)
         return training.fit(
             network.model,

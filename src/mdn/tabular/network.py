@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, numerics
-from mdn.distributions import MixtureSpec, NormalSpec
+from mdn.distributions import CategoricalSpec, JointSpec, MixtureSpec, NormalSpec, Spec
 from mdn.few_shapes import in_blocks
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
@@ -34,6 +34,7 @@ class Architecture:
         covariance: As in `NormalSpec`.
         feature_noise: Standard deviation of noise on scaled features, in training only.
         loss: "nll" or "crps".
+        atoms: How many values of the target have a probability of their own, which needs one target.
     """
 
     width: int
@@ -44,6 +45,7 @@ class Architecture:
     covariance: str | int
     feature_noise: float
     loss: str
+    atoms: int = 0
 
     @classmethod
     def of(cls, fields: dict) -> Architecture:
@@ -51,9 +53,10 @@ class Architecture:
         return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
 
     @property
-    def spec(self) -> MixtureSpec:
-        """The spec of the output."""
-        return MixtureSpec(NormalSpec(self.event_size, self.covariance), self.num_components)
+    def spec(self) -> Spec:
+        """The spec of the output: a mixture, and with atoms the classes of values beside it (see `Outcome`)."""
+        mixture = MixtureSpec(NormalSpec(self.event_size, self.covariance), self.num_components)
+        return JointSpec(value=mixture, kind=CategoricalSpec(self.atoms + 1)) if self.atoms else mixture
 
 
 def width_for(features: int) -> int:
@@ -142,17 +145,17 @@ class Shared:
         )
 
     def blocks(self, params) -> list[np.ndarray]:
-        """loc `(N, K, D)`, the numbers of the scales `(N, K, any)` and logits `(N, K)` of packed params."""
-        loc, scale, logits = (params[:, block] for block in self.architecture.spec.slices.values())
-        return [*(block.reshape(*logits.shape, -1) for block in (loc, scale)), logits]
+        """loc `(N, K, D)`, the numbers of the scales `(N, K, any)` and logits `(N, K)` of packed params, then logits of atoms."""
+        loc, scale, logits, *atoms = (params[:, block] for block in self.architecture.spec.slices.values())
+        return [*(block.reshape(*logits.shape, -1) for block in (loc, scale)), logits, *atoms]
 
     def widen(self, params, factor: float) -> np.ndarray:
         """Packed params with all scales multiplied by `factor`."""
-        loc, scale, logits = self.blocks(params)
-        return packed(loc, factor * scale, logits)
+        loc, scale, *logits = self.blocks(params)
+        return packed(loc, factor * scale, *logits)
 
     def nll(self, params, y) -> np.ndarray:
-        """-log density of the observed targets of `(N, D)`, shape `(N,)`; NaN is missing."""
+        """-log density of the observed targets, of any form that `Rows.y` has, shape `(N,)`; NaN is missing."""
         return in_blocks(self._judge, y, params, sizes=ROWS_AT_ONCE)
 
     def _compiled(self):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -18,18 +17,13 @@ from sklearn.utils.validation import (
     check_random_state,
 )
 
-from mdn import initializers, training
+from mdn import initializers
 from mdn.metrics import Baseline
-from mdn.tabular import conformal, files, inputs, seen, targets
+from mdn.tabular import conformal, files, inputs, learning, seen, targets
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import Columns, target_numbers
-from mdn.tabular.member import Member, Recipe, Rows, listeners, one_by_one, side_by_side
-from mdn.tabular.network import Architecture, width_for
-from mdn.training.interrupt import NOTHING_YET
-
-CANDIDATES = (3, 6, 12)
-"""The numbers of components that `num_components="auto"` tries."""
-_ROWS_A_COMPONENT = 4
+from mdn.tabular.member import Member, listeners
+from mdn.tabular.outcome import FAMILIES, Outcome, check_bounds
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
@@ -61,6 +55,15 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         calibration: "conformal" sets a fifth of the rows aside (at least 50, but no more than a quarter), which nothing is learnt
             from, and calls `calibrate` with them in the end: intervals then hold what they promise. It takes 76 rows. A target
             that never varies is not calibrated.
+        family: What one target can be. "normal": any number. "positive": numbers from 0. "bounded": numbers between `bounds`.
+            "counts": whole numbers from 0, each with a probability. "auto" finds it out: whole numbers from 0 are counts, numbers
+            from 0 positive, those between 0 and 1 or 0 and 100 that come near both ends bounded, and a value that many rows
+            have (`outcome_.atoms`) gets a probability of its own. Where several shapes remain, held-out rows choose. No draw,
+            quantile or interval leaves the support.
+        bounds: (low, high) between which the target must lie, high may be inf; None or "auto": found by `family`.
+        censoring: "interval": y has two columns, a lower and an upper bound of the target, equal where it is known, -inf or
+            inf where it has none on that side. "right": y has two columns, a time and whether the event was observed then (1)
+            or lies later (0).
         n_jobs: How many networks train in parallel, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
         random_state: An int for the same result each time.
         verbose: 1 prints a line every 20 epochs.
@@ -70,8 +73,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         num_components_: Components of the first member's mixture, those without weight left out.
         history_: The history of the first member: `history_.loss`, `history_.val_loss`, `history_.best_epoch`.
         target_names_: The names in the series or frame of targets, else "y" or "y0", "y1", ...
-        target_grid_: Step of the grid on which each target lies, 0 where it lies on none, shape `(D,)`. Rounded targets
-            are spread over their cells before training, so that `log_prob` is the density of the unrounded target.
+        target_grid_: Step of the grid on which each target lies, 0 where it lies on none, shape `(D,)`. A rounded target
+            stands for its cell: its likelihood is the probability of the cell, and `log_prob` the log of the mean density there.
+        outcome_: What the target was taken for: its support, whether it is counted, its atoms.
         target_origin_, feature_origin_: Subtracted from targets and features inside, shape `(D,)` and `(F,)`: 0, or their
             median where it lies so far from 0 that float32 would lose their digits.
         baseline_: A normal and a mixture without features, fitted to the same targets.
@@ -114,6 +118,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         refit: bool = True,
         missing: str = "error",
         calibration: str | None = None,
+        family: str = "normal",
+        bounds: str | tuple[float, float] | None = None,
+        censoring: str | None = None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -137,6 +144,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.refit = refit
         self.missing = missing
         self.calibration = calibration
+        self.family = family
+        self.bounds = bounds
+        self.censoring = censoring
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -200,69 +210,49 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             )
         x, y, weight = x[known], y[known], weight[known]
         self.seen_ = seen.smallest(seen.checksums(x, y))
-        self.target_origin_ = initializers.far_origin(y)
         weight = weight / np.mean(weight)
         seeds = check_random_state(self.random_state).randint(0, 2**31 - 1, size=1 + int(self.ensemble_size))
-        self.target_grid_ = targets.grid(y)
-        y = targets.spread_over_cells(y, self.target_grid_, int(seeds[0]))
-        self.baseline_: Baseline | None = Baseline(y)
+        size = self._event_size
+        self.target_grid_ = learning.grid_of(self, y)
+        cells = y if self.censoring else targets.cells(y, self.target_grid_)
+        points = targets.drawn(cells, size, int(seeds[0]))
+        outcomes = learning.possible_outcomes(self, y, points, self.target_grid_)
+        plain = all(outcome.plain for outcome in outcomes)
+        self.target_origin_ = initializers.far_origin(points) if plain else np.zeros(size)
         held_out = None if validation_data is None else inputs.held_out(self, validation_data)
-        if np.all(targets.constant(y)):
+        if not self.censoring and np.all(targets.constant(y)):
             return self._fit_constant(x, y)
-        y = y - self.target_origin_
-        self._fit_members(x, y, weight, held_out, seeds, heard_by, checkpoint)
-        if aside is not None:
-            self._calibrate(*aside)
-        return self
-
-    def _fit_members(self, x, y, weight, held_out, seeds, heard_by, checkpoint) -> None:
         count = len(y)
         if held_out is not None:
-            judges = targets.spread_over_cells(held_out[1] - self.target_origin_, self.target_grid_, 1)
-            x, y = np.concatenate([x, held_out[0]]), np.concatenate([y, judges])
-            weight = np.concatenate([weight, held_out[2]])
+            x, y, weight = (np.concatenate(pair) for pair in zip((x, y, weight), held_out, strict=True))
 
         def split(seed):
             if held_out is not None:
                 return np.arange(count), np.arange(count, len(y))
             return targets.split_rows(count, self.validation_fraction, seed)
 
-        def train(jobs) -> tuple[list[Member], bool]:
-            """(the members that are done, whether Ctrl-C ended the training)."""
-            tasks: list[tuple[Any, ...]] = [
-                (
-                    self._architecture(x.shape[1], y.shape[1], components),
-                    Rows(x, y, weight, *split(seed)),
-                    recipe,
-                    int(seed),
-                )
-                for components, recipe, seed in jobs
-            ]
-            if effective_n_jobs(self.n_jobs) > 1:
-                trained = side_by_side(tasks, self.n_jobs, checkpoint)
-            else:
-                trained = one_by_one(tasks, checkpoint, **heard_by)
-            if not trained and not members:
-                raise KeyboardInterrupt(NOTHING_YET)
-            return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
+        def learnable(outcome):
+            bounds = (y if self.censoring else outcome.sets(y, self.target_grid_)[0]) - np.tile(self.target_origin_, 2)
+            return learning.learnable(outcome, bounds, size, int(seeds[0]))
 
-        refit = self.refit and held_out is None
-        candidates = self._candidates(count)
-        chosen, stopped = candidates[0], False
-        members: list[Member] = []
-        with training.ctrl_c_waits() as pressed:
-            if len(candidates) > 1:
-                tried, stopped = train([(components, self._recipe(False), seeds[1]) for components in candidates])
-                best = min(tried, key=lambda member: member.val_loss)
-                chosen, members = best.architecture.num_components, [best]
-            if not stopped:
-                kept = [] if refit else members
-                more, stopped = train([(chosen, self._recipe(refit), seed) for seed in seeds[1 + len(kept) :]])
-                members = kept + more or members
-            members[0].history.interrupted = stopped or bool(pressed)
-        self.members_ = members
-        self.num_components_ = len(members[0].alive)
-        self.history_ = members[0].history
+        self.members_, self.outcome_ = learning.learn(
+            self, x, [learnable(outcome) for outcome in outcomes], weight, outcomes, event_size=size, split=split,
+            refit=self.refit and held_out is None, seeds=seeds[1:], heard_by=heard_by, checkpoint=checkpoint,
+        )  # fmt: skip
+        self.num_components_ = len(self.members_[0].alive)
+        self.history_ = self.members_[0].history
+        self.baseline_: Baseline | None = self._learn_baseline(points, learnable(self.outcome_)[:count])
+        if aside is not None:
+            self._calibrate(*aside)
+        return self
+
+    def _learn_baseline(self, points, learnt) -> Baseline | None:
+        """Fitted to targets, or to what the network learns of them; censored ones have no such baseline."""
+        if self.censoring:
+            return None
+        if self.outcome_.plain:
+            return Baseline(points)
+        return Baseline(learnt[:, :1] if self.outcome_.atoms else targets.drawn(learnt, 1, 0))
 
     def _fit_constant(self, x, y) -> MDNRegressor:
         warnings.warn(
@@ -271,50 +261,14 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             UserWarning,
             stacklevel=3,
         )
-        architecture = dataclasses.replace(self._architecture(x.shape[1], y.shape[1], 1), covariance="diagonal")
+        architecture = learning.architecture(self, x.shape[1], self._event_size, 1)
+        architecture = dataclasses.replace(architecture, covariance="diagonal")
+        self.outcome_ = Outcome()
         self.members_ = [Member.constant(architecture, y[0])]
         self.num_components_ = 1
         self.history_ = self.members_[0].history
         self.baseline_ = None
         return self
-
-    def _candidates(self, rows: int) -> list[int]:
-        most = max(1, rows // _ROWS_A_COMPONENT)
-        if isinstance(self.num_components, str):
-            return sorted({min(count, most) for count in CANDIDATES})
-        if self.num_components > most:
-            warnings.warn(
-                f"{rows} rows are too few for {self.num_components} components: {most} are used. "
-                'Set num_components lower, or to "auto".',
-                UserWarning,
-                stacklevel=4,
-            )
-        return [min(int(self.num_components), most)]
-
-    def _architecture(self, features: int, event_size: int, components: int) -> Architecture:
-        return Architecture(
-            width=width_for(features),
-            hidden_sizes=tuple(self.hidden_sizes),
-            activation=self.activation,
-            event_size=event_size,
-            num_components=components,
-            covariance=self.covariance if event_size > 1 else "diagonal",
-            feature_noise=self.feature_noise,
-            loss=self.loss,
-        )
-
-    def _recipe(self, refit: bool) -> Recipe:
-        return Recipe(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            target_noise=self.target_noise,
-            averaging=self.averaging,
-            patience=self.patience,
-            restarts=int(self.restarts),
-            refit=refit,
-        )
 
     def _check_parameters(self) -> None:
         if self.loss not in ("nll", "crps"):
@@ -323,6 +277,11 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             raise ValueError(f'`missing` must be "error" or "median", but {self.missing!r} came.')
         if self.calibration not in (None, "conformal"):
             raise ValueError(f'`calibration` must be None or "conformal", but {self.calibration!r} came.')
+        if self.family not in FAMILIES:
+            raise ValueError(f"`family` must be one of {', '.join(map(repr, FAMILIES))}, but {self.family!r} came.")
+        check_bounds(self.bounds)
+        if self.censoring not in (None, "interval", "right"):
+            raise ValueError(f'`censoring` must be None, "interval" or "right", but {self.censoring!r} came.')
         auto = self.num_components == "auto"
         for name, value in [
             ("ensemble_size", self.ensemble_size),
@@ -356,11 +315,14 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             target_numbers(y),
             dtype="float64",
             ensure_2d=False,
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=False if self.censoring == "interval" else "allow-nan",
             input_name="y",
             estimator=self,
         )
         check_consistent_length(x, y)
+        if self.censoring:
+            self.n_targets_, self.target_names_ = None, names[:1] or ["y"]
+            return x, inputs.bounds(y, self.censoring)
         if y.ndim > 2:
             raise ValueError(f"`y` must have shape (N,) or (N, D), but {y.shape} came.")
         self.n_targets_ = None if y.ndim == 1 else y.shape[1]

@@ -11,7 +11,7 @@ from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.matters import add_what_matters
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
-from mdn.tabular.wording import calibrated, plain, rows_judged, skill, verdict
+from mdn.tabular.wording import calibrated, nlls, plain, rows_judged, skill, taken_for, verdict
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
@@ -20,6 +20,7 @@ _POINTS = 400  # of a density
 _LEVELS = np.linspace(
     0.001, 0.999, 40
 )  # quantiles where a density is drawn as well: a needle may fall between the points
+_BESIDE = np.float32(1e-30)  # smaller floats count as 0
 _WIDE, _TIMES = 0.97, 3.0  # a peak on less than 3 % of the axis is cut where it is 3 times as high as all the rest
 _NEGATIVE = (
     "NLL is minus the mean logarithm of the density that was given to what then happened, in nats. A density is a "
@@ -40,8 +41,8 @@ def write_report(regressor, X, y, path) -> Scores:
     """
     scores = regressor.evaluate(X, y)
     names = regressor.target_names_
-    truth = regressor._targets(y, len(scores.pit))
-    seen = seen_of(regressor, X, truth)
+    truth = regressor._points(y)
+    seen = seen_of(regressor, X, regressor._checked_targets(y))
     page = Page(f"How sure is the model of {', '.join(names)}?")
     page.add("In short", _summary(regressor, scores, names, len(truth), seen), table=_table(scores, names))
     for d, name in enumerate(names):
@@ -63,11 +64,13 @@ def _summary(regressor, scores, names, rows, seen) -> str:
     if regressor.calibration_ is not None:
         text += "\n\n" + calibrated(names, regressor.calibration_.rows)
     grid = [f"{name} (steps of {step:g})" for name, step in zip(names, regressor.target_grid_, strict=True) if step]
-    if grid:
+    if not regressor.outcome_.plain:
+        text += "\n\n" + taken_for(names[0], regressor.outcome_)
+    elif grid:
         text += (
-            f"\n\nTargets on a grid: {', '.join(grid)}. They were spread over their cells for training, so densities and the "
-            "CRPS are those of the unrounded quantity. Whether intervals hold a target is counted by the share of its cell "
-            "that they hold."
+            f"\n\nTargets on a grid: {', '.join(grid)}. Each stands for its cell, and the NLL is that of the mean density over "
+            "the cell; the CRPS is that of the unrounded quantity. Whether intervals hold a target is counted by the share of "
+            "its cell that they hold."
         )
     return text + "\n\n" + _NEGATIVE
 
@@ -76,9 +79,7 @@ def _table(scores, names):
     nats = "nats a row"
     rows = [
         ("score, lower is better", "unit", "value"),
-        ("NLL of this model", nats, f"{scores.nll:.4f}"),
-        ("NLL of one mixture, no features", nats, f"{scores.mixture_nll:.4f}"),
-        ("NLL of one Gaussian, no features", nats, f"{scores.gaussian_nll:.4f}"),
+        *((name if name.startswith("of") else f"NLL of {name}", nats, f"{nll:.4f}") for name, nll in nlls(scores)),
     ]
     if np.isfinite(scores.skill):
         better = f"{scores.skill:.4f} ± {scores.skill_error:.4f}"
@@ -116,11 +117,12 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     few = chosen[by_width[np.linspace(0, len(by_width) - 1, min(_SHOWN, len(by_width))).astype(int)]]
     picture = figure(8.0, 3.6)
     origin = regressor.target_origin_  # densities without the origin, on axes in the units of the data
-    mixture = regressor._centred(rows_of(X, few))
+    belief = regressor._marginals(regressor._centred(rows_of(X, few)))[d]
     inner = regressor._model_quantiles(rows_of(X, few), _LEVELS)[:, d]  # of the density, which no calibration changes
-    _draw_densities(
-        picture, mixture if mixture.event_size == 1 else mixture.marginal([d]), inner, truth[few], name, origin[d]
-    )
+    if regressor.outcome_.counted:
+        _draw_counts(picture, belief, inner, truth[few], name)
+    else:
+        _draw_densities(picture, belief, inner, truth[few], name, origin[d], regressor.outcome_.atoms)
     page.add(
         f"What it believes of {name} in a few rows",
         "From the surest to the least sure of the rows above; the line is what was observed. Several humps are several "
@@ -130,15 +132,54 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     )
 
 
-def _draw_densities(picture, mixture, inner, truth, name, origin) -> None:
-    """Draws the density of each row; `inner` are its quantiles at `_LEVELS`, shape `(rows, len(_LEVELS))`."""
-    axes = np.atleast_1d(picture.subplots(2, -(-len(truth) // 2), squeeze=False)).flat
+def _draw_counts(picture, belief, inner, truth, name) -> None:
+    """Draws the probability of each count, as bars; `inner` as in `_draw_densities`."""
+    first = np.floor(np.minimum(np.min(inner[:, 0]), np.min(truth)))
+    values = np.arange(first, np.ceil(np.maximum(np.max(inner[:, -1]), np.max(truth))) + 1.0)
+    values = values[:: 1 + len(values) // _POINTS]
+    points = np.broadcast_to(values[:, None, None], (len(values), len(truth), 1))
+    probabilities = ops.convert_to_numpy(belief.prob(points.astype("float32")))
+    for d, (ax, seen) in enumerate(zip(_panels(picture, len(truth)), truth, strict=False)):
+        shown = (values >= min(inner[d, 0], seen) - 1) & (values <= max(inner[d, -1], seen) + 1)
+        ax.bar(values[shown], probabilities[shown, d], color=plots.BLUE, alpha=0.5, width=0.8)
+        ax.axvline(seen, color=plots.INK, linewidth=1)
+    picture.supxlabel(name, fontsize=9)
+
+
+def _panels(picture, count: int) -> list:
+    """Axes for `count` small pictures, two rows of them, without frames and marks of height."""
+    axes = list(picture.subplots(2, -(-count // 2), squeeze=False).flat)
+    for ax in axes:
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        ax.set_yticks([])
+        ax.tick_params(labelsize=8)
+    for ax in axes[count:]:
+        ax.set_visible(False)
+    return axes[:count]
+
+
+def _draw_densities(picture, belief, inner, truth, name, origin, atoms=()) -> None:
+    """Draws the density of each row, and a pin for each atom with its probability.
+
+    Args:
+        picture: Where to draw.
+        belief: The distributions, minus `origin`, of batch `(rows,)`.
+        inner: Their quantiles at `_LEVELS`, shape `(rows, len(_LEVELS))`.
+        truth: What was observed, `(rows,)`.
+        name: Of the target.
+        origin: Of the distributions.
+        atoms: Values with a probability of their own.
+    """
     left, right = np.minimum(inner[:, 0], truth), np.maximum(inner[:, -1], truth)
     margin = 0.05 * (right - left)
     even = np.linspace(left - margin, right + margin, _POINTS)  # (points, rows)
     grids = np.concatenate([even, inner.T])
-    densities = ops.convert_to_numpy(mixture.prob((grids - origin).astype("float32")[..., None]))
-    for d, (ax, seen) in enumerate(zip(axes, truth, strict=False)):
+    points = (grids - origin).astype("float32")
+    for atom in np.asarray(atoms, "float32"):  # a probability is no height of a density
+        points = np.where(points == atom, np.maximum(np.nextafter(atom, np.float32("inf")), atom + _BESIDE), points)
+    densities = ops.convert_to_numpy(belief.prob(points[..., None]))
+    pins = [ops.convert_to_numpy(belief.prob(np.full((1,), atom, "float32"))) for atom in atoms]
+    for d, (ax, seen) in enumerate(zip(_panels(picture, len(truth)), truth, strict=True)):
         order = np.argsort(grids[:, d], kind="stable")
         grid, density = grids[order, d], densities[order, d]
         within = (even[:, d] >= inner[d, 0]) & (even[:, d] <= inner[d, -1])
@@ -146,15 +187,15 @@ def _draw_densities(picture, mixture, inner, truth, name, origin) -> None:
         ax.fill_between(grid, density, color=plots.BLUE, alpha=0.3, linewidth=0)
         ax.plot(grid, density, color=plots.BLUE, linewidth=1.2)
         ax.axvline(seen, color=plots.INK, linewidth=1)
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.set(yticks=[], ylim=(0, 1.05 * top), xlim=(grid[0], grid[-1]))
+        ax.set(ylim=(0, 1.05 * top), xlim=(grid[0], grid[-1]))
+        for atom, pin in zip(atoms, pins, strict=True):
+            if grid[0] <= atom <= grid[-1]:
+                ax.vlines(atom, 0, top * pin[d], color=plots.BLUE, linewidth=3)
+                ax.annotate(f" {pin[d]:.0%} at {plain(atom)}", (atom, top * pin[d]), fontsize=7, va="bottom")
         if top < density.max():
             at, side = grid[np.argmax(density)], "left" if np.argmax(density) < len(grid) / 2 else "right"
             cut = f" ↑ {float(f'{density.max() / top:.2g}'):.0f} times as high "
             ax.annotate(cut, (at, 1.02 * top), fontsize=7, ha=side, va="top")
-        ax.tick_params(labelsize=8)
-    for ax in list(picture.axes)[len(truth) :]:
-        ax.set_visible(False)
     picture.supxlabel(name, fontsize=9)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from keras import ops
 
-from mdn import metrics
+from mdn import metrics, numerics
+from mdn.distributions import Mixture, Normal
+from mdn.few_shapes import in_blocks
+from mdn.tabular.network import ROWS_AT_ONCE
 
 _SHARP = 0.9
 
@@ -28,6 +32,7 @@ class Scores:
             `MDNRegressor.calibrate` it is the rank among the calibration rows, from 0 to 1, drawn within each rank.
         sharpness: Mean width of the central 90 % interval, `(D,)`, calibrated if the model is.
         tail: Probability of values at least as extreme as the target, on its side, `(N, D)`: small where it surprises.
+        which_nll: The part of `nll` that is about whether a target is an atom, and which; NaN where it has none.
         skill_error: The standard error of `skill` over the rows; NaN for a single row.
 
     Reference:
@@ -43,6 +48,12 @@ class Scores:
     sharpness: np.ndarray
     tail: np.ndarray
     skill_error: float
+    which_nll: float = math.nan
+
+    @property
+    def density_nll(self) -> float:
+        """The other part of `nll` where the target has atoms: that of the density of all other values."""
+        return self.nll - self.which_nll
 
     @property
     def skill(self) -> float:
@@ -67,25 +78,27 @@ def scores_of(regressor, X, y) -> Scores:
         y: Targets; rows without any are left out.
     """
     log_prob = regressor.log_prob(X, y)
-    truth = regressor._targets(y, len(log_prob))
-    half = 0.5 * regressor.target_grid_.astype("float32")  # of the cell that a rounded target stands for
+    truth, ends = regressor._points(y), regressor._edges(y)
+    size = truth.shape[1]
 
     def judge(mixture, y):
         answers = []
         for d, marginal in enumerate(regressor._marginals(mixture)):
-            to = y[:, d : d + 1]
-            below = marginal.cdf(to - half[d])
-            above = marginal.cdf(to + half[d]) if half[d] else below
+            to, *edges = (y[:, [place]] for place in range(d, y.shape[1], size))
+            below = marginal.cdf(edges[0])
+            above = marginal.cdf(edges[1]) if len(edges) > 1 else below
             answers.append(ops.stack([marginal.crps(to), below, above, marginal.mean()[:, 0]], axis=-1))
         return ops.stack(answers, axis=1)
 
-    missing = np.isnan(truth)
+    missing = np.isnan(ends[:, :size])
     calibration = regressor.calibration_
-    ends = regressor._quantiles(X, 0.5 + 0.5 * _SHARP * np.array([-1.0, 1.0]))
-    crps, below, above, mean = np.moveaxis(regressor._ask(X, judge, y), -1, 0)
-    crps, below, above = (np.where(missing, np.nan, each) for each in (crps, below, above))
+    sharp = regressor._quantiles(X, 0.5 + 0.5 * _SHARP * np.array([-1.0, 1.0]))
+    asked = np.concatenate([np.nan_to_num(truth), ends], axis=1)
+    crps, below, above, mean = np.moveaxis(regressor._ask(X, judge, asked), -1, 0)
+    below, above = (np.where(missing, np.nan, each) for each in (below, above))
+    crps = np.where(np.isnan(truth), np.nan, crps)
     drawn = np.random.default_rng(0).uniform(size=below.shape)
-    nll, baselines = -log_prob, _baselines(regressor.baseline_, truth)
+    nll, baselines = -log_prob, _baselines(regressor, y)
     known = ~missing.all(axis=1)
     means = [float(np.mean(each[known])) for each in (nll, *baselines)]
     ahead = baselines[int(np.argmin(means[1:]))][known] - nll[known]
@@ -98,14 +111,38 @@ def scores_of(regressor, X, y) -> Scores:
         pit=below + drawn * (above - below)
         if calibration is None
         else calibration.pit(regressor._log_odds(X, y, seed=0)),
-        sharpness=np.mean(ends[..., 1] - ends[..., 0], axis=0),
+        sharpness=np.mean(sharp[..., 1] - sharp[..., 0], axis=0),
         tail=np.minimum(above, 1.0 - below),
         skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
+        which_nll=_which_nll(regressor, X, truth),
     )
 
 
-def _baselines(baseline: metrics.Baseline | None, truth: np.ndarray) -> list[np.ndarray]:
+def _baselines(regressor, y) -> list[np.ndarray]:
     """The NLL of each row under the normal and the mixture that know no features; NaN without a baseline."""
+    baseline, (bounds, width) = regressor.baseline_, regressor._bounds(y)
     if baseline is None:
-        return [np.full(len(truth), np.nan)] * 2
-    return [baseline.gaussian_nlls(truth), baseline.mixture_nlls(truth)]
+        return [np.full(len(bounds), np.nan)] * 2
+    if regressor._event_size > 1 or not regressor._stand_for_sets:
+        truth = regressor._points(y)
+        return [baseline.gaussian_nlls(truth), baseline.mixture_nlls(truth)]
+    origin = baseline.center if regressor.outcome_.plain else 0.0
+    found = []
+    for logits, loc, scale in baseline.mixtures():
+        mixture = Mixture(logits, Normal(loc - origin, scale))
+        distribution = regressor.outcome_.without_features(mixture)
+        centred = (bounds - origin).astype("float32")
+        log_prob = in_blocks(lambda y, d=distribution: regressor._score(d, y), centred, sizes=ROWS_AT_ONCE)
+        found.append(np.where(np.isnan(bounds[:, 0]), np.nan, np.log(width[:, 0]) - log_prob))
+    return found
+
+
+def _which_nll(regressor, X, truth: np.ndarray) -> float:
+    """Minus the mean log probability of whether a target is an atom, and which; NaN without atoms."""
+    atoms = regressor.outcome_.atoms
+    if not atoms:
+        return math.nan
+    logs = regressor._ask(X, lambda mixture, _: numerics.log_softmax(mixture.logits))
+    known = ~np.isnan(truth[:, 0])
+    kind = np.argmax(np.column_stack([*(truth[:, 0] == atom for atom in atoms), np.ones(len(truth), bool)]), axis=1)
+    return -float(np.mean(logs[known, kind[known]]))

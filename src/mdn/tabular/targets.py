@@ -36,11 +36,26 @@ def _step(values: np.ndarray) -> float:
     return step
 
 
-def spread_over_cells(y: np.ndarray, steps: np.ndarray, seed: int) -> np.ndarray:
-    """`y` plus uniform noise over the cell of the grid that each rounded value stands for."""
-    if not np.any(steps):
-        return y
-    return y + steps * np.random.default_rng(seed).uniform(-0.5, 0.5, np.shape(y))
+def cells(y: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Lower and upper bounds of the cell of the grid that each rounded value stands for, `(N, 2 D)`; y without a grid."""
+    return np.concatenate([y - 0.5 * steps, y + 0.5 * steps], axis=1)
+
+
+def drawn(bounds: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """One point `(N, D)` for each target: the target itself, or a uniform draw between its bounds, or its only finite bound.
+
+    Args:
+        bounds: Points `(N, D)`, or lower and then upper bounds `(N, 2 D)`.
+        size: D.
+        seed: For the draws.
+    """
+    if bounds.shape[1] == size:
+        return bounds
+    lower, upper = bounds[:, :size], bounds[:, size:]
+    lower, upper = np.where(np.isinf(lower), upper, lower), np.where(np.isinf(upper), lower, upper)
+    width = np.where(lower == upper, 0.0, upper - np.where(np.isinf(lower), 0.0, lower))
+    lower = np.where(np.isinf(lower), np.nan, lower)
+    return lower + width * np.random.default_rng(seed).uniform(size=lower.shape)
 
 
 def atoms(y: np.ndarray) -> list[tuple[float, float]]:

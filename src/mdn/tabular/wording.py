@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mdn.tabular.scores import Scores
+
+if TYPE_CHECKING:
+    from mdn.tabular.outcome import Outcome
 
 _DIGITS = 4
 _SMALL, _LARGE, _WHOLE = 1e-4, 1e7, 1e15
@@ -57,6 +61,52 @@ def calibrated(names: Sequence[str], rows: Sequence[int]) -> str:
         f"Intervals are calibrated on {counts}: each holds a new target at least as often as it says, if new rows come from "
         "the same source as these. Densities, NLL and CRPS are those of the network, which the calibration does not change."
     )
+
+
+def taken_for(name: str, outcome: Outcome) -> str:
+    """What a target was taken for, where it is not any number.
+
+    Args:
+        name: Of the target.
+        outcome: What it was taken for.
+    """
+    low, high = outcome.bijection.support
+    if outcome.counted:
+        return (
+            f"{name} is a count: each whole number from 0 has a probability, quantiles are whole numbers, and the NLL is minus "
+            "the log of the probability of the count."
+        )
+    text = ""
+    if math.isfinite(high):
+        text = f"{name} lies between {plain(low)} and {plain(high)}: no interval leaves these bounds. "
+    elif math.isfinite(low):
+        text = f"{name} is never below {plain(low)}, and no interval goes below. "
+    spikes = [
+        f"{plain(atom)} ({share(part)} of the rows)" for atom, part in zip(outcome.atoms, outcome.shares, strict=True)
+    ]
+    if spikes:
+        text += (
+            f"{name} is often exactly {' or '.join(spikes)}: this has a probability of its own, and all other values a density. "
+            "The NLL adds both parts: whether it is such a value, and which density the others had."
+        )
+    return text.strip()
+
+
+def rounded(name: str, step: float) -> str:
+    """What becomes of a rounded target."""
+    return f"{name} lies on a grid of {step:g}: each value stands for its cell, and the NLL is that of the mean density there."
+
+
+def nlls(scores: Scores) -> list[tuple[str, float]]:
+    """The NLL of a model, its two parts if it has them, and those of models without features, each with its name."""
+    found = [
+        ("this model", scores.nll),
+        ("of it: whether it is one of the frequent values", scores.which_nll),
+        ("of it: the density of all others", scores.density_nll),
+        ("one mixture, no features", scores.mixture_nll),
+        ("one Gaussian, no features", scores.gaussian_nll),
+    ]
+    return [(name, nll) for name, nll in found if math.isfinite(nll)]
 
 
 def skill(scores: Scores) -> str:

@@ -1,0 +1,230 @@
+"""How the members of a regressor are learnt: held-out rows choose the components and the outcome, then the members train."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from mdn import training
+from mdn.tabular import targets
+from mdn.tabular.member import Member, Recipe, Rows, one_by_one, side_by_side
+from mdn.tabular.network import Architecture, width_for
+from mdn.tabular.outcome import Outcome, candidates
+from mdn.training.interrupt import NOTHING_YET
+
+CANDIDATES = (3, 6, 12)
+"""The numbers of components that `num_components="auto"` tries."""
+_ROWS_A_COMPONENT = 4
+
+
+class Learnt(NamedTuple):
+    """What `learn` returns.
+
+    Attributes:
+        members: The members that are done.
+        outcome: What the targets were taken for.
+    """
+
+    members: list[Member]
+    outcome: Outcome
+
+
+def learn(
+    settings,
+    x: np.ndarray,
+    y: Sequence[np.ndarray],
+    weight: np.ndarray,
+    outcomes: Sequence[Outcome],
+    *,
+    event_size: int,
+    split: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    refit: bool,
+    seeds: np.ndarray,
+    heard_by: dict[str, Any],
+    checkpoint=None,
+) -> Learnt:
+    """Trains an ensemble; held-out rows choose first the number of components, and then the outcome.
+
+    Args:
+        settings: The regressor, of which only the parameters are read.
+        x: Features, `(N, F)`.
+        y: What networks learn of each outcome, as `Outcome.learnable` returns it.
+        weight: Shape `(N,)`.
+        outcomes: What the targets may be taken for.
+        event_size: D, how many targets.
+        split: From a seed to (rows to learn from, rows that say when to stop).
+        refit: Whether members train anew on all rows.
+        seeds: One for each member; the first also trains the candidates.
+        heard_by: As `listeners` returns it.
+        checkpoint: A folder for members that are done, or None.
+
+    Raises:
+        KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything.
+    """
+    members: list[Member] = []
+
+    def train(jobs) -> tuple[list[Member], bool]:
+        """(the members that are done, whether Ctrl-C ended the training)."""
+        tasks: list[tuple[Any, ...]] = [
+            (
+                architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms)),
+                Rows(x, y[place], weight, *split(seed)),
+                _recipe(settings, again),
+                int(seed),
+            )
+            for components, place, again, seed in jobs
+        ]
+        if effective_n_jobs(settings.n_jobs) > 1:
+            trained = side_by_side(tasks, settings.n_jobs, checkpoint)
+        else:
+            trained = one_by_one(tasks, checkpoint, **heard_by)
+        if not trained and not members:
+            raise KeyboardInterrupt(NOTHING_YET)
+        return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
+
+    train_rows, judges = split(seeds[0])
+
+    def judged(member: Member, place: int) -> float:
+        """The held-out loss in the unit of the target."""
+        slope = outcomes[place].log_slope(y[place][judges])
+        return member.val_loss + float(np.sum(weight[judges] * slope) / np.sum(weight[judges]))
+
+    counts = _counts(settings, len(train_rows) + (len(judges) if refit else 0))
+    chosen, place, stopped = counts[0], 0, False
+    with training.ctrl_c_waits() as pressed:
+        if len(counts) > 1:
+            tried, stopped = train([(components, 0, False, seeds[0]) for components in counts])
+            best = min(tried, key=lambda member: member.val_loss)
+            chosen, members = best.architecture.num_components, [best]
+        if len(outcomes) > 1 and not stopped:
+            others = range(len(members), len(outcomes))
+            tried, stopped = train([(chosen, other, False, seeds[0]) for other in others])
+            both = [*zip([0], members, strict=False), *zip(others, tried, strict=False)]
+            place, best = min(both, key=lambda pair: judged(pair[1], pair[0]))
+            members = [best]
+        if not stopped:
+            kept = [] if refit else members
+            more, stopped = train([(chosen, place, refit, seed) for seed in seeds[len(kept) :]])
+            members = kept + more or members
+        members[0].history.interrupted = stopped or bool(pressed)
+    return Learnt(members, outcomes[place])
+
+
+def grid_of(settings, y: np.ndarray) -> np.ndarray:
+    """The steps of the grids on which targets lie, `(D,)`; atoms, which are ties of another kind, do not count where they may be.
+
+    Args:
+        settings: The regressor, of which only the parameters are read.
+        y: Targets `(N, D)`, or bounds of censored ones `(N, 2)`, which have no grid.
+    """
+    if settings.censoring:
+        return np.zeros(1)
+    if y.shape[1] > 1 or settings.family == "normal":
+        return targets.grid(y)
+    atoms = [value for value, _ in targets.atoms(y[~np.isnan(y)])]
+    return targets.grid(y[~np.isin(y, atoms)][:, None])
+
+
+def possible_outcomes(settings, y: np.ndarray, points: np.ndarray, grid: np.ndarray) -> list[Outcome]:
+    """What targets may be taken for; held-out rows choose among them.
+
+    Args:
+        settings: The regressor, of which only the parameters are read.
+        y: Targets `(N, D)`, or bounds of censored ones `(N, 2)`.
+        points: A point for each target, `(N, D)`.
+        grid: The steps of the grids of targets, `(D,)`.
+
+    Raises:
+        ValueError: if the settings do not fit each other or the targets.
+    """
+    size = points.shape[1]
+    asked = settings.family != "normal" or settings.bounds not in (None, "auto")
+    if settings.loss != "nll" and (asked or settings.censoring):
+        raise ValueError(f'`loss` must be "nll" with `family`, `bounds` or `censoring`, but {settings.loss!r} came.')
+    if settings.target_noise and (asked or settings.censoring):
+        raise ValueError(
+            "`target_noise` must be 0 with `family`, `bounds` or `censoring`: noise would leave the set of a target."
+        )
+    if not asked:
+        exact = settings.loss == "nll" and not settings.target_noise
+        return [Outcome(cells=exact and (size == 1 or settings.covariance in ("diagonal", "isotropic")))]
+    if size > 1:
+        raise ValueError(
+            f"`family` and `bounds` need one target, but y has {size}: leave them out, or learn one at a time."
+        )
+    known = points if settings.censoring else y
+    return candidates(
+        known[~np.isnan(known)], settings.family, settings.bounds, float(grid[0]), bool(settings.censoring)
+    )
+
+
+def learnable(outcome: Outcome, bounds: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """What a network learns from the sets that targets stand for.
+
+    Args:
+        outcome: What targets are taken for.
+        bounds: Lower and then upper bounds, `(N, 2 D)`.
+        size: D.
+        seed: For draws in the cells of rounded targets where sets cannot be learnt.
+    """
+    if not outcome.cells:
+        bounds = targets.drawn(bounds, size, seed)
+    elif np.array_equal(bounds[:, :size], bounds[:, size:], equal_nan=True):
+        bounds = bounds[:, :size]
+    return outcome.learnable(bounds)
+
+
+def _counts(settings, rows: int) -> list[int]:
+    """The numbers of components to try."""
+    most = max(1, rows // _ROWS_A_COMPONENT)
+    if isinstance(settings.num_components, str):
+        return sorted({min(count, most) for count in CANDIDATES})
+    if settings.num_components > most:
+        warnings.warn(
+            f"{rows} rows are too few for {settings.num_components} components: {most} are used. "
+            'Set num_components lower, or to "auto".',
+            UserWarning,
+            stacklevel=4,
+        )
+    return [min(int(settings.num_components), most)]
+
+
+def architecture(settings, features: int, event_size: int, components: int, atoms: int = 0) -> Architecture:
+    """The network of a member.
+
+    Args:
+        settings: The regressor, of which only the parameters are read.
+        features: F.
+        event_size: D.
+        components: K.
+        atoms: How many values have a probability of their own.
+    """
+    return Architecture(
+        width=width_for(features),
+        hidden_sizes=tuple(settings.hidden_sizes),
+        activation=settings.activation,
+        event_size=event_size,
+        num_components=components,
+        covariance=settings.covariance if event_size > 1 else "diagonal",
+        feature_noise=settings.feature_noise,
+        loss=settings.loss,
+        atoms=atoms,
+    )
+
+
+def _recipe(settings, refit: bool) -> Recipe:
+    return Recipe(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        target_noise=settings.target_noise,
+        averaging=settings.averaging,
+        patience=settings.patience,
+        restarts=int(settings.restarts),
+        refit=refit,
+    )

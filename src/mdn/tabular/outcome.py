@@ -1,0 +1,260 @@
+"""What a target is: any number, a positive or bounded one, a count, one with atoms, or one of which bounds are known.
+
+A network always learns mixtures of normals. An outcome maps the targets of a table to the numbers that the network learns,
+and the network's mixtures to distributions of the target, which have no probability where a target cannot be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from keras import ops
+
+from mdn import numerics
+from mdn.data.schema import flag, listed, number, one_of, record
+from mdn.distributions import Mixture, Rounded, Spiked, Transformed, blend
+from mdn.distributions.bijections import Bijection, Exp, Identity, Sigmoid, Softplus
+from mdn.tabular import targets
+
+FAMILIES = ("normal", "auto", "positive", "bounded", "counts")
+_PLAIN = Identity()
+_LOW_COUNT = -0.5  # the lower edge of the cell of the count 0
+_SOFT = 0.1  # of the targets lie below the bend of `Softplus`
+_SPACINGS = 4  # of float32, in which answers are computed: nearer to an end, a target cannot be told from it
+_SHARES = ((0.0, 1.0), (0.0, 100.0))  # the bounds that are found by themselves
+_FAR = 3.0  # ranges of the targets
+_NEAR_END = 0.1  # of the distance between bounds: targets come as near to both ends
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The kind of the targets of a table; where it is not the plain one, there is one target.
+
+    Attributes:
+        bijection: From the real line, where the network's mixtures live, to the support of the target.
+        counted: Whether targets are whole numbers from 0, each the cell of width 1 about it.
+        atoms: Values that have a probability of their own, ascending.
+        shares: The share of the training rows that have each atom.
+        cells: Whether rounded targets were learnt as cells of their grid; older versions spread them over these cells.
+        nearest: Half of the least distance of a training target from an end of the support. A target nearer than that, or on
+            the end, where a density may have no value, stands for the interval of this width.
+    """
+
+    bijection: Bijection = _PLAIN
+    counted: bool = False
+    atoms: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+    cells: bool = True
+    nearest: float = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether targets are any real numbers."""
+        return isinstance(self.bijection, Identity) and not self.counted and not self.atoms
+
+    # ---- from targets to what a network learns -------------------------------------------------------------------------
+
+    def sets(self, y: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The sets that targets stand for.
+
+        Args:
+            y: Targets `(N, D)`, NaN where missing.
+            steps: The steps of their grids, `(D,)`, 0 without one.
+
+        Returns:
+            Lower and then upper bounds `(N, 2 D)`, equal for a point; and the width of the cell of a density that is rounded,
+            `(N, D)`, 1 where there is none.
+        """
+        lower, upper = y - 0.5 * steps, y + 0.5 * steps
+        width = np.where((steps > 0.0) & (not self.counted), steps, 1.0) + 0.0 * np.nan_to_num(y)
+        low, high = self.bijection.support
+        if self.nearest:
+            is_point = (lower == upper) & ~np.isin(y, self.atoms)
+            at_low, at_high = is_point & (y < low + self.nearest), is_point & (y > high - self.nearest)
+            upper = np.where(at_low, low + self.nearest, upper)
+            lower = np.where(at_high, high - self.nearest, lower)
+            width = np.where(at_low | at_high, self.nearest, width)
+        return np.concatenate([lower, upper], axis=1), width
+
+    def learnable(self, bounds: np.ndarray) -> np.ndarray:
+        """What the network learns from targets.
+
+        Args:
+            bounds: Points `(N, D)`, or lower and then upper bounds `(N, 2 D)`; NaN where missing.
+
+        Returns:
+            Points or bounds on the real line; with atoms `(N, 2)`: the point, NaN at an atom, and the place of the atom,
+            which is the number of atoms where there is none.
+        """
+        if self.plain:
+            return bounds
+        lower, upper = bounds[:, :1], bounds[:, -1:]
+        low, high = self.bijection.support
+        if self.atoms:
+            is_kind = np.column_stack([*(lower == atom for atom in self.atoms), np.isfinite(lower)])
+            kind = np.argmax(is_kind, axis=1)[:, None]
+            inside = np.clip(lower, low + self.nearest, high - self.nearest)
+            value = np.where(kind < len(self.atoms), np.nan, self.bijection.inverse(inside))
+            return np.concatenate([value, np.where(np.isnan(upper), np.nan, kind)], axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = [np.where(lower <= low, -np.inf, self.bijection.inverse(lower)), self.bijection.inverse(upper)]
+        ends[1] = np.where(upper >= high, np.inf, ends[1])
+        both = np.concatenate(ends, axis=1)
+        return both[:, :1] if bounds.shape[1] == 1 and np.array_equal(ends[0], ends[1], equal_nan=True) else both
+
+    def log_slope(self, learnt: np.ndarray) -> np.ndarray:
+        """The log of the slope of the bijection at points that a network learnt `(N, 1 or 2)`; 0 at a set; `(N,)`."""
+        if isinstance(self.bijection, Identity):
+            return np.zeros(len(learnt))
+        point = np.isfinite(learnt[:, 0]) & ((learnt[:, 0] == learnt[:, -1]) | bool(self.atoms))
+        return np.where(point, self.bijection.log_slope(np.where(point, learnt[:, 0], 0.0)), 0.0)
+
+    # ---- from a network's answers to distributions of the target -------------------------------------------------------
+
+    def distribution(self, members: list):
+        """The distribution of the targets, from what each member of an ensemble predicts.
+
+        Args:
+            members: Mixtures of normals; with atoms Joints of "value" and "kind".
+        """
+        if not self.atoms:
+            mixture = members[0] if len(members) == 1 else blend(members)
+            return self._of_support(mixture)
+        kinds = ops.stack([numerics.log_softmax(member.parts["kind"].logits) for member in members])
+        shares = [kind[..., -1:] for kind in kinds]
+        mixtures = [member.parts["value"] for member in members]
+        logits = ops.concatenate([s + m.log_weights for s, m in zip(shares, mixtures, strict=True)], axis=-1)
+        together = blend(mixtures)
+        mixture = Mixture._new(logits, together.components)
+        highest = ops.logsumexp(kinds, axis=0)
+        return Spiked(highest, np.asarray(self.atoms), self._of_support(mixture))
+
+    def without_features(self, mixture: Mixture):
+        """The distribution of the targets from one mixture of what networks learn, with atoms as frequent as in training."""
+        if not self.atoms:
+            return self._of_support(mixture)
+        return Spiked(np.log([*self.shares, 1.0 - sum(self.shares)]), np.asarray(self.atoms), self._of_support(mixture))
+
+    def _of_support(self, mixture):
+        if not isinstance(self.bijection, Identity):
+            mixture = Transformed(mixture, self.bijection)
+        return Rounded(mixture, 1.0, lowest=0.0) if self.counted else mixture
+
+
+_KINDS = {kind.__name__: kind for kind in (Identity, Exp, Softplus, Sigmoid)}
+_IN_FILES = record(
+    bijection=record(
+        kind=one_of(*_KINDS), optional=("low", "high", "scale"), low=number(), high=number(), scale=number()
+    ),
+    counted=flag,
+    atoms=listed(number()),
+    shares=listed(number(0.0, 1.0)),
+    cells=flag,
+    nearest=number(0.0),
+    optional=("bijection", "counted", "atoms", "shares", "cells", "nearest"),
+)
+
+
+def description(outcome: Outcome) -> dict:
+    """What `of` needs, as JSON holds it."""
+    kind = {"kind": type(outcome.bijection).__name__, **dataclasses.asdict(outcome.bijection)}
+    return {
+        **dataclasses.asdict(outcome),
+        "bijection": kind,
+        "atoms": list(outcome.atoms),
+        "shares": list(outcome.shares),
+    }
+
+
+def of(description: dict) -> Outcome:
+    """The outcome with a description.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+    fields = _IN_FILES(description, "outcome")
+    kind = fields.pop("bijection", {"kind": "Identity"}).copy()
+    bijection = _KINDS[kind.pop("kind")](**kind)
+    tuples = {name: tuple(fields.get(name, ())) for name in ("atoms", "shares")}
+    if len(tuples["atoms"]) != len(tuples["shares"]):
+        raise ValueError("`outcome.shares` must be one for each of `outcome.atoms`.")
+    return Outcome(bijection=bijection, **{**fields, **tuples})
+
+
+def check_bounds(bounds) -> None:
+    """Raises a ValueError if `bounds` are not None, "auto" or two ascending numbers."""
+    if bounds is None or (isinstance(bounds, str) and bounds == "auto"):
+        return
+    ends = np.asarray(bounds, "float64") if isinstance(bounds, tuple | list) and len(bounds) == 2 else np.zeros(2)
+    if not ends[0] < ends[1]:
+        raise ValueError(f'`bounds` must be None, "auto" or (low, high) with low < high, but {bounds!r} came.')
+
+
+def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool = False) -> list[Outcome]:
+    """The outcomes that `family` and `bounds` leave open; held-out rows choose among them.
+
+    Args:
+        y: One target, `(N,)`, without NaN; of an interval a point within it.
+        family: One of `FAMILIES`.
+        bounds: None, "auto", or (low, high), of which one may be infinite.
+        step: The step of the grid on which targets lie, or 0.
+        censored: Whether targets are intervals; then there are no atoms and no counts.
+
+    Raises:
+        ValueError: if a target lies outside of the bounds or of what the family allows.
+    """
+    near = y.min() <= _FAR * np.ptp(y)
+    whole = not censored and step == 1.0 and np.all(y >= 0.0) and near and np.array_equal(np.round(y), y)
+    if family == "counts" or (family == "auto" and whole and bounds in (None, "auto")):
+        if not (np.all(y >= 0.0) and np.array_equal(np.round(y), y)):
+            bad = y[(y < 0.0) | (np.round(y) != y)][0]
+            raise ValueError(f'family="counts" needs whole targets from 0, but {bad:g} came: use family="auto".')
+        return [Outcome(Exp(_LOW_COUNT), counted=True), Outcome(counted=True)]
+    low, high = _bounds(y, family, bounds)
+    if family == "auto" and bounds in (None, "auto") and not near:
+        low, high = -np.inf, np.inf  # so far from 0, an end there says nothing
+    spikes = sorted(targets.atoms(y)) if family != "normal" and not (step or censored) else []
+    atoms, shares = (tuple(each[place] for each in spikes) for place in (0, 1))
+    rest = y[~np.isin(y, atoms)] if atoms else y
+    if np.isinf(low) and np.isinf(high):
+        return [Outcome(atoms=atoms, shares=shares)]
+    inside = rest[(rest > low) & (rest < high)]
+    nearest = 0.5 * float(min((inside - low).min(), (high - inside).min())) if len(inside) else 0.0
+    largest = max(abs(end) for end in (low, high) if np.isfinite(end)) if len(inside) else 0.0
+    nearest = max(nearest, _SPACINGS * float(np.spacing(np.float32(largest))))
+    if np.isfinite(high) and np.isfinite(low):
+        return [Outcome(Sigmoid(low, high), atoms=atoms, shares=shares, nearest=nearest)]
+    if np.isinf(low):
+        raise ValueError(
+            f"`bounds` must have a lower end where they have an upper one, but {(low, high)} came: predict -y."
+        )
+    bend = (
+        float(f"{np.quantile(inside - low, _SOFT):.1g}") if len(inside) else 1.0
+    )  # round: each value is compiled anew
+    return [Outcome(kind, atoms=atoms, shares=shares, nearest=nearest) for kind in (Softplus(low, bend), Exp(low))]
+
+
+def _bounds(y, family: str, bounds) -> tuple[float, float]:
+    """(low, high) of the support."""
+    if bounds is not None and not isinstance(bounds, str):
+        low, high = (float(end) for end in bounds)
+        if np.any((y < low) | (y > high)):
+            bad = y[(y < low) | (y > high)][0]
+            raise ValueError(f"targets must lie within `bounds` = ({low:g}, {high:g}), but {bad:g} came.")
+        return low, high
+    if family == "normal":
+        return -np.inf, np.inf
+    least, most = float(y.min()), float(y.max())
+    shares = [
+        (low, high)
+        for low, high in _SHARES
+        if low <= least <= low + _NEAR_END * (high - low) and high - _NEAR_END * (high - low) <= most <= high
+    ]
+    if shares and family in ("auto", "bounded"):
+        return shares[0]
+    if family == "bounded":
+        raise ValueError('family="bounded" needs to know between which bounds: bounds=(low, high), such as (0, 1).')
+    if family == "positive" and least < 0.0:
+        raise ValueError(f'family="positive" needs targets from 0, but {least:g} came: use family="auto".')
+    return (0.0 if least >= 0.0 else -np.inf), np.inf

@@ -1,0 +1,246 @@
+"""Targets of tables that are sets: rounded, censored, positive, bounded, counted, and with atoms."""
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+import mdn
+from mdn.distributions.bijections import Exp, Identity, Sigmoid, Softplus
+from mdn.tabular import outcome, targets
+from mdn.tabular.outcome import Outcome, candidates
+
+pytestmark = pytest.mark.jax
+
+
+def quick(**settings):
+    return mdn.MDNRegressor(**{"num_components": 3, "epochs": 60, "random_state": 0, **settings})
+
+
+def features(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng, rng.uniform(-1, 1, (count, 1))
+
+
+# ---- what a target is taken for ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "settings", "bijections", "counted", "atoms"),
+    [
+        (np.linspace(-1, 2, 50), {}, [Identity], False, ()),
+        (np.linspace(0.1, 9, 50), {}, [Softplus, Exp], False, ()),
+        (np.linspace(0.01, 0.99, 50), {}, [Sigmoid], False, ()),
+        (np.linspace(0.01, 99.0, 50), {}, [Sigmoid], False, ()),
+        (np.arange(50) % 7, {"step": 1.0}, [Exp, Identity], True, ()),
+        (np.r_[np.zeros(30), np.linspace(0.5, 9, 60)], {}, [Softplus, Exp], False, (0.0,)),
+        (np.linspace(0.1, 9, 50), {"family": "normal"}, [Identity], False, ()),
+        (np.linspace(2, 9, 50), {"family": "bounded", "bounds": (0, 10)}, [Sigmoid], False, ()),
+        (np.linspace(-3, 9, 50), {"family": "auto", "bounds": (-5, np.inf)}, [Softplus, Exp], False, ()),
+    ],
+)
+def test_the_outcomes_of_auto_are_those_that_the_support_allows(y, settings, bijections, counted, atoms):
+    found = candidates(np.asarray(y, "float64"), **{"family": "auto", "bounds": None, "step": 0.0, **settings})
+    assert [type(each.bijection) for each in found] == bijections
+    assert all(each.counted == counted and each.atoms == atoms for each in found)
+
+
+@pytest.mark.parametrize(
+    ("y", "family", "bounds", "message"),
+    [
+        ([1.0, -2.0], "positive", None, "needs targets from 0, but -2 came"),
+        ([1.0, 2.5], "counts", None, "whole targets from 0, but 2.5 came"),
+        ([0.5, 1.5], "bounded", (0, 1), "within `bounds` = .0, 1., but 1.5 came"),
+        ([0.4, 0.5], "bounded", None, "between which bounds"),
+        ([0.4, 0.5], "auto", (-np.inf, 3.0), "predict -y"),
+    ],
+)
+def test_a_target_outside_of_its_support_is_one_sentence(y, family, bounds, message):
+    with pytest.raises(ValueError, match=message):
+        candidates(np.array(y), family, bounds, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "y", "message"),
+    [
+        ({"family": "gauss"}, np.zeros(20), "`family` must be one of"),
+        ({"bounds": (1, 0)}, np.zeros(20), "`bounds` must be None"),
+        ({"censoring": "left"}, np.zeros(20), "`censoring` must be None"),
+        ({"censoring": "interval"}, np.zeros(20), r"shape \(N, 2\)"),
+        ({"censoring": "interval"}, np.tile([2.0, 1.0], (20, 1)), "row 0 has 2 and 1"),
+        ({"censoring": "right"}, np.tile([2.0, 3.0], (20, 1)), "must be 1 or 0, but 3 came"),
+        ({"family": "positive"}, np.ones((20, 2)), "need one target, but y has 2"),
+        ({"family": "positive", "loss": "crps"}, np.arange(20.0), '`loss` must be "nll"'),
+        ({"family": "positive", "target_noise": 0.1}, np.arange(20.0), "`target_noise` must be 0"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_one_sentence(settings, y, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**settings).fit(np.arange(20.0)[:, None], y)
+
+
+def test_a_description_of_an_outcome_gives_the_same_outcome():
+    for each in (
+        Outcome(),
+        Outcome(Softplus(0.0, 2.0), atoms=(0.0, 3.0), shares=(0.2, 0.1)),
+        Outcome(Exp(-0.5), counted=True),
+    ):
+        assert outcome.of(outcome.description(each)) == each
+    with pytest.raises(ValueError, match="outcome"):
+        outcome.of({"bijection": {"kind": "Cube"}})
+
+
+# ---- rounded targets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_rounded_target_is_learnt_as_its_cell_and_scored_by_its_probability():
+    rng, x = features(600)
+    y = np.round(3.0 * np.sin(3 * x[:, 0]) + rng.normal(size=600))
+    reg = quick().fit(x, y)
+    assert reg.target_grid_[0] == 1.0 and reg.outcome_ == Outcome()
+    at = x[:5]
+    values = np.arange(-12.0, 13.0)
+    probabilities = np.stack([np.exp(reg.log_prob(at, np.full(5, value))) for value in values])
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1.0, atol=1e-5)
+    mixture = reg.predict_distribution(at)
+    cell = np.asarray(mixture.cdf(np.full((5, 1), 1.5))) - np.asarray(mixture.cdf(np.full((5, 1), 0.5)))
+    np.testing.assert_allclose(probabilities[13], cell, rtol=1e-3, atol=1e-6)
+
+
+def test_bounds_and_draws_of_sets_are_those_of_the_grid():
+    y = np.array([[1.0, 0.3], [np.nan, 0.4]])
+    bounds = targets.cells(y, np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(bounds, [[0.5, 0.3, 1.5, 0.3], [np.nan, 0.4, np.nan, 0.4]])
+    drawn = targets.drawn(np.array([[0.0, 1.0], [2.0, 2.0], [-np.inf, 3.0], [4.0, np.inf], [-np.inf, np.inf]]), 1, 0)[
+        :, 0
+    ]
+    assert 0.0 < drawn[0] < 1.0 and drawn[1:4].tolist() == [2.0, 3.0, 4.0] and np.isnan(drawn[4])
+
+
+# ---- censored targets --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", name="survival")
+def _survival():
+    rng, x = features(2600)
+    scale = np.exp(x[:, 0])
+    times, ends = scale * rng.weibull(1.5, 2600), rng.exponential(2.0, 2600)
+    y = np.column_stack([np.minimum(times, ends), times <= ends])
+    reg = quick(family="positive", censoring="right", epochs=100).fit(x[:1600], y[:1600])
+    return reg, x[1600:], y[1600:], times[1600:], scale[1600:]
+
+
+def test_right_censored_times_are_learnt_as_if_they_were_known(survival):
+    reg, x, _, times, scale = survival
+    best = -np.mean(stats.weibull_min.logpdf(times, 1.5, scale=scale))
+    assert -np.mean(reg.log_prob(x, times)) < best + 0.06
+    assert np.min(reg.predict_quantile(x, [1e-6, 0.5])) >= 0.0
+
+
+def test_a_censored_row_scores_the_probability_that_it_lies_beyond(survival):
+    reg, x, y, *_ = survival
+    late = y[:, 1] == 0.0
+    beyond = np.log(np.asarray(reg.predict_distribution(x[late]).cdf(y[late, :1])) * -1.0 + 1.0)
+    np.testing.assert_allclose(reg.log_prob(x, y)[late], beyond, atol=2e-3)
+    scores = reg.evaluate(x, y)
+    assert np.isfinite(scores.nll) and abs(scores.coverage(0.9) - 0.9) < 0.04
+
+
+# ---- bounded targets ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", name="shares")
+def _shares():
+    rng, x = features(2500)
+    a = 0.6 + 0.3 * x[:, 0]
+    y = rng.beta(a, 0.6)
+    y[:3] = [0.0, 1.0, 0.0]  # the ends themselves are targets, too
+    reg = quick(family="auto", bounds=(0.0, 1.0)).fit(x[:1500], y[:1500])
+    return reg, x[1500:], y[1500:], a[1500:]
+
+
+def test_no_answer_leaves_the_bounds_and_the_density_is_that_of_the_data(shares):
+    reg, x, y, a = shares
+    best = -np.mean(stats.beta.logpdf(y, a, 0.6))
+    assert -np.mean(reg.log_prob(x, y)) < best + 0.06
+    for answer in (reg.sample(x, 3, seed=0), reg.predict_interval(x, 0.9999), reg.predict(x)):
+        assert answer.min() >= 0.0 and answer.max() <= 1.0
+    np.testing.assert_allclose(np.mean(reg.predict(x)), np.mean(y), atol=0.04)
+    assert np.isfinite(reg.log_prob(x[:2], np.array([0.0, 1.0]))).all()
+
+
+def test_a_file_keeps_what_the_target_was_taken_for(shares, tmp_path):
+    reg, x, y, _ = shares
+    reg.save(tmp_path / "m.mdn")
+    again = mdn.load(tmp_path / "m.mdn")
+    assert again.outcome_ == reg.outcome_ and again.get_params()["bounds"] == (0.0, 1.0)
+    np.testing.assert_array_equal(again.log_prob(x, y), reg.log_prob(x, y))
+    np.testing.assert_array_equal(again.predict_interval(x), reg.predict_interval(x))
+
+
+def test_the_density_of_a_bounded_target_integrates_to_one(shares):
+    reg, x, *_ = shares
+    z = np.linspace(-30.0, 30.0, 4001)
+    y = Sigmoid(0.0, 1.0).forward(z)
+    density = np.exp(reg.log_prob(np.repeat(x[:1], len(y), axis=0), y))
+    inside = (y > 1e-6) & (y < 1.0 - 1e-6)
+    assert abs(integrate.trapezoid(density[inside], y[inside]) - 1.0) < 0.03
+
+
+# ---- counts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", name="visits")
+def _visits():
+    rng, x = features(2500)
+    rate = np.exp(1.0 + x[:, 0])
+    y = rng.negative_binomial(2.0, 2.0 / (2.0 + rate)).astype("float64")
+    reg = quick(family="counts").fit(x[:1500], y[:1500])
+    return reg, x[1500:], y[1500:], rate[1500:]
+
+
+def test_counts_have_probabilities_that_sum_to_one_and_whole_quantiles(visits):
+    reg, x, y, rate = visits
+    best = -np.mean(stats.nbinom.logpmf(y, 2.0, 2.0 / (2.0 + rate)))
+    assert -np.mean(reg.log_prob(x, y)) < best + 0.06
+    probabilities = [np.exp(reg.log_prob(x[:4], np.full(4, float(k)))) for k in range(400)]
+    np.testing.assert_allclose(np.sum(probabilities, axis=0), 1.0, atol=1e-4)
+    for answer in (reg.predict_quantile(x, [0.05, 0.5, 0.95]), reg.sample(x, 2, seed=0)):
+        assert answer.min() >= 0.0 and np.array_equal(answer, np.round(answer))
+    np.testing.assert_allclose(np.mean(reg.predict(x)), np.mean(y), rtol=0.1)
+    scores = reg.evaluate(x, y)
+    assert stats.kstest(scores.pit[:, 0], "uniform").pvalue > 0.01
+    assert scores.nll < scores.mixture_nll < 5.0
+
+
+# ---- atoms -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", name="amounts")
+def _amounts():
+    rng, x = features(2500)
+    zero = 1.0 / (1.0 + np.exp(-2.0 * x[:, 0]))
+    y = np.where(rng.uniform(size=2500) < zero, 0.0, np.exp(x[:, 0] + 0.5 * rng.normal(size=2500)))
+    reg = quick(family="auto", ensemble_size=2).fit(x[:1500], y[:1500])
+    return reg, x[1500:], y[1500:], zero[1500:]
+
+
+def test_an_atom_has_a_probability_of_its_own_and_the_rest_a_density(amounts):
+    reg, x, y, zero = amounts
+    assert reg.outcome_.atoms == (0.0,) and len(reg.members_) == 2
+    found = np.exp(reg.log_prob(x, np.zeros(len(x))))
+    assert np.mean(np.abs(found - zero)) < 0.05
+    density = stats.lognorm.logpdf(np.where(y == 0.0, 1.0, y), 0.5, scale=np.exp(x[:, 0]))
+    best = -np.mean(np.where(y == 0.0, np.log(zero), np.log1p(-zero) + density))
+    assert -np.mean(reg.log_prob(x, y)) < best + 0.06
+    quantiles = reg.predict_quantile(x, [0.1, 0.99])
+    assert np.array_equal(quantiles[:, 0] == 0.0, found >= 0.1) and quantiles.min() >= 0.0
+    draws = reg.sample(x, 50, seed=1)
+    np.testing.assert_allclose(np.mean(draws == 0.0), np.mean(found), atol=0.01)
+
+
+def test_scores_of_atoms_are_honest_and_have_two_parts(amounts):
+    reg, x, y, _ = amounts
+    scores = reg.evaluate(x, y)
+    assert stats.kstest(scores.pit[:, 0], "uniform").pvalue > 0.01
+    assert scores.nll < scores.mixture_nll
+    np.testing.assert_allclose(scores.which_nll + scores.density_nll, scores.nll, rtol=1e-5)
