@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -302,8 +303,9 @@ def _print_scores(console, scores: Scores, targets: Sequence[str], rows: str) ->
         console.print(wording.skill(scores))
     half, nine_tenths = scores.coverages(0.5), scores.coverages(0.9)
     for d, target in enumerate(targets):
-        crps = wording.plain(scores.crps[d])
-        console.print(f"CRPS {crps}, in the unit of {target}: a mean absolute error, for distributions.")
+        if not math.isnan(scores.crps[d]):
+            crps = wording.plain(scores.crps[d])
+            console.print(f"CRPS {crps}, in the unit of {target}: a mean absolute error, for distributions.")
         these = "these targets" if len(targets) == 1 else f"the values of {target}"
         console.print(
             f"Of {these} the 50 % interval holds {half[d]:.1%}, the 90 % interval holds {nine_tenths[d]:.1%}."

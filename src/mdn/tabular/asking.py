@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mdn import numerics
 from mdn.distributions import Interval
+from mdn.distributions.intervals import middle
 from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
 from mdn.tabular import conformal, inputs, targets
@@ -155,6 +156,11 @@ class Asking:
         """Targets `(N, D)`, NaN where missing or not known exactly."""
         y = self._checked_targets(y)
         return np.where(y[:, :1] == y[:, 1:], y[:, :1], np.nan) if self.censoring and y.shape[1] == 2 else y
+
+    def _shown(self, y) -> np.ndarray:
+        """A point `(N, D)` of each target that a picture can show: of an interval its middle, or its only bound."""
+        bounds = self._checked_targets(y)
+        return middle(bounds) if self.censoring and bounds.shape[1] == 2 else bounds
 
     def _bounds(self, y) -> tuple[np.ndarray, np.ndarray]:
         """(points `(N, D)`, or the bounds `(N, 2 D)` of the sets that targets stand for; widths as `Outcome.sets` says)."""

@@ -41,8 +41,8 @@ def write_report(regressor, X, y, path) -> Scores:
     """
     scores = regressor.evaluate(X, y)
     names = regressor.target_names_
-    truth = regressor._points(y)
-    seen = seen_of(regressor, X, regressor._checked_targets(y))
+    truth = regressor._shown(y)
+    seen = seen_of(regressor, X, y)
     page = Page(f"How sure is the model of {', '.join(names)}?")
     page.add("In short", _summary(regressor, scores, names, len(truth), seen), table=_table(scores, names))
     for d, name in enumerate(names):
@@ -87,8 +87,12 @@ def _table(scores, names):
     for d, name in enumerate(names):
         unit = f"that of {name}"
         rows += [
-            (f"CRPS of {name}", unit, plain(scores.crps[d])),
-            (f"root mean square error of the mean of {name}", unit, plain(scores.rmse[d])),
+            *([] if np.isnan(scores.crps[d]) else [(f"CRPS of {name}", unit, plain(scores.crps[d]))]),
+            *(
+                []
+                if np.isnan(scores.rmse[d])
+                else [(f"root mean square error of the mean of {name}", unit, plain(scores.rmse[d]))]
+            ),
             (f"mean width of the 90 % interval of {name}", unit, plain(scores.sharpness[d])),
         ]
     return rows

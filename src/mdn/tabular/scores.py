@@ -24,7 +24,8 @@ class Scores:
         nll: Mean negative log-likelihood; it may be below 0, since a density may exceed 1.
         gaussian_nll: The NLL of one normal that knows no features; NaN where targets were constant.
         mixture_nll: The NLL of one mixture that knows no features; NaN where targets were constant.
-        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions. Where
+        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions, over the
+            rows whose target is known exactly. Where
             targets lie on a grid (`target_grid_`) it is that of the distribution of the unrounded target.
         rmse: Root mean square error of the predicted mean, `(D,)`.
         pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it. A rounded target stands for
@@ -106,8 +107,8 @@ def scores_of(regressor, X, y) -> Scores:
         nll=means[0],
         gaussian_nll=means[1],
         mixture_nll=means[2],
-        crps=np.nanmean(crps, axis=0),
-        rmse=np.sqrt(np.nanmean((mean + regressor.target_origin_ - truth) ** 2, axis=0)),
+        crps=_mean(crps),
+        rmse=np.sqrt(_mean((mean + regressor.target_origin_ - truth) ** 2)),
         pit=below + drawn * (above - below)
         if calibration is None
         else calibration.pit(regressor._log_odds(X, y, seed=0)),
@@ -116,6 +117,13 @@ def scores_of(regressor, X, y) -> Scores:
         skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
         which_nll=_which_nll(regressor, X, truth),
     )
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """The mean over rows of the values that are known, NaN where none is, `(D,)`."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.sum(np.where(known, values, 0.0), axis=0) / np.sum(known, axis=0)
 
 
 def _baselines(regressor, y) -> list[np.ndarray]:

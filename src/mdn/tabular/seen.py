@@ -38,6 +38,7 @@ def share_seen(kept: list[int], found: np.ndarray) -> float | None:
     return float(np.mean(np.isin(known, kept))) if len(known) >= min(_FEWEST, len(found)) else None
 
 
-def seen_of(regressor, X, truth: np.ndarray) -> float | None:
-    """The share of rows, with features X and targets `truth` (N, D), that a regressor learnt from; None if it is not known."""
-    return share_seen(getattr(regressor, "seen_", []), checksums(regressor._features(X), truth))
+def seen_of(regressor, X, y) -> float | None:
+    """The share of rows, with features X and targets as in `fit`, that a regressor learnt from; None if it is not known."""
+    found = checksums(regressor._features(X), regressor._checked_targets(y))
+    return share_seen(getattr(regressor, "seen_", []), found)
