@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 import mdn
 from mdn.distributions.bijections import Exp, Identity, Sigmoid, Softplus
-from mdn.tabular import outcome, targets
+from mdn.tabular import learning, outcome, targets
 from mdn.tabular.outcome import Outcome, candidates
 
 pytestmark = pytest.mark.jax
@@ -244,3 +244,15 @@ def test_scores_of_atoms_are_honest_and_have_two_parts(amounts):
     assert stats.kstest(scores.pit[:, 0], "uniform").pvalue > 0.01
     assert scores.nll < scores.mixture_nll
     np.testing.assert_allclose(scores.which_nll + scores.density_nll, scores.nll, rtol=1e-5)
+
+
+def test_a_cap_is_an_atom_although_all_other_values_are_rounded_finely():
+    """Fault 9 of issue 21: housing prices in hundreds that are capped at 500,001."""
+    rng = np.random.default_rng(0)
+    prices = np.minimum(np.round(np.exp(rng.normal(12.2, 0.6, 4000)), -2), 500_001.0)[:, None]
+    settings = quick(family="auto")
+    grid = learning.grid_of(settings, prices)
+    found = learning.possible_outcomes(settings, prices, prices, grid)
+    assert grid[0] == 0.0 and found[0].atoms == (500_001.0,) and 0.03 < found[0].shares[0] < 0.1
+    counts = rng.poisson(0.5, (400, 1)).astype("float64")
+    assert learning.grid_of(settings, counts)[0] == 1.0

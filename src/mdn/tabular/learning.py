@@ -19,6 +19,7 @@ from mdn.training.interrupt import NOTHING_YET
 CANDIDATES = (3, 6, 12)
 """The numbers of components that `num_components="auto"` tries."""
 _ROWS_A_COMPONENT = 4
+_NARROW = 0.05  # of the standard deviation of the targets
 
 
 class Learnt(NamedTuple):
@@ -126,7 +127,10 @@ def grid_of(settings, y: np.ndarray) -> np.ndarray:
     if y.shape[1] > 1 or settings.family == "normal":
         return targets.grid(y)
     atoms = [value for value, _ in targets.atoms(y[~np.isnan(y)])]
-    return targets.grid(y[~np.isin(y, atoms)][:, None])
+    rest = y[~np.isin(y, atoms)][:, None]
+    steps = targets.grid(rest)
+    # beside atoms there are no cells, and none are needed where they are narrow
+    return np.where(bool(atoms) & (steps < _NARROW * np.nanstd(rest)), 0.0, steps)
 
 
 def possible_outcomes(settings, y: np.ndarray, points: np.ndarray, grid: np.ndarray) -> list[Outcome]:
