@@ -90,9 +90,13 @@ class Shared:
         spec = architecture.spec
         with self.lock:
             self._scaling, self._head = FeatureScaling(), MDN(spec)
+            # `start` draws the kernels with NumPy: Keras would compile a program of random numbers for each shape
             self._hidden = [
-                keras.layers.Dense(size, activation=architecture.activation) for size in architecture.hidden_sizes
+                keras.layers.Dense(size, activation=architecture.activation, kernel_initializer="zeros")
+                for size in architecture.hidden_sizes
             ]
+            for head in self._head.heads:
+                head.kernel_initializer = keras.initializers.Zeros()
             noise = [keras.layers.GaussianNoise(architecture.feature_noise)] if architecture.feature_noise else []
             self.model = keras.Sequential(
                 [keras.Input((architecture.width,)), self._scaling, *noise, *self._hidden, self._head]
