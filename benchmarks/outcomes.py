@@ -1,6 +1,6 @@
 """Targets that are sets: censored, counted, bounded ones and those with atoms, beside the truth, or beside peers.
 
-    python benchmarks/outcomes.py [--parts censored survival counts atoms bounded] [--seeds 3] [--out outcomes.jsonl]
+    python benchmarks/outcomes.py [--parts censored survival counts draws atoms bounded] [--seeds 3] [--out outcomes.jsonl]
 
 Needs `pip install lifelines statsmodels ngboost` beside mdn, whose public tables it reads. Ours has its defaults, and the
 `family` and `censoring` that the task names. Peers: Cox's model of lifelines (penalizer 0.01), NGBoost with a Poisson
@@ -74,6 +74,29 @@ def atoms(seed: int):
         "log-normal with zeros",
         "ours",
         {"nll": found, "above": found - best, "weight_error": error, "seconds": seconds},
+    )
+
+
+def draws(seed: int):
+    """Negative binomial counts: is the PIT of 5,000 true draws uniform, and do the probabilities sum to 1?"""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (ROWS + TEST, 2))
+    rate, size = np.exp(1.0 + x[:, 0]), 2.0
+    y = rng.negative_binomial(size, size / (size + rate)).astype("float64")
+    best = -np.mean(stats.nbinom.logpmf(y, size, size / (size + rate))[ROWS:])
+    reg, seconds = _fit(x[:ROWS], y[:ROWS], seed, family="counts")
+    scores = reg.evaluate(x[ROWS:], y[ROWS:])
+    every = np.sum([np.exp(reg.log_prob(x[ROWS : ROWS + 50], np.full(50, float(k)))) for k in range(500)], axis=0)
+    yield (
+        "negative binomial draws",
+        "ours",
+        {
+            "nll": scores.nll,
+            "above": scores.nll - best,
+            "pit_p_value": stats.kstest(scores.pit[:, 0], "uniform").pvalue,
+            "sum_error": float(np.max(np.abs(every - 1.0))),
+            "seconds": seconds,
+        },
     )
 
 
@@ -212,7 +235,14 @@ def counts(seed: int):
         yield name, "negative binomial regression", {"nll": nll, "seconds": time.perf_counter() - start}
 
 
-PARTS = {"censored": censored, "survival": survival, "counts": counts, "atoms": atoms, "bounded": bounded}
+PARTS = {
+    "censored": censored,
+    "survival": survival,
+    "counts": counts,
+    "draws": draws,
+    "atoms": atoms,
+    "bounded": bounded,
+}
 
 
 def run(path: Path, parts, seeds: int) -> None:
