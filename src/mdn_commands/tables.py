@@ -166,6 +166,10 @@ def fit(
         bool,
         typer.Option("--calibrate", help="Set further rows aside, so that intervals hold at least what they promise."),
     ] = False,
+    calibrate_by: Annotated[
+        str | None,
+        typer.Option(help="--calibrate for each group of rows by itself: those with the same value in this feature."),
+    ] = None,
     seed: Seed = 0,
     resume: Resume = True,
     separator: Separator = None,
@@ -201,11 +205,13 @@ def fit(
             random_state=seed,
         )
         known = table_rows.known_rows(asked, console)
-        parts = table_rows.deal(asked, known, test_share, regressor.validation_fraction, calibrate, seed)
-        _fit(ending, console, regressor, asked, parts, out, page, resume)
+        parts = table_rows.deal(
+            asked, known, test_share, regressor.validation_fraction, calibrate or bool(calibrate_by), seed
+        )
+        _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume)
 
 
-def _fit(ending, console, regressor, asked, parts, out, page, resume) -> None:
+def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume) -> None:
     import numpy as np
 
     from mdn.files import keeping
@@ -214,6 +220,8 @@ def _fit(ending, console, regressor, asked, parts, out, page, resume) -> None:
     targets, y = asked.roles.target_names, asked.learnt
     columns = asked.columns(asked.x.take(parts.learn))  # it must not know the rows of calibration, either
     x = columns.kept(asked.x)
+    if calibrate_by is not None and calibrate_by not in x.columns:  # new rows must have it, too
+        stop(f"--calibrate-by {calibrate_by}: it must be a feature, one of {', '.join(map(repr, x.columns))}.")
     table_columns.show(console, columns)
     used = np.sort(np.concatenate(parts))
     columns.check(x.take(used))  # a bad cell among the rows set aside must not end the command after training
@@ -228,10 +236,10 @@ def _fit(ending, console, regressor, asked, parts, out, page, resume) -> None:
             regressor.fit(*of(parts.learn), validation_data=stopping, callbacks=[bar], checkpoint=kept)
         regressor.target_names_, regressor.columns_ = targets, columns
         if len(parts.calibrate):
-            regressor.calibrate(x.take(parts.calibrate), y[parts.calibrate])
+            regressor.calibrate(x.take(parts.calibrate), y[parts.calibrate], calibrate_by)
         keeping(out, regressor.save)
     if regressor.calibration_ is not None:
-        console.print(wording.calibrated(targets, regressor.calibration_.rows))
+        console.print(wording.calibrated(regressor.calibration_))
     for name, step, values in zip(targets, regressor.target_grid_, asked.y.T, strict=True):
         if not regressor.outcome_.plain:
             console.print(wording.taken_for(name, regressor.outcome_))
@@ -351,6 +359,6 @@ def report(
             seen = seen_of(regressor, x, y)
         console.print(wording.rows_judged(len(known), seen))
         if regressor.calibration_ is not None:
-            console.print(wording.calibrated(targets, regressor.calibration_.rows))
+            console.print(wording.calibrated(regressor.calibration_))
         _print_scores(console, scores, targets, f"{len(known)} rows")
         console.print(f"Page: {out}", soft_wrap=True)

@@ -19,6 +19,7 @@ from mdn.distributions.negative_binomial import NegativeBinomial, NegativeBinomi
 from mdn.distributions.normal import Normal
 from mdn.distributions.normal_spec import NormalSpec
 from mdn.distributions.poisson import Poisson, PoissonSpec
+from mdn.distributions.regions import highest_density_region
 from mdn.distributions.rounded import Rounded, RoundedSpec
 from mdn.distributions.spec import ShapeError, Spec
 from mdn.distributions.spiked import Spiked, SpikedSpec
@@ -69,4 +70,5 @@ __all__ = [
     "VonMisesSpec",
     "bijections",
     "blend",
+    "highest_density_region",
 ]

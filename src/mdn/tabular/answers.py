@@ -14,6 +14,7 @@ from mdn.tabular import conformal, inputs
 from mdn.tabular.asking import Asking
 from mdn.tabular.dependence import Dependence, dependence_of
 from mdn.tabular.importances import Importances, importances_of
+from mdn.tabular.regions import ranks_of, regions_of
 from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores, scores_of
 from mdn.tabular.seen import checksums, share_seen
@@ -39,7 +40,7 @@ class Answers(Asking):
         """The mean for each row, shape `(N,)` or `(N, D)`, like the targets of training."""
         return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()) + self.target_origin_)
 
-    def predict_quantile(self, X, q) -> np.ndarray:
+    def predict_quantile(self, X, q, groups=None) -> np.ndarray:
         """Quantiles of each target for each row.
 
         After `calibrate` the quantile of level q > 1/2 lies above a new target with probability q at least, and that of
@@ -49,18 +50,19 @@ class Answers(Asking):
         Args:
             X: Features.
             q: A probability, or several.
+            groups: One label a row, if the model was calibrated by such groups; see `calibrate`.
 
         Returns:
             `(N,)` or `(N, D)` for one probability, with an axis of the probabilities at the end for several.
 
         Raises:
-            ValueError: if the calibration has too few rows for a `q`.
+            ValueError: if the calibration has too few rows for a `q`, or knows no groups.
         """
         q = np.asarray(q, "float64")
-        values = self._as_targets(self._quantiles(X, q.reshape(-1)))
+        values = self._as_targets(self._quantiles(X, q.reshape(-1), groups))
         return values.reshape(*values.shape[:-1], *q.shape)
 
-    def predict_interval(self, X, coverage=0.9) -> np.ndarray:
+    def predict_interval(self, X, coverage=0.9, groups=None) -> np.ndarray:
         """The central interval that should hold a new target with probability `coverage`.
 
         After `calibrate` it holds each target with probability `coverage` at least, and leaves out (1 - coverage) / 2 at most
@@ -69,17 +71,42 @@ class Answers(Asking):
         Args:
             X: Features.
             coverage: In (0, 1): 0.9 for a 90 % interval; or several.
+            groups: One label a row, if the model was calibrated by such groups; see `calibrate`.
 
         Returns:
             `(N, 2)` or `(N, D, 2)`, the two ends last; for several, `(N, len(coverage), 2)` or `(N, D, len(coverage), 2)`.
 
         Raises:
-            ValueError: if `coverage` does not lie between 0 and 1, or the calibration has too few rows for it.
+            ValueError: if `coverage` does not lie between 0 and 1, or if the calibration has too few rows for it or no groups.
         """
         several = np.asarray(coverage)
         if several.dtype.kind not in "iuf" or several.ndim > 1 or not np.all((several > 0.0) & (several < 1.0)):
             raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9 or [0.5, 0.9], but {coverage!r} came.")
-        return self.predict_quantile(X, _ends(several.astype("float64")))
+        return self.predict_quantile(X, _ends(several.astype("float64")), groups)
+
+    def predict_hdi(self, X, coverage=0.9, groups=None) -> list:
+        """The smallest set that should hold a new target with probability `coverage`: one interval or several.
+
+        Where the predicted density has several peaks, the values between them are left out (`highest_density_region`). After
+        `calibrate` the set holds each target with probability `coverage` at least, under the conditions that stand there.
+
+        Args:
+            X: Features.
+            coverage: In (0, 1): 0.9 for 90 %.
+            groups: One label a row, if the model was calibrated by such groups; see `calibrate`.
+
+        Returns:
+            For each row an array `(M, 2)`: the two ends of M disjoint intervals in ascending order. With several targets, for
+            each row a list of such arrays, one for each target.
+
+        Raises:
+            ValueError: if `coverage` does not lie between 0 and 1, the calibration has too few rows for it or knows no groups, or
+                targets are counts, which have no density, or the calibration is one of censored targets.
+
+        Reference:
+            Hyndman (1996), Computing and graphing highest density regions; Izbicki et al. (2022), CD-split and HPD-split.
+        """
+        return regions_of(self, X, coverage, groups)
 
     def predict_probability(self, X, *, above=None, below=None) -> np.ndarray:
         """The probability that each target lies above a threshold, or below it, for each row.
@@ -149,36 +176,41 @@ class Answers(Asking):
         missing = np.isnan(bounds[:, : self._event_size])
         return self._ask(X, self._score, bounds) - np.sum(np.where(missing, 0.0, np.log(width)), axis=1)
 
-    def calibrate(self, X, y):
+    def calibrate(self, X, y, groups=None):
         """Calibrates quantiles and intervals on rows that training has not seen, in place of an earlier calibration.
 
         From now on `predict_interval` and `predict_quantile`, and so a report, take the model's quantiles at other levels,
-        chosen by the ranks of these targets. For a new row that is exchangeable with these rows (drawn from the same source,
-        in no order), the central interval of coverage c holds its target with probability c at least, and less than
-        c + 2 / (n + 1) unless ranks are tied, whatever the model and the data. n is the number of rows that have the target;
-        c needs n >= 2 / (1 - c) - 1: 19 rows for 90 %, 39 for 95 %.
+        chosen by the ranks of these targets, and `predict_hdi` its regions of another coverage. For a new row that is
+        exchangeable with these rows (drawn from the same source, in no order), the central interval of coverage c holds its
+        target with probability c at least, and less than c + 2 / (n + 1) unless ranks are tied, whatever the model and the
+        data. n is the number of rows that have the target; c needs n >= 2 / (1 - c) - 1: 19 rows for 90 %, 39 for 95 %.
 
-        The guarantee is an average over calibrations, rows and their features, not one for each kind of row; it holds for each
-        target by itself, not for several at once. A rounded target (`target_grid_`) is drawn within its cell, and the guarantee
-        is about that value: an interval whose ends are rounded to the grid holds the rounded target.
+        The guarantee is an average over calibrations, rows and their features, not one for each kind of row, unless `groups`
+        name the kinds; it holds for each target by itself, not for several at once. A rounded target (`target_grid_`) is drawn
+        within its cell, and the guarantee is about that value: an interval whose ends are rounded to the grid holds the rounded
+        target.
         `predict`, `predict_distribution`, `sample`, `log_prob` and `predict_variance` are not changed.
 
         Args:
             X: Features.
             y: Targets; missing ones are left out. With several targets each is calibrated on the rows that have it. All rows
                 count alike, whatever the weights of training.
+            groups: Each of these groups is calibrated by itself, so that the guarantee holds in each: the name of a column of the
+                frame X, which must be in the frames of new rows, too; or one label a row (text or numbers), and new rows have
+                theirs in `groups` of the methods that predict. A group with fewer than 19 values of a target, a new group, and
+                a row without a label use the calibration of all rows, as do all rows where no `groups` come.
 
         Returns:
             The regressor itself.
 
         Raises:
-            ValueError: if a target has fewer than 19 values.
+            ValueError: if a target has fewer than 19 values, or `groups` do not fit X.
 
         Reference:
             Chernozhukov, Wüthrich and Zhu (2021), Distributional conformal prediction; Vovk et al. (2019), Nonparametric
-            predictive distributions based on conformal prediction.
+            predictive distributions based on conformal prediction; Vovk et al. (2003), Mondrian confidence machine.
         """
-        self._calibrate(X, y)
+        self._calibrate(X, y, groups)
         seen = share_seen(self.seen_, checksums(self._features(X), self._checked_targets(y)))
         if seen is not None and seen >= _MOSTLY:
             warnings.warn(
@@ -189,9 +221,11 @@ class Answers(Asking):
             )
         return self
 
-    def _calibrate(self, X, y) -> None:
+    def _calibrate(self, X, y, groups=None) -> None:
         odds = self._log_odds(X, y, seed=1)  # not the seed of `evaluate`: places in a cell must not repeat
-        self.calibration_ = conformal.Calibration.learn(odds, self.target_names_)
+        ranks = ranks_of(self, X, y)
+        calibration = conformal.Calibration.learn(odds, self.target_names_, ranks)
+        self.calibration_ = calibration if groups is None else calibration.with_groups(odds, ranks, X, groups)
 
     # ---- scores ----------------------------------------------------------------------------------------------------
 

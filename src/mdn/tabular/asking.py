@@ -82,21 +82,26 @@ class Asking:
 
     # ---- quantiles and probabilities ---------------------------------------------------------------------------------
 
-    def _quantiles(self, X, levels) -> np.ndarray:
-        """Shape `(N, D, len(levels))`, calibrated if there is a calibration."""
+    def _quantiles(self, X, levels, groups=None) -> np.ndarray:
+        """Shape `(N, D, len(levels))`, calibrated if there is a calibration; `groups` as in `Calibration.parts`."""
         if self.calibration_ is None:
+            conformal.refuse_groups(groups)
             return self._model_quantiles(X, levels)
-        odds = conformal.outward(self.calibration_.levels(levels), levels, least=1.0)
-        padded = np.pad(odds, ((0, 0), (0, -len(levels) % _LEVELS_AT_ONCE)))
-        logs = np.stack(conformal.log_tails(padded), axis=1).astype("float32")[..., None, None]  # (D, 2, levels, 1, 1)
+        x = self._features(X)
+        odds = np.zeros((len(x), self._event_size, len(levels) + -len(levels) % _LEVELS_AT_ONCE))
+        for rows, one in self.calibration_.parts(X, groups):
+            odds[rows, :, : len(levels)] = conformal.outward(one.levels(levels), levels, least=1.0)
+        logs = np.stack(conformal.log_tails(odds), axis=2).astype("float32")  # (N, D, 2, levels)
 
-        def quantiles(mixture, _):
-            found = zip(self._marginals(mixture), logs, strict=True)
-            # Logs of both tails, since a level near 1 is rounded to it
-            each = [ops.moveaxis(m._run(m._quantile, *sides)[..., 0], 0, -1) for m, sides in found]
+        def quantiles(mixture, logs):
+            each = []
+            for d, marginal in enumerate(self._marginals(mixture)):
+                # Logs of both tails, since a level near 1 is rounded to it
+                sides = (logs[:, d, side].T[..., None] for side in (0, 1))
+                each.append(ops.moveaxis(marginal._run(marginal._quantile, *sides)[..., 0], 0, -1))
             return ops.stack(each, axis=1)
 
-        found = conformal.outward(self._ask(X, quantiles)[..., : len(levels)], levels)
+        found = conformal.outward(self._ask_inputs(x, quantiles, logs)[..., : len(levels)], levels)
         return found + self.target_origin_[:, None]
 
     def _model_quantiles(self, X, levels) -> np.ndarray:

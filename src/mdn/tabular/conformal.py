@@ -4,21 +4,29 @@ Let u₁ ≤ … ≤ uₙ be the PITs of the calibration rows: the probability t
 row is exchangeable with these rows, the rank of its own PIT among all n + 1 is uniform, whatever the model. So at most
 k / (n + 1) of new targets lie below the predicted quantile of level u₍ₖ₎, and at most as many above the one of u₍ₙ₊₁₋ₖ₎.
 
+The same holds of any other score that depends on a row alone, such as the density rank P(f(Y) >= f(y)): at least k / (n + 1) of
+new targets lie in the regions of highest density with the coverage of the k-th smallest rank. And it holds within a group of
+rows, if the ranks are those of rows of this group.
+
 Reference:
     Chernozhukov, Wüthrich and Zhu (2021), Distributional conformal prediction; Vovk et al. (2019), Nonparametric predictive
-    distributions based on conformal prediction.
+    distributions based on conformal prediction; Izbicki et al. (2022), CD-split and HPD-split; Vovk et al. (2003), Mondrian
+    confidence machine.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_consistent_length, check_random_state
 
 from mdn.data.schema import array
+from mdn.tabular import groups as row_groups
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.frames import rows_of
 
@@ -29,6 +37,7 @@ _SHARE, _AT_LEAST, _AT_MOST = 0.2, 50, 0.25  # of the rows, set aside by `calibr
 _ROUNDING = 1e-5
 _OUTWARD = 16.0 * float(np.finfo("float32").eps)
 _FARTHEST = 1e11  # log odds, 450,000 standard deviations of a normal; float32 finds no quantile ten times as far out
+_WHOLE = 1.0 - 1e-6  # a larger density rank is 1 for float32, and its region the whole line
 _LARGEST = float(np.finfo("float32").max)
 _STREAM = 21  # keeps these draws apart from those that split the rows of a member with the same seed
 
@@ -43,26 +52,83 @@ class Calibration:
     Attributes:
         odds: For each target the log odds, float64, ascending, shape `(n,)`.
         names: The names of the targets, for messages.
+        ranks: For each target the density ranks, ascending, shape `(n,)`; empty where targets have no density.
+        groups: The calibration of each group that has one of its own, by its label; None without groups.
+        column: The column of features that holds the labels, None if they are passed by themselves.
     """
 
     odds: tuple[np.ndarray, ...]
     names: tuple[str, ...]
+    ranks: tuple[np.ndarray, ...] = ()
+    groups: dict[str, Calibration] | None = None
+    column: str | None = None
 
     @classmethod
-    def learn(cls, odds: np.ndarray, names) -> Calibration:
-        """From the log odds `(N, D)` of the calibration rows; NaN is missing.
+    def learn(cls, odds: np.ndarray, names, ranks: np.ndarray | None = None) -> Calibration:
+        """From the log odds of the calibration rows, without groups.
+
+        Args:
+            odds: Shape `(N, D)`; NaN is missing.
+            names: The names of the targets.
+            ranks: Density ranks `(N, D)`, NaN where missing; None where targets have no density.
 
         Raises:
             ValueError: if a target has fewer than `FEWEST` values.
         """
-        columns = tuple(np.sort(column[~np.isnan(column)]) for column in np.asarray(odds, "float64").T)
+        columns = _sorted(odds)
         for name, column in zip(names, columns, strict=True):
             if len(column) < FEWEST:
                 raise ValueError(
                     f"at least {FEWEST} rows with a value of {name!r} are needed to calibrate a 90 % interval, but there are "
                     f"{len(column)}. Calibrate on more rows."
                 )
-        return cls(columns, tuple(names))
+        return cls(columns, tuple(names), () if ranks is None else _sorted(ranks))
+
+    def with_groups(self, odds: np.ndarray, ranks: np.ndarray | None, X, groups) -> Calibration:
+        """This calibration of all rows, and beside it one for each group in which every target has `FEWEST` values.
+
+        Args:
+            odds, ranks: As in `learn`.
+            X: The features of the same rows.
+            groups: As in `groups.labels_of`.
+
+        Raises:
+            ValueError: if X has no such column, or there is not one label for each row.
+        """
+        labels = np.array(row_groups.labels_of(X, groups), dtype=object)
+        own, small = {}, {}
+        for label in sorted(set(labels) - {""}):
+            rows = labels == label
+            count = int((~np.isnan(odds[rows])).sum(axis=0).min())
+            if count < FEWEST:
+                small[label] = count
+                continue
+            names = [f"{name} (group {label})" for name in self.names]
+            own[label] = Calibration.learn(odds[rows], names, None if ranks is None else ranks[rows])
+        row_groups.warn_of_small(groups, small, FEWEST)
+        return dataclasses.replace(self, groups=own, column=groups if isinstance(groups, str) else None)
+
+    def parts(self, X, groups=None) -> Iterator[tuple[Any, Calibration]]:
+        """Yields (rows of X as an index, the calibration that these rows share), until all rows have come.
+
+        Args:
+            X: Features.
+            groups: As in `groups.labels_of`; None for the column that the calibration knows, and without one for all rows.
+
+        Raises:
+            ValueError: if rows have groups, but the calibration has none, or if labels are missing or do not fit X.
+        """
+        groups = self.column if groups is None else groups
+        if self.groups is None:
+            refuse_groups(groups)
+        if groups is None or self.groups is None:
+            yield slice(None), self
+            return
+        labels = row_groups.labels_of(X, groups)
+        row_groups.warn_of_unknown(groups, labels, self.groups)
+        which = np.array([label if label in self.groups else "" for label in labels], dtype=object)
+        for label in sorted(set(which)):
+            yield np.flatnonzero(which == label), self.groups.get(label, self)
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -109,7 +175,35 @@ class Calibration:
                 )
         return np.stack(found)
 
-    def pit(self, odds: np.ndarray, seed: int = 0) -> np.ndarray:
+    def coverages(self, coverage: float) -> np.ndarray:
+        """The coverages of the model's regions of highest density that hold `coverage` of new targets at least, `(D,)`.
+
+        They are the k-th smallest density ranks, k = ceil((n + 1) coverage).
+
+        Raises:
+            ValueError: if there are no ranks, too few of them, or targets where the model has next to no probability.
+        """
+        if not self.ranks:
+            raise ValueError(
+                "the calibration of this model holds no density ranks, which regions of highest density need: calibrate a model "
+                "whose targets have a density, with this version of mdn, or ask for predict_interval."
+            )
+        found = []
+        for name, column in zip(self.names, self.ranks, strict=True):
+            count = len(column)
+            rank = math.ceil((count + 1) * coverage * (1.0 - _ROUNDING))
+            if rank > count:
+                raise ValueError(_too_few(name, count, 0.5 - 0.5 * coverage, sides=1))
+            if column[rank - 1] > _WHOLE:
+                raise ValueError(
+                    f"the values of {name!r} in the rows of calibration lie where the model has less than a millionth of its "
+                    f"probability, so that a region with {coverage:.4g} of them is the whole line. Ask for predict_interval, or "
+                    "fit the model to such rows."
+                )
+            found.append(column[rank - 1])
+        return np.array(found)
+
+    def pit(self, odds: np.ndarray, seed: int = 0, X=None) -> np.ndarray:
         """The calibrated PIT of new targets: their ranks among the calibration rows, spread evenly over each rank.
 
         Uniform for exchangeable rows. Steps of `levels` are whole ranks, so its intervals hold up to 2 / (n + 1) more than
@@ -118,42 +212,86 @@ class Calibration:
         Args:
             odds: Log odds `(N, D)` of the targets, NaN where missing.
             seed: Of the draw within a rank.
+            X: The features of these rows, in which a calibration by groups finds the column of its groups.
         """
         drawn = np.random.default_rng([_STREAM, seed]).uniform(size=odds.shape)
         ranks = np.empty(odds.shape)
-        for d, column in enumerate(self.odds):
-            below, up_to = (np.searchsorted(column, odds[:, d], side) for side in ("left", "right"))
-            ranks[:, d] = (below + drawn[:, d] * (1 + up_to - below)) / (len(column) + 1)
+        for rows, one in self.parts(X):
+            for d, column in enumerate(one.odds):
+                below, up_to = (np.searchsorted(column, odds[rows, d], side) for side in ("left", "right"))
+                ranks[rows, d] = (below + drawn[rows, d] * (1 + up_to - below)) / (len(column) + 1)
         return np.where(np.isnan(odds), np.nan, ranks)
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays of a file, by name."""
-        return {f"calibration/{d}": column for d, column in enumerate(self.odds)}
+    def arrays(self, folder: str = "calibration") -> dict[str, np.ndarray]:
+        """The arrays of a file, by name; those of groups in folders of their own."""
+        found = {f"{folder}/{d}": column for d, column in enumerate(self.odds)}
+        found |= {f"{folder}/rank/{d}": column for d, column in enumerate(self.ranks)}
+        for place, one in enumerate((self.groups or {}).values()):
+            found |= one.arrays(f"{folder}/group/{place}")
+        return found
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a file says of the groups."""
+        return {"column": self.column, "labels": list(self.groups or {})}
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray], names) -> Calibration:
-        """From the arrays of a file.
+    def of(cls, arrays: dict[str, np.ndarray], names, groups: dict[str, Any] | None = None) -> Calibration:
+        """From the arrays of a file, and the `description` of the groups, if it has some.
 
         Raises:
             ValueError: if they are missing, not finite, not ascending or too few.
         """
-        columns = []
-        for key in (f"calibration/{d}" for d in range(len(names))):
-            column = array(None)(arrays[key], key).astype("float64")
-            if len(column) < FEWEST or np.any(np.diff(column) < 0.0):
-                raise ValueError(f"`{key}` must be {FEWEST} ascending values or more.")
-            columns.append(column)
-        return cls(tuple(columns), tuple(names))
+        whole = cls._of(arrays, names, "calibration")
+        if groups is None:
+            return whole
+        own = {
+            label: cls._of(arrays, [f"{name} (group {label})" for name in names], f"calibration/group/{place}")
+            for place, label in enumerate(groups["labels"])
+        }
+        return dataclasses.replace(whole, groups=own, column=groups["column"])
+
+    @classmethod
+    def _of(cls, arrays, names, folder: str) -> Calibration:
+        def columns(where: str) -> tuple[np.ndarray, ...]:
+            found = []
+            for key in (f"{where}/{d}" for d in range(len(names))):
+                column = array(None)(arrays[key], key).astype("float64")
+                if len(column) < FEWEST or np.any(np.diff(column) < 0.0):
+                    raise ValueError(f"`{key}` must be {FEWEST} ascending values or more.")
+                found.append(column)
+            return tuple(found)
+
+        ranks = columns(f"{folder}/rank") if f"{folder}/rank/0" in arrays else ()
+        if any(column[0] < 0.0 or column[-1] > 1.0 for column in ranks):
+            raise ValueError(f"`{folder}/rank` must lie between 0 and 1.")
+        return cls(columns(folder), tuple(names), ranks)
 
 
-def _too_few(name: str, count: int, tail: float) -> str:
-    needed = math.ceil(1.0 / tail - 2.0 * _ROUNDING) - 1
+def refuse_groups(groups) -> None:
+    """Raises a ValueError if rows have groups, since the model is not calibrated by groups."""
+    if groups is not None:
+        raise ValueError(
+            "`groups` needs a model that is calibrated by groups, but this one is not: call calibrate(X, y, groups=...) first."
+        )
+
+
+def _sorted(values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The columns of `(N, D)` in ascending order, without NaN."""
+    return tuple(np.sort(column[~np.isnan(column)]) for column in np.asarray(values, "float64").T)
+
+
+def _too_few(name: str, count: int, tail: float, sides: int = 2) -> str:
+    """The sentence about too few rows for a set that leaves out `tail` on each of two sides, or twice that in all."""
+    share = tail * 2.0 / sides  # of the rows beyond an end
+    needed = math.ceil(1.0 / share - 2.0 * _ROUNDING) - 1
+    most = math.floor(1000.0 * (1.0 - sides / (count + 1))) / 10.0
+    what = "interval or the quantiles at its ends" if sides == 2 else "region"
     return (
-        f"at least {needed} rows of calibration are needed for a {100.0 * (1.0 - 2.0 * tail):.4g} % interval or the quantiles at "
-        f"its ends, but {count} have a value of {name!r}: with so few the interval is infinite. Calibrate on more rows, or ask "
-        f"for {math.floor(1000.0 * (1.0 - 2.0 / (count + 1))) / 10.0:g} % at most."
+        f"at least {needed} rows of calibration are needed for a {100.0 * (1.0 - 2.0 * tail):.4g} % {what}, but {count} have a "
+        f"value of {name!r}: with so few it is infinite. Calibrate on more rows, or ask for {most:g} % at most."
     )
 
 

@@ -81,6 +81,8 @@ def save(regressor, path) -> None:
         description |= {"format": 3, "dates": regressor.columns_.dates}
     if calibration is not None:  # older versions would answer with intervals that are not calibrated
         description |= {"format": 4, "calibrated": True}
+        if calibration.groups is not None:  # and these with the intervals of all rows
+            description |= {"format": 5, "calibration_groups": calibration.description}
     if regressor._stand_for_sets:  # older versions would take sets for points
         description |= {"format": 5, "outcome": outcome.description(regressor.outcome_)}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
@@ -116,8 +118,8 @@ def load(cls, path):
             description = _checked(description)
             arrays = _arrays(path)
             members = _members(arrays, description["members"])
-            calibrated = description.get("calibrated", False)
-            calibration = Calibration.of(arrays, description["target_names"]) if calibrated else None
+            calibrated, groups = description.get("calibrated", False), description.get("calibration_groups")
+            calibration = Calibration.of(arrays, description["target_names"], groups) if calibrated else None
             parameters = description["parameters"]
             if isinstance(parameters.get("bounds"), list):
                 parameters["bounds"] = tuple(parameters["bounds"])
@@ -202,13 +204,25 @@ def _checked(description: dict) -> dict[str, Any]:
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
         calibrated=flag,
+        calibration_groups=record(column=maybe(text), labels=listed(text)),
         outcome=_outcome,
         decimals=mapping(one_of(",", ".")),
         units=mapping(one_of("%", "‰")),
         other_shares=mapping(number(0.0)),
         ids=listed(text),
         bounds=listed(text),
-        optional=("origin", "seen", "calibrated", "outcome", "decimals", "units", "other_shares", "ids", "bounds"),
+        optional=(
+            "origin",
+            "seen",
+            "calibrated",
+            "calibration_groups",
+            "outcome",
+            "decimals",
+            "units",
+            "other_shares",
+            "ids",
+            "bounds",
+        ),
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):

@@ -62,7 +62,7 @@ def _summary(regressor, scores, names, rows, seen) -> str:
         f"{verdict(scores, rows)}. {skill(scores)}"
     ).rstrip()
     if regressor.calibration_ is not None:
-        text += "\n\n" + calibrated(names, regressor.calibration_.rows)
+        text += "\n\n" + calibrated(regressor.calibration_)
     grid = [f"{name} (steps of {step:g})" for name, step in zip(names, regressor.target_grid_, strict=True) if step]
     if not regressor.outcome_.plain:
         text += "\n\n" + taken_for(names[0], regressor.outcome_)

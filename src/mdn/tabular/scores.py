@@ -111,7 +111,7 @@ def scores_of(regressor, X, y) -> Scores:
         rmse=np.sqrt(_mean((mean + regressor.target_origin_ - truth) ** 2)),
         pit=below + drawn * (above - below)
         if calibration is None
-        else calibration.pit(regressor._log_odds(X, y, seed=0)),
+        else calibration.pit(regressor._log_odds(X, y, seed=0), X=X),
         sharpness=np.mean(sharp[..., 1] - sharp[..., 0], axis=0),
         tail=np.minimum(above, 1.0 - below),
         skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mdn.tabular.scores import Scores
 
 if TYPE_CHECKING:
+    from mdn.tabular.conformal import Calibration
     from mdn.tabular.outcome import Outcome
 
 _DIGITS = 4
@@ -47,16 +47,15 @@ def verdict(scores: Scores, rows: int) -> str:
     )
 
 
-def calibrated(names: Sequence[str], rows: Sequence[int]) -> str:
-    """What the calibration of a model promises.
-
-    Args:
-        names: The names of the targets.
-        rows: How many rows calibrate each of them.
-    """
+def calibrated(calibration: Calibration) -> str:
+    """What the calibration of a model promises."""
+    rows = calibration.rows
     counts = f"{rows[0]} rows"
     if len(set(rows)) > 1:
-        counts = f"{', '.join(f'{count} ({name})' for name, count in zip(names, rows, strict=True))} rows"
+        counts = f"{', '.join(f'{count} ({name})' for name, count in zip(calibration.names, rows, strict=True))} rows"
+    if calibration.groups:
+        of = "" if calibration.column is None else f" of {calibration.column!r}"
+        counts += f", each of {len(calibration.groups)} groups{of} by itself"
     return (
         f"Intervals are calibrated on {counts}: each holds a new target at least as often as it says, if new rows come from "
         "the same source as these. Densities, NLL and CRPS are those of the network, which the calibration does not change."

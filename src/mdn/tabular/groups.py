@@ -1,0 +1,84 @@
+"""Groups of rows that are calibrated by themselves: their labels, and the sentences about those that are not.
+
+Reference:
+    Vovk et al. (2003), Mondrian confidence machine; Vovk, Gammerman and Shafer (2005), Algorithmic learning in a random world.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+
+import numpy as np
+
+from mdn.data.declared import CATEGORY
+from mdn.tabular.columns import UnknownLevels
+from mdn.tabular.frames import Column, column, is_frame
+
+
+def labels_of(X, groups) -> list[str]:
+    """The label of the group of each row as text, "" where it is missing; 5.0 is "5", as in a column of categories.
+
+    Args:
+        X: Features.
+        groups: The name of a column of the frame X, or one label a row: text or numbers.
+
+    Raises:
+        ValueError: if X has no such column, or there is not one label for each row.
+    """
+    if not isinstance(groups, str):
+        values = np.asarray(groups)
+        if values.shape != (len(X),):
+            raise ValueError(
+                f"`groups` must be the name of a column of X or one label for each of its {len(X)} rows, but its shape is "
+                f"{values.shape}."
+            )
+        return Column("groups", values).words
+    found = {str(name): name for name in X.columns} if is_frame(X) else {}
+    if groups not in found:
+        what = "has no such column" if is_frame(X) else f"is {type(X).__name__} without names"
+        raise ValueError(
+            f"the column {groups!r} names the group of each row, as in calibration, but X {what}. Pass a frame with this "
+            "column, or `groups` with one label a row."
+        )
+    return column(X, found[groups], CATEGORY).words
+
+
+def warn_of_small(groups, small: dict[str, int], fewest: int) -> None:
+    """Warns of groups with too few rows to be calibrated.
+
+    Args:
+        groups: As in `labels_of`.
+        small: The number of rows of each such group.
+        fewest: The number of rows that they need.
+    """
+    if small:
+        label, count = next(iter(small.items()))
+        _warn(
+            f"{_name(groups)}: {len(small)} of the groups have fewer than {fewest} rows of calibration, such as {label!r} with "
+            f"{count}. They use the calibration of all rows, which promises nothing about one group."
+        )
+
+
+def warn_of_unknown(groups, labels: list[str], known: Collection[str]) -> None:
+    """Warns of rows to be predicted whose group has no calibration of its own; a missing label is no group.
+
+    Args:
+        groups: As in `labels_of`.
+        labels: The labels of these rows.
+        known: The labels of the groups that are calibrated by themselves.
+    """
+    unknown = [label for label in labels if label and label not in known]
+    if unknown:
+        _warn(
+            f"{_name(groups)}: {len(unknown)} of {len(labels)} rows are of groups that were not calibrated by themselves, such "
+            f"as {unknown[0]!r}. They use the calibration of all rows, which promises nothing about one group."
+        )
+
+
+def _name(groups) -> str:
+    return f"column {groups!r}" if isinstance(groups, str) else "`groups`"
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, UnknownLevels, stacklevel=6)
