@@ -95,9 +95,13 @@ class Node:
             "factor": lambda a: a * np.sqrt(variance),
             "concentration": lambda a: a / variance,
             "rate": lambda a: a / variance,
+            "concentration1": lambda a: a / variance,
+            "concentration0": lambda a: a / variance,
         }
         if self.kind in ("Poisson", "NegativeBinomial"):  # the mean stays
             change.pop("rate")
+        if self.kind == "Weibull":  # the standard deviation of log y is in proportion to 1 / concentration
+            change = {"concentration": lambda a: a / np.sqrt(variance)}
         fields = {name: change.get(name, lambda a: a)(np.asarray(a, np.float64)) for name, a in self.fields.items()}
         if isinstance(self.children, dict):
             children = {name: child.heated(component, variance) for name, child in self.children.items()}
@@ -285,7 +289,8 @@ class Entry:
         leaves = {name.split(".")[0] for name, _ in self.tree.leaves()} - {"Mixture", "Spiked"}
         near, far = 8.0, 31.0
         counts = {"Poisson", "NegativeBinomial"}
-        if not leaves <= {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal", "Gamma"} | counts:
+        reals = {"Normal", "MultivariateNormal", "LowRankNormal", "LogNormal", "Gamma", "Weibull", "Beta"}
+        if not leaves <= reals | counts:
             near, far = 40.0, 500.0
         where = [np.moveaxis(spots(self.tree, z), -2, 0) for z in (-far, -near, -2.0, 0.1, 2.0, near, far)]
         return _sixteen(np.concatenate(where))
@@ -318,6 +323,14 @@ CONCENTRATION = _columns([1.0], [0.01], [500.0], [30.0], [4.0], [120.0])
 SHAPE = _columns([1.0], [0.4], [500.0], [2.5], [30.0], [7.0])
 RATE = _columns([1.0], [0.3], [1000.0], [0.001], [50.0], [0.25])
 
+HAZARD = _columns([1.0], [0.4], [200.0], [2.5], [30.0], [7.0])
+HAZARD_SCALE = _columns([1.0], [0.3], [1000.0], [0.001], [50.0], [0.25])
+ONES = _columns([1.0], [0.4], [500.0], [0.2], [30.0], [2.0])
+ZEROS = _columns([1.0], [0.7], [200.0], [3.0], [0.9], [5.0])
+ENDS = {"low": -0.5, "high": 2.0}
+END_LOC = _columns([1.0], [-3.5], [0.5], [30.0], [1.5], [0.0])  # inside, and 30 scales and more outside
+END_SCALE = _columns([0.5], [0.1], [0.02], [0.7], [0.3], [1000.0])
+
 # Three components, (2, 3, K, 1): overlapping, far apart, scales from 1e-3 to 1e3, one all but dead, one on top of
 # another, nested.
 MIX_LOGITS = _columns(
@@ -348,6 +361,16 @@ MIX_COUNT_RATE = _columns([1, 2, 9], [0.5, 5, 60], [900, 2.5, 0.7], [3, 10, 2], 
 MIX_COUNT_SHAPE = _columns([1, 0.8, 9], [3, 1, 20], [60, 1, 0.6], [0.5, 0.4, 2], [2, 2, 2], [2, 90, 10])[..., None]
 
 
+MIX_HAZARD = _columns([1, 2, 3], [0.5, 5, 60], [200, 2.5, 0.7], [3, 10, 2], [4, 4, 4], [0.6, 30, 3])[..., None]
+MIX_HAZARD_SCALE = _columns([1, 0.8, 1.2], [0.1, 1, 2], [2, 1, 9], [0.5, 4, 30], [2, 2, 2], [0.02, 0.1, 10])[..., None]
+MIX_ONES = _columns([1, 2, 3], [0.5, 5, 60], [400, 2.5, 0.7], [3, 10, 2], [4, 4, 4], [0.3, 30, 3])[..., None]
+MIX_ZEROS = _columns([1, 1.8, 9], [2, 5, 3], [600, 1, 1.6], [1.5, 40, 2], [2, 2, 2], [3, 3, 1.9])[..., None]
+MIX_END_LOC = _columns([0, 0.5, 1], [-3.5, 0, 3], [0, 0.1, -5], [-1, 2, 30], [1, 1, 1], [0.3, 0.3, 0.3])[..., None]
+MIX_END_SCALE = _columns([1, 0.8, 1.2], [0.1, 1, 0.2], [0.02, 1, 1e3], [0.5, 0.4, 2], [2, 2, 2], [0.02, 0.1, 10])[
+    ..., None
+]
+
+
 def _wide(array, *, shift=0.0, factor=1.0, size=2):
     """(..., 1) -> (..., size): the other coordinates are permuted, shifted and scaled copies."""
     parts = [array[..., 0]]
@@ -376,6 +399,9 @@ def _entries():
     yield "StudentT D=1", node("StudentT", loc=LOC, scale=SCALE, df=DF)
     yield "LogNormal D=1", node("LogNormal", loc=LOG_LOC, scale=LOG_SCALE)
     yield "Gamma D=1", node("Gamma", concentration=SHAPE, rate=RATE)
+    yield "Weibull D=1", node("Weibull", concentration=HAZARD, scale=HAZARD_SCALE)
+    yield "Beta D=1", node("Beta", concentration1=ONES, concentration0=ZEROS)
+    yield "TruncatedNormal D=1", node("TruncatedNormal", loc=END_LOC, scale=END_SCALE, **_ends(END_LOC))
     yield "VonMises D=1", node("VonMises", loc=ANGLE, concentration=CONCENTRATION)
     yield "MultivariateNormal D=1", node("MultivariateNormal", loc=LOC, scale_tril=SCALE[..., None])
     yield "LowRankNormal D=1", node("LowRankNormal", loc=LOC, scale=SCALE, factor=SCALE[..., None] * 0.5)
@@ -414,6 +440,9 @@ def _entries():
         "StudentT": dict(loc=MIX_LOC, scale=MIX_SCALE, df=MIX_DF),
         "LogNormal": dict(loc=MIX_LOG_LOC, scale=MIX_LOG_SCALE),
         "Gamma": dict(concentration=MIX_SHAPE, rate=MIX_RATE),
+        "Weibull": dict(concentration=MIX_HAZARD, scale=MIX_HAZARD_SCALE),
+        "Beta": dict(concentration1=MIX_ONES, concentration0=MIX_ZEROS),
+        "TruncatedNormal": dict(loc=MIX_END_LOC, scale=MIX_END_SCALE, **_ends(MIX_END_LOC)),
         "VonMises": dict(loc=MIX_ANGLE, concentration=MIX_CONCENTRATION),
     }.items():
         yield f"Mixture[{kind}] D=1", mixture(MIX_LOGITS, node(kind, **fields))
@@ -475,6 +504,10 @@ def _entries():
     offset = mixture(MIX_LOGITS, node("MultivariateNormal", loc=loc2, scale_tril=_tril(scale2, 2, rng)))
     yield "Joint[Mixture, Categorical]", joint(offset=offset, pen=node("Categorical", logits=logits[:, :, 0]))
     yield "Joint[Mixture, Bernoulli]", joint(offset=offset, end=node("Bernoulli", logits=logits[:, :, 0, :1]))
+
+
+def _ends(loc):
+    return {name: np.full_like(loc, end) for name, end in ENDS.items()}
 
 
 def _mixed(loc, scale, df):

@@ -477,8 +477,10 @@ def _natural_steps(tree):
     f = {name: np.abs(np.asarray(a, np.float64)) for name, a in tree.fields.items()}
     own = []
     for name, array in f.items():
-        if name in ("scale", "df", "concentration", "rate"):
+        if name in ("scale", "df", "concentration", "rate", "concentration1", "concentration0"):
             own.append(array)
+        elif name in ("low", "high"):
+            own.append(np.minimum(f["scale"], np.abs(tree.fields["high"] - tree.fields["low"])))
         elif name == "scale_tril":
             own.append(np.broadcast_to(np.diagonal(array, axis1=-2, axis2=-1)[..., :, None], array.shape))
         elif name == "factor":
@@ -731,7 +733,8 @@ def spec_of(tree):
         return mdn.NormalSpec(size, covariance=tree.fields["factor"].shape[-1])
     if tree.kind == "Normal" and tree.fields["scale"].shape[-1] != size:
         return mdn.NormalSpec(size, covariance="isotropic")
-    return getattr(mdn, f"{tree.kind}Spec")(size)
+    ends = (float(tree.fields[name].flat[0]) for name in ("low", "high") if name in tree.fields)
+    return getattr(mdn, f"{tree.kind}Spec")(size, *ends)
 
 
 def packed(tree):
@@ -746,7 +749,7 @@ def packed(tree):
         return packed(tree.children[0])
     if tree.kind in ("Mixture", "Spiked"):
         return np.concatenate([*(packed(child) for child in tree.children), tree.fields["logits"]], axis=-1)
-    fields = tree.fields
+    fields = {name: array for name, array in tree.fields.items() if name not in ("low", "high")}
     if tree.kind in ("Categorical", "Bernoulli"):
         return fields["logits"].reshape(2, 3, -1)
     (_, first), *rest = fields.items()

@@ -97,6 +97,10 @@ class Coordinate:
 
     support = (-np.inf, np.inf)
 
+    @classmethod
+    def support_of(cls, **fields):
+        return cls.support
+
     @staticmethod
     def spot(z, loc, scale, **others):
         """Points about `z` widths from the centre, each coordinate by a factor of its own."""
@@ -390,6 +394,220 @@ class GammaCoordinate(Coordinate):
         return np.sort(np.concatenate([np.zeros_like(a * unit), bulk, towards_0], axis=-1), axis=-1)
 
 
+class WeibullCoordinate(Coordinate):
+    support = (0.0, np.inf)
+
+    @staticmethod
+    def spot(z, concentration, scale):
+        """z is about the log of the cumulative hazard."""
+        with np.errstate(over="ignore"):
+            return np.clip(scale * np.exp((0.2 * z if z > 0 else z) / np.float64(concentration)), 1e-30, 1e30)
+
+    @staticmethod
+    def width(concentration, scale):
+        return scale / np.maximum(concentration, 1.0)
+
+    @staticmethod
+    def _hazard(x, concentration, scale):
+        with np.errstate(over="ignore"):
+            return (np.maximum(x, 0.0) / scale) ** concentration
+
+    @classmethod
+    def log_pdf(cls, x, concentration, scale):
+        k = concentration
+        with np.errstate(divide="ignore"):
+            density = np.log(k / scale) + special.xlogy(k - 1, np.maximum(x, 0.0) / scale)
+        return np.where(x < 0, -np.inf, density - cls._hazard(x, k, scale))
+
+    @classmethod
+    def log_cdf(cls, x, concentration, scale):
+        hazard = cls._hazard(x, concentration, scale)
+        with np.errstate(divide="ignore"):
+            near = concentration * np.log(np.maximum(x, 0.0) / scale)
+            return np.where(hazard < 1e-17, near, np.log(-np.expm1(-hazard)))
+
+    @classmethod
+    def log_sf(cls, x, concentration, scale):
+        return -cls._hazard(x, concentration, scale)
+
+    @staticmethod
+    def mean(concentration, scale):
+        return scale * special.gamma(1 + 1 / concentration)
+
+    @staticmethod
+    def variance(concentration, scale):
+        return scale**2 * (special.gamma(1 + 2 / concentration) - special.gamma(1 + 1 / concentration) ** 2)
+
+    @staticmethod
+    def mode(concentration, scale):
+        return scale * np.maximum(1 - 1 / concentration, 0.0) ** (1 / concentration)
+
+    @staticmethod
+    def sample(rng, shape, concentration, scale):
+        return scale * rng.weibull(np.broadcast_to(concentration, shape))
+
+    @staticmethod
+    def edges(concentration, scale):
+        inner = scale[..., None] * np.exp(np.arange(-60.0, 6.8, 0.3) / concentration[..., None])
+        return np.concatenate([np.zeros_like(inner[..., :1]), inner], axis=-1)
+
+
+class BetaCoordinate(Coordinate):
+    support = (0.0, 1.0)
+
+    @staticmethod
+    def _log_odds(concentration1, concentration0):
+        """Mean and standard deviation of log(y / (1 - y))."""
+        a, b = np.float64(concentration1), np.float64(concentration0)
+        return special.psi(a) - special.psi(b), np.sqrt(special.polygamma(1, a) + special.polygamma(1, b))
+
+    @classmethod
+    def spot(cls, z, concentration1, concentration0):
+        middle, spread = cls._log_odds(concentration1, concentration0)
+        return np.clip(special.expit(middle + z * spread), 1e-30, 1 - 6e-8)
+
+    @staticmethod
+    def width(concentration1, concentration0):
+        return np.sqrt(BetaCoordinate.variance(concentration1, concentration0))
+
+    @staticmethod
+    def log_pdf(x, concentration1, concentration0):
+        a, b, place = concentration1, concentration0, np.clip(x, 0.0, 1.0)
+        with np.errstate(divide="ignore"):
+            density = special.xlogy(a - 1, place) + special.xlog1py(b - 1, -place) - special.betaln(a, b)
+        return np.where((x < 0) | (x > 1), -np.inf, density)
+
+    @staticmethod
+    def log_cdf(x, concentration1, concentration0):
+        a, b, x = np.broadcast_arrays(concentration1, concentration0, np.clip(x, 0.0, 1.0))
+        return BetaCoordinate._log_lower(a, b, x, 1.0 - x, special.betainc(a, b, x))
+
+    @staticmethod
+    def log_sf(x, concentration1, concentration0):
+        a, b, x = np.broadcast_arrays(concentration1, concentration0, np.clip(x, 0.0, 1.0))
+        return BetaCoordinate._log_lower(b, a, 1.0 - x, x, special.betaincc(a, b, x))
+
+    @staticmethod
+    def _log_lower(a, b, x, rest, value):
+        with np.errstate(divide="ignore"):
+            result = np.log(value)
+        deep = (result < -500) & (x > 0)
+        if deep.any():
+            # beyond float64: x^a (1 - x)^b / (a B) · Σ x^n (a + b) ... (a + b + n - 1) / ((a + 1) ... (a + n))
+            a, b, x, rest = a[deep], b[deep], x[deep], rest[deep]
+            n = np.arange(0, 3000).reshape(-1, 1)
+            with np.errstate(under="ignore"):
+                series = 1 + np.cumprod(x * (a + b + n) / (a + 1 + n), axis=0).sum(0)
+            result = np.array(result)
+            result[deep] = a * np.log(x) + b * np.log(rest) - np.log(a) - special.betaln(a, b) + np.log(series)
+        return result
+
+    @staticmethod
+    def mean(concentration1, concentration0):
+        return concentration1 / (concentration1 + concentration0)
+
+    @staticmethod
+    def variance(concentration1, concentration0):
+        total = concentration1 + concentration0
+        return concentration1 * concentration0 / (total**2 * (total + 1))
+
+    @staticmethod
+    def mode(concentration1, concentration0):
+        a, b = np.maximum(concentration1 - 1, 0), np.maximum(concentration0 - 1, 0)
+        return np.where(
+            a + b > 0, a / np.where(a + b > 0, a + b, 1.0), np.where(concentration1 <= concentration0, 0.0, 1.0)
+        )
+
+    @staticmethod
+    def sample(rng, shape, concentration1, concentration0):
+        return rng.beta(np.broadcast_to(concentration1, shape), np.broadcast_to(concentration0, shape))
+
+    @classmethod
+    def edges(cls, concentration1, concentration0):
+        middle, spread = (part[..., None] for part in cls._log_odds(concentration1, concentration0))
+        inner = special.expit(middle + spread * np.arange(-14.0, 14.01, 0.25))
+        mean = cls.mean(concentration1, concentration0)[..., None]
+        ends = mean * 2.0 ** -np.arange(0.0, 160.0), 1 - (1 - mean) * 2.0 ** -np.arange(0.0, 52.0)
+        return np.sort(np.concatenate([0 * mean, inner, *ends, 0 * mean + 1], axis=-1), axis=-1)
+
+
+class TruncatedNormalCoordinate(Coordinate):
+    @staticmethod
+    def support_of(loc, scale, low, high):
+        return float(low.min()), float(high.max())
+
+    @staticmethod
+    def spot(z, loc, scale, low, high):
+        """Strictly inside, since at an end the logs of tails are infinite."""
+        return low + (high - low) * np.clip(special.expit(0.8 * z), 0.003, 0.997)
+
+    @staticmethod
+    def width(loc, scale, low, high):
+        return np.minimum(scale, high - low)
+
+    @staticmethod
+    def _log_mass(left, right, loc, scale):
+        """log(Φ(b) - Φ(a)) by logs of Φ, on the side of 0 where they are small."""
+        a, b = np.broadcast_arrays((left - loc) / scale, (right - loc) / scale)
+        mirrored = a + b > 0
+        a, b = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+        low, high = special.log_ndtr(a), special.log_ndtr(b)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(a < b, high + np.log(-np.expm1(low - high)), -np.inf)
+
+    @classmethod
+    def log_pdf(cls, x, loc, scale, low, high):
+        density = NormalCoordinate.log_pdf(x, loc, scale) - cls._log_mass(low, high, loc, scale)
+        return np.where((x < low) | (x > high), -np.inf, density)
+
+    @classmethod
+    def log_cdf(cls, x, loc, scale, low, high):
+        return cls._log_mass(low, np.clip(x, low, high), loc, scale) - cls._log_mass(low, high, loc, scale)
+
+    @classmethod
+    def log_sf(cls, x, loc, scale, low, high):
+        return cls._log_mass(np.clip(x, low, high), high, loc, scale) - cls._log_mass(low, high, loc, scale)
+
+    @classmethod
+    def _moment(cls, power, centre, loc, scale, low, high):
+        x, weight = gauss_legendre(cls.edges(loc, scale, low, high), 20)
+        fields = (np.asarray(field)[..., None, None] for field in (loc, scale, low, high))
+        density = np.exp(cls.log_pdf(x, *fields))
+        return (weight * density * (x - centre[..., None, None]) ** power).sum((-1, -2))
+
+    @classmethod
+    def mean(cls, loc, scale, low, high):
+        return cls._moment(1, 0.0 * loc, loc, scale, low, high)
+
+    @classmethod
+    def variance(cls, loc, scale, low, high):
+        return cls._moment(2, cls.mean(loc, scale, low, high), loc, scale, low, high)
+
+    @staticmethod
+    def mode(loc, scale, low, high):
+        return np.clip(loc, low, high)
+
+    @classmethod
+    def sample(cls, rng, shape, loc, scale, low, high):
+        # by inversion on the side of 0 where tails are small
+        a, b, u = (low - loc) / scale, (high - loc) / scale, rng.random(shape)
+        mirrored = a + b > 0
+        a, b = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+        z = special.ndtri_exp(np.logaddexp(np.log1p(-u) + special.log_ndtr(a), np.log(u) + special.log_ndtr(b)))
+        return np.clip(loc + scale * np.where(mirrored, -z, z), low, high)
+
+    @classmethod
+    def edges(cls, loc, scale, low, high):
+        # around loc, and around the mode in the unit in which an exponential tail falls
+        mode = np.clip(loc, low, high)
+        unit = scale / np.maximum(np.abs(mode - loc) / scale, 1.0)
+        ends = (np.maximum(low, mode - 40 * scale), np.minimum(high, mode + 40 * scale))
+        inner = np.concatenate([mode[..., None] + size[..., None] * _spread(2.0**7) for size in (unit, scale)], axis=-1)
+        grid = ends[0][..., None] + (ends[1] - ends[0])[..., None] * np.linspace(0, 1, 33)
+        both = np.concatenate([inner, grid], axis=-1)
+        return np.sort(np.clip(both, ends[0][..., None], ends[1][..., None]), axis=-1)
+
+
 class VonMisesCoordinate(Coordinate):
     """On [-π, π]; the density is periodic, the distribution function counts from -π."""
 
@@ -602,6 +820,9 @@ COORDINATES = {
     "StudentT": StudentTCoordinate,
     "LogNormal": LogNormalCoordinate,
     "Gamma": GammaCoordinate,
+    "Weibull": WeibullCoordinate,
+    "Beta": BetaCoordinate,
+    "TruncatedNormal": TruncatedNormalCoordinate,
     "VonMises": VonMisesCoordinate,
     "Poisson": PoissonCoordinate,
     "NegativeBinomial": NegativeBinomialCoordinate,
@@ -655,7 +876,7 @@ class Independent(Truth):
         *batch, self.event_size = values[0].shape
         self.batch_shape = tuple(batch)
         self.circular = kind == "VonMises"
-        self.support = self.coordinate.support
+        self.support = self.coordinate.support_of(**self.fields)
         self.grid = getattr(self.coordinate, "grid", None)
 
     def log_prob(self, y):

@@ -56,6 +56,12 @@ def components(family, draw, count, size):
             return mdn.Poisson(scale)
         case "NegativeBinomial":
             return mdn.NegativeBinomial(draw.scale(8, count, size), scale)
+        case "Weibull":
+            return mdn.Weibull(draw.scale(8, count, size), scale)
+        case "Beta":
+            return mdn.Beta(draw.scale(8, count, size), scale)
+        case "TruncatedNormal":
+            return mdn.TruncatedNormal(loc, scale, -1e-3, np.inf)
         case "VonMises":
             return mdn.VonMises(loc % 3.0, np.clip(scale, 1e-30, 1e10))
         case "MultivariateNormal":
@@ -70,6 +76,7 @@ def components(family, draw, count, size):
     [
         *("Normal", "Laplace", "Logistic", "StudentT", "LogNormal", "Gamma", "VonMises", "MultivariateNormal"),
         *("Poisson", "NegativeBinomial"),
+        *("Weibull", "Beta", "TruncatedNormal"),
     ],
 )
 @few
@@ -114,6 +121,9 @@ def specs(size, count):
             mdn.VonMisesSpec,
             mdn.PoissonSpec,
             mdn.NegativeBinomialSpec,
+            mdn.WeibullSpec,
+            mdn.BetaSpec,
+            lambda size: mdn.TruncatedNormalSpec(size, -1e-3, np.inf),
         ):
             yield mdn.MixtureSpec(family(size), count), mdn.NegativeLogLikelihood
         yield mdn.MixtureSpec(mdn.NormalSpec(size, covariance="full"), count), mdn.NegativeLogLikelihood

@@ -296,6 +296,56 @@ def test_a_gamma_starts_from_its_targets_whatever_their_unit_and_spread():
         assert 0.4 < float(number(start.mean())[0, 0]) / y.mean() < 2.5
 
 
+# ---- Weibull, Beta, TruncatedNormal ----------------------------------------------------------------------------------
+
+
+def test_gradients_of_a_beta_and_a_weibull_are_never_nan():
+    shapes, y = np.float32([1e-30, 1e-3, 0.5, 3.0, 1e8, 1e30]), np.float32([0.0, 1e-30, 1e-3, 0.5, 1 - 6e-8, 1.0])
+    a, b, y = (part.reshape(-1, 1) for part in np.meshgrid(shapes, shapes, y))
+    for family, most in ((mdn.Beta, 1e30), (mdn.Weibull, 1e8)):  # beyond it, derivatives of a Weibull leave float
+
+        def total(tensors, family=family):
+            ours = family._new(*tensors)
+            values = keras.ops.stack([ours.log_prob(y), ours.log_cdf(y), ours.log_survival(y)])
+            return keras.ops.sum(keras.ops.where(keras.ops.isfinite(values), values, 0.0))
+
+        value, gradients = value_and_gradients(total, [np.minimum(a, np.float32(most)), b])
+        assert not np.isnan(value) and not any(np.isnan(gradient).any() for gradient in gradients), family.__name__
+
+
+def test_the_tail_of_a_weibull_is_a_power_an_exponential_or_neither():
+    """exp(Y) of a Weibull of shape 1 is a Pareto, whose mean is rate / (rate - 1); of a lesser shape it has none."""
+    of_exp = mdn.Transformed(mdn.Weibull([[1.0], [0.9], [3.0]], [[0.2], [0.2], [0.2]]), mdn.bijections.Exp())
+    mean = number(of_exp.mean())[:, 0]
+    draws = np.exp(0.2 * np.random.default_rng(0).weibull(3.0, 400_000))
+    np.testing.assert_allclose(mean[[0, 2]], [5.0 / 4.0, draws.mean()], rtol=1e-3)
+    assert mean[1] == np.inf
+
+
+def test_the_log_of_a_survival_near_0_has_a_derivative_by_the_far_end():
+    """log S = log(1 - F), so its derivative by an end is -F' / (1 - F), however close to 0 log S is."""
+    low, high, y = -1.0, 2.0, -0.9999
+    below = mpmath.ncdf(y) - mpmath.ncdf(low)
+    mass = mpmath.ncdf(high) - mpmath.ncdf(low)
+    expected = below / mass * mpmath.npdf(high) / (mass - below)
+
+    def log_survival(end):
+        return mdn.TruncatedNormal._new(*map(numerics.as_tensor, ([0.0], [1.0], [low])), end).log_survival([y])
+
+    assert slopes(log_survival, [high])[0] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_ends_that_cross_and_targets_outside_are_errors():
+    with pytest.raises(ValueError, match="`low`"):
+        mdn.TruncatedNormal([0.0], [1.0], 2.0, 2.0)
+    with pytest.raises(ValueError, match="`low`"):
+        mdn.TruncatedNormalSpec(1, 2.0, -np.inf)
+    outside = (mdn.TruncatedNormalSpec(1, 0.0, 1.0), [-0.1]), (mdn.BetaSpec(1), [1.1]), (mdn.WeibullSpec(1), [0.0])
+    for spec, target in outside:
+        with pytest.raises(ValueError, match=type(spec).__name__.removesuffix("Spec")):
+            mdn.MDN(mdn.MixtureSpec(spec, 1)).adapt(np.float32([[0.5], target]))
+
+
 def test_guards_keep_the_dtype_of_a_tensor():
     """Keras on PyTorch makes float32 of the maximum of a float64 tensor and a Python number, so guards lost digits."""
     for dtype in ("float32", "float64"):

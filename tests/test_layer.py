@@ -18,6 +18,9 @@ SPECS = {
     "student": mdn.MixtureSpec(mdn.StudentTSpec(1), 2),
     "log-normal": mdn.MixtureSpec(mdn.LogNormalSpec(1), 2),
     "gamma": mdn.MixtureSpec(mdn.GammaSpec(1), 2),
+    "weibull": mdn.MixtureSpec(mdn.WeibullSpec(1), 2),
+    "beta": mdn.MixtureSpec(mdn.BetaSpec(1), 2),
+    "truncated": mdn.MixtureSpec(mdn.TruncatedNormalSpec(1, -float("inf"), 2.0), 2),
     "angles": mdn.MixtureSpec(mdn.VonMisesSpec(1), 2),
     "categorical": mdn.CategoricalSpec(4),
     "bernoulli": mdn.BernoulliSpec(2),
@@ -38,7 +41,8 @@ def targets_of(spec, count=64, seed=0):
     rng = np.random.default_rng(seed)
     params = np.asarray(keras.ops.convert_to_numpy(mdn.MDN(spec)(rng.normal(size=(count, 3)).astype("float32"))))
     y = np.asarray(keras.ops.convert_to_numpy(spec.join(spec(params).sample(seed=seed))))
-    return np.maximum(y, 1e-30) if "Gamma" in repr(spec) else y  # draws of a small concentration may leave float32
+    positive = isinstance(getattr(spec, "specs", [spec])[0], mdn.GammaSpec | mdn.WeibullSpec)
+    return np.maximum(y, 1e-30) if positive else y  # draws of a small concentration may leave float32
 
 
 @pytest.fixture(params=SPECS, name="spec")

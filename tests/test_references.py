@@ -23,6 +23,18 @@ UNIVARIATE = {
     "LogNormal": (dict(loc=[0.3], scale=[1.2]), stats.lognorm(1.2, scale=np.exp(0.3))),
     "Gamma": (dict(concentration=[2.5], rate=[0.4]), stats.gamma(2.5, scale=2.5)),
     "Gamma-small": (dict(concentration=[0.3], rate=[7.0]), stats.gamma(0.3, scale=1 / 7)),
+    "Weibull": (dict(concentration=[1.7], scale=[3.0]), stats.weibull_min(1.7, scale=3.0)),
+    "Weibull-small": (dict(concentration=[0.4], scale=[0.2]), stats.weibull_min(0.4, scale=0.2)),
+    "Beta": (dict(concentration1=[2.5], concentration0=[4.0]), stats.beta(2.5, 4.0)),
+    "Beta-U": (dict(concentration1=[0.3], concentration0=[0.6]), stats.beta(0.3, 0.6)),
+    "TruncatedNormal": (
+        dict(loc=[0.5], scale=[2.0], low=[-1.0], high=[3.0]),
+        stats.truncnorm(-0.75, 1.25, loc=0.5, scale=2.0),
+    ),
+    "TruncatedNormal-far": (
+        dict(loc=[-0.5], scale=[0.5], low=[1.0], high=[3.0]),
+        stats.truncnorm(3.0, 7.0, loc=-0.5, scale=0.5),
+    ),
     "VonMises": (dict(loc=[0.8], concentration=[2.5]), stats.vonmises(2.5, 0.8)),
 }
 

@@ -1,4 +1,4 @@
-"""The incomplete gamma functions against mpmath, in both tails, for concentrations from 1e-6 to 1e6."""
+"""The incomplete gamma and beta functions against mpmath, in both tails, for small and for large concentrations."""
 
 import keras
 import mpmath
@@ -65,3 +65,60 @@ def test_the_log_gamma_function_of_one_more_is_exact_near_0():
         expected = [float(mpmath.loggamma(1 + mpmath.mpf(float(value)))) for value in a]
     found = numbers(special.log_gamma_of_one_more(keras.ops.convert_to_tensor(a)))
     np.testing.assert_allclose(found, expected, rtol=5e-6)
+
+
+# ---- the incomplete beta function ------------------------------------------------------------------------------------
+
+
+def exact_beta(a, b, x):
+    """(log I_x(a, b), log I_{1-x}(b, a), log of x^a (1 - x)^b / B(a, b)), so exact that 1 minus one tail is the other."""
+    with mpmath.workdps(250):
+        a, b, x = (mpmath.mpf(float(part)) for part in (a, b, x))
+        log_beta = mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b)
+        kernel = a * mpmath.log(x) + b * mpmath.log1p(-x) - log_beta
+        flip = x > 0.5
+        p, q, z = (b, a, 1 - x) if flip else (a, b, x)
+        series, term, n = mpmath.mpf(0), 1 / p, p
+        while term > mpmath.mpf(10) ** -250 * series:
+            series, n = series + term, n + 1
+            term *= z * (n + q - 1) / n
+        small = kernel + mpmath.log(series)
+        pair = small, mpmath.log1p(-mpmath.exp(small))
+        return *(pair[::-1] if flip else pair), kernel
+
+
+def places(x):
+    """Tensors of x, 1 - x and their logs."""
+    exactly = np.float64(x)
+    return [
+        keras.ops.convert_to_tensor(np.float32(part)) for part in (x, 1 - exactly, np.log(exactly), np.log1p(-exactly))
+    ]
+
+
+def test_both_tails_of_the_incomplete_beta_function_agree_with_mpmath():
+    shapes = np.float32([0.05, 0.3, 0.51, 3.0, 500.0])
+    a, b, z = (part.ravel() for part in np.meshgrid(shapes, shapes, np.float32([-20.0, -1.0, 0.3, 4.0])))
+    odds = a / b * np.exp(z * np.sqrt(np.minimum(1 / a + 1 / b, 9.0)))  # about z deviations from the mean
+    x = np.float32(np.clip(odds / (1 + odds), 1e-30, 1 - 6e-8))
+    expected = np.array([[float(part) for part in exact_beta(*point)] for point in zip(a, b, x, strict=True)])
+    arguments = [*map(keras.ops.convert_to_tensor, (a, b)), *places(x)]
+    found = [*special.log_beta_tails(*arguments), special.log_beta_kernel(*arguments)]
+    for name, ours, theirs in zip("IJK", found, expected.T, strict=True):
+        error = np.abs(numbers(ours) - theirs) / (1.0 + np.abs(theirs))
+        worst = error.argmax()
+        assert error[worst] < 1e-5, (name, a[worst], b[worst], x[worst], error[worst])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_gradients_by_both_concentrations_agree_with_differences_of_mpmath(which):
+    points = np.float32([[0.02, 0.4, 0.01], [3.0, 0.3, 0.97], [0.3, 3.0, 1e-20], [3.0, 4.0, 0.7], [80.0, 200.0, 0.3]])
+
+    def total(tensors):
+        return keras.ops.sum(special.log_beta_tails(*tensors, *places(points[:, 2]))[which])
+
+    _, gradients = value_and_gradients(total, list(points[:, :2].T))
+    for row, point in enumerate(points):
+        for axis in (0, 1):
+            step = 1e-8 * np.eye(3)[axis] * float(point[axis])
+            ends = [exact_beta(*(np.float64(point) + sign * step))[which] for sign in (1, -1)]
+            assert gradients[axis][row] == pytest.approx(float((ends[0] - ends[1]) / (2 * step[axis])), rel=2e-4)

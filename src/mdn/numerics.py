@@ -263,6 +263,14 @@ def tempered_scale(scale, variance):
     return safe_scale(scale * ops.sqrt(as_tensor(variance)))
 
 
+def tempered_together(first, second, variance):
+    """Both parameters divided by `variance`, or by the nearest factor that keeps both within the range of scales."""
+    wider, narrower = SMALLEST_SCALE / ops.minimum(first, second), LARGEST_SCALE / ops.maximum(first, second)
+    times = 1.0 / floor(as_tensor(variance))
+    times = ops.maximum(ops.minimum(times, floor(narrower, 1.0)), cap(wider, 1.0))
+    return first * times, second * times
+
+
 # ---- missing targets -------------------------------------------------------------------------------------------------
 
 

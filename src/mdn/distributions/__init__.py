@@ -2,6 +2,7 @@
 
 from mdn.distributions import bijections
 from mdn.distributions.bernoulli import Bernoulli, BernoulliSpec
+from mdn.distributions.beta import Beta, BetaSpec
 from mdn.distributions.categorical import Categorical, CategoricalSpec
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.factorised import Factorised, FactorisedSpec
@@ -25,11 +26,15 @@ from mdn.distributions.spec import ShapeError, Spec
 from mdn.distributions.spiked import Spiked, SpikedSpec
 from mdn.distributions.student_t import StudentT, StudentTSpec
 from mdn.distributions.transformed import Transformed, TransformedSpec
+from mdn.distributions.truncated_normal import TruncatedNormal, TruncatedNormalSpec
 from mdn.distributions.von_mises import VonMises, VonMisesSpec
+from mdn.distributions.weibull import Weibull, WeibullSpec
 
 __all__ = [
     "Bernoulli",
     "BernoulliSpec",
+    "Beta",
+    "BetaSpec",
     "Categorical",
     "CategoricalSpec",
     "Distribution",
@@ -66,8 +71,12 @@ __all__ = [
     "StudentTSpec",
     "Transformed",
     "TransformedSpec",
+    "TruncatedNormal",
+    "TruncatedNormalSpec",
     "VonMises",
     "VonMisesSpec",
+    "Weibull",
+    "WeibullSpec",
     "bijections",
     "blend",
     "highest_density_region",

@@ -13,15 +13,17 @@ from mdn.distributions import intervals, scores, univariate
 from mdn.distributions.distribution import Distribution
 
 
-def parameter(event_rank: int = 1, *, positive: bool = False, shared: bool = False) -> Any:
+def parameter(event_rank: int = 1, *, positive: bool = False, shared: bool = False, endless: bool = False) -> Any:
     """Declares a parameter of a family, as a dataclass field.
 
     Args:
         event_rank: How many of its last axes belong to the event: 1 for a vector, 2 for a matrix.
         positive: Whether each entry must be above 0.
         shared: Whether its last axis may be 1, so that one number serves all coordinates.
+        endless: Whether an entry may be infinite.
     """
-    return dataclasses.field(metadata={"event_rank": event_rank, "positive": positive, "shared": shared})
+    metadata = {"event_rank": event_rank, "positive": positive, "shared": shared, "endless": endless}
+    return dataclasses.field(metadata=metadata)
 
 
 class Component(Distribution):

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from keras import ops
 
-from mdn import initializers, numerics
+from mdn import numerics
 from mdn.distributions import grid
 from mdn.distributions.independent import Independent
-from mdn.distributions.spec import ComponentSpec
+from mdn.distributions.spec import PositiveSpec
 
 # breaks for the CRPS: in standard deviations from the mean, and, for the upper tail, in units of its exponential decay
 _SPREADS = np.array([0.0, 0.75, 1.5, 2.25, 3.0, 4.0, 5.0, 6.5, 8.0])
@@ -69,19 +69,12 @@ class Counts(Independent):
         return ops.stop_gradient(ops.concatenate([mean - spreads, mean + spreads, mean + variance / mean * decays]))
 
 
-class CountSpec(ComponentSpec):
+class CountSpec(PositiveSpec):
     """A spec whose first block is the mean; `adapt` needs whole numbers from 0 on."""
-
-    _moves = False
 
     def constrain(self, raw, shift, spread):
         mean, *others = map(numerics.positive, raw)
         return [mean if spread is None else numerics.safe_scale(mean * spread), *others]
-
-    def scaling(self, y):
-        """(0, about the geometric mean), since counts cannot be shifted."""
-        middle, _ = initializers.robust_scaling(self._logs(y))
-        return np.zeros_like(middle), np.exp(middle)
 
     def _logs(self, y) -> np.ndarray:
         y = np.asarray(y, "float64")
@@ -89,14 +82,3 @@ class CountSpec(ComponentSpec):
         if len(wrong):
             raise ValueError(f"targets of {self!r} must be whole numbers from 0 on, but {wrong[0]:g} came: round them.")
         return np.log(y + 0.5)
-
-    def starting_blocks(self, y, count, seed):
-        if y is None:
-            return super().starting_blocks(y, count, seed)
-        logs = self._logs(y)
-        middle, spread = initializers.robust_scaling(logs)
-        loc, scale, weights = initializers.starting_mixture((logs - middle) / spread, count, seed)
-        return self._release(*self._start(loc * spread, scale * spread)), np.log(weights)
-
-    def _release(self, *blocks):
-        return [numerics.positive_inverse(block) for block in blocks]

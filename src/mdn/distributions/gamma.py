@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mdn import initializers, numerics, special
+from mdn import numerics, special
 from mdn.distributions import univariate
 from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
-from mdn.distributions.spec import ComponentSpec, serializable
+from mdn.distributions.spec import PositiveSpec, serializable
 from mdn.distributions.value import value
 
 
@@ -57,21 +57,32 @@ class Gamma(Independent):
         inside = y > 0.0
         return ops.where(below, ops.where(inside, lower, -math.inf), ops.where(inside, upper, 0.0))
 
-    def _quantile(self, log_lower, log_upper):
-        """Newton's method on u = log x, between bounds from P <= x^a / Γ(a + 1) and from Laurent and Massart (2000), lemma 1."""
-        a = self.concentration
-        none, all_of_it = log_lower == -math.inf, log_upper == -math.inf
-        log_lower, log_upper = ops.where(none, -1.0, log_lower), ops.where(all_of_it, -1.0, log_upper)
+    def _bracket(self, log_lower, log_upper):
+        """Bounds of log x, from P <= x^a / Γ(a + 1) and from Laurent and Massart (2000), lemma 1."""
+        a, over = self.concentration, -log_upper
         low = (log_lower + special.log_gamma_of_one_more(a)) / a
-        over = -log_upper
-        high = ops.log(a + over + ops.sqrt(2.0 * a) * ops.sqrt(over))
+        return low, ops.log(a + over + ops.sqrt(2.0 * a) * ops.sqrt(over))
+
+    def _place(self, u, log_lower, log_upper):
+        """y at u = log x; the ends of the support where all probability lies on one side."""
+        y = numerics.safe_exp(u - ops.log(self.rate))
+        return ops.where(log_lower == -math.inf, 0.0, ops.where(log_upper == -math.inf, math.inf, y))
+
+    def _quantile(self, log_lower, log_upper):
+        """Newton's method on u = log x."""
+        a, logs = self.concentration, (log_lower, log_upper)
+        log_lower, log_upper = (ops.where(log == -math.inf, -1.0, log) for log in logs)
+        low, high = self._bracket(log_lower, log_upper)
         u = univariate.invert(
             lambda u, below: ops.where(below, *special.log_gamma_tails(a, numerics.safe_exp(u), u)),
             lambda u: special.log_gamma_kernel(a, numerics.safe_exp(u), u),
             log_lower, log_upper, low, high, _near_log_quantile(a, log_lower, log_upper, low), least=1.0,
         )  # fmt: skip
-        y = numerics.safe_exp(u - ops.log(self.rate))
-        return ops.where(none, 0.0, ops.where(all_of_it, math.inf, y))
+        return self._place(u, *logs)
+
+    def _quantile_bounds(self, log_lower, log_upper):
+        finite = (ops.where(log == -math.inf, -1.0, log) for log in (log_lower, log_upper))
+        return tuple(self._place(u, log_lower, log_upper) for u in self._bracket(*finite))
 
     def _sample(self, sample_shape, stream):
         u = stream.uniform(self._shape(sample_shape))
@@ -113,14 +124,8 @@ class Gamma(Independent):
         return ops.where(inside, self.rate / numerics.floor(ops.where(inside, y, 1.0)), 0.0), self._mode()
 
     def _with_temperature(self, component, variance):
-        # both parameters are multiplied by one factor, which keeps the mean and is clipped so that both stay in range
-        wider, narrower = (
-            numerics.SMALLEST_SCALE / ops.minimum(self.concentration, self.rate),
-            numerics.LARGEST_SCALE / ops.maximum(self.concentration, self.rate),
-        )
-        times = 1.0 / numerics.floor(numerics.as_tensor(variance))
-        times = ops.maximum(ops.minimum(times, numerics.floor(narrower, 1.0)), numerics.cap(wider, 1.0))
-        return self._new(self.concentration * times, self.rate * times)
+        # both parameters are multiplied by one factor, which keeps the mean
+        return self._new(*numerics.tempered_together(self.concentration, self.rate, variance))
 
 
 def _near_log_quantile(a, log_lower, log_upper, low):
@@ -128,7 +133,7 @@ def _near_log_quantile(a, log_lower, log_upper, low):
 
     The cube of a normal, by Wilson and Hilferty (1931), The distribution of chi-square; where that fails, near 0, the power.
     """
-    root = 1.0 - 1.0 / (9.0 * a) + special.ndtri(log_lower, log_upper) / (3.0 * ops.sqrt(a))
+    root = 1.0 - 1.0 / (9.0 * a) + special.near_ndtri(log_lower, log_upper) / (3.0 * ops.sqrt(a))
     power = numerics.safe_exp(low)
     close = ops.logical_or(root < 0.3, ops.logical_and(a < 1.0, power < 0.5))
     cube = ops.log(a) + 3.0 * ops.log(numerics.floor(root, 0.3))
@@ -136,10 +141,8 @@ def _near_log_quantile(a, log_lower, log_upper, low):
 
 
 @serializable
-class GammaSpec(ComponentSpec):
+class GammaSpec(PositiveSpec):
     """Parameters of `Gamma`: `[concentration D | rate D]`. `adapt` needs positive targets."""
-
-    _moves = False
 
     def _distribution(self, concentration, rate):
         return Gamma._new(concentration, rate)
@@ -150,28 +153,6 @@ class GammaSpec(ComponentSpec):
     def constrain(self, raw, shift, spread):
         concentration, rate = map(numerics.positive, raw)
         return [concentration, rate if spread is None else numerics.safe_scale(rate / spread)]
-
-    def scaling(self, y):
-        """(0, about the geometric mean), since a Gamma cannot be shifted."""
-        middle, _ = initializers.robust_scaling(self._logs(y))
-        return np.zeros_like(middle), np.exp(middle)
-
-    def _logs(self, y) -> np.ndarray:
-        y = np.asarray(y, "float64")
-        if np.any(y <= 0):
-            raise ValueError("targets of a Gamma must be positive, but 0 or less came: shift them or use NormalSpec.")
-        return np.log(y)
-
-    def starting_blocks(self, y, count, seed):
-        if y is None:
-            return super().starting_blocks(y, count, seed)
-        logs = self._logs(y)
-        middle, spread = initializers.robust_scaling(logs)
-        loc, scale, weights = initializers.starting_mixture((logs - middle) / spread, count, seed)
-        return self._release(*self._start(loc * spread, scale * spread)), np.log(weights)
-
-    def _release(self, concentration, rate):
-        return [numerics.positive_inverse(concentration), numerics.positive_inverse(rate)]
 
     def _start(self, loc, scale):
         # log y has the mean ψ(α) - log β and the variance ψ'(α); ψ'(α) is about 1 / α + 1 / (2 α²), ψ(α) about log(α + ½) - 1 / α

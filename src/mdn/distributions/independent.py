@@ -28,7 +28,7 @@ class Independent(Component):
                     f"`{name}` of {family} must have shape (*batch, D), but a scalar came. "
                     "One coordinate keeps its axis: [0.0] instead of 0.0."
                 )
-        check_finite(family, **tensors)
+        check_finite(family, **{name: tensor for name, tensor in tensors.items() if not fields[name]["endless"]})
         shape = broadcast_shapes(f"the parameters of {family}", *(tensor.shape for tensor in tensors.values()))
         for name, tensor in tensors.items():
             one = fields[name]["shared"] and tensor.shape[-1] == 1

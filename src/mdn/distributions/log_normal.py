@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from mdn import numerics, special
@@ -125,8 +124,4 @@ class LogNormalSpec(ComponentSpec):
         return loc, scale
 
     def _natural(self, y):
-        if np.any(y <= 0):
-            raise ValueError(
-                "targets of a LogNormal must be positive, but 0 or less came: shift them or use NormalSpec."
-            )
-        return np.log(y)
+        return self._logs(y)

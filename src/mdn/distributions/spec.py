@@ -250,6 +250,7 @@ class ComponentSpec(Spec):
 
     _scales_targets = True
     _moves = True  # whether its first block is a loc, so that adding to it moves the distribution
+    _first_is_free = True  # whether its first block may hold any number; the later ones are positive
 
     def __init__(self, event_size: int):
         self.event_size = check_count("event_size", event_size)
@@ -294,8 +295,9 @@ class ComponentSpec(Spec):
 
     def _release(self, *blocks) -> list[np.ndarray]:
         """The free outputs that `constrain`, without scaling, turns into `blocks`; NumPy."""
-        loc, scale = blocks
-        return [loc, numerics.positive_inverse(scale)]
+        first, *later = blocks
+        first = first if self._first_is_free else numerics.positive_inverse(first)
+        return [first, *map(numerics.positive_inverse, later)]
 
     def _start(self, loc: np.ndarray, scale: np.ndarray) -> tuple:
         """Blocks (K, size) of K components with these locations and standard deviations (K, D)."""
@@ -304,6 +306,16 @@ class ComponentSpec(Spec):
     def _natural(self, y: np.ndarray) -> np.ndarray:
         """Targets in the space of loc and scale, such as log y."""
         return y
+
+    def _logs(self, y) -> np.ndarray:
+        """The logs of targets that must be positive."""
+        y = np.asarray(y, "float64")
+        if np.any(y <= 0):
+            family = type(self).__name__.removesuffix("Spec")
+            raise ValueError(
+                f"targets of a {family} must be positive, but 0 or less came: shift them or use NormalSpec."
+            )
+        return np.log(y)
 
     def scaling(self, y):
         if not self._scales_targets:
@@ -335,6 +347,26 @@ class ComponentSpec(Spec):
 
     def get_config(self):
         return {"event_size": self.event_size}
+
+
+class PositiveSpec(ComponentSpec):
+    """A spec of a family of positive numbers that cannot be shifted; it starts from the logs of the targets."""
+
+    _moves = False
+    _first_is_free = False
+
+    def scaling(self, y):
+        """(0, about the geometric mean)."""
+        middle, _ = initializers.robust_scaling(self._logs(y))
+        return np.zeros_like(middle), np.exp(middle)
+
+    def starting_blocks(self, y, count, seed):
+        if y is None:
+            return super().starting_blocks(y, count, seed)
+        logs = self._logs(y)
+        middle, spread = initializers.robust_scaling(logs)
+        loc, scale, weights = initializers.starting_mixture((logs - middle) / spread, count, seed)
+        return self._release(*self._start(loc * spread, scale * spread)), np.log(weights)
 
 
 def check_count(name: str, value) -> int:
