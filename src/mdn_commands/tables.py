@@ -190,6 +190,10 @@ def fit(
         roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         if not roles.target_names:
             stop("name the column to predict with --target, or its bounds with --lower and --upper.")
+        if roles.censoring and calibrate:
+            stop(
+                "--calibrate needs targets that are known: with --event or --lower nothing can be promised of the others."
+            )
         between = _bounds(bounds)
         asked = table_columns.asked(data, roles, console, separator, decimal)
         from mdn import MDNRegressor

@@ -37,7 +37,14 @@ def bounds_of(table: Table, names: Sequence[str], censoring: str) -> np.ndarray:
     import numpy as np
 
     roles = ("target", "event") if censoring == "right" else ("lower", "upper")
-    first, second = (numbers_of(table, name, role) for name, role in zip(names, roles, strict=True))
+    first = numbers_of(table, names[0], roles[0])
+    words: list[str] = []
+    if censoring == "right" and table.numbers_and_text(names[1])[1]:
+        words = [word.strip().lower() for word in table.words(names[1:])[0]]
+    if words and set(words) <= {"true", "false", ""}:
+        second = np.array([np.nan if not word else float(word == "true") for word in words])
+    else:
+        second = numbers_of(table, names[1], roles[1])
     if censoring == "right":
         wrong = np.flatnonzero(~np.isnan(second) & (second != 0.0) & (second != 1.0))
         if len(wrong):

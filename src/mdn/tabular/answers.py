@@ -210,6 +210,10 @@ class Answers(Asking):
             Chernozhukov, Wüthrich and Zhu (2021), Distributional conformal prediction; Vovk et al. (2019), Nonparametric
             predictive distributions based on conformal prediction; Vovk et al. (2003), Mondrian confidence machine.
         """
+        if self.censoring:
+            raise ValueError(
+                "calibrate() needs targets that are known, but this model has censored ones: nothing can be promised of them."
+            )
         self._calibrate(X, y, groups)
         seen = share_seen(self.seen_, checksums(self._features(X), self._checked_targets(y)))
         if seen is not None and seen >= _MOSTLY:
@@ -226,6 +230,18 @@ class Answers(Asking):
         ranks = ranks_of(self, X, y)
         calibration = conformal.Calibration.learn(odds, self.target_names_, ranks)
         self.calibration_ = calibration if groups is None else calibration.with_groups(odds, ranks, X, groups)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """R² of the mean, as scikit-learn expects; of censored targets the mean of `log_prob`. Greater is better.
+
+        Args:
+            X: Features.
+            y: Targets as in `fit`.
+            sample_weight: Shape `(N,)`.
+        """
+        if not self.censoring:
+            return super().score(X, y, sample_weight)  # type: ignore[misc]
+        return float(np.average(self.log_prob(X, y), weights=sample_weight))
 
     # ---- scores ----------------------------------------------------------------------------------------------------
 

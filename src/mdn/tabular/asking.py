@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mdn import numerics
 from mdn.distributions import Interval
+from mdn.distributions.bijections import Identity
 from mdn.distributions.intervals import middle
 from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
@@ -51,9 +52,12 @@ class Asking:
         return self._distribution(self._features(X))
 
     def _distribution(self, x, members=None, origin=0.0):
-        """What `members` (all by default) predict for features `(N, F)`, moved by `origin`."""
-        predicted = [member.spec(member.params(x, origin)) for member in members or self.members_]
-        return self.outcome_.distribution(predicted)
+        """What `members` (all by default) predict for features `(N, F)`: targets minus `target_origin_`, plus `origin`."""
+        outcome = self.outcome_
+        if not outcome.plain:
+            outcome = outcome.moved(float(np.sum(self.target_origin_ - origin)))
+            origin = origin if isinstance(outcome.bijection, Identity) else 0.0
+        return outcome.distribution([member.spec(member.params(x, origin)) for member in members or self.members_])
 
     # ---- in blocks of rows -------------------------------------------------------------------------------------------
 
@@ -102,7 +106,7 @@ class Asking:
             return ops.stack(each, axis=1)
 
         found = conformal.outward(self._ask_inputs(x, quantiles, logs)[..., : len(levels)], levels)
-        return found + self.target_origin_[:, None]
+        return self.outcome_.snapped(found + self.target_origin_[:, None])
 
     def _model_quantiles(self, X, levels) -> np.ndarray:
         """Quantiles of the predicted distribution as it is, shape `(N, D, len(levels))`."""
@@ -114,7 +118,7 @@ class Asking:
             each = [ops.moveaxis(m.quantile(padded)[..., 0], 0, -1) for m in self._marginals(mixture)]
             return ops.stack(each, axis=1)
 
-        return self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
+        return self.outcome_.snapped(self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None])
 
     def _probabilities(self, X, thresholds, upper: bool) -> np.ndarray:
         """P(target > threshold) where `upper`, else P(target < threshold); shape `(N, D, len(thresholds))`."""
@@ -172,9 +176,14 @@ class Asking:
         y = self._checked_targets(y)
         if not self._stand_for_sets:
             return y, np.ones(y.shape)
-        if self.censoring and y.shape[1] == 2:
-            return y, np.ones((len(y), 1))
-        return self.outcome_.sets(y, self.target_grid_)
+        origin = np.tile(self.target_origin_, y.shape[1] // self._event_size)
+        sets, width = self._inner.sets_of(y - origin, self.target_grid_)
+        return sets + np.tile(self.target_origin_, 2), width
+
+    @property
+    def _inner(self) -> Outcome:
+        """The outcome of targets minus `target_origin_`."""
+        return self.outcome_ if self.outcome_.plain else self.outcome_.moved(float(self.target_origin_[0]))
 
     def _score(self, mixture, bounds):
         """The log probability of what `_bounds` returned."""
@@ -191,8 +200,9 @@ class Asking:
         if bounds.shape[1] == self._event_size:  # learnt by an older version, which spread targets over their cells
             bounds = targets.cells(bounds, self.target_grid_)
         lower, upper = np.split(numerics.as_features(bounds), 2, axis=1)
-        atom = np.isin(upper.astype("float32"), np.asarray(self.outcome_.atoms, "float32"))
-        before = np.nextafter(lower.astype("float32"), np.float32("-inf"))
-        # the float before 0 is too small: XLA takes it for 0
-        lower = np.where(atom, np.minimum(before, lower - numerics.SMALLEST_SCALE), lower)
+        # just below an atom, as float32 computes; the float before 0 is too small, since XLA takes it for 0
+        step = np.spacing(np.abs(lower - self.target_origin_).astype("float32")).astype("float64")
+        atoms = np.asarray(self._inner.atoms) + self.target_origin_[0]  # rounded as the bounds are
+        atom = (lower == upper) & np.isin(upper, atoms)
+        lower = np.where(atom, lower - np.maximum(step, numerics.SMALLEST_SCALE), lower)
         return np.concatenate([lower, upper], axis=1)

@@ -80,6 +80,7 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
         raise ValueError(f"`validation_data` must be (X, y) or (X, y, sample_weight), but {what} came.")
     x = regressor._features(validation_data[0])
     y = regressor._checked_targets(validation_data[1])
+    y = np.tile(y, 2) if regressor.censoring and y.shape[1] == 1 else y
     check_rows_of_targets(y, len(x))
     weight = validation_data[2] if len(validation_data) == 3 else None
     weight = _check_sample_weight(weight, x, dtype="float64", ensure_non_negative=True)
@@ -155,8 +156,8 @@ def bounds(y: np.ndarray, censoring: str) -> np.ndarray:
             raise ValueError(f"whether the event was observed must be 1 or 0, but {second[odd][0]:g} came.")
         missing = np.isnan(first) | np.isnan(second)
         return np.where(missing[:, None], np.nan, np.stack([first, np.where(second == 1.0, first, np.inf)], axis=1))
-    missing = np.isnan(first) & np.isnan(second)
-    wrong = ~missing & ~(first <= second)
+    missing = np.isnan(first) & np.isnan(second) | (np.isneginf(first) & np.isposinf(second))
+    wrong = ~missing & ~((first <= second) & (first < np.inf) & (second > -np.inf))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise ValueError(

@@ -67,13 +67,14 @@ def learn(
         KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything.
     """
     members: list[Member] = []
+    starts = [outcome.points(each, event_size, int(seeds[0])) for outcome, each in zip(outcomes, y, strict=True)]
 
     def train(jobs) -> tuple[list[Member], bool]:
         """(the members that are done, whether Ctrl-C ended the training)."""
         tasks: list[tuple[Any, ...]] = [
             (
                 architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms)),
-                Rows(x, y[place], weight, *split(seed)),
+                Rows(x, y[place], starts[place], weight, *split(seed)),
                 _recipe(settings, again),
                 int(seed),
             )
@@ -160,10 +161,16 @@ def possible_outcomes(settings, y: np.ndarray, points: np.ndarray, grid: np.ndar
         raise ValueError(
             f"`family` and `bounds` need one target, but y has {size}: leave them out, or learn one at a time."
         )
-    known = points if settings.censoring else y
-    return candidates(
-        known[~np.isnan(known)], settings.family, settings.bounds, float(grid[0]), bool(settings.censoring)
-    )
+    known = y[np.isfinite(y)]
+    if settings.family == "auto" and not settings.censoring and grid[0]:
+        for value, share in targets.atoms(known):
+            warnings.warn(
+                f"the target is exactly {value:g} in {share:.0%} of the rows, beside rounded values, and has no probability of "
+                "its own there: if it means a missing value, make it NaN.",
+                UserWarning,
+                stacklevel=4,
+            )
+    return candidates(known, settings.family, settings.bounds, float(grid[0]), bool(settings.censoring))
 
 
 def learnable(outcome: Outcome, bounds: np.ndarray, size: int, seed: int) -> np.ndarray:

@@ -18,7 +18,6 @@ from mdn import training
 from mdn.data.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.schema import listed, number, record, whole
 from mdn.distributions import Spec
-from mdn.tabular import targets
 from mdn.tabular.network import Architecture, packed, shared, widened
 from mdn.training.checkpoints import digest
 
@@ -99,6 +98,7 @@ class Rows(NamedTuple):
     Attributes:
         x: Features, shape `(N, F)`.
         y: Targets, as `Outcome.learnable` returns them: points `(N, D)`, bounds `(N, 2 D)`, or points and atoms `(N, 2)`.
+        starts: A point for each target, from which a training begins, as `Outcome.points` returns it.
         weight: Shape `(N,)`.
         train: Indices of the rows to learn from.
         valid: Indices of the rows that say when to stop.
@@ -106,6 +106,7 @@ class Rows(NamedTuple):
 
     x: np.ndarray
     y: np.ndarray
+    starts: np.ndarray
     weight: np.ndarray
     train: np.ndarray
     valid: np.ndarray
@@ -137,7 +138,7 @@ def fit_member(
     train, valid = table.train, table.valid
     x = widened(table.x, architecture.width)
     y, weight = np.asarray(table.y, "float32"), np.asarray(table.weight, "float32")
-    starts = y if architecture.atoms else targets.drawn(y, architecture.event_size, seed)
+    starts = np.asarray(table.starts, "float32")
     batch = recipe.batch_size
     most = max(1, min(recipe.epochs, _MOST_STEPS // math.ceil(len(train) / batch)))
 

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import initializers, numerics
 from mdn.data.schema import flag, listed, number, one_of, record
 from mdn.distributions import Mixture, Rounded, Spiked, Transformed, blend
 from mdn.distributions.bijections import Bijection, Exp, Identity, Sigmoid, Softplus
@@ -24,7 +24,8 @@ _SOFT = 0.1  # of the targets lie below the bend of `Softplus`
 _SPACINGS = 4  # of float32, in which answers are computed: nearer to an end, a target cannot be told from it
 _SHARES = ((0.0, 1.0), (0.0, 100.0))  # the bounds that are found by themselves
 _FAR = 3.0  # ranges of the targets
-_NEAR_END = 0.1  # of the distance between bounds: targets come as near to both ends
+_NEAR_END = 0.01  # of the distance between bounds: targets come as near to both ends
+_OFTEN, _MOST_MARKS = 0.05, 100  # of the rows have the last mark; a scale of more marks is no scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Outcome:
         atoms: Values that have a probability of their own, ascending.
         shares: The share of the training rows that have each atom.
         cells: Whether rounded targets were learnt as cells of their grid; older versions spread them over these cells.
-        nearest: Half of the least distance of a training target from an end of the support. A target nearer than that, or on
-            the end, where a density may have no value, stands for the interval of this width.
+        nearest: Half of the least distance of a training target from an end of the support. A target on the end itself, where a
+            density may have no value, stands for the interval of this width.
     """
 
     bijection: Bijection = _PLAIN
@@ -53,6 +54,24 @@ class Outcome:
         """Whether targets are any real numbers."""
         return isinstance(self.bijection, Identity) and not self.counted and not self.atoms
 
+    def moved(self, origin: float) -> Outcome:
+        """The outcome of targets minus `origin`, with which float32 computes where targets lie far from 0."""
+        if not origin:
+            return self
+        ends = {name: value - origin for name, value in dataclasses.asdict(self.bijection).items() if name != "scale"}
+        atoms = tuple(atom - origin for atom in self.atoms)
+        return dataclasses.replace(self, bijection=dataclasses.replace(self.bijection, **ends), atoms=atoms)
+
+    def check_support(self, bounds: np.ndarray) -> None:
+        """Raises a ValueError if a target, `(N, any)`, or a finite bound of one, lies outside of the support."""
+        low, high = self.bijection.support
+        bad = bounds[np.isfinite(bounds) & ((bounds < low) | (bounds > high))]
+        if bad.size:
+            raise ValueError(
+                f"targets of `validation_data` must lie between {low:g} and {high:g}, as those of training do, but {bad[0]:g} "
+                "came."
+            )
+
     # ---- from targets to what a network learns -------------------------------------------------------------------------
 
     def sets(self, y: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,19 +82,70 @@ class Outcome:
             steps: The steps of their grids, `(D,)`, 0 without one.
 
         Returns:
-            Lower and then upper bounds `(N, 2 D)`, equal for a point; and the width of the cell of a density that is rounded,
-            `(N, D)`, 1 where there is none.
+            Lower and then upper bounds `(N, 2 D)`, equal for a point; and what the probability of the set is divided by,
+            `(N, D)`: the width of the cell of a rounded number, else 1.
         """
+        low, high = self.bijection.support
         lower, upper = y - 0.5 * steps, y + 0.5 * steps
-        width = np.where((steps > 0.0) & (not self.counted), steps, 1.0) + 0.0 * np.nan_to_num(y)
+        if np.any(steps) and not self.counted:
+            inside = (y >= low) & (y <= high)
+            lower, upper = (
+                np.where(inside, np.maximum(lower, low), lower),
+                np.where(inside, np.minimum(upper, high), upper),
+            )
+        cell = (steps > 0.0) & (not self.counted) & ~np.isnan(y)
+        return self._at_ends(lower, upper, np.where(cell, upper - lower, 1.0))
+
+    def sets_of(self, y: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`sets` of targets, or of the bounds of a censored one, `(N, 2)`.
+
+        Args:
+            y: Points `(N, D)`, or bounds `(N, 2)`.
+            steps: As in `sets`.
+        """
+        if y.shape[1] == len(steps):
+            return self.sets(y, steps)
+        return self._at_ends(y[:, :1], y[:, 1:], np.ones((len(y), 1)))
+
+    def _at_ends(self, lower, upper, width) -> tuple[np.ndarray, np.ndarray]:
+        """A point on an end of the support, where a density may have no value, becomes the interval of width `nearest`."""
         low, high = self.bijection.support
         if self.nearest:
-            is_point = (lower == upper) & ~np.isin(y, self.atoms)
-            at_low, at_high = is_point & (y < low + self.nearest), is_point & (y > high - self.nearest)
-            upper = np.where(at_low, low + self.nearest, upper)
-            lower = np.where(at_high, high - self.nearest, lower)
+            largest = max(abs(end) for end in (low, high) if np.isfinite(end))
+            touching = _SPACINGS * float(np.spacing(np.float32(largest)))
+            point = (lower == upper) & ~np.isin(lower, self.atoms)
+            at_low = point & (lower >= low) & (lower <= low + touching)
+            at_high = point & (upper <= high) & (upper >= high - touching)
+            lower = np.where(at_low, low, np.where(at_high, high - self.nearest, lower))
+            upper = np.where(at_high, high, np.where(at_low, low + self.nearest, upper))
             width = np.where(at_low | at_high, self.nearest, width)
         return np.concatenate([lower, upper], axis=1), width
+
+    def points(self, learnt: np.ndarray, size: int, seed: int) -> np.ndarray:
+        """One number for each target that a network learns, for the start of a training and for models without features.
+
+        Args:
+            learnt: As `learnable` returns it.
+            size: D.
+            seed: For the draws within intervals; beyond the last bound of one they follow the bijection.
+
+        Returns:
+            Shape `(N, D)`; with atoms `learnt` as it is.
+        """
+        if self.atoms or learnt.shape[1] == size:
+            return learnt
+        lower, upper = learnt[:, :size], learnt[:, size:]
+        u = np.random.default_rng(seed).uniform(size=lower.shape)
+        decay = -np.log(u) * {Softplus: getattr(self.bijection, "scale", 0.0), Identity: 0.0}.get(
+            type(self.bijection), 1.0
+        )
+        below = np.where(np.isinf(lower), upper - (u if self.counted and not np.any(decay) else decay), lower)
+        above = np.where(np.isinf(upper), lower + decay * isinstance(self.bijection, Sigmoid), upper)
+        found = np.where(np.isinf(upper), above, below)
+        closed = np.isfinite(lower) & np.isfinite(upper)
+        inside = np.where(closed, lower, 0.0) + u * np.where(closed, upper, 0.0) - u * np.where(closed, lower, 0.0)
+        found = np.where(closed & (lower < upper), inside, found)
+        return np.where(np.isfinite(found), found, np.nan)
 
     def learnable(self, bounds: np.ndarray) -> np.ndarray:
         """What the network learns from targets.
@@ -91,6 +161,7 @@ class Outcome:
             return bounds
         lower, upper = bounds[:, :1], bounds[:, -1:]
         low, high = self.bijection.support
+        low = _LOW_COUNT if self.counted and np.isinf(low) else low
         if self.atoms:
             is_kind = np.column_stack([*(lower == atom for atom in self.atoms), np.isfinite(lower)])
             kind = np.argmax(is_kind, axis=1)[:, None]
@@ -135,6 +206,15 @@ class Outcome:
         if not self.atoms:
             return self._of_support(mixture)
         return Spiked(np.log([*self.shares, 1.0 - sum(self.shares)]), np.asarray(self.atoms), self._of_support(mixture))
+
+    def snapped(self, values: np.ndarray) -> np.ndarray:
+        """Quantiles that roundings have moved, back on the support, the counts or the atoms."""
+        if self.plain:
+            return values
+        values = np.clip(np.round(values) if self.counted else values, *self.bijection.support)
+        for atom in self.atoms:
+            values = np.where(np.isclose(values, atom, rtol=1e-6, atol=0.0), atom, values)
+        return values
 
     def _of_support(self, mixture):
         if not isinstance(self.bijection, Identity):
@@ -186,7 +266,10 @@ def check_bounds(bounds) -> None:
     """Raises a ValueError if `bounds` are not None, "auto" or two ascending numbers."""
     if bounds is None or (isinstance(bounds, str) and bounds == "auto"):
         return
-    ends = np.asarray(bounds, "float64") if isinstance(bounds, tuple | list) and len(bounds) == 2 else np.zeros(2)
+    numbers = (
+        isinstance(bounds, tuple | list) and len(bounds) == 2 and all(isinstance(end, int | float) for end in bounds)
+    )
+    ends = np.asarray(bounds, "float64") if numbers else np.zeros(2)
     if not ends[0] < ends[1]:
         raise ValueError(f'`bounds` must be None, "auto" or (low, high) with low < high, but {bounds!r} came.')
 
@@ -210,6 +293,10 @@ def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool =
         if not (np.all(y >= 0.0) and np.array_equal(np.round(y), y)):
             bad = y[(y < 0.0) | (np.round(y) != y)][0]
             raise ValueError(f'family="counts" needs whole targets from 0, but {bad:g} came: use family="auto".')
+        if bounds not in (None, "auto"):
+            raise ValueError(f'`bounds` must be None with family="counts", but {bounds!r} came: use family="bounded".')
+        if family == "auto" and _reaches_its_end(y):
+            return [Outcome(Sigmoid(float(y.min()) - 0.5, float(y.max()) + 0.5), counted=True)]
         return [Outcome(Exp(_LOW_COUNT), counted=True), Outcome(counted=True)]
     low, high = _bounds(y, family, bounds)
     if family == "auto" and bounds in (None, "auto") and not near:
@@ -221,7 +308,8 @@ def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool =
         return [Outcome(atoms=atoms, shares=shares)]
     inside = rest[(rest > low) & (rest < high)]
     nearest = 0.5 * float(min((inside - low).min(), (high - inside).min())) if len(inside) else 0.0
-    largest = max(abs(end) for end in (low, high) if np.isfinite(end)) if len(inside) else 0.0
+    origin = float(initializers.far_origin(y[:, None])[0])
+    largest = max(abs(end - origin) for end in (low, high) if np.isfinite(end))
     nearest = max(nearest, _SPACINGS * float(np.spacing(np.float32(largest))))
     if np.isfinite(high) and np.isfinite(low):
         return [Outcome(Sigmoid(low, high), atoms=atoms, shares=shares, nearest=nearest)]
@@ -235,10 +323,22 @@ def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool =
     return [Outcome(kind, atoms=atoms, shares=shares, nearest=nearest) for kind in (Softplus(low, bend), Exp(low))]
 
 
+def _reaches_its_end(y: np.ndarray) -> bool:
+    """Whether whole numbers have an upper end that many reach, as marks from 1 to 5, per cents, and 0 and 1 do."""
+    values, counts = np.unique(y, return_counts=True)
+    if len(values) == 2 and values[0] == 0.0 and values[1] == 1.0:
+        return True
+    return (
+        len(values) > 2 and counts[-1] > _OFTEN * len(y) and counts[-1] > 0.5 * counts[-2] and np.ptp(y) <= _MOST_MARKS
+    )
+
+
 def _bounds(y, family: str, bounds) -> tuple[float, float]:
     """(low, high) of the support."""
     if bounds is not None and not isinstance(bounds, str):
         low, high = (float(end) for end in bounds)
+        if family == "positive" and low < 0.0:
+            raise ValueError(f'`bounds` must begin at 0 or above with family="positive", but {bounds!r} came.')
         if np.any((y < low) | (y > high)):
             bad = y[(y < low) | (y > high)][0]
             raise ValueError(f"targets must lie within `bounds` = ({low:g}, {high:g}), but {bad:g} came.")

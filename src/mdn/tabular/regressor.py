@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from mdn import initializers
+from mdn.distributions import Interval
 from mdn.metrics import Baseline
 from mdn.tabular import conformal, files, inputs, learning, seen, targets
 from mdn.tabular.answers import Answers
@@ -217,13 +218,14 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         cells = y if self.censoring else targets.cells(y, self.target_grid_)
         points = targets.drawn(cells, size, int(seeds[0]))
         outcomes = learning.possible_outcomes(self, y, points, self.target_grid_)
-        plain = all(outcome.plain for outcome in outcomes)
-        self.target_origin_ = initializers.far_origin(points) if plain else np.zeros(size)
+        counted = any(outcome.counted for outcome in outcomes)
+        self.target_origin_ = np.zeros(size) if counted else initializers.far_origin(points)
         held_out = None if validation_data is None else inputs.held_out(self, validation_data)
         if not self.censoring and np.all(targets.constant(y)):
             return self._fit_constant(x, y)
         count = len(y)
         if held_out is not None:
+            outcomes[0].check_support(held_out[1])
             x, y, weight = (np.concatenate(pair) for pair in zip((x, y, weight), held_out, strict=True))
 
         def split(seed):
@@ -232,8 +234,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             return targets.split_rows(count, self.validation_fraction, seed)
 
         def learnable(outcome):
-            bounds = (y if self.censoring else outcome.sets(y, self.target_grid_)[0]) - np.tile(self.target_origin_, 2)
-            return learning.learnable(outcome, bounds, size, int(seeds[0]))
+            inner = outcome if outcome.plain else outcome.moved(float(self.target_origin_[0]))
+            bounds, _ = inner.sets_of(y - np.tile(self.target_origin_, y.shape[1] // size), self.target_grid_)
+            return learning.learnable(inner, bounds, size, int(seeds[0]))
 
         self.members_, self.outcome_ = learning.learn(
             self, x, [learnable(outcome) for outcome in outcomes], weight, outcomes, event_size=size, split=split,
@@ -252,7 +255,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             return None
         if self.outcome_.plain:
             return Baseline(points)
-        return Baseline(learnt[:, :1] if self.outcome_.atoms else targets.drawn(learnt, 1, 0))
+        return Baseline(self.outcome_.points(learnt, 1, 0)[:, :1])
 
     def _fit_constant(self, x, y) -> MDNRegressor:
         warnings.warn(
@@ -280,6 +283,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         if self.family not in FAMILIES:
             raise ValueError(f"`family` must be one of {', '.join(map(repr, FAMILIES))}, but {self.family!r} came.")
         check_bounds(self.bounds)
+        if self.censoring and self.calibration:
+            raise ValueError(
+                "`calibration` must be None with `censoring`: where a target is not known, nothing can be promised of it."
+            )
         if self.censoring not in (None, "interval", "right"):
             raise ValueError(f'`censoring` must be None, "interval" or "right", but {self.censoring!r} came.')
         auto = self.num_components == "auto"
@@ -311,6 +318,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.feature_origin_ = initializers.far_origin(x)
         x = x - self.feature_origin_
         names = inputs.target_names(y)
+        if isinstance(y, Interval):
+            if self.censoring != "interval":
+                raise ValueError(f'an Interval as `y` needs censoring="interval", but {self.censoring!r} came.')
+            y = np.concatenate([np.asarray(y.lower, "float64"), np.asarray(y.upper, "float64")], axis=-1)
         y = check_array(
             target_numbers(y),
             dtype="float64",

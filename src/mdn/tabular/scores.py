@@ -97,7 +97,9 @@ def scores_of(regressor, X, y) -> Scores:
     asked = np.concatenate([np.nan_to_num(truth), ends], axis=1)
     crps, below, above, mean = np.moveaxis(regressor._ask(X, judge, asked), -1, 0)
     below, above = (np.where(missing, np.nan, each) for each in (below, above))
-    crps = np.where(np.isnan(truth), np.nan, crps)
+    # Rows that are known exactly are no fair sample of censored ones: events that come early are seen more often
+    partly = bool(regressor.censoring) and bool(np.any(np.isnan(truth) & ~missing))
+    crps = np.where(np.isnan(truth) | partly, np.nan, crps)
     drawn = np.random.default_rng(0).uniform(size=below.shape)
     nll, baselines = -log_prob, _baselines(regressor, y)
     known = ~missing.all(axis=1)
@@ -108,7 +110,7 @@ def scores_of(regressor, X, y) -> Scores:
         gaussian_nll=means[1],
         mixture_nll=means[2],
         crps=_mean(crps),
-        rmse=np.sqrt(_mean((mean + regressor.target_origin_ - truth) ** 2)),
+        rmse=np.sqrt(_mean(np.where(partly, np.nan, (mean + regressor.target_origin_ - truth) ** 2))),
         pit=below + drawn * (above - below)
         if calibration is None
         else calibration.pit(regressor._log_odds(X, y, seed=0), X=X),
@@ -134,11 +136,11 @@ def _baselines(regressor, y) -> list[np.ndarray]:
     if regressor._event_size > 1 or not regressor._stand_for_sets:
         truth = regressor._points(y)
         return [baseline.gaussian_nlls(truth), baseline.mixture_nlls(truth)]
-    origin = baseline.center if regressor.outcome_.plain else 0.0
-    found = []
+    plain, found = regressor.outcome_.plain, []
+    origin = baseline.center if plain else regressor.target_origin_
+    outcome = regressor.outcome_ if plain else regressor.outcome_.moved(float(origin[0]))
     for logits, loc, scale in baseline.mixtures():
-        mixture = Mixture(logits, Normal(loc - origin, scale))
-        distribution = regressor.outcome_.without_features(mixture)
+        distribution = outcome.without_features(Mixture(logits, Normal(loc - origin if plain else loc, scale)))
         centred = (bounds - origin).astype("float32")
         log_prob = in_blocks(lambda y, d=distribution: regressor._score(d, y), centred, sizes=ROWS_AT_ONCE)
         found.append(np.where(np.isnan(bounds[:, 0]), np.nan, np.log(width[:, 0]) - log_prob))
