@@ -106,7 +106,7 @@ class Asking:
             return ops.stack(each, axis=1)
 
         found = conformal.outward(self._ask_inputs(x, quantiles, logs)[..., : len(levels)], levels)
-        return self.outcome_.snapped(found + self.target_origin_[:, None])
+        return self.outcome_.snapped(found + self.target_origin_[:, None], self.target_origin_)
 
     def _model_quantiles(self, X, levels) -> np.ndarray:
         """Quantiles of the predicted distribution as it is, shape `(N, D, len(levels))`."""
@@ -118,7 +118,8 @@ class Asking:
             each = [ops.moveaxis(m.quantile(padded)[..., 0], 0, -1) for m in self._marginals(mixture)]
             return ops.stack(each, axis=1)
 
-        return self.outcome_.snapped(self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None])
+        found = self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
+        return self.outcome_.snapped(found, self.target_origin_)
 
     def _probabilities(self, X, thresholds, upper: bool) -> np.ndarray:
         """P(target > threshold) where `upper`, else P(target < threshold); shape `(N, D, len(thresholds))`."""

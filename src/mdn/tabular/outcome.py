@@ -21,6 +21,7 @@ FAMILIES = ("normal", "auto", "positive", "bounded", "counts")
 _PLAIN = Identity()
 _LOW_COUNT = -0.5  # the lower edge of the cell of the count 0
 _SOFT = 0.1  # of the targets lie below the bend of `Softplus`
+_ROUNDED = 1e-6  # of an atom
 _SPACINGS = 4  # of float32, in which answers are computed: nearer to an end, a target cannot be told from it
 _SHARES = ((0.0, 1.0), (0.0, 100.0))  # the bounds that are found by themselves
 _FAR = 3.0  # ranges of the targets
@@ -207,13 +208,19 @@ class Outcome:
             return self._of_support(mixture)
         return Spiked(np.log([*self.shares, 1.0 - sum(self.shares)]), np.asarray(self.atoms), self._of_support(mixture))
 
-    def snapped(self, values: np.ndarray) -> np.ndarray:
-        """Quantiles that roundings have moved, back on the support, the counts or the atoms."""
+    def snapped(self, values: np.ndarray, origin: np.ndarray) -> np.ndarray:
+        """Quantiles that roundings of float32 have moved, back on the support, the counts or the atoms.
+
+        Args:
+            values: Shape `(N, D, any)`.
+            origin: What was subtracted from targets in float32, `(D,)`.
+        """
         if self.plain:
             return values
         values = np.clip(np.round(values) if self.counted else values, *self.bijection.support)
         for atom in self.atoms:
-            values = np.where(np.isclose(values, atom, rtol=1e-6, atol=0.0), atom, values)
+            near = numerics.SMALLEST_SCALE + _ROUNDED * abs(atom - origin[0])
+            values = np.where(np.abs(values - atom) <= near, atom, values)
         return values
 
     def _of_support(self, mixture):
