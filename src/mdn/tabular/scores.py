@@ -22,7 +22,8 @@ class Scores:
 
     Attributes:
         nll: Mean negative log-likelihood; it may be below 0, since a density may exceed 1.
-        gaussian_nll: The NLL of one normal that knows no features; NaN where targets were constant.
+        gaussian_nll: The NLL of one normal that knows no features; where a target is positive, bounded, counted or has atoms,
+            that of a normal of what the network learns, carried onto the same support. NaN where targets were constant.
         mixture_nll: The NLL of one mixture that knows no features; NaN where targets were constant.
         crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions, over the
             rows whose target is known exactly. Where
