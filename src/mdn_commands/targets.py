@@ -68,11 +68,12 @@ def points_of(bounds: np.ndarray, censoring: str | None) -> np.ndarray:
     """A point within each pair of bounds, `(N, 1)`, NaN where nothing is known."""
     import numpy as np
 
-    first, second = bounds[:, :1], bounds[:, 1:]
     if censoring == "right":
+        first, second = bounds[:, :1], bounds[:, 1:]
         return np.where(np.isnan(second) | ~np.isfinite(first), np.nan, first)
-    low, high = np.where(np.isinf(first), second, first), np.where(np.isinf(second), first, second)
-    return np.where(np.isfinite(low) & np.isfinite(high), 0.5 * (low + high), np.nan)
+    from mdn.distributions.intervals import middle
+
+    return middle(bounds)
 
 
 def weights_of(table: Table, name: str) -> np.ndarray:

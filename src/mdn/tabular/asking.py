@@ -23,7 +23,7 @@ _LEVELS_AT_ONCE = 8
 
 
 class Asking:
-    """The ground floor of `MDNRegressor`: it asks the members in blocks of rows; `fit` sets these attributes."""
+    """The part of `MDNRegressor` that asks its members, in blocks of rows; `fit` sets these attributes."""
 
     members_: list[Member]
     target_origin_: np.ndarray

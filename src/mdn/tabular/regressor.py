@@ -177,7 +177,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             X: Features, shape `(N, F)`: an array, or a pandas or polars frame, whose columns of text become categories, and
                 those of dates days and cycles. Empty columns, and text that differs in nearly every row, are left out with
                 a warning.
-            y: Targets, shape `(N,)` or `(N, D)`; NaN is missing.
+            y: Targets, shape `(N,)` or `(N, D)`; NaN is missing. With `censoring` two columns, or an `Interval`.
             sample_weight: Shape `(N,)`; rows of weight 0 are left out.
             validation_data: `(X, y)` or `(X, y, sample_weight)` that say when to stop, instead of a part of the rows; never
                 trained on.

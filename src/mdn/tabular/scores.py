@@ -25,10 +25,9 @@ class Scores:
         gaussian_nll: The NLL of one normal that knows no features; where a target is positive, bounded, counted or has atoms,
             that of a normal of what the network learns, carried onto the same support. NaN where targets were constant.
         mixture_nll: The NLL of one mixture that knows no features; NaN where targets were constant.
-        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions, over the
-            rows whose target is known exactly. Where
-            targets lie on a grid (`target_grid_`) it is that of the distribution of the unrounded target.
-        rmse: Root mean square error of the predicted mean, `(D,)`.
+        crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions. Where targets
+            lie on a grid (`target_grid_`) it is that of the distribution of the unrounded target. NaN where rows are censored.
+        rmse: Root mean square error of the predicted mean, `(D,)`; NaN where rows are censored.
         pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it. A rounded target stands for
             a cell of its grid, so its value is drawn from the probabilities of that cell, with a fixed seed. After
             `MDNRegressor.calibrate` it is the rank among the calibration rows, from 0 to 1, drawn within each rank.
