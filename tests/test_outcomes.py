@@ -279,6 +279,13 @@ def test_marks_and_labels_keep_their_upper_end():
     for y, low, high in (([0, 1] * 30, -0.5, 1.5), ([1, 2, 3, 4, 5, 5] * 20, 0.5, 5.5)):
         found = candidates(np.array(y, "float64"), "auto", None, 1.0)
         assert len(found) == 1 and found[0].counted and found[0].bijection == Sigmoid(low, high)
+    rng, x = features(300)
+    y = np.where(rng.uniform(size=300) < 0.6, 1.0, np.where(rng.uniform(size=300) < 0.8, 5.0, rng.integers(2, 5, 300)))
+    reg = quick(family="auto", epochs=20).fit(x, y)
+    for answer in (reg.sample(x, 50, seed=0), reg.predict_quantile(x, [0.001, 0.5, 0.999])):
+        assert set(np.unique(answer)) <= {1.0, 2.0, 3.0, 4.0, 5.0}
+    marks = sum(np.exp(reg.log_prob(x[:5], np.full(5, k))) for k in (1.0, 2.0, 3.0, 4.0, 5.0))
+    np.testing.assert_allclose(marks, 1.0, atol=1e-5)
     rare = np.random.default_rng(0).poisson(2.0, 400).astype("float64")
     assert isinstance(candidates(rare, "auto", None, 1.0)[0].bijection, Exp)
 

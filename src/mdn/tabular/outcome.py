@@ -217,7 +217,9 @@ class Outcome:
         """
         if self.plain:
             return values
-        values = np.clip(np.round(values) if self.counted else values, *self.bijection.support)
+        if self.counted:
+            return np.clip(np.round(values), *self._whole)
+        values = np.clip(values, *self.bijection.support)
         for atom in self.atoms:
             near = numerics.SMALLEST_SCALE + _ROUNDED * abs(atom - origin[0])
             values = np.where(np.abs(values - atom) <= near, atom, values)
@@ -226,7 +228,13 @@ class Outcome:
     def _of_support(self, mixture):
         if not isinstance(self.bijection, Identity):
             mixture = Transformed(mixture, self.bijection)
-        return Rounded(mixture, 1.0, lowest=0.0) if self.counted else mixture
+        return Rounded(mixture, 1.0, lowest=max(0.0, self._whole[0])) if self.counted else mixture
+
+    @property
+    def _whole(self) -> tuple[float, float]:
+        """The least and the greatest whole number of the support."""
+        low, high = self.bijection.support
+        return float(np.floor(low)) + 1.0, float(np.ceil(high)) - 1.0
 
 
 _KINDS = {kind.__name__: kind for kind in (Identity, Exp, Softplus, Sigmoid)}
@@ -324,9 +332,8 @@ def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool =
         raise ValueError(
             f"`bounds` must have a lower end where they have an upper one, but {(low, high)} came: predict -y."
         )
-    bend = (
-        float(f"{np.quantile(inside - low, _SOFT):.1g}") if len(inside) else 1.0
-    )  # round: each value is compiled anew
+    bend = np.quantile(inside - low, _SOFT) if len(inside) else 1.0
+    bend = float(f"{bend:.1g}")  # a round number, since JAX compiles each value anew
     return [Outcome(kind, atoms=atoms, shares=shares, nearest=nearest) for kind in (Softplus(low, bend), Exp(low))]
 
 

@@ -71,8 +71,9 @@ def taken_for(name: str, outcome: Outcome) -> str:
     """
     low, high = outcome.bijection.support
     if outcome.counted:
+        ends = f"from {low + 0.5:g} to {high - 0.5:g}" if math.isfinite(high) else "from 0"
         return (
-            f"{name} is a count: each whole number from 0 has a probability, quantiles are whole numbers, and the NLL is minus "
+            f"{name} is a {'mark' if math.isfinite(high) else 'count'}: each whole number {ends} has a probability, quantiles are whole numbers, and the NLL is minus "
             "the log of the probability of the count."
         )
     text = ""
