@@ -71,10 +71,12 @@ def taken_for(name: str, outcome: Outcome) -> str:
     """
     low, high = outcome.bijection.support
     if outcome.counted:
-        ends = f"from {low + 0.5:g} to {high - 0.5:g}" if math.isfinite(high) else "from 0"
+        what, ends = ("count", "from 0")
+        if math.isfinite(high):
+            what, ends = "mark", f"from {low + 0.5:g} to {high - 0.5:g}"
         return (
-            f"{name} is a {'mark' if math.isfinite(high) else 'count'}: each whole number {ends} has a probability, quantiles are whole numbers, and the NLL is minus "
-            "the log of the probability of the count."
+            f"{name} is a {what}: each whole number {ends} has a probability, quantiles are whole numbers, and the NLL is minus the "
+            f"log of the probability of the {what}."
         )
     text = ""
     if math.isfinite(high):
