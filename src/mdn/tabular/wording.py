@@ -75,8 +75,8 @@ def taken_for(name: str, outcome: Outcome) -> str:
         if math.isfinite(high):
             what, ends = "mark", f"from {low + 0.5:g} to {high - 0.5:g}"
         return (
-            f"{name} is a {what}: each whole number {ends} has a probability, quantiles are whole numbers, and the NLL is minus the "
-            f"log of the probability of the {what}."
+            f"{name} is a {what}: each whole number {ends} has a probability, quantiles are whole numbers, and the NLL is minus "
+            f"the log of the probability of the {what}."
         )
     text = ""
     if math.isfinite(high):
