@@ -58,7 +58,7 @@ def test_missing_targets_of_every_frame_and_series_are_nan(kind):
         _, y = regressor._learn_table(np.zeros((4, 1)), frame[name])
         np.testing.assert_array_equal(y[:, 0], column)
         regressor.n_targets_ = None
-        np.testing.assert_array_equal(regressor._targets(frame[name], 4)[:, 0], column)
+        np.testing.assert_array_equal(regressor._checked_targets(frame[name])[:, 0], column)
     numbers = frame[["whole", "real", "flag"]]
     np.testing.assert_array_equal(target_numbers(numbers), NUMBERS[:, :3])
     with pytest.raises(ValueError, match="the target 'word' must hold numbers, but holds text"):
