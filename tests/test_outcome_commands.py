@@ -99,6 +99,11 @@ def test_fit_learns_a_target_between_two_columns_of_which_one_may_be_empty(folde
         (["--lower", "low"], "--lower and --upper belong together"),
         (["--lower", "high", "--upper", "low"], "'high' must not exceed 'low'"),
         (["--target", "x", "--lower", "low", "--upper", "high"], "take the place of --target"),
+        (["--target", "months", "--event", "died", "--calibrate"], "--calibrate needs targets that are known"),
+        (
+            ["--target", "months", "--event", "died", "--calibrate-by", "visits"],
+            "--calibrate needs targets that are known",
+        ),
         (["--event", "died"], "--event belongs to one --target"),
         ([], "name the column to predict"),
         (["--target", "x", "--family", "positive"], "needs targets from 0, but -"),

@@ -253,7 +253,7 @@ def test_a_cap_is_an_atom_although_all_other_values_are_rounded_finely():
     prices = np.minimum(np.round(np.exp(rng.normal(12.2, 0.6, 4000)), -2), 500_001.0)[:, None]
     settings = quick(family="auto")
     grid = learning.grid_of(settings, prices)
-    found = learning.possible_outcomes(settings, prices, prices, grid)
+    found = learning.possible_outcomes(settings, prices, 1, grid)
     assert grid[0] == 0.0 and found[0].atoms == (500_001.0,) and 0.03 < found[0].shares[0] < 0.1
     counts = rng.poisson(0.5, (400, 1)).astype("float64")
     assert learning.grid_of(settings, counts)[0] == 1.0

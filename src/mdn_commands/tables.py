@@ -27,7 +27,7 @@ from mdn_commands.columns import (
     SplitBy,
     Upper,
     Weight,
-)  # fmt: skip
+)
 from mdn_commands.predictions import predict, regressor_of
 from mdn_commands.shared import (
     NOTHING_YET,
@@ -190,6 +190,7 @@ def fit(
         roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         if not roles.target_names:
             stop("name the column to predict with --target, or its bounds with --lower and --upper.")
+        calibrate = calibrate or calibrate_by is not None
         if roles.censoring and calibrate:
             stop(
                 "--calibrate needs targets that are known: with --event or --lower nothing can be promised of the others."
@@ -209,9 +210,7 @@ def fit(
             random_state=seed,
         )
         known = table_rows.known_rows(asked, console)
-        parts = table_rows.deal(
-            asked, known, test_share, regressor.validation_fraction, calibrate or bool(calibrate_by), seed
-        )
+        parts = table_rows.deal(asked, known, test_share, regressor.validation_fraction, calibrate, seed)
         _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume)
 
 

@@ -11,8 +11,8 @@ from keras import ops
 
 from mdn import numerics
 from mdn.distributions import grid, modes, scores, univariate
+from mdn.distributions.based import Based, BasedSpec
 from mdn.distributions.component import Component
-from mdn.distributions.distribution import Distribution
 from mdn.distributions.mixture import Mixture, as_mixture, components_first
 from mdn.distributions.spec import Spec, serializable
 from mdn.distributions.transformed import Transformed
@@ -20,7 +20,7 @@ from mdn.distributions.value import static, value
 
 
 @value
-class Rounded(Distribution):
+class Rounded(Based):
     r"""Draws of `base`, rounded to whole multiples k of a step; `log_prob` is a log probability.
 
     .. math:: P(Y = k s) = F((k + \tfrac12) s) - F((k - \tfrac12) s)
@@ -67,17 +67,6 @@ class Rounded(Distribution):
     def _grid(self):  # type: ignore[override]
         return self.step, -math.inf if self.lowest is None else self.lowest
 
-    @property
-    def event_size(self):
-        return 1
-
-    @property
-    def batch_shape(self):
-        return self.base.batch_shape
-
-    def _tensors(self):
-        return self.base._tensors()
-
     def _map(self, function):
         return self._new(self.base._map(function), self.step, self.lowest)
 
@@ -86,8 +75,9 @@ class Rounded(Distribution):
 
     def _mixture(self) -> Mixture:
         """The base as a Mixture; of a Transformed, that before its bijection."""
-        inner = self.base.base if isinstance(self.base, Transformed) else self.base
-        return inner if isinstance(inner, Mixture) else as_mixture(inner)
+        if isinstance(self.base, Transformed):
+            return self.base._mixture()
+        return self.base if isinstance(self.base, Mixture) else as_mixture(self.base)
 
     def _forward(self, z):
         """Points of `_mixture` as points of the base."""
@@ -143,9 +133,8 @@ class Rounded(Distribution):
 
     def _breaks(self):
         levels = scores.crps_levels()
-        levels = np.concatenate(
-            [levels, np.sqrt(levels[1:] * levels[:-1])]
-        )  # sums need cells finer than quadrature does
+        # sums need finer cells than quadrature does
+        levels = np.concatenate([levels, np.sqrt(levels[1:] * levels[:-1])])
         found = []
         for group in self._mixture()._groups:
             tail = ops.reshape(numerics.as_tensor(levels), (-1, *(1,) * (len(group.batch_shape) + 1)))
@@ -203,7 +192,7 @@ def _checked(step, lowest) -> dict:
 
 
 @serializable
-class RoundedSpec(Spec):
+class RoundedSpec(BasedSpec):
     """Parameters of a `Rounded`: those of its base.
 
     Args:
@@ -228,24 +217,8 @@ class RoundedSpec(Spec):
         self.step, self.lowest = _checked(step, lowest).values()
         Rounded(spec(np.ones((1, spec.params_size), "float32")), step, lowest)
 
-    event_size = 1
-
-    @property
-    def heads(self):
-        return self.spec.heads
-
     def _from_blocks(self, blocks):
         return Rounded._new(self.spec._from_blocks(blocks), self.step, self.lowest)
-
-    def _to_blocks(self, distribution):
-        return self.spec._to_blocks(distribution.base)
-
-    @property
-    def scaling_size(self):
-        return self.spec.scaling_size
-
-    def constrain(self, raw, shift, spread):
-        return self.spec.constrain(raw, shift, spread)
 
     def _inside(self, y) -> np.ndarray:
         """Targets as numbers in the middle of their cells; that of the lowest outcome may begin at it."""

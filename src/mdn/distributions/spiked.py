@@ -12,9 +12,9 @@ from keras import ops
 from mdn import numerics
 from mdn.distributions import scores, univariate
 from mdn.distributions.arguments import broadcast_shapes, check_finite
+from mdn.distributions.based import Based, BasedSpec
 from mdn.distributions.component import Component
 from mdn.distributions.discrete import draw_index
-from mdn.distributions.distribution import Distribution
 from mdn.distributions.mixture import Mixture
 from mdn.distributions.spec import Spec, serializable
 from mdn.distributions.transformed import Transformed, TransformedSpec, is_of_real_numbers
@@ -22,7 +22,7 @@ from mdn.distributions.value import static, value
 
 
 @value
-class Spiked(Distribution):
+class Spiked(Based):
     r"""A probability for each of A atoms (fixed numbers), beside a density on the line.
 
     .. math:: P(Y = a_j) = w_j, \qquad P(Y \le y) = \sum_{a_j \le y} w_j + w_A F(y), \qquad w = \mathrm{softmax}(\mathrm{logits})
@@ -72,14 +72,6 @@ class Spiked(Distribution):
     # ---- parts ---------------------------------------------------------------------------------------------------------
 
     @property
-    def event_size(self):
-        return 1
-
-    @property
-    def batch_shape(self):
-        return self.base.batch_shape
-
-    @property
     def atom_probs(self):
         """P(Y = atom) for each atom, shape `(*batch, A)`."""
         return self._weights()[..., :-1]
@@ -91,7 +83,7 @@ class Spiked(Distribution):
         return ops.exp(self._log_weights())
 
     def _tensors(self):
-        return [self.logits, *self.base._tensors()]
+        return [self.logits, *super()._tensors()]
 
     def _kind(self):
         return "a Spiked, which has probabilities beside a density"
@@ -262,7 +254,7 @@ def _checked(atoms) -> tuple[float, ...]:
 
 
 @serializable
-class SpikedSpec(Spec):
+class SpikedSpec(BasedSpec):
     """Parameters of a `Spiked`: those of its base, and then the logits of A atoms and of the base.
 
     `adapt` starts with the frequencies of the atoms among the targets, and fits the base to the others.
@@ -281,8 +273,6 @@ class SpikedSpec(Spec):
         17
     """
 
-    event_size = 1
-
     def __init__(self, spec: Spec, atoms):
         if not (isinstance(spec, TransformedSpec) or is_of_real_numbers(spec)) or spec.event_size != 1:
             raise ValueError(
@@ -292,13 +282,13 @@ class SpikedSpec(Spec):
 
     @property
     def heads(self):
-        return (*self.spec.heads, ("mdn_atoms", len(self.atoms) + 1))
+        return (*super().heads, ("mdn_atoms", len(self.atoms) + 1))
 
     def _from_blocks(self, blocks):
         return Spiked._new(blocks[-1], self.atoms, self.spec._from_blocks(blocks[:-1]))
 
     def _to_blocks(self, distribution):
-        return [*self.spec._to_blocks(distribution.base), distribution.logits]
+        return [*super()._to_blocks(distribution), distribution.logits]
 
     def nll(self, params, y, observed):
         self._check_size(params)
@@ -312,12 +302,8 @@ class SpikedSpec(Spec):
         of_base = self.spec.nll(params[..., :size], y, ops.logical_and(observed, ops.logical_not(at_atom)))
         return numerics.finite_loss(of_base - ops.where(observed[..., 0], chosen, 0.0))
 
-    @property
-    def scaling_size(self):
-        return self.spec.scaling_size
-
     def constrain(self, raw, shift, spread):
-        return [*self.spec.constrain(raw[:-1], shift, spread), raw[-1]]
+        return [*super().constrain(raw[:-1], shift, spread), raw[-1]]
 
     def _shares(self, y):
         """(how many targets lie at each atom `(A,)`, the others `(N, 1)`)."""

@@ -11,10 +11,10 @@ from keras import ops
 
 from mdn import numerics
 from mdn.distributions import bijections, intervals, modes, scores
+from mdn.distributions.based import Based, BasedSpec
 from mdn.distributions.component import Component
 from mdn.distributions.correlated_normal import CorrelatedNormal
 from mdn.distributions.counts import CountSpec
-from mdn.distributions.distribution import Distribution
 from mdn.distributions.independent import Independent
 from mdn.distributions.log_normal import LogNormal
 from mdn.distributions.mixture import Mixture, as_mixture, components_first
@@ -28,7 +28,7 @@ _DEEPEST = 12  # the mode of exp(Z) lies σ standard deviations of Z below its m
 
 
 @value
-class Transformed(Distribution):
+class Transformed(Based):
     r"""The distribution of :math:`Y_d = g_d(Z_d)` for increasing maps :math:`g_d`, and Z from a distribution of real numbers.
 
     .. math:: p_Y(y) = p_Z\big(g^{-1}(y)\big) \prod_d \frac{1}{g_d'(z_d)}, \qquad F_Y = F_Z \circ g^{-1}
@@ -62,17 +62,6 @@ class Transformed(Distribution):
         self._set(bijection=bijections.checked(self.bijection, self.base.event_size))
 
     # ---- parts ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def event_size(self):
-        return self.base.event_size
-
-    @property
-    def batch_shape(self):
-        return self.base.batch_shape
-
-    def _tensors(self):
-        return self.base._tensors()
 
     def _kind(self):
         return f"a Transformed of {self.base._kind()}"
@@ -258,7 +247,7 @@ def is_of_real_numbers(spec) -> bool:
 
 
 @serializable
-class TransformedSpec(Spec):
+class TransformedSpec(BasedSpec):
     """Parameters of a `Transformed`: those of its base, so that a network predicts z, and targets are y.
 
     Args:
@@ -285,19 +274,8 @@ class TransformedSpec(Spec):
         self.spec = spec
         self.bijection = bijections.checked(bijection, spec.event_size)
 
-    @property
-    def event_size(self):  # type: ignore[override]
-        return self.spec.event_size
-
-    @property
-    def heads(self):
-        return self.spec.heads
-
     def _from_blocks(self, blocks):
         return Transformed._new(self.spec._from_blocks(blocks), self.bijection)
-
-    def _to_blocks(self, distribution):
-        return self.spec._to_blocks(distribution.base)
 
     def nll(self, params, y, observed):
         if y.shape[-1] != self.target_size:
@@ -309,13 +287,6 @@ class TransformedSpec(Spec):
         slopes = ops.sum(ops.where(observed, self.bijection.log_slope(z), 0.0), axis=-1)
         loss = numerics.finite_loss(self.spec.nll(params, z, observed) + slopes)
         return ops.where(ops.any(outside, axis=-1), numerics.LOSS_CEILING, loss)
-
-    @property
-    def scaling_size(self):
-        return self.spec.scaling_size
-
-    def constrain(self, raw, shift, spread):
-        return self.spec.constrain(raw, shift, spread)
 
     def scaling(self, y):
         return self.spec.scaling(bijections.inverse_of_targets(self.bijection, y))

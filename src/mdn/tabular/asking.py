@@ -53,10 +53,8 @@ class Asking:
 
     def _distribution(self, x, members=None, origin=0.0):
         """What `members` (all by default) predict for features `(N, F)`: targets minus `target_origin_`, plus `origin`."""
-        outcome = self.outcome_
-        if not outcome.plain:
-            outcome = outcome.moved(float(np.sum(self.target_origin_ - origin)))
-            origin = origin if isinstance(outcome.bijection, Identity) else 0.0
+        outcome = self.outcome_.moved(self.target_origin_ - origin)
+        origin = origin if isinstance(outcome.bijection, Identity) else 0.0
         return outcome.distribution([member.spec(member.params(x, origin)) for member in members or self.members_])
 
     # ---- in blocks of rows -------------------------------------------------------------------------------------------
@@ -184,7 +182,7 @@ class Asking:
     @property
     def _inner(self) -> Outcome:
         """The outcome of targets minus `target_origin_`."""
-        return self.outcome_ if self.outcome_.plain else self.outcome_.moved(float(self.target_origin_[0]))
+        return self.outcome_.moved(self.target_origin_)
 
     def _score(self, mixture, bounds):
         """The log probability of what `_bounds` returned."""

@@ -134,19 +134,18 @@ def grid_of(settings, y: np.ndarray) -> np.ndarray:
     return np.where(bool(atoms) & (steps < _NARROW * np.nanstd(rest)), 0.0, steps)
 
 
-def possible_outcomes(settings, y: np.ndarray, points: np.ndarray, grid: np.ndarray) -> list[Outcome]:
+def possible_outcomes(settings, y: np.ndarray, size: int, grid: np.ndarray) -> list[Outcome]:
     """What targets may be taken for; held-out rows choose among them.
 
     Args:
         settings: The regressor, of which only the parameters are read.
         y: Targets `(N, D)`, or bounds of censored ones `(N, 2)`.
-        points: A point for each target, `(N, D)`.
+        size: D.
         grid: The steps of the grids of targets, `(D,)`.
 
     Raises:
         ValueError: if the settings do not fit each other or the targets.
     """
-    size = points.shape[1]
     asked = settings.family != "normal" or settings.bounds not in (None, "auto")
     if settings.loss != "nll" and (asked or settings.censoring):
         raise ValueError(f'`loss` must be "nll" with `family`, `bounds` or `censoring`, but {settings.loss!r} came.')

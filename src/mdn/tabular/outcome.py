@@ -55,10 +55,11 @@ class Outcome:
         """Whether targets are any real numbers."""
         return isinstance(self.bijection, Identity) and not self.counted and not self.atoms
 
-    def moved(self, origin: float) -> Outcome:
-        """The outcome of targets minus `origin`, with which float32 computes where targets lie far from 0."""
-        if not origin:
+    def moved(self, by: np.ndarray) -> Outcome:
+        """The outcome of targets minus `by`, `(D,)`, with which float32 computes where targets lie far from 0."""
+        if self.plain or not by[0]:
             return self
+        origin = float(by[0])
         ends = {name: value - origin for name, value in dataclasses.asdict(self.bijection).items() if name != "scale"}
         atoms = tuple(atom - origin for atom in self.atoms)
         return dataclasses.replace(self, bijection=dataclasses.replace(self.bijection, **ends), atoms=atoms)
@@ -112,8 +113,7 @@ class Outcome:
         """A point on an end of the support, where a density may have no value, becomes the interval of width `nearest`."""
         low, high = self.bijection.support
         if self.nearest:
-            largest = max(abs(end) for end in (low, high) if np.isfinite(end))
-            touching = _SPACINGS * float(np.spacing(np.float32(largest)))
+            touching = _resolution(low, high)
             point = (lower == upper) & ~np.isin(lower, self.atoms)
             at_low = point & (lower >= low) & (lower <= low + touching)
             at_high = point & (upper <= high) & (upper >= high - touching)
@@ -137,16 +137,21 @@ class Outcome:
             return learnt
         lower, upper = learnt[:, :size], learnt[:, size:]
         u = np.random.default_rng(seed).uniform(size=lower.shape)
-        decay = -np.log(u) * {Softplus: getattr(self.bijection, "scale", 0.0), Identity: 0.0}.get(
-            type(self.bijection), 1.0
-        )
-        below = np.where(np.isinf(lower), upper - (u if self.counted and not np.any(decay) else decay), lower)
-        above = np.where(np.isinf(upper), lower + decay * isinstance(self.bijection, Sigmoid), upper)
-        found = np.where(np.isinf(upper), above, below)
-        closed = np.isfinite(lower) & np.isfinite(upper)
-        inside = np.where(closed, lower, 0.0) + u * np.where(closed, upper, 0.0) - u * np.where(closed, lower, 0.0)
-        found = np.where(closed & (lower < upper), inside, found)
-        return np.where(np.isfinite(found), found, np.nan)
+        below, above = self._beyond(u)
+        point = np.where(np.isinf(upper), lower + above, upper - below)
+        open_end = np.isinf(lower) | np.isinf(upper)
+        ends = [np.where(open_end, point, end) for end in (lower, upper)]
+        return targets.within(np.concatenate(ends, axis=1), size, u)
+
+    def _beyond(self, u):
+        """How far below its upper bound, and above its lower one, a set without the other is met; `u` is uniform.
+
+        Towards an end of the support, z falls as the log of the distance from that end.
+        """
+        if isinstance(self.bijection, Identity):
+            return u if self.counted else 0.0, 0.0
+        fall = -np.log(u) * (self.bijection.scale if isinstance(self.bijection, Softplus) else 1.0)
+        return fall, fall if isinstance(self.bijection, Sigmoid) else 0.0
 
     def learnable(self, bounds: np.ndarray) -> np.ndarray:
         """What the network learns from targets.
@@ -164,8 +169,7 @@ class Outcome:
         low, high = self.bijection.support
         low = _LOW_COUNT if self.counted and np.isinf(low) else low
         if self.atoms:
-            is_kind = np.column_stack([*(lower == atom for atom in self.atoms), np.isfinite(lower)])
-            kind = np.argmax(is_kind, axis=1)[:, None]
+            kind = self.kinds(lower[:, 0])[:, None]
             inside = np.clip(lower, low + self.nearest, high - self.nearest)
             value = np.where(kind < len(self.atoms), np.nan, self.bijection.inverse(inside))
             return np.concatenate([value, np.where(np.isnan(upper), np.nan, kind)], axis=1)
@@ -174,6 +178,10 @@ class Outcome:
         ends[1] = np.where(upper >= high, np.inf, ends[1])
         both = np.concatenate(ends, axis=1)
         return both[:, :1] if bounds.shape[1] == 1 and np.array_equal(ends[0], ends[1], equal_nan=True) else both
+
+    def kinds(self, y: np.ndarray) -> np.ndarray:
+        """The place of the atom that each target `(N,)` is; the number of atoms where it is none; `(N,)`."""
+        return np.argmax(np.column_stack([*(y == atom for atom in self.atoms), np.ones(len(y), bool)]), axis=1)
 
     def log_slope(self, learnt: np.ndarray) -> np.ndarray:
         """The log of the slope of the bijection at points that a network learnt `(N, 1 or 2)`; 0 at a set; `(N,)`."""
@@ -324,8 +332,7 @@ def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool =
     inside = rest[(rest > low) & (rest < high)]
     nearest = 0.5 * float(min((inside - low).min(), (high - inside).min())) if len(inside) else 0.0
     origin = float(initializers.far_origin(y[:, None])[0])
-    largest = max(abs(end - origin) for end in (low, high) if np.isfinite(end))
-    nearest = max(nearest, _SPACINGS * float(np.spacing(np.float32(largest))))
+    nearest = max(nearest, _resolution(low - origin, high - origin))
     if np.isfinite(high) and np.isfinite(low):
         return [Outcome(Sigmoid(low, high), atoms=atoms, shares=shares, nearest=nearest)]
     if np.isinf(low):
@@ -335,6 +342,11 @@ def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool =
     bend = np.quantile(inside - low, _SOFT) if len(inside) else 1.0
     bend = float(f"{bend:.1g}")  # a round number, since JAX compiles each value anew
     return [Outcome(kind, atoms=atoms, shares=shares, nearest=nearest) for kind in (Softplus(low, bend), Exp(low))]
+
+
+def _resolution(low: float, high: float) -> float:
+    """How near to an end of the support float32 can tell a number from it."""
+    return _SPACINGS * float(np.spacing(np.float32(max(abs(end) for end in (low, high) if np.isfinite(end)))))
 
 
 def _reaches_its_end(y: np.ndarray) -> bool:

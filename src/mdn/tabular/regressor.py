@@ -217,7 +217,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.target_grid_ = learning.grid_of(self, y)
         cells = y if self.censoring else targets.cells(y, self.target_grid_)
         points = targets.drawn(cells, size, int(seeds[0]))
-        outcomes = learning.possible_outcomes(self, y, points, self.target_grid_)
+        outcomes = learning.possible_outcomes(self, y, size, self.target_grid_)
         counted = any(outcome.counted for outcome in outcomes)
         self.target_origin_ = np.zeros(size) if counted else initializers.far_origin(points)
         held_out = None if validation_data is None else inputs.held_out(self, validation_data)
@@ -234,7 +234,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             return targets.split_rows(count, self.validation_fraction, seed)
 
         def learnable(outcome):
-            inner = outcome if outcome.plain else outcome.moved(float(self.target_origin_[0]))
+            inner = outcome.moved(self.target_origin_)
             bounds, _ = inner.sets_of(y - np.tile(self.target_origin_, y.shape[1] // size), self.target_grid_)
             return learning.learnable(inner, bounds, size, int(seeds[0]))
 

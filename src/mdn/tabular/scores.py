@@ -138,9 +138,8 @@ def _baselines(regressor, y) -> list[np.ndarray]:
         return [baseline.gaussian_nlls(truth), baseline.mixture_nlls(truth)]
     plain, found = regressor.outcome_.plain, []
     origin = baseline.center if plain else regressor.target_origin_
-    outcome = regressor.outcome_ if plain else regressor.outcome_.moved(float(origin[0]))
     for logits, loc, scale in baseline.mixtures():
-        distribution = outcome.without_features(Mixture(logits, Normal(loc - origin if plain else loc, scale)))
+        distribution = regressor._inner.without_features(Mixture(logits, Normal(loc - origin if plain else loc, scale)))
         centred = (bounds - origin).astype("float32")
         log_prob = in_blocks(lambda y, d=distribution: regressor._score(d, y), centred, sizes=ROWS_AT_ONCE)
         found.append(np.where(np.isnan(bounds[:, 0]), np.nan, np.log(width[:, 0]) - log_prob))
@@ -149,10 +148,8 @@ def _baselines(regressor, y) -> list[np.ndarray]:
 
 def _which_nll(regressor, X, truth: np.ndarray) -> float:
     """Minus the mean log probability of whether a target is an atom, and which; NaN without atoms."""
-    atoms = regressor.outcome_.atoms
-    if not atoms:
+    if not regressor.outcome_.atoms:
         return math.nan
     logs = regressor._ask(X, lambda mixture, _: numerics.log_softmax(mixture.logits))
     known = ~np.isnan(truth[:, 0])
-    kind = np.argmax(np.column_stack([*(truth[:, 0] == atom for atom in atoms), np.ones(len(truth), bool)]), axis=1)
-    return -float(np.mean(logs[known, kind[known]]))
+    return -float(np.mean(logs[known, regressor.outcome_.kinds(truth[known, 0])]))

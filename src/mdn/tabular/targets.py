@@ -49,13 +49,18 @@ def drawn(bounds: np.ndarray, size: int, seed: int) -> np.ndarray:
         size: D.
         seed: For the draws.
     """
+    return within(bounds, size, np.random.default_rng(seed).uniform(size=(len(bounds), size)))
+
+
+def within(bounds: np.ndarray, size: int, share: np.ndarray) -> np.ndarray:
+    """The point at `share` `(N, D)` of the way between the bounds of each target, or its only finite bound; see `drawn`."""
     if bounds.shape[1] == size:
         return bounds
     lower, upper = bounds[:, :size], bounds[:, size:]
     lower, upper = np.where(np.isinf(lower), upper, lower), np.where(np.isinf(upper), lower, upper)
     width = np.where(lower == upper, 0.0, upper - np.where(np.isinf(lower), 0.0, lower))
     lower = np.where(np.isinf(lower), np.nan, lower)
-    return lower + width * np.random.default_rng(seed).uniform(size=lower.shape)
+    return lower + width * share
 
 
 def atoms(y: np.ndarray) -> list[tuple[float, float]]:
