@@ -33,6 +33,16 @@ def test_each_row_comes_once_and_blocks_have_few_sizes(count):
     assert indices == list(range(10, 10 + count))
 
 
+def test_a_large_block_is_at_least_half_full():
+    assert [[len(block) for block, _ in blocks(count, (4, 32))] for count in (3, 15, 16, 33, 50)] == [
+        [4],
+        [4, 4, 4, 4],
+        [32],
+        [32, 4],
+        [32, 32],
+    ]
+
+
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="at least one row"):
         in_blocks(lambda rows: rows, np.zeros((0, 2)), sizes=(4,))

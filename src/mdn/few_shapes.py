@@ -23,12 +23,15 @@ def blocks(rows, sizes: Sequence[int]) -> Iterator[tuple[np.ndarray, int]]:
 
     Args:
         rows: The number of rows, or their indices.
-        sizes: Ascending. Blocks have the largest size until the remaining rows fit a smaller one, which repeats rows to fill up.
+        sizes: Ascending. A block has the smallest size that holds the remaining rows, or, if they fill less than half of it, the
+            next smaller one; the last block repeats rows to fill up.
     """
     rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     first = 0
     while first < len(rows):
-        size = fitting(len(rows) - first, sizes)
+        left = len(rows) - first
+        size = max([size for size in sizes if size <= 2 * left], default=sizes[0])
+        size = min(size, fitting(left, sizes))
         some = rows[first : first + size]
         yield np.resize(some, size), len(some)
         first += size

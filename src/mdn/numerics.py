@@ -42,6 +42,8 @@ def ridge(covariance):
 
 def as_tensor(x):
     """`x` as a tensor of `float_dtype()`."""
+    if isinstance(x, np.ndarray | np.generic | float | int) and np.asarray(x).dtype.kind in "biuf":
+        x = np.asarray(x, float_dtype())  # here, since JAX would compile the conversion for each shape
     return ops.convert_to_tensor(x, dtype=float_dtype())
 
 
@@ -329,9 +331,12 @@ def with_gradient(function, gradient):
     return run
 
 
-def check(condition, message: str, *tensors) -> None:
-    """Raises ValueError(message) if `condition` (a thunk to a boolean tensor) fails, when the tensors are concrete."""
-    if backend.is_concrete(*tensors) and not bool(ops.all(condition())):
+def check(holds, message: str, *tensors) -> None:
+    """Raises ValueError(message) if `holds` is false of an entry, when the tensors are concrete.
+
+    `holds` maps them as NumPy arrays to booleans: JAX would compile each comparison for each shape.
+    """
+    if backend.is_concrete(*tensors) and not np.all(holds(*map(ops.convert_to_numpy, tensors))):
         raise ValueError(message)
 
 

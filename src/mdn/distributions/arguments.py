@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from keras import ops
 
 from mdn import numerics
 
@@ -62,7 +61,7 @@ def check_finite(family: str, **tensors) -> None:
                 f"`{name}` of {family} is empty, its shape is {tuple(tensor.shape)}: at least one value is needed."
             )
         numerics.check(
-            lambda tensor=tensor: ops.isfinite(tensor),
+            np.isfinite,
             f"`{name}` of {family} must be finite, but NaN or inf came.",
             tensor,
         )
@@ -72,7 +71,7 @@ def check_positive(family: str, **tensors) -> None:
     """Raises a ValueError that names the argument if a concrete tensor has an entry that is not positive."""
     for name, tensor in tensors.items():
         numerics.check(
-            lambda tensor=tensor: tensor > 0.0,
+            lambda tensor: tensor > 0.0,
             f"`{name}` of {family} must be positive, but an entry is 0 or negative. Pass it through softplus or exp first.",
             tensor,
         )

@@ -178,11 +178,10 @@ class Distribution(Value):
         self._require_line("quantile")
         q = numerics.as_tensor(q)
         numerics.check(
-            lambda: ops.logical_and(q >= 0.0, q <= 1.0),
+            lambda q: (q >= 0.0) & (q <= 1.0),
             "`q` must lie in [0, 1]: it is a probability such as 0.05, not a percentage.",
             q,
         )
-        q = ops.reshape(q, (*q.shape, *(1,) * (len(self.batch_shape) + 1)))
         return self._run(self._quantile_at, q)
 
     def _quantile(self, log_lower, log_upper):
@@ -190,6 +189,7 @@ class Distribution(Value):
         raise self._lacks("quantile")
 
     def _quantile_at(self, q):
+        q = ops.reshape(q, (*q.shape, *(1,) * (len(self.batch_shape) + 1)))
         return self._quantile(numerics.safe_log(q), numerics.safe_log1p(-q))
 
     def interval(self, coverage):
@@ -344,9 +344,7 @@ class Distribution(Value):
         """
         for name, value in (("component", component), ("variance", variance)):
             tensor = numerics.as_tensor(value)
-            numerics.check(
-                lambda tensor=tensor: tensor >= 0.0, f"`{name}` must not be negative, but {value} came.", tensor
-            )
+            numerics.check(lambda tensor: tensor >= 0.0, f"`{name}` must not be negative, but {value} came.", tensor)
         return self._with_temperature(component, variance)
 
     def _with_temperature(self, component, variance):
@@ -371,7 +369,7 @@ class Distribution(Value):
         self._require_line(method)
         coverage = numerics.as_tensor(coverage)
         numerics.check(
-            lambda: ops.logical_and(coverage > 0.0, coverage < 1.0),
+            lambda coverage: (coverage > 0.0) & (coverage < 1.0),
             "`coverage` must lie in (0, 1): 0.9 for a 90 % interval.",
             coverage,
         )

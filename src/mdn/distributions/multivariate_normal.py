@@ -43,7 +43,7 @@ class MultivariateNormal(CorrelatedNormal):
             )
         check_finite("MultivariateNormal", loc=loc, scale_tril=factor)
         numerics.check(
-            lambda: ops.triu(factor, k=1) == 0.0,
+            lambda factor: np.triu(factor, k=1) == 0.0,
             "`scale_tril` must be lower triangular, but entries above the diagonal are not 0. "
             "For a covariance matrix pass np.linalg.cholesky(covariance).",
             factor,

@@ -166,8 +166,7 @@ class Transformed(Based):
             normal = self.base if isinstance(self.base, Normal) else self.base._line()
             exp = LogNormal._new(normal.loc, normal.scale)
             return self.bijection.low + exp._mean(), exp._variance()
-        half = ops.reshape(numerics.as_tensor(0.5), (1,) * (len(self.batch_shape) + 1))
-        center = ops.stop_gradient(self._quantile_at(half))
+        center = ops.stop_gradient(self._quantile_at(numerics.as_tensor(0.5)))
         first, second = scores.moments_by_quadrature(self, center, self._breaks())
         finite = second < math.inf
         variance = ops.where(finite, second - ops.square(ops.where(finite, first, 0.0)), math.inf)

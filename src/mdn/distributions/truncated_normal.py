@@ -52,7 +52,7 @@ class TruncatedNormal(Independent):
         self._set(**{name: end if len(end.shape) else ops.reshape(end, (1,)) for name, end in ends.items()})
         super().__post_init__()
         numerics.check(
-            lambda: self.low < self.high,
+            np.less,
             "`low` of TruncatedNormal must be less than `high`, but an entry is not: exchange them or move them apart.",
             self.low,
             self.high,

@@ -19,7 +19,7 @@ from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.outcome import Outcome
 
-_LEVELS_AT_ONCE = 8
+_LEVELS_AT_ONCE = 3  # a median and an interval
 
 
 class Asking:
@@ -70,10 +70,10 @@ class Asking:
         inputs.check_rows_of_targets(y, len(x))
         return self._ask_inputs(x, question, y - np.tile(self.target_origin_, y.shape[1] // self._event_size))
 
-    def _ask_inputs(self, x, question: Callable, y) -> np.ndarray:
-        """`_ask` of inputs that `_features` returned, and of targets minus `target_origin_`."""
+    def _ask_inputs(self, x, question: Callable, y):
+        """`_ask` of inputs that `_features` returned and of targets minus `target_origin_`; a tuple if `question` returns one."""
         found = in_blocks(lambda x, y: question(self._distribution(x), y), x, y.astype("float32"), sizes=ROWS_AT_ONCE)
-        return found.astype("float64")
+        return tuple(each.astype("float64") for each in found) if isinstance(found, tuple) else found.astype("float64")
 
     def _marginals(self, mixture):
         return [mixture] if self._event_size == 1 else [mixture.marginal([d]) for d in range(self._event_size)]
@@ -90,46 +90,44 @@ class Asking:
             conformal.refuse_groups(groups)
             return self._model_quantiles(X, levels)
         x = self._features(X)
-        odds = np.zeros((len(x), self._event_size, len(levels) + -len(levels) % _LEVELS_AT_ONCE))
+        odds = np.zeros((len(x), self._event_size, len(levels)))
         for rows, one in self.calibration_.parts(X, groups):
-            odds[rows, :, : len(levels)] = conformal.outward(one.levels(levels), levels, least=1.0)
+            odds[rows] = conformal.outward(one.levels(levels), levels, least=1.0)
         logs = np.stack(conformal.log_tails(odds), axis=2).astype("float32")  # (N, D, 2, levels)
 
         def quantiles(mixture, logs):
             each = []
             for d, marginal in enumerate(self._marginals(mixture)):
                 # Logs of both tails, since a level near 1 is rounded to it
-                sides = (logs[:, d, side].T[..., None] for side in (0, 1))
-                each.append(ops.moveaxis(marginal._run(marginal._quantile, *sides)[..., 0], 0, -1))
-            return ops.stack(each, axis=1)
+                sides = np.moveaxis(logs[:, d], -1, 0)[..., None]  # (levels, N, 2, 1)
+                each.append(
+                    _few_at_once(lambda s, m=marginal: m._run(m._quantile, s[:, :, 0], s[:, :, 1])[..., 0], sides)
+                )
+            return np.stack(each, axis=1)
 
-        found = conformal.outward(self._ask_inputs(x, quantiles, logs)[..., : len(levels)], levels)
+        found = conformal.outward(self._ask_inputs(x, quantiles, logs), levels)
         return self.outcome_.snapped(found + self.target_origin_[:, None], self.target_origin_)
 
     def _model_quantiles(self, X, levels) -> np.ndarray:
         """Quantiles of the predicted distribution as it is, shape `(N, D, len(levels))`."""
-        levels = np.asarray(levels, "float32")
-        # Padded to a multiple of 8 levels, since each number of levels is compiled anew
-        padded = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5)
-
-        def quantiles(mixture, _):
-            each = [ops.moveaxis(m.quantile(padded)[..., 0], 0, -1) for m in self._marginals(mixture)]
-            return ops.stack(each, axis=1)
-
-        found = self._ask(X, quantiles)[..., : len(levels)] + self.target_origin_[:, None]
+        found = self._ask(X, lambda mixture, _: self._quantiles_of(mixture, levels)) + self.target_origin_[:, None]
         return self.outcome_.snapped(found, self.target_origin_)
+
+    def _quantiles_of(self, mixture, levels) -> np.ndarray:
+        """Those of a distribution of rows, minus `target_origin_`, shape `(N, D, len(levels))`."""
+        levels = np.asarray(levels, "float32")
+        each = [_few_at_once(lambda q, m=m: m.quantile(q)[..., 0], levels) for m in self._marginals(mixture)]
+        return np.stack(each, axis=1)
 
     def _probabilities(self, X, thresholds, upper: bool) -> np.ndarray:
         """P(target > threshold) where `upper`, else P(target < threshold); shape `(N, D, len(thresholds))`."""
-        levels = np.pad(thresholds, (0, -len(thresholds) % _LEVELS_AT_ONCE))
-        centred = (levels - self.target_origin_[:, None]).astype("float32")[..., None, None]  # (D, levels, 1, 1)
+        centred = (thresholds - self.target_origin_[:, None]).astype("float32")[..., None, None]  # (D, levels, 1, 1)
 
         def probabilities(mixture, _):
-            pairs = zip(self._marginals(mixture), centred, strict=True)
-            each = [ops.exp(m.log_survival(at) if upper else m.log_cdf(at)) for m, at in pairs]
-            return ops.stack([ops.moveaxis(one, 0, -1) for one in each], axis=1)
+            tails = [m.log_survival if upper else m.log_cdf for m in self._marginals(mixture)]
+            return np.exp(np.stack([_few_at_once(*pair) for pair in zip(tails, centred, strict=True)], axis=1))
 
-        return self._ask(X, probabilities)[..., : len(thresholds)]
+        return self._ask(X, probabilities)
 
     def _log_odds(self, X, y, seed: int) -> np.ndarray:
         """log P(below) - log P(above) of each target, `(N, D)`, NaN where missing; rounded targets are drawn in their cells."""
@@ -205,3 +203,18 @@ class Asking:
         atom = (lower == upper) & np.isin(upper, atoms)
         lower = np.where(atom, lower - np.maximum(step, numerics.SMALLEST_SCALE), lower)
         return np.concatenate([lower, upper], axis=1)
+
+
+def _few_at_once(function, levels: np.ndarray) -> np.ndarray:
+    """`function(levels)` of shape `(N, L)`, computed for three levels at a time, since each number of levels is compiled anew.
+
+    Args:
+        function: Maps levels `(3, ...)` to values `(3, N)`.
+        levels: Shape `(L, ...)`.
+    """
+    padded = np.concatenate([levels, np.repeat(levels[:1], -len(levels) % _LEVELS_AT_ONCE, axis=0)])
+    found = [
+        ops.convert_to_numpy(function(padded[first : first + _LEVELS_AT_ONCE]))
+        for first in range(0, len(padded), _LEVELS_AT_ONCE)
+    ]
+    return np.concatenate(found)[: len(levels)].T

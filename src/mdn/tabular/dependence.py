@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from keras import ops
 
 from mdn.data.dates import Dates, local
 from mdn.data.declared import CATEGORY, DATE, NUMBER
@@ -16,7 +15,6 @@ from mdn.tabular.importances import inputs_of
 OTHER = "(other)"
 """The level of all texts that training has not seen, or rarely."""
 _ENDS = 0.01, 0.99  # a few extreme values would take most of the grid
-_LEVELS_AT_ONCE = 3
 _SECONDS = 86_400.0
 _SMALL, _LARGE = 1e-6, 1e12  # ranges of numbers that are written without an exponent
 
@@ -120,15 +118,9 @@ def dependence_of(regressor, X, column, *, levels, grid: int = 20, rows: int = 5
 
 def _quantiles(regressor, x, levels) -> np.ndarray:
     """`(N, D, L)` of inputs that `_features` returned."""
-    # Padded to a multiple of 3 levels, since each number of levels is compiled anew
-    padded = np.pad(levels, (0, -len(levels) % _LEVELS_AT_ONCE), constant_values=0.5).astype("float32")
-
-    def ask(mixture, _):
-        each = [ops.moveaxis(one.quantile(padded)[..., 0], 0, -1) for one in regressor._marginals(mixture)]
-        return ops.stack(each, axis=1)
-
-    found = regressor._ask_inputs(x, ask, np.zeros((len(x), regressor._event_size)))
-    return found[..., : len(levels)] + regressor.target_origin_[:, None]
+    nothing = np.zeros((len(x), regressor._event_size))
+    found = regressor._ask_inputs(x, lambda mixture, _: regressor._quantiles_of(mixture, levels), nothing)
+    return found + regressor.target_origin_[:, None]
 
 
 def _find(regressor, column) -> tuple[str, slice]:

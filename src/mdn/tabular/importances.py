@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from keras import ops
 
 from mdn import numerics
 from mdn.tabular import inputs
@@ -209,14 +208,12 @@ def _answers(regressor, x, y) -> np.ndarray:
     size = regressor._event_size
 
     def ask(mixture, y):
-        each = [ops.moveaxis(one.quantile(LEVELS)[..., 0], 0, -1) for one in regressor._marginals(mixture)]
-        return ops.concatenate([regressor._score(mixture, y[:, size:])[:, None], *each], axis=-1)
+        return regressor._score(mixture, y[:, size:]), regressor._quantiles_of(mixture, LEVELS)
 
-    found, y = regressor._ask_inputs(x, ask, y), y[:, :size]
-    quantiles = found[:, 1:].reshape(len(x), size, len(LEVELS))
+    (score, quantiles), y = regressor._ask_inputs(x, ask, y), y[:, :size]
     # the ends of a needle far from 0 may be one and the same in float32
     width = np.maximum(quantiles[..., 2] - quantiles[..., 0], numerics.SMALLEST_SCALE)
-    return np.concatenate([-found[:, :1], np.abs(quantiles[..., 1] - y), np.log(width)], axis=1)
+    return np.concatenate([-score[:, None], np.abs(quantiles[..., 1] - y), np.log(width)], axis=1)
 
 
 def _changes(whole: np.ndarray, shuffled: np.ndarray) -> np.ndarray:

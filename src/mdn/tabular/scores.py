@@ -88,8 +88,9 @@ def scores_of(regressor, X, y) -> Scores:
             to, *edges = (y[:, [place]] for place in range(d, y.shape[1], size))
             below = marginal.cdf(edges[0])
             above = marginal.cdf(edges[1]) if len(edges) > 1 else below
-            answers.append(ops.stack([marginal.crps(to), below, above, marginal.mean()[:, 0]], axis=-1))
-        return ops.stack(answers, axis=1)
+            parts = marginal.crps(to), below, above, marginal.mean()[:, 0]
+            answers.append(np.stack([*map(ops.convert_to_numpy, parts)], axis=-1))
+        return np.stack(answers, axis=1)
 
     missing = np.isnan(ends[:, :size])
     calibration = regressor.calibration_

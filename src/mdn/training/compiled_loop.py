@@ -105,7 +105,7 @@ class CompiledLoop:
         seconds = (time.perf_counter() - start) / done
         # The first call may include compiling, so its time does not count
         self._seconds_an_epoch = _SECONDS_A_CALL if self._seconds_an_epoch is None else seconds
-        losses, scores = np.asarray(losses[:done]).tolist(), np.asarray(scores[:done]).tolist()
+        losses, scores = np.asarray(losses)[:done].tolist(), np.asarray(scores)[:done].tolist()
         return list(zip(losses, [None] * done if self._held_out is None else scores, strict=True))
 
     @contextlib.contextmanager
