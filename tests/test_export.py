@@ -271,7 +271,7 @@ def two_inputs():
 
 BAD = {
     "no mdn": (lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), {}, "ends in 0"),
-    "no model": (lambda: OFFSETS, {}, "must be an MDNRNN or a Keras model"),
+    "no model": (lambda: OFFSETS, {}, "must be an MDNRNN, an MDNRegressor or a Keras model"),
     "batch": (lambda: model_of("lstm"), {"batch_size": 0}, "`batch_size` must be an int of at least 1, but 0 came"),
     "no context": (
         lambda: model_of("a text under a window"),

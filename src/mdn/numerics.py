@@ -22,6 +22,7 @@ MISSING = 1e38  # marks a missing target: copies by matrix product keep it, but 
 _Z_BOUND = 1e18  # z**2 is still finite in float32
 _LAYER_RIDGE = 1e-6  # for layer normalisation: units that are all equal stay finite
 _TINY = 1e-37  # above the smallest normal float32, 1.2e-38: XLA and TensorFlow flush smaller numbers to 0
+SQUASH_BEND = 4.0  # scaled features beyond it grow with their logarithm only
 _SURE = 1e4  # log odds are clipped here: beyond it, all mean certainty
 
 
@@ -236,7 +237,7 @@ def on_grid(y, step: float):
     return ops.where(whole, near, ops.floor(x)), whole
 
 
-def squash(z, bend=4.0):
+def squash(z, bend=SQUASH_BEND):
     """z within ±bend, and bend · (1 + log(|z| / bend)) with its sign beyond: smooth, and finite for any float."""
     beyond = ops.abs(z) > bend
     far = bend * (1.0 + ops.log(ops.where(beyond, ops.abs(z), bend) / bend))

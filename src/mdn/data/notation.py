@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 _ERRORS = ("#n/a", "#value!", "#div/0!", "#ref!", "#name?", "#null!", "#num!")  # as Excel writes them
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat", *_ERRORS})
+MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat", *_ERRORS})
 _STAND_IN = frozenset(
     {".", "..", "...", "--", "---", "\u2013", "\u2014", "missing"}
 )  # missing among numbers, else a word
@@ -190,7 +190,7 @@ def _with_points(cells: Sequence[str], text: str) -> np.ndarray | None:
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says that its value is missing, such as "", "NA" or "#DIV/0!"."""
-    return cell.strip().lower() in _MISSING
+    return cell.strip().lower() in MISSING_WORDS
 
 
 def is_stand_in(cell: str) -> bool:

@@ -71,7 +71,7 @@ class NormalSpec(ComponentSpec):
                 spread = ops.broadcast_to(ops.mean(spread), (1,))  # `scaling` made all of them equal
             return super().constrain(raw, shift, spread)
         loc, scale = raw
-        positive, unit = self._layout()
+        positive, unit = self.layout()
         scale = ops.where(positive, numerics.positive(scale), scale)
         if shift is None:
             return [loc, scale]
@@ -79,19 +79,21 @@ class NormalSpec(ComponentSpec):
         scaled = rows * scale
         return [shift + spread * loc, ops.where(positive, numerics.safe_scale(scaled), scaled)]
 
-    def _layout(self):
+    def layout(self):
         """For each entry of the scale block: whether it must be positive, and the coordinate whose unit it has."""
         size = self.event_size
         if self.covariance == "full":
             rows, columns = np.tril_indices(size)
             return rows == columns, rows
+        if self.covariance == "isotropic":  # `scaling` makes all units equal
+            return np.ones(1, bool), np.zeros(1, int)
         unit = np.concatenate([np.arange(size), np.repeat(np.arange(size), self._rank)])
         return np.arange(len(unit)) < size, unit
 
     def _release(self, loc, scale):
         if self.covariance in ("diagonal", "isotropic"):
             return super()._release(loc, scale)
-        positive, _ = self._layout()
+        positive, _ = self.layout()
         return [loc, np.where(positive, numerics.positive_inverse(np.where(positive, scale, 1.0)), scale)]
 
     def _start(self, loc, scale):
@@ -99,7 +101,7 @@ class NormalSpec(ComponentSpec):
             return loc, scale
         if self.covariance == "isotropic":
             return loc, np.sqrt(np.mean(scale**2, axis=-1, keepdims=True))
-        positive, unit = self._layout()
+        positive, unit = self.layout()
         if self.covariance == "full":
             return loc, np.where(positive, scale[:, unit], 0.0)
         # a factor of exactly 0 is a saddle: its gradient is 0, so noise is added

@@ -1,4 +1,4 @@
-"""Exports one step of a network, with its state and its sampler, to a file for other languages and devices."""
+"""Exports a regressor, or one step of a network with its state and its sampler, to a file for other languages and devices."""
 
 from mdn.exporting.comparison import Comparison, compare
 from mdn.exporting.files import describe, export

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from mdn import backend
 from mdn.data import reading, replacing
 from mdn.data.schema import record, whole
 from mdn.exporting.step import Call, call_of
+from mdn.tabular.asking import Asking
 
-_FORMAT = 1
+FORMAT = 1
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _NEEDED = {".onnx": ("onnx_file", "onnx"), ".tflite": ("litert_file", "ai_edge_litert")}
 
 
@@ -29,22 +31,31 @@ def export(
     sampler: bool = True,
     constrain: Callable | None = None,
     context_length: int | None = None,
+    quantiles: Sequence[float] = QUANTILES,
 ) -> dict[str, Any]:
-    """Writes one step of an MDNRNN, its sampler included, to a file that runs without Python: ONNX or LiteRT.
+    """Writes an MDNRegressor, or one step of an MDNRNN with its sampler, to a file that runs without Python: ONNX or LiteRT.
 
-    Noise is an input, so that the file computes the same as the model. Inputs are `event` (B, D), the last event, NaN at
-    first; `state` (B, W), NaN at first, then the `next_state` of the call before; `uniforms` and `normals`, as many as a draw
-    needs; `component_temperature` and `variance_temperature`, scalars; `condition` (B, C) and `context` (B, U, S), if the
-    model has them. Outputs are `next_event`, `next_state`, and `params`, the parameters of the distribution of the event.
-    For any other Keras model that ends in MDN, inputs are `x`, noise and temperatures, and outputs `sample` and `params`.
+    The file of an MDNRegressor (ONNX only) takes any number of rows N, and scales, encodes and calibrates inside. Its inputs are
+    the columns of training under their own names, each `(N, 1)`: numbers and days since 1970 as float64, categories as strings;
+    or `X`, float64 `(N, F)`, if training had an array. Its outputs, float64 in data units, are `mean` (N, D), `quantiles` (N, Q),
+    or (N, D, Q) if targets had a second axis, and the mixture of all members: `logits` (N, K), `loc` (N, K, D) and `scale`. A row
+    that `predict` would refuse, such as one with NaN where nothing may be missing, is answered by NaN.
+
+    The file of an MDNRNN computes one step. Noise is an input, so that the file computes the same as the model. Inputs are
+    `event` (B, D), the last event, NaN at first; `state` (B, W), NaN at first, then the `next_state` of the call before;
+    `uniforms` and `normals`, as many as a draw needs; `component_temperature` and `variance_temperature`, scalars; `condition`
+    (B, C) and `context` (B, U, S), if the model has them. Outputs are `next_event`, `next_state`, and `params`, the parameters
+    of the distribution of the event. For any other Keras model that ends in MDN, inputs are `x`, noise and temperatures, and
+    outputs `sample` and `params`.
 
     Args:
-        model: An MDNRNN, or a Keras model that ends in MDN.
+        model: An MDNRegressor, an MDNRNN, or a Keras model that ends in MDN.
         path: Ends in .onnx or .tflite, which decides the format.
-        batch_size: B; fixed in the file.
+        batch_size: B; fixed in the file. This and the next three have no meaning for an MDNRegressor.
         sampler: Whether the file draws events; if not, it returns only params and state.
         constrain: See `MDNRNN.generate`; the file includes it.
         context_length: U, for a model with a context; pad shorter contexts with zeros.
+        quantiles: The levels of the quantiles, for an MDNRegressor only.
 
     Returns:
         The description in the file: names and shapes of inputs and outputs, the order of the parameters, the columns of the
@@ -52,7 +63,8 @@ def export(
 
     Raises:
         ImportError: if the packages of `pip install 'mdn[export]'` are missing.
-        ValueError: if the suffix is another, or the model needs an operation that cannot be exported.
+        ValueError: if the suffix is another; if the model needs an operation that cannot be exported; if an option has no
+            meaning for this model; or if the target of a regressor is a count or has atoms, or its calibration groups.
 
     Example:
         >>> import mdn
@@ -63,6 +75,21 @@ def export(
     """
     path = Path(path)
     writer_of(path)
+    if isinstance(model, Asking):
+        if path.suffix != ".onnx":
+            raise ValueError(f"`path` must end in .onnx for an MDNRegressor, but {str(path)!r} came.")
+        if (batch_size, sampler, constrain, context_length) != (1, True, None, None):
+            raise ValueError(
+                "`batch_size`, `sampler`, `constrain` and `context_length` have no meaning for an MDNRegressor, whose file takes "
+                "any number of rows and draws nothing: leave them out."
+            )
+        from mdn.exporting import table_file
+
+        return table_file.write(model, path, quantiles)
+    if quantiles is not QUANTILES:
+        raise ValueError(
+            f"`quantiles` has a meaning for an MDNRegressor only, but {type(model).__name__} came: leave it out."
+        )
     call = call_of(model, batch_size, sampler, constrain, context_length)
     if backend.NAME != "jax" and constrain is not None:
         raise ValueError(
@@ -101,7 +128,7 @@ def encoded(call: Call, path: Path) -> tuple[bytes, dict[str, Any]]:
 
     writer = writer_of(path)
     program = trace(function, list(call.inputs.values()), writer.EXACT_LOG)
-    description = {"format": _FORMAT, **call.describe()}
+    description = {"format": FORMAT, **call.describe()}
     return writer.encode(program, list(call.inputs), list(call.outputs), description), description
 
 
@@ -140,6 +167,6 @@ def describe(path) -> dict[str, Any]:
         if found is None:
             raise ValueError(f"{str(path)!r} was not written by mdn.export.")
         description = record(format=whole(), others=True)(json.loads(found), "")
-    if description["format"] > _FORMAT:
+    if description["format"] > FORMAT:
         raise ValueError(f"{str(path)!r} was exported by a newer version of mdn: upgrade mdn to read it.")
     return description

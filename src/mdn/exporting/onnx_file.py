@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mdn.exporting.program import Program, Value
 
-_OPSET, _IR_VERSION = 17, 8  # versions of 2022, so that runtimes of some years ago read the files too
+_OPSETS, _IR_VERSION = {"": 17, "ai.onnx.ml": 3}, 8  # of 2022, so that runtimes of some years ago read the files too
 _TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "bool": TensorProto.BOOL}
 _MOST_STEPS = np.iinfo("int64").max  # the bound of a loop, which its test ends earlier
 _PLAIN = {
@@ -56,9 +56,13 @@ def encode(program: Program, inputs: list[str], outputs: list[str], description:
     """The content of an .onnx file; `description` becomes its metadata "mdn"."""
     graph = _Graph()
     made = graph.of(program, "step", inputs, outputs)
-    model = helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION, producer_name="mdn"
-    )
+    return content(made, description)
+
+
+def content(graph, description: dict[str, Any]) -> bytes:
+    """The content of an .onnx file of one graph; `description` becomes its metadata "mdn"."""
+    opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="mdn")
     helper.set_model_props(model, {"mdn": json.dumps(description)})
     onnx.checker.check_model(model)
     return model.SerializeToString()

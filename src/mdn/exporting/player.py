@@ -9,6 +9,8 @@ import numpy as np
 
 from mdn.exporting.files import describe
 
+_DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
+
 
 def player(path) -> Callable[..., dict[str, np.ndarray]]:
     """Loads a file of `export` as a function that takes named arrays and returns a dict of arrays.
@@ -18,7 +20,15 @@ def player(path) -> Callable[..., dict[str, np.ndarray]]:
         ValueError: if the file was not written by `export`.
     """
     path = Path(path)
-    outputs = [one["name"] for one in describe(path)["outputs"]]
+    return runner(path, [one["name"] for one in describe(path)["outputs"]])
+
+
+def runner(path: Path, outputs: list[str]) -> Callable[..., dict[str, np.ndarray]]:
+    """The function that `player` returns, for a file with these outputs.
+
+    Raises:
+        ImportError: if the runtime is missing.
+    """
     try:
         return (_onnx if path.suffix == ".onnx" else _litert)(path, outputs)
     except ImportError as error:
@@ -33,8 +43,10 @@ def _onnx(path: Path, outputs: list[str]):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
+    dtypes = {one.name: _DTYPES[one.type] for one in session.get_inputs()}
+
     def run(**inputs):
-        given = {name: np.asarray(value, "float32") for name, value in inputs.items()}
+        given = {name: np.asarray(value, dtypes[name]) for name, value in inputs.items()}
         return dict(zip(outputs, session.run(outputs, given), strict=True))
 
     return run

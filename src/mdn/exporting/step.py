@@ -217,7 +217,9 @@ def call_of(model, batch_size: int, sampler: bool, constrain, context_length: in
     if isinstance(model, MDNRNN):
         return RecurrentStep(model, batch_size, sampler, constrain, context_length)
     if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be an MDNRNN or a Keras model that ends in MDN, but {model!r} came.")
+        raise TypeError(
+            f"`model` must be an MDNRNN, an MDNRegressor or a Keras model that ends in MDN, but {model!r} came."
+        )
     if constrain is not None or context_length is not None:
         raise ValueError("`constrain` and `context_length` have a meaning for an MDNRNN only.")
     return Forward(model, batch_size, sampler)

@@ -15,7 +15,7 @@ YEAR, WEEK, TIME = "time of year", "day of week", "time of day"
 CYCLES = {YEAR: 365.2425, WEEK: 7.0, TIME: 1.0}
 """The cycles that a column of dates may have, with their lengths in days."""
 _LONG, _WEEKS, _SECOND = 300.0, 14.0, 1.0 / 86_400.0
-_MONDAY = 3.0  # days since 1970 are whole weeks and a half from a Monday: the first day was a Thursday
+MONDAY = 3.0  # days since 1970 are whole weeks and a half from a Monday: the first day was a Thursday
 _NEARLY = 0.9  # share of the cells of a column that are dates: the others are mistakes
 
 
@@ -45,7 +45,7 @@ class DateCode:
         reach, time = np.ptp(clock), clock % 1.0
         shows = {
             YEAR: reach > _LONG,
-            WEEK: reach > _WEEKS and np.ptp(np.floor(clock + _MONDAY) % 7.0) > 0.0,
+            WEEK: reach > _WEEKS and np.ptp(np.floor(clock + MONDAY) % 7.0) > 0.0,
             TIME: reach > 1.0 and np.ptp(time) > _SECOND,
         }
         return cls(
@@ -72,7 +72,7 @@ class DateCode:
             had, has = ("a", "none") if self.zone else ("no", "one")
             raise ValueError(f"its dates had {had} time zone in training, but {has} here: give both the same.")
         clock = local(dates.days, self.zone)
-        angles = [2.0 * np.pi * ((clock + _MONDAY * (cycle == WEEK)) / CYCLES[cycle]) for cycle in self.cycles]
+        angles = [2.0 * np.pi * ((clock + MONDAY * (cycle == WEEK)) / CYCLES[cycle]) for cycle in self.cycles]
         circles = [turn(angle) for angle in angles for turn in (np.sin, np.cos)]
         return np.stack([dates.days - self.origin, *circles], axis=-1)
 

@@ -18,7 +18,7 @@ from mdn import training
 from mdn.data.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.schema import listed, number, record, whole
 from mdn.distributions import Spec
-from mdn.tabular.network import Architecture, packed, shared, widened
+from mdn.tabular.network import Architecture, Layers, packed, shared, widened
 from mdn.training.checkpoints import digest
 
 _MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
@@ -81,6 +81,11 @@ class Member:
     def spec(self) -> Spec:
         """The spec of the params that `params` returns."""
         return dataclasses.replace(self.architecture, num_components=len(self.alive)).spec
+
+    @property
+    def layers(self) -> Layers:
+        """The weights by the layers to which they belong."""
+        return shared(self.architecture).layers(self.weights)
 
     def params(self, x, origin=0.0) -> np.ndarray:
         """Packed params `(N, spec.params_size)` for features `(N, features)`, with `loc` moved by `origin` (D,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -76,6 +77,22 @@ def shared(architecture: Architecture) -> Shared:
     return Shared(architecture)
 
 
+class Layers(NamedTuple):
+    """The weights of a network, as arrays.
+
+    Attributes:
+        features: Shift and spread of the features.
+        hidden: Kernel and bias of each hidden layer.
+        heads: Kernel and bias of each head of the spec.
+        targets: Shift and spread of the targets.
+    """
+
+    features: tuple[np.ndarray, np.ndarray]
+    hidden: list[tuple[np.ndarray, np.ndarray]]
+    heads: list[tuple[np.ndarray, np.ndarray]]
+    targets: tuple[np.ndarray, np.ndarray]
+
+
 class Shared:
     """A Keras model that many members share: each puts its weights into it while it uses it.
 
@@ -141,6 +158,18 @@ class Shared:
         """Puts `weights` into `model`."""
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
+
+    def layers(self, weights) -> Layers:
+        """`weights` by the layers to which they belong."""
+        of = {id(variable): weight for variable, weight in zip(self.model.variables, weights, strict=True)}
+
+        def dense(layers):
+            return [(of[id(layer.kernel)], of[id(layer.bias)]) for layer in layers]
+
+        features, targets = (
+            (of[id(scaling.shift)], of[id(scaling.spread)]) for scaling in (self._scaling, self._head.target_scaling)
+        )
+        return Layers(features, dense(self._hidden), dense(self._head.heads), targets)
 
     def predict(self, weights, x) -> np.ndarray:
         """Packed params `(N, params_size)` for features `(N, features)`."""
