@@ -61,6 +61,10 @@ class Spec:
         """The specs of the parts of a target, in order; a spec that is no JointSpec has one part, "event"."""
         return {"event": self}
 
+    def part_slice(self, name: str) -> slice:
+        """The slice of the packed parameters that belongs to a part of `named_parts`."""
+        return slice(0, self.params_size)
+
     @property
     def column_kinds(self) -> tuple[str, ...]:
         """The `kind` of each column of a target."""

@@ -11,6 +11,7 @@ import numpy as np
 from mdn.distributions.spec import serializable
 from mdn.few_shapes import blocks, fitting, powers_of_two
 from mdn.losses import NegativeLogLikelihood
+from mdn.sequences import plan
 from mdn.sequences.conditions import as_conditions, for_all
 from mdn.sequences.network import Network
 from mdn.sequences.program import program_of
@@ -55,6 +56,8 @@ class MDNRNN(Network):
         context_size: S, if each sequence has a context `(U, S)`, such as U letters; the first layer moves a `Window` over it.
         window_components: How many parts that window has.
         recurrent_dropout: See `Recurrent`.
+        lags: How many events back a linear autoregression looks, from which the model starts: it moves each distribution, and
+            the network adds what is not linear. 0: none; None: 10, if distributions of the spec can be moved.
     Example:
         >>> import numpy as np, mdn
         >>> model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(1), 2), units=(16,))
@@ -72,11 +75,10 @@ class MDNRNN(Network):
     def adapt(self, sequences) -> MDNRNN:
         """Learns from `sequences` how to scale events in and out, and which mixture training starts from."""
         rows = as_sequences(sequences, self.spec.target_size)
-        events = np.concatenate(rows)
-        self.encoding.adapt(events)
+        self.encoding.adapt(np.concatenate(rows))
         if self.place is not None:
             self.place.adapt(np.concatenate([np.cumsum(np.nan_to_num(one[:, self.positions]), axis=0) for one in rows]))
-        self.head.adapt(events)
+        self.head.adapt(np.concatenate(rows if self.linear is None else self.linear.adapt(rows)))
         self.adapted = True
         return self
 
@@ -87,10 +89,10 @@ class MDNRNN(Network):
         *,
         condition=None,
         context=None,
-        epochs: int = 50,
-        batch_size: int = 32,
+        epochs: int | None = None,
+        batch_size: int | None = None,
         given: int = 0,
-        window: int | None = None,
+        window: int | str | None = "auto",
         buckets: int = 4,
         encode=None,
         learning_rate: float = 3e-3,
@@ -104,8 +106,10 @@ class MDNRNN(Network):
         """Learns from whole sequences. With `validation_data`, the model ends with the weights that scored best on them.
 
         `fit` compiles a model that you did not compile yourself, with `optimizer` and a rate that falls along a cosine, and
-        adapts one that was not adapted. Ctrl-C ends training after the running step and keeps the best weights; a second press
-        skips their scoring. Other threads may call `generate`, `log_prob` and `stream`: they take turns with the steps.
+        adapts one that was not adapted. If you say nothing, it trains for at least 50 epochs and 2,000 steps, and holds a tenth
+        of the sequences out (of fewer than ten: the end of each), which says which epoch was best. Ctrl-C ends training after
+        the running step and keeps the best weights; a second press skips their scoring. Other threads may call `generate`,
+        `log_prob` and `stream`: they take turns with the steps.
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`; with
@@ -113,11 +117,14 @@ class MDNRNN(Network):
             validation_data: Events in these forms, or `(events, condition)`, `(events, context)`, `(events, condition, context)`.
             condition: Shape `(N, C)`.
             context: A list of N arrays `(U_i, S)`.
-            epochs: How many epochs at most.
-            batch_size: Sequences a step.
+            epochs: How many epochs at most. None leaves it to `fit`, which then also holds events out if there is no
+                `validation_data`.
+            batch_size: Sequences a step; None: 32, or fewer if there are few and `epochs` is None.
             given: How many events at the start of each sequence are read but neither learned nor scored.
-            window: If set, sequences are cut into windows of this many steps, and each window starts from the state that the
-                one before it left (truncated backpropagation): for recordings too long to be learned whole.
+            window: Sequences are cut into windows of this many steps, and each window starts from the state that the one
+                before it left (truncated backpropagation): for recordings too long to be learned whole. "auto": 100 if a
+                sequence is longer than 400 steps, and a few long sequences are cut so that all rows of a step are filled.
+                None: whole sequences.
             buckets: How many lengths batches may have; each is compiled once.
             encode: A function `(item, generator) -> (T, D)` that turns an item of `sequences` into events, anew each epoch:
                 it may change a recording a little each time, or spread rounded values over their cells.
@@ -132,9 +139,10 @@ class MDNRNN(Network):
             KeyboardInterrupt: if Ctrl-C was pressed before the first step.
             ValueError: if `checkpoint` holds a training of other data or settings, or is damaged.
         """
-        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("buckets", buckets), ("window", window)):
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1, but {value} came.")
+        sizes = {"epochs": epochs, "batch_size": batch_size, "buckets": buckets, "window": window}
+        for name, value in sizes.items():
+            if value is not None and value != "auto" and (isinstance(value, str) or value < 1):
+                raise ValueError(f"`{name}` must be at least 1, but {value!r} came.")
         rows, again = sequences, None
         if encode is not None:
             items, rng = as_items(sequences, self.spec.target_size), np.random.default_rng([seed, 1])
@@ -145,26 +153,27 @@ class MDNRNN(Network):
 
         rows = as_sequences(rows, self.spec.target_size, "sequences" if encode is None else "encode(item, generator)")
         conditions = self.conditions(condition, context, len(rows))
-        held_out = self._held_out(validation_data)
         check_given(rows, given)
-        if held_out is not None:
-            check_given(held_out[0], given, "validation_data")
+        held_out, judged_after = plan.named(validation_data, self._asked_for, self.spec.target_size, given), given
+        if held_out is None and epochs is None and encode is None:
+            rows, conditions, held_out, judged_after = plan.dealt(rows, conditions, self._asked_for, given, seed)
         if not self.adapted:
             self.adapt(rows)
-        cut = {"buckets": buckets} if window is None else {"window": window}
-        deal = Batches if window is None else Windows
-        batches = deal(rows, conditions, batch_size=batch_size, given=given, encode=again, seed=seed, **cut)
+        how = plan.plan_of(list(map(len, rows)), epochs, batch_size, window)
+        cut = {"buckets": buckets} if how.window is None else {"window": how.window, "cut": window == "auto"}
+        deal = Batches if how.window is None else Windows
+        batches = deal(rows, conditions, batch_size=how.batch_size, given=given, encode=again, seed=seed, **cut)
         if not self.compiled or self._compiled_by_fit:
             self.compile(
-                optimizer=optimizer(schedule(learning_rate, len(batches) * epochs)),
+                optimizer=optimizer(schedule(learning_rate, len(batches) * how.epochs)),
                 loss=NegativeLogLikelihood(self.spec),
             )
             self._compiled_by_fit = True
         keras.utils.set_random_seed(seed)
         with ctrl_c_waits() as pressed, self._turns.training():
             pressed.begin()
-            best = BestWeights(held_out, given, patience, pressed)
-            self._carry(None if window is None else batch_size)
+            best = BestWeights(held_out, judged_after, patience, pressed)
+            self._carry(None if how.window is None else how.batch_size)
             try:
                 every, done, kept = [best, self._turns, *callbacks], 0, None
                 if checkpoint is not None:
@@ -172,13 +181,13 @@ class MDNRNN(Network):
                         "network": digest_of_description(self), "optimizer": digest_of_description(self.optimizer),
                         "loss": digest_of_description(self.loss), "weights at the start": digest(self.get_weights()),
                         "data": digest(rows, conditions, *(() if held_out is None else (held_out[0], *held_out[1].values()))),
-                        "epochs": epochs, "batch_size": batch_size, "given": given, "window": window, "buckets": buckets,
-                        "patience": patience, "seed": seed, "encode": getattr(encode, "__qualname__", None),
+                        "epochs": how.epochs, "batch_size": how.batch_size, "given": given, "window": how.window,
+                        "buckets": buckets, "patience": patience, "seed": seed, "encode": getattr(encode, "__qualname__", None),
                     }  # fmt: skip
                     kept = Kept(Checkpoints(checkpoint, settings), batches, best)
                     done = kept.resume(self)
                     every.insert(1, kept)
-                ends = done if best.is_over else epochs
+                ends = done if best.is_over else how.epochs
                 history = super().fit(
                     batches, initial_epoch=done, epochs=ends, shuffle=False, callbacks=every, verbose=verbose
                 )
@@ -205,19 +214,10 @@ class MDNRNN(Network):
             ]
         self._tracker.lock()
 
-    def _held_out(self, data):
-        if data is None:
-            return None
-        named = [name for name in ("condition", "context") if self._asks_for(name)]
-        sequences, *beside = data if named else (data,)
-        if len(beside) != len(named):
-            raise ValueError(
-                f"`validation_data` must be (sequences, {', '.join(named)}), but {1 + len(beside)} parts came."
-            )
-        return as_sequences(sequences, self.spec.target_size, "validation_data"), dict(zip(named, beside, strict=True))
-
-    def _asks_for(self, name: str) -> bool:
-        return (self.label_size if name == "condition" else self.context_size) > 0
+    @property
+    def _asked_for(self) -> list[str]:
+        """The names of what comes with each sequence."""
+        return ["condition"] * (self.label_size > 0) + ["context"] * (self.context_size > 0)
 
     def conditions(self, condition, context, rows: int, size: int | None = None) -> tuple:
         """The condition and the context of `rows` sequences as arrays; one that the model does not have is left out.

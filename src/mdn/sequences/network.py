@@ -13,6 +13,7 @@ from mdn import numerics
 from mdn.distributions import Spec
 from mdn.layers import MDN, FeatureScaling
 from mdn.sequences.encoding import EventEncoding
+from mdn.sequences.linear import LAGS, LinearStart, movable
 from mdn.sequences.recurrent import Recurrent
 from mdn.sequences.training import Turns
 from mdn.sequences.window import Window
@@ -38,6 +39,7 @@ class Network(keras.Model):
         context_size: int = 0,
         window_components: int = 10,
         recurrent_dropout: float = 0.0,
+        lags: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -53,6 +55,8 @@ class Network(keras.Model):
         self.positions = [int(column) for column in positions]
         self.place = FeatureScaling(name="place") if self.positions else None
         self.encoding = EventEncoding(spec, name="encoding")
+        lags = (LAGS if len(movable(spec)) else 0) if lags is None else int(lags)
+        self.linear = LinearStart(spec, lags, name="linear") if lags else None
         layers = [Recurrent(size, cell, recurrent_dropout, name=f"{cell}_{i}") for i, size in enumerate(self.units)]
         if context_size:
             layers[0] = Window(self.units[0], context_size, window_components, name="window")
@@ -75,6 +79,9 @@ class Network(keras.Model):
         size = self.encoding.size + self.condition_size + len(self.positions)
         if self.place is not None:
             self.place.build((None, len(self.positions)))
+        if self.linear is not None:
+            self.linear.build()
+            size += self.linear.size
         read = 0
         for layer in self.recurrent:
             layer.build((None, None, size + (read if self.skip else 0) if read == 0 or self.skip else read))
@@ -168,8 +175,12 @@ class Network(keras.Model):
 
     @property
     def state_widths(self) -> list[int]:
-        """The width of each array of a state: the sums of offsets, if there are `positions`, then the states of the layers."""
-        return ([len(self.positions)] if self.positions else []) + self._remembered
+        """The width of each array of a state: sums of offsets (with `positions`), last events (with `lags`), states of layers."""
+        return self._leading + self._remembered
+
+    @property
+    def _leading(self) -> list[int]:
+        return [len(self.positions)] * bool(self.positions) + ([self.linear.state_width] if self.linear else [])
 
     @property
     def _remembered(self) -> list[int]:
@@ -215,7 +226,7 @@ class Network(keras.Model):
         """
         if not self.context_size:
             return ()
-        window, first, context = self.recurrent[0], len(self.positions) > 0, ops.convert_to_tensor(conditions[-1])
+        window, first, context = self.recurrent[0], len(self._leading), ops.convert_to_tensor(conditions[-1])
         return window.weights_in(list(state)[first : first + len(window.state_widths)], context), context
 
     def windows(self, events, conditions):
@@ -228,17 +239,16 @@ class Network(keras.Model):
         condition, context = self._parts(conditions)
         events, context = ops.convert_to_tensor(events), ops.convert_to_tensor(context)
         first = self.first_state(ops.shape(events)[0], conditions)
-        place, first = self._places(events, first)
+        read, _, _, first = self._taken_in(events, first, condition, lambda place: place)
         window = self.recurrent[0]
-        states = window.states(self._encode(events, place, condition), first[: len(window.state_widths)], context)
+        states = window.states(read, first[: len(window.state_widths)], context)
         return ops.swapaxes(window.weights_in(states, context), 0, 1)
 
     def _through(self, events, state, conditions, through, last):
         """(params, the next state): the code that `unroll` and `step` share."""
         condition, *context = self._parts(conditions)
         events = ops.convert_to_tensor(events)
-        place, state = self._places(events, state)
-        encoded = self._encode(events, place, condition)
+        encoded, move, leading, state = self._taken_in(events, state, condition, last)
         x, outputs = encoded, []
         after: list = []
         for i, layer in enumerate(self.recurrent):
@@ -248,8 +258,8 @@ class Network(keras.Model):
             outputs.append(x)
             if self.skip:
                 x = ops.concatenate([encoded, x], axis=-1)
-        features = ops.concatenate(outputs, axis=-1) if self.skip else x
-        return self.head(features), [*([] if place is None else [last(place)]), *after]
+        params = self.head(ops.concatenate(outputs, axis=-1) if self.skip else x)
+        return params if move is None else params + move, [*leading, *after]
 
     def _parts(self, conditions) -> tuple:
         """(the condition or None, and the context only if there is one)."""
@@ -265,26 +275,27 @@ class Network(keras.Model):
             )
         return conditions if self.condition_size else (None, *conditions)
 
-    def _places(self, events, state):
-        """(the sums of offsets after each event, or None; the states of the layers)."""
-        if not self.positions:
-            return None, list(state)
-        start, *state = state
-        moved = numerics.no_nan(ops.take(events, self.positions, axis=-1), 0.0)
-        if len(events.shape) == 2:
-            return start + moved, state
-        return start[:, None] + ops.cumsum(moved, axis=1), state
+    def _taken_in(self, events, state, condition, last):
+        """(what the layers read; by how much params move, or None; the first arrays of the next state; the states of the layers).
 
-    def _encode(self, events, place, condition):
-        encoded = self.encoding(events)
+        `last` takes the last step of an array `(B, T, any)`, or returns an array of one step.
+        """
+        parts, leading, move, state = [self.encoding(events)], [], None, list(state)
         if self.place is not None:
-            encoded = ops.concatenate([encoded, self.place(place)], axis=-1)
-        if condition is None:
-            return encoded
-        condition = ops.cast(ops.convert_to_tensor(condition), encoded.dtype)
-        if len(encoded.shape) == 3:
-            condition = ops.repeat(condition[:, None], ops.shape(encoded)[1], axis=1)
-        return ops.concatenate([encoded, condition], axis=-1)
+            start = state.pop(0)
+            moved = numerics.no_nan(ops.take(events, self.positions, axis=-1), 0.0)
+            place = start + moved if len(events.shape) == 2 else start[:, None] + ops.cumsum(moved, axis=1)
+            parts.append(self.place(place))
+            leading.append(last(place))
+        if self.linear is not None:
+            move, error, after = self.linear.read(events, state.pop(0))
+            parts.append(error)
+            leading.append(after)
+        if condition is not None:
+            condition = ops.cast(ops.convert_to_tensor(condition), parts[0].dtype)
+            steps = ops.shape(events)[1] if len(events.shape) == 3 else None
+            parts.append(condition if steps is None else ops.repeat(condition[:, None], steps, axis=1))
+        return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0], move, leading, state
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
@@ -302,6 +313,7 @@ class Network(keras.Model):
             "context_size": self.context_size,
             "window_components": self.window_components,
             "recurrent_dropout": self.recurrent_dropout,
+            "lags": 0 if self.linear is None else self.linear.lags,
             "adapted": self.adapted,
             "name": self.name,
         }
@@ -309,7 +321,7 @@ class Network(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The model whose `get_config` returned `config`."""
-        config = dict(config)
+        config = {"lags": 0, **config}  # files of models without a linear start do not name it
         adapted = config.pop("adapted", False)
         if "spec" in config:
             config["spec"] = keras.saving.deserialize_keras_object(config["spec"])

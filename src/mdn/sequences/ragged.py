@@ -264,13 +264,15 @@ class Windows(_Dealt):
         batch_size: B, how many rows run side by side.
         given: How many events at the start of each sequence are no targets.
         window: Steps a window.
+        cut: Whether to cut sequences that have more windows than a row should, so that a few long ones fill all rows. A part
+            begins as a new sequence would, one window early: the events of that window are read, but are no targets.
         encode: As in `Batches`; all sequences are encoded before the first batch of an epoch.
         seed: Seeds the order of the sequences and what `encode` draws.
     """
 
-    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, encode=None, seed=0):
+    def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, cut=False, encode=None, seed=0):
         super().__init__(sequences, conditions, batch_size, given, encode, seed)
-        self._window = window
+        self._window, self._cut = window, cut
         self._count = 0  # of batches
         self.on_epoch_end()
 
@@ -285,35 +287,53 @@ class Windows(_Dealt):
         for i, piece in enumerate(self._plan[index]):
             if piece is None:
                 continue
-            rows[i], first = piece
+            rows[i], first, begins = piece
             part = self._sequences[rows[i]][first : first + length]
             batch[i, : len(part)] = part
             before[i, 1 : len(part)] = part[:-1]
             batch[i, : max(0, self._given - first)] = np.nan
-            if first:
+            if first and begins:
+                batch[i] = np.nan
+            elif first:
                 before[i, 0] = self._sequences[rows[i]][first - 1]
         return self._beside(before, rows), batch
 
     def _deal(self):
-        # Deals the sequences of this epoch, longest first, each to the row of the batch that has the fewest windows so far
+        # Deals the parts of this epoch, longest first, each to the row of the batch that has the fewest windows so far
         self._sequences = [self._encoded(row) for row in range(len(self._sequences))]
+        parts = self._parts()
         dealt: list[list[int]] = [[] for _ in range(self._size)]
         steps = np.zeros(self._size)
-        order = self._rng.permutation(len(self._sequences))
-        for row in sorted(order, key=lambda row: -len(self._sequences[row])):
+        order = self._rng.permutation(len(parts))
+        for place in sorted(order, key=lambda place: -self._windows(parts[place])):
             shortest = int(np.argmin(steps))
-            dealt[shortest].append(row)
-            steps[shortest] += math.ceil(len(self._sequences[row]) / self._window)
+            dealt[shortest].append(place)
+            steps[shortest] += self._windows(parts[place])
         # Within a row they are shuffled again: else each epoch would end with short sequences only
         streams = [
             [
-                (row, first)
-                for row in self._rng.permutation(rows)
-                for first in range(0, len(self._sequences[row]), self._window)
+                (row, at, at == first)
+                for row, first, end in (parts[place] for place in self._rng.permutation(places))
+                for at in range(first, end, self._window)
             ]
-            for rows in dealt
+            for places in dealt
         ]
         # A row that has ended begins anew, so no step is wasted. Keras needs the same number of batches in each epoch,
         # although `encode` may change the lengths
         self._count = self._count or max(map(len, streams))
         self._plan = [[stream[i % len(stream)] if stream else None for stream in streams] for i in range(self._count)]
+
+    def _windows(self, part: tuple[int, int, int]) -> int:
+        return math.ceil((part[2] - part[1]) / self._window)
+
+    def _parts(self) -> list[tuple[int, int, int]]:
+        """(row, first step, last step + 1) of each sequence, or of the parts that it is cut into."""
+        whole = [(row, 0, len(one)) for row, one in enumerate(self._sequences)]
+        if not self._cut:
+            return whole
+        most = math.ceil(sum(map(self._windows, whole)) / self._size) * self._window  # steps a row
+        return [
+            (row, max(0, first - self._window), min(first + most, length))
+            for row, _, length in whole
+            for first in range(0, length, most)
+        ]

@@ -52,7 +52,7 @@ class BestWeights(StopsAtBatchEnd):
 
     Args:
         held_out: (sequences, other arguments of `nll` by name), or None: then the last weights are kept.
-        given: How many events at the start of each sequence are not scored.
+        given: How many events at the start of each held-out sequence are not scored.
         patience: Epochs without a better score before training stops.
         pressed: See `StopsAtBatchEnd`.
     """
@@ -65,8 +65,10 @@ class BestWeights(StopsAtBatchEnd):
         self._kept: list[tuple[keras.Variable, np.ndarray]] = []
 
     def on_train_begin(self, logs=None):
-        """Copies the weights before the first step."""
+        """Copies the weights before the first step, and scores them: a model may start from something good."""
         self._keep()
+        if self._held_out is not None and not self._weights:
+            self._best, self._weights = self._score(), self._current()
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds "val_nll" to the logs, unless Ctrl-C was pressed twice."""
@@ -74,17 +76,23 @@ class BestWeights(StopsAtBatchEnd):
         self._keep()
         if self._held_out is None or self._pressed.times > 1:
             return
-        sequences, beside = self._held_out
-        value = self.model.nll(sequences, **beside, given=self._given)
+        value = self._score()
         if logs is not None:
             logs["val_nll"] = value
         if value < self._best:
             self._best, self._stale = value, 0
-            self._weights = [np.array(keras.ops.convert_to_numpy(v)) for v in self.model.trainable_variables]
+            self._weights = self._current()
             return
         self._stale += 1
         if self.is_over:
             self.model.stop_training = True
+
+    def _score(self) -> float:
+        sequences, beside = self._held_out
+        return self.model.nll(sequences, **beside, given=self._given)
+
+    def _current(self) -> list[np.ndarray]:
+        return [np.array(keras.ops.convert_to_numpy(variable)) for variable in self.model.trainable_variables]
 
     @property
     def weights(self) -> list[np.ndarray]:

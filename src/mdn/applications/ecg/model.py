@@ -17,7 +17,7 @@ SHIPPED = Path(__file__).parent / "ecg.keras"
 def network(units: Sequence[int] = (208,), components: int = 8, dropout: float = 0.1) -> MDNRNN:
     """An LSTM that reads frames and the level that they have reached, and predicts a mixture of correlated normals."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(data.FRAME, "full"), components)
-    return MDNRNN(spec, units=units, dropout=dropout, positions=(data.FRAME - 1,), name="ecg")
+    return MDNRNN(spec, units=units, dropout=dropout, positions=(data.FRAME - 1,), lags=0, name="ecg")
 
 
 def load(path=SHIPPED) -> MDNRNN:

@@ -84,7 +84,7 @@ class Handwriter(MDNRNN):
             units,
             condition_size=len(hands),
             context_size=known.size,
-            **{"name": "handwriter", "window_components": 5, **settings},
+            **{"name": "handwriter", "window_components": 5, "lags": 0, **settings},
         )
         self.alphabet, self.hands, self.components, self.points = known, hands, components, float(points)
         self.default_hand = default_hand
@@ -144,7 +144,7 @@ class Handwriter(MDNRNN):
     def get_config(self):
         """What `from_config` needs."""
         base = super().get_config()
-        kept = ("units", "dropout", "skip", "window_components", "recurrent_dropout", "adapted", "name")
+        kept = ("units", "dropout", "skip", "window_components", "recurrent_dropout", "lags", "adapted", "name")
         own = {"alphabet": self.alphabet.characters, "hands": self.hands}
         return (
             {name: base[name] for name in kept}

@@ -239,6 +239,7 @@ def learn(
         **conditions,
         epochs=epochs,
         batch_size=batch_size,
+        window=None,
         learning_rate=learning_rate,
         optimizer=optimizer,
         encode=lambda written, rng: varied(written[0], written[1], points, rng),

@@ -21,7 +21,7 @@ _MOST_TOUCHES = 20_000
 def network(units=(192, 192), components: int = 20, dropout: float = 0.15) -> MDNRNN:
     """An LSTM that reads moves, log dt and the place, and predicts a mixture of correlated normals."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(3, "full"), components)
-    return MDNRNN(spec, units=units, dropout=dropout, positions=(0, 1), name="jam")
+    return MDNRNN(spec, units=units, dropout=dropout, positions=(0, 1), lags=0, name="jam")
 
 
 def inside(event, place):

@@ -51,7 +51,7 @@ HEADS = {
 def network(head: Head) -> MDNRNN:
     """An LSTM that reads the moves and the place that they reached, and predicts the next move."""
     spec = mdn.MixtureSpec(mdn.NormalSpec(2, "full"), head.components)
-    return MDNRNN(spec, units=(head.units,), positions=(0, 1), name="robot")
+    return MDNRNN(spec, units=(head.units,), positions=(0, 1), lags=0, name="robot")
 
 
 def rollouts(model: MDNRNN, count: int = 200, seed: int | None = 0, **temperatures) -> np.ndarray:

@@ -57,6 +57,7 @@ def train(
         moves,
         epochs=epochs,
         batch_size=_BATCH,
+        window=None,
         encode=lambda one, rng: _jittered(one, far, rng),
         callbacks=callbacks,
         checkpoint=checkpoint,

@@ -77,7 +77,7 @@ class SketchRNN(MDNRNN):
             positions=(0, 1),
             condition_size=condition_size,
             condition_starts=condition_size > 0,
-            **{"name": "sketch", **settings},
+            **{"name": "sketch", "lags": 0, **settings},
         )
         self.components, self.latent_size, self.encoder_units = components, latent_size, encoder_units
         self.kl_weight, self.kl_floor, self.kl_steps = kl_weight, kl_floor, kl_steps
@@ -286,7 +286,7 @@ class SketchRNN(MDNRNN):
         """What `from_config` needs."""
         own = ("components", "latent_size", "encoder_units", "kl_weight", "kl_floor", "kl_steps", "scale", "grid")
         base = super().get_config()
-        kept = ("units", "cell", "dropout", "skip", "recurrent_dropout", "adapted", "name")
+        kept = ("units", "cell", "dropout", "skip", "recurrent_dropout", "lags", "adapted", "name")
         return (
             {name: base[name] for name in kept}
             | {name: getattr(self, name) for name in own}

@@ -65,6 +65,7 @@ def train(
         condition=numbers,
         epochs=epochs,
         batch_size=batch_size,
+        window=None,
         learning_rate=learning_rate,
         encode=lambda one, rng: data.events(augmented(one, rng, stretch, drop, turn), scale, grid, rng),
         callbacks=callbacks,
