@@ -194,6 +194,7 @@ REFUSED = {
     "too few rows of calibration": (same, {"quantiles": (0.0001,)}, "rows of calibration are needed"),
     "counts": (lambda: changed(outcome_=Outcome(counted=True)), {}, "was taken for a count"),
     "atoms": (lambda: changed(outcome_=Outcome(atoms=(0.0,), shares=(0.5,))), {}, "for exactly 0 in many rows"),
+    "a circle": (lambda: changed(period=360), {}, "lies on a circle"),
     "groups": (grouped, {}, r"calibrate\(X, y\) without groups"),
     "an activation": (lambda: of_activation("celu"), {}, "with activation='celu' cannot be exported"),
 }

@@ -139,6 +139,51 @@ def starting_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     return loc, scale, weights
 
 
+def starting_directions(angles, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(loc (K, 1), scale (K, 1), weights (K,)) of a mixture of von Mises fitted to angles by EM; scale is κ^(-1/2).
+
+    Args:
+        angles: In radians, shape (N, 1), best turned so that few lie about ±π; NaN is left out.
+        count: K.
+        seed: Chooses 10,000 rows if there are more.
+
+    Reference:
+        Banerjee et al. (2005), Clustering on the unit hypersphere using von Mises-Fisher distributions.
+    """
+    from scipy.special import i0e
+
+    angles = np.asarray(angles, "float64").reshape(-1, 1)
+    angles = angles[np.isfinite(angles[:, 0])]
+    if len(angles) > _MOST_ROWS:
+        angles = angles[np.random.default_rng(seed).choice(len(angles), _MOST_ROWS, replace=False)]
+    floor = _NARROWEST * min(1.0, _center_and_spread(angles[:, 0])[1])
+    loc, scale = (each[:, 0] for each in _by_quantiles(angles, count))
+    scale, weights = np.maximum(scale, floor), np.full(count, 1.0 / count)
+    for _ in range(_EM_STEPS):
+        kappa = scale**-2.0
+        joint = np.log(weights / i0e(kappa)) + kappa * (np.cos(angles - loc) - 1.0)
+        shares = np.exp(joint - joint.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        mass = np.maximum(shares.sum(axis=0), 1e-3)
+        pull = (shares * np.exp(1j * angles)).sum(axis=0) / mass
+        loc, scale = np.angle(pull), np.maximum(_scale_of_angles(np.minimum(np.abs(pull), 1.0)), floor)
+        weights = np.maximum(mass / len(angles), min(_LOWEST_SHARE, 1.0 / len(angles)))
+        weights /= weights.sum()
+    return loc[:, None], scale[:, None], weights
+
+
+def _scale_of_angles(resultant: np.ndarray) -> np.ndarray:
+    """κ^(-1/2) for the length of the mean of unit vectors, I₁(κ) / I₀(κ), from 0 to 1."""
+    from scipy.special import i0e, i1e
+
+    square = np.minimum(resultant**2, 1.0 - 1e-12)
+    kappa = np.maximum(resultant * (2.0 - square) / (1.0 - square), 1e-6)
+    for _ in range(2):  # Newton's method, which reaches float precision from there
+        ratio = i1e(kappa) / i0e(kappa)
+        kappa = np.maximum(kappa - (ratio - resultant) / np.maximum(1.0 - ratio / kappa - ratio**2, 1e-12), 1e-6)
+    return kappa**-0.5
+
+
 def _first_guess(y, count, rng):
     """(loc, scale, floor of the scales), each (K, D)."""
     size = y.shape[-1]

@@ -21,6 +21,7 @@ _LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
 MISSING = 1e38  # marks a missing target: copies by matrix product keep it, but would spread NaN over the row; targets are smaller
 _Z_BOUND = 1e18  # z**2 is still finite in float32
 _LAYER_RIDGE = 1e-6  # for layer normalisation: units that are all equal stay finite
+_SHARPEST_ANGLE = 1e-6  # radians: float32 tells angles apart by a quarter of it
 _TINY = 1e-37  # above the smallest normal float32, 1.2e-38: XLA and TensorFlow flush smaller numbers to 0
 SQUASH_BEND = 4.0  # scaled features beyond it grow with their logarithm only
 _SURE = 1e4  # log odds are clipped here: beyond it, all mean certainty
@@ -79,6 +80,11 @@ def positive_inverse(y):
 def safe_scale(scale):
     """`scale` clipped to [SMALLEST_SCALE, LARGEST_SCALE]: for results of arithmetic, never for scales that a user passes."""
     return ops.clip(scale, SMALLEST_SCALE, LARGEST_SCALE)
+
+
+def concentration(scale):
+    """The concentration 1 / scale² of angles, between 1e-12 and 1e12, beyond which float32 sees no difference."""
+    return 1.0 / ops.square(ops.clip(scale, _SHARPEST_ANGLE, 1.0 / _SHARPEST_ANGLE))
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------

@@ -158,6 +158,10 @@ def fit(
     bounds: Annotated[
         str | None, typer.Option(help="LOW,HIGH between which the target must lie, such as 0,100.")
     ] = None,
+    period: Annotated[
+        float | None,
+        typer.Option(help="The target lies on a circle of this circumference: 360 for degrees, 24 for hours of a day."),
+    ] = None,
     components: Annotated[int, typer.Option(min=0, help="Of the mixture; 0 tries several.")] = 0,
     ensemble: Annotated[int, typer.Option(min=1, help="Networks that answer together; 5 are better than 1.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 400,
@@ -195,20 +199,25 @@ def fit(
             stop(
                 "--calibrate needs targets that are known: with --event or --lower nothing can be promised of the others."
             )
+        if period is not None and len(roles.target_names) > 1:
+            stop(f"--period needs one --target, but {len(roles.target_names)} came: learn each of them by itself.")
         between = _bounds(bounds)
         asked = table_columns.asked(data, roles, console, separator, decimal)
         from mdn import MDNRegressor
+        from mdn.tabular import circular
 
         regressor = MDNRegressor(
             num_components=components or "auto",
             ensemble_size=ensemble,
             epochs=epochs,
             missing="median",
-            family=family or ("auto" if len(roles.target_names) == 1 else "normal"),
+            family=family or ("auto" if len(roles.target_names) == 1 and period is None else "normal"),
             bounds=between,
             censoring=roles.censoring,
+            period=period,
             random_state=seed,
         )
+        circular.check(regressor)
         known = table_rows.known_rows(asked, console)
         parts = table_rows.deal(asked, known, test_share, regressor.validation_fraction, calibrate, seed)
         _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume)

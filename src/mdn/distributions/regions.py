@@ -15,6 +15,7 @@ from keras import ops
 
 from mdn import backend, numerics
 from mdn.distributions import modes
+from mdn.distributions.circular import Circular, arcs
 from mdn.distributions.component import Component
 from mdn.distributions.mixture import Mixture, as_mixture, components_first
 from mdn.distributions.spiked import Spiked
@@ -34,10 +35,11 @@ def highest_density_region(distribution, coverage: float) -> np.ndarray:
     """The smallest set that holds `coverage` of the probability: disjoint intervals, one for each peak that is high enough.
 
     Of a `Spiked`, atoms come first, the most probable one before the others, as intervals of width 0, since a point is the
-    smallest set there is. Of angles, a region that holds ±π is two intervals.
+    smallest set there is. Of angles, a region that holds ±π is two intervals; of a `Circular` it is one arc, whose
+    upper end may lie beyond the range.
 
     Args:
-        distribution: A family, a Mixture, a Transformed or a Spiked of one number for each point of the batch.
+        distribution: A family, a Mixture, a Transformed, a Spiked or a Circular of one number for each point of the batch.
         coverage: In (0, 1): 0.9 for 90 %.
     Returns:
         Shape `(*batch, M, 2)`, NumPy: lower and upper ends in ascending order. M is the largest number of intervals in the
@@ -61,6 +63,9 @@ def highest_density_region(distribution, coverage: float) -> np.ndarray:
 def region(distribution, coverage: np.ndarray) -> np.ndarray:
     """`highest_density_region` with a coverage in [0, 1] for each point of the batch, of shape `(*batch,)`."""
     _check_density(distribution)
+    if isinstance(distribution, Circular):
+        _, turned = distribution._run(distribution._turned)
+        return arcs(distribution, region(turned, coverage))
     batch, coverage = distribution.batch_shape, np.asarray(coverage, "float64").reshape(-1)
     spiked = isinstance(distribution, Spiked)
     atoms, weights = _atoms(distribution) if spiked else (np.zeros(0), np.zeros((len(coverage), 0)))
@@ -90,6 +95,9 @@ def density_rank(distribution, y: np.ndarray) -> np.ndarray:
         ValueError: as `highest_density_region` does.
     """
     _check_density(distribution)
+    if isinstance(distribution, Circular):
+        turns = np.asarray(y, "float64") / distribution.period
+        return density_rank(distribution.base, 2.0 * np.pi * (turns - np.round(turns)))
     batch, y = distribution.batch_shape, np.asarray(y, "float64").reshape(-1)
     if not isinstance(distribution, Spiked):
         return Profile(distribution).rank(y).reshape(batch)
@@ -101,15 +109,15 @@ def density_rank(distribution, y: np.ndarray) -> np.ndarray:
 
 def has_density(distribution) -> bool:
     """Whether a distribution has a density on the line, beside which it may have atoms: else no region is highest."""
-    kinds = Component | Mixture | Transformed | Spiked
+    kinds = Component | Mixture | Transformed | Spiked | Circular
     return isinstance(distribution, kinds) and not distribution._discrete and not distribution._grid
 
 
 def _check_density(distribution) -> None:
     if not has_density(distribution):
         raise ValueError(
-            "highest_density_region() needs a family, a Mixture, a Transformed or a Spiked with a density on the line, but "
-            f"{distribution._kind()} came."
+            "highest_density_region() needs a family, a Mixture, a Transformed, a Spiked or a Circular with a density on the "
+            f"line, but {distribution._kind()} came."
         )
     distribution._require_line("highest_density_region")
 

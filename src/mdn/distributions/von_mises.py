@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -18,6 +19,7 @@ from mdn.distributions.value import value
 _NODES = 32
 _PI_HIGH = float(np.float32(math.pi))
 _PI_LOW = math.pi - _PI_HIGH
+_SHARPEST = 1e12  # a distance from an angle that is known better is that from its direction
 _CUT = 20.0  # an integral starts at its highest point and stops where the integrand has fallen by e^-20
 
 
@@ -28,7 +30,8 @@ class VonMises(Independent):
     .. math:: p(y) = \prod_d \frac{\exp(\kappa_d \cos(y_d - \mu_d))}{2\pi I_0(\kappa_d)}
 
     The density is periodic. Draws and quantiles lie in [-π, π]; the distribution function, and with it the CRPS, starts at -π.
-    `mean` is the mean direction, `variance` the mean square of the angle from it, measured the short way round.
+    `mean` is the mean direction, `variance` the mean square of the angle from it, measured the short way round. An `Interval` is
+    the arc from its lower to its upper bound, which may pass π; a bound that is infinite stands for ±π.
 
     Args:
         loc: Mean direction μ, shape `(*batch, D)`.
@@ -48,6 +51,18 @@ class VonMises(Independent):
         """Log probability of an arc; `start` is measured from loc, -2π <= start <= start + length <= 2π."""
         mass = _log_arc(start, length, self.concentration) - _log_normalizer(self.concentration)
         return ops.where(mass > 0.0, mass - ops.stop_gradient(mass), mass)  # only rounding makes it positive
+
+    def _log_prob_of_sets(self, lower, upper):
+        point = lower == upper
+        first = ops.where(lower == -math.inf, -math.pi, lower)
+        last = ops.where(upper == math.inf, math.pi, upper)
+        arc = ops.logical_and(ops.isfinite(first), ops.isfinite(last))
+        arc = ops.logical_and(arc, first < last)
+        length = numerics.cap(ops.where(arc, last - ops.where(arc, first, 0.0), 1.0), 2.0 * math.pi)
+        start = wrap(ops.where(arc, first, 0.0) - self.loc)
+        start = ops.where(start + length > 2.0 * math.pi, start - 2.0 * math.pi, start)  # only then, since it rounds
+        mass = self._log_mass(start, length)
+        return ops.where(point, self._log_prob_each(ops.where(point, lower, 0.0)), ops.where(arc, mass, -math.inf))
 
     def _log_tail(self, y, below):
         inside = numerics.within(y, -math.pi, math.pi)
@@ -106,6 +121,29 @@ class VonMises(Independent):
         )
         return ops.sign(turn) * (d - 2.0 * math.pi * beyond), square + moment
 
+    def _absolute_deviation(self, y):
+        """E|Y - y|, each angle the short way round; so is `_absolute_difference`."""
+        kappa = numerics.cap(self.concentration, _SHARPEST)
+
+        def log_density(x):
+            return -2.0 * ops.expand_dims(kappa, -1) * ops.square(ops.sin(0.5 * x))
+
+        return _mean_distance(log_density, 0.5 * _CUT / kappa, ops.abs(wrap(y - self.loc)))
+
+    def _absolute_difference(self, other):
+        # Y - Y' has the density I₀(ρ), ρ² = κ² + κ'² + 2 κ κ' cos x, about the difference of both directions
+        one, two = (numerics.cap(each.concentration, _SHARPEST) for each in (self, other))
+        total, four = one + two, 4.0 * one * two
+
+        def log_density(x):
+            most, times = ops.expand_dims(total, -1), ops.expand_dims(four, -1)
+            rho = ops.sqrt(ops.square(ops.expand_dims(one - two, -1)) + times * ops.square(ops.cos(0.5 * x)))
+            fall = times * ops.square(ops.sin(0.5 * x)) / numerics.floor(rho + most)
+            return special.log_i0e(rho) - special.log_i0e(most) - fall
+
+        drop = ops.where(total > _CUT, (2.0 * total - _CUT) * _CUT / numerics.floor(four), 1.0)
+        return _mean_distance(log_density, drop, ops.abs(wrap(self.loc - other.loc)))
+
     def _breaks(self):
         # the peak may lie across ±π, so break points are computed for a peak at 0 and turned to loc
         zero = VonMises._new(ops.zeros_like(self.loc), self.concentration)
@@ -123,6 +161,29 @@ def wrap(angle):
     """The angle modulo 2π, in [-π, π]; an angle in that range is not changed."""
     turns = ops.round(ops.stop_gradient(angle) / (2.0 * math.pi))
     return numerics.within(angle - 2.0 * math.pi * turns, -math.pi, math.pi)
+
+
+def _mean_distance(log_density, drop, distance):
+    """The mean distance, the short way round, of a random angle from an angle.
+
+    Args:
+        log_density: The log density of the random angle up to a constant, at most 0 and symmetric about 0, from `(..., nodes)`.
+        drop: sin²(x / 2) for the x beyond which the density is negligible, `(...)`.
+        distance: The distance of the other angle from 0, in [0, π], `(...)`.
+    """
+    nodes, weights = (numerics.as_tensor(x) for x in special.gauss_legendre(_NODES))
+    reach = ops.stop_gradient(2.0 * ops.arcsin(ops.sqrt(numerics.cap(drop, 1.0)))) + 0.0 * distance
+    held = ops.stop_gradient(distance)
+    # The distance bends where x or -x meets the other angle or its opposite: each piece between is smooth
+    bends = numerics.cap(held, math.pi - held), numerics.floor(held, math.pi - held)
+    edges = [0.0 * reach, *(numerics.cap(bend, reach) for bend in bends), reach]
+    d, mass, moment = ops.expand_dims(distance, -1), 0.0, 0.0
+    for start, end in itertools.pairwise(edges):
+        x = ops.expand_dims(start, -1) + ops.expand_dims(end - start, -1) * nodes
+        share = ops.expand_dims(end - start, -1) * weights * ops.exp(log_density(x))
+        apart = ops.abs(x - d) + numerics.cap(x + d, 2.0 * math.pi - x - d)
+        mass, moment = mass + 2.0 * ops.sum(share, axis=-1), moment + ops.sum(share * apart, axis=-1)
+    return moment / mass
 
 
 def _above(y):

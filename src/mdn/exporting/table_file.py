@@ -69,6 +69,11 @@ def write(regressor: MDNRegressor, path: Path, quantiles: Sequence[float]) -> di
 def _refuse(regressor: MDNRegressor) -> None:
     """Raises a ValueError if a file cannot hold the model."""
     outcome, calibration = regressor.outcome_, regressor.calibration_
+    if regressor.period is not None:
+        raise ValueError(
+            f"the target {regressor.target_names_[0]!r} lies on a circle, and an exported file holds densities on the line only: "
+            "answer with mdn itself."
+        )
     if outcome.counted or outcome.atoms:
         what = "a count" if outcome.counted else f"exactly {outcome.atoms[0]:g} in many rows"
         raise ValueError(

@@ -4,6 +4,7 @@ The backends differ in the functions that they offer (PyTorch has no incomplete 
 the parameters) and in their accuracy in tails. Elementary operations agree everywhere; the tests compare with mpmath.
 """
 
+from mdn.special.bessel import log_i0e
 from mdn.special.beta import log_beta_kernel, log_beta_norm, log_beta_tails
 from mdn.special.elementary import gauss_legendre, log_cosh, log_ratio
 from mdn.special.gamma import (
@@ -31,6 +32,7 @@ __all__ = [
     "log_gamma_kernel",
     "log_gamma_of_one_more",
     "log_gamma_tails",
+    "log_i0e",
     "log_ndtr",
     "log_negative_binomial",
     "log_normal_density",

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mdn.distributions import Distribution
 from mdn.random import Draws
-from mdn.tabular import conformal, inputs
+from mdn.tabular import circular, conformal, inputs
 from mdn.tabular.asking import Asking
 from mdn.tabular.dependence import Dependence, dependence_of
 from mdn.tabular.importances import Importances, importances_of
@@ -28,7 +28,8 @@ class Answers(Asking):
     def predict_distribution(self, X) -> Distribution:
         """The exact mixture of all members for each row, batch `(N,)`; its tensors are those of the backend.
 
-        With `family` it is `Transformed`, `Rounded` or `Spiked` where the target is positive or bounded, a count, or has atoms.
+        With `family` it is `Transformed`, `Rounded` or `Spiked` where the target is positive or bounded, a count, or has atoms;
+        with `period` it is `Circular`.
 
         They are float32, in which values around 1.7e9 (seconds since 1970, say) have steps of 128. All other methods return
         float64 without this loss.
@@ -37,7 +38,7 @@ class Answers(Asking):
         return self._distribution(self._features(X), origin=self.target_origin_)
 
     def predict(self, X) -> np.ndarray:
-        """The mean for each row, shape `(N,)` or `(N, D)`, like the targets of training."""
+        """The mean for each row, shape `(N,)` or `(N, D)`, like the targets of training; with `period` the mean direction."""
         return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()) + self.target_origin_)
 
     def predict_quantile(self, X, q, groups=None) -> np.ndarray:
@@ -46,6 +47,9 @@ class Answers(Asking):
         After `calibrate` the quantile of level q > 1/2 lies above a new target with probability q at least, and that of
         q < 1/2 lies below it with probability 1 - q at least, under the conditions that stand there. The median is between the
         two middle ranks, without a guarantee. Quantiles never fall as q rises.
+
+        With `period` quantiles are counted from the point opposite the mean direction, and lie within half a turn of `predict`:
+        they may leave the range, -5 instead of 355, say.
 
         Args:
             X: Features.
@@ -68,6 +72,9 @@ class Answers(Asking):
         After `calibrate` it holds each target with probability `coverage` at least, and leaves out (1 - coverage) / 2 at most
         on each side, under the conditions that stand there.
 
+        With `period` it is an arc about the mean direction: its lower end lies in the range, and its upper end above that, so
+        that (350, 370) is the arc from 350 to 10.
+
         Args:
             X: Features.
             coverage: In (0, 1): 0.9 for a 90 % interval; or several.
@@ -82,7 +89,7 @@ class Answers(Asking):
         several = np.asarray(coverage)
         if several.dtype.kind not in "iuf" or several.ndim > 1 or not np.all((several > 0.0) & (several < 1.0)):
             raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9 or [0.5, 0.9], but {coverage!r} came.")
-        return self.predict_quantile(X, _ends(several.astype("float64")), groups)
+        return self.outcome_.arcs(self.predict_quantile(X, _ends(several.astype("float64")), groups))
 
     def predict_hdi(self, X, coverage=0.9, groups=None) -> list:
         """The smallest set that should hold a new target with probability `coverage`: one interval or several.
@@ -96,8 +103,8 @@ class Answers(Asking):
             groups: One label a row, if the model was calibrated by such groups; see `calibrate`.
 
         Returns:
-            For each row an array `(M, 2)`: the two ends of M disjoint intervals in ascending order. With several targets, for
-            each row a list of such arrays, one for each target.
+            For each row an array `(M, 2)`: the two ends of M disjoint intervals in ascending order, with `period` of arcs as in
+            `predict_interval`. With several targets, for each row a list of such arrays, one for each target.
 
         Raises:
             ValueError: if `coverage` does not lie between 0 and 1, the calibration has too few rows for it or knows no groups, or
@@ -113,7 +120,8 @@ class Answers(Asking):
 
         It is computed in the tail of the predicted mixture, so that small probabilities keep their digits; `calibrate` does
         not change it. Where training targets lay on a grid (`target_grid_`) it is that of the unrounded target: of whole
-        numbers, ask for more than 2.5 instead of more than 2. With `family="counts"` it is that of the count itself.
+        numbers, ask for more than 2.5 instead of more than 2. With `family="counts"` it is that of the count itself. With
+        `period` it is that of the arc from a threshold to the end of the range, or from its beginning to the threshold.
 
         Args:
             X: Features.
@@ -135,7 +143,8 @@ class Answers(Asking):
 
         Returns:
             "aleatoric" (the mean of the members' variances), "epistemic" (the variance of their means) and "total" (their
-            sum, the variance of the mixture), each `(N,)` or `(N, D)`.
+            sum, the variance of the mixture), each `(N,)` or `(N, D)`. With `period` they are mean squares of distances the short
+            way round.
         """
         check_is_fitted(self)
         x = self._features(X)
@@ -144,7 +153,8 @@ class Answers(Asking):
             np.stack([np.asarray(ops.convert_to_numpy(getattr(part, what)()), "float64") for part in parts])
             for what in ("mean", "variance")
         )
-        aleatoric, epistemic = variances.mean(axis=0), means.var(axis=0)
+        away = self.outcome_.apart(means - self.outcome_.mean_of(means))
+        aleatoric, epistemic = variances.mean(axis=0), (away**2).mean(axis=0)
         split = {"aleatoric": aleatoric, "epistemic": epistemic, "total": aleatoric + epistemic}
         return {name: self._as_targets(value) for name, value in split.items()}
 
@@ -234,11 +244,16 @@ class Answers(Asking):
     def score(self, X, y, sample_weight=None) -> float:
         """R² of the mean, as scikit-learn expects; of censored targets the mean of `log_prob`. Greater is better.
 
+        With `period` it is 1 - A / B, with A the mean of 1 - cos(error) and B that of a model that predicts the mean direction of
+        `y` for all rows; errors are angles.
+
         Args:
             X: Features.
             y: Targets as in `fit`.
             sample_weight: Shape `(N,)`.
         """
+        if self.period is not None:
+            return circular.score(np.ravel(self.predict(X)), np.ravel(y), self.period, sample_weight)
         if not self.censoring:
             return super().score(X, y, sample_weight)  # type: ignore[misc]
         return float(np.average(self.log_prob(X, y), weights=sample_weight))

@@ -15,11 +15,13 @@ from mdn.distributions.intervals import middle
 from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
 from mdn.tabular import conformal, inputs, targets
+from mdn.tabular.circular import wrapped
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.outcome import Outcome
 
 _LEVELS_AT_ONCE = 3  # a median and an interval
+_ANGLES_AT_ONCE = (64, 512)  # rows: each probability of a von Mises is an integral, which takes memory
 
 
 class Asking:
@@ -35,13 +37,14 @@ class Asking:
     calibration_: conformal.Calibration | None = None
     outcome_: Outcome
     censoring: str | None
+    period: float | None
 
     def _features(self, X, reset: bool = False) -> np.ndarray:
         raise NotImplementedError
 
     def _checked_targets(self, y) -> np.ndarray:
-        """Targets `(N, D)`, or the two columns of censored ones as bounds."""
-        return inputs.targets(y, self._event_size, self.censoring)
+        """Targets `(N, D)` without whole turns, or the two columns of censored ones as bounds."""
+        return wrapped(inputs.targets(y, self._event_size, self.censoring), self.period)
 
     @property
     def _event_size(self) -> int:
@@ -72,7 +75,8 @@ class Asking:
 
     def _ask_inputs(self, x, question: Callable, y):
         """`_ask` of inputs that `_features` returned and of targets minus `target_origin_`; a tuple if `question` returns one."""
-        found = in_blocks(lambda x, y: question(self._distribution(x), y), x, y.astype("float32"), sizes=ROWS_AT_ONCE)
+        sizes = ROWS_AT_ONCE if self.period is None else _ANGLES_AT_ONCE
+        found = in_blocks(lambda x, y: question(self._distribution(x), y), x, y.astype("float32"), sizes=sizes)
         return tuple(each.astype("float64") for each in found) if isinstance(found, tuple) else found.astype("float64")
 
     def _marginals(self, mixture):
@@ -124,10 +128,19 @@ class Asking:
         centred = (thresholds - self.target_origin_[:, None]).astype("float32")[..., None, None]  # (D, levels, 1, 1)
 
         def probabilities(mixture, _):
-            tails = [m.log_survival if upper else m.log_cdf for m in self._marginals(mixture)]
-            return np.exp(np.stack([_few_at_once(*pair) for pair in zip(tails, centred, strict=True)], axis=1))
+            pairs = zip(self._marginals(mixture), centred, strict=True)
+            each = [_few_at_once(lambda at, m=m: self._tail(m, at, upper), levels) for m, levels in pairs]
+            return np.exp(np.stack(each, axis=1))
 
         return self._ask(X, probabilities)
+
+    def _tail(self, marginal, at, upper: bool):
+        """log P(target > at) where `upper`, else log P(target < at); a distribution on a circle counts from elsewhere."""
+        if self.period is None:
+            return marginal.log_survival(at) if upper else marginal.log_cdf(at)
+        return marginal.log_prob(
+            Interval(at, np.full_like(at, np.inf)) if upper else Interval(np.full_like(at, -np.inf), at)
+        )
 
     def _log_odds(self, X, y, seed: int) -> np.ndarray:
         """log P(below) - log P(above) of each target, `(N, D)`, NaN where missing; rounded targets are drawn in their cells."""
@@ -146,7 +159,8 @@ class Asking:
             return ops.stack(found, axis=1)
 
         lower, upper = np.split(self._ask(X, tails, ends), 2, axis=-1)
-        odds = conformal.log_odds(lower, upper, np.random.default_rng(seed).uniform(size=lower.shape[:-1]))
+        drawn = np.random.default_rng(seed).uniform(size=lower.shape[:-1])
+        odds = conformal.log_odds(*conformal.on_one_side(lower, upper, drawn), drawn)
         return np.where(np.isnan(ends[:, : self._event_size]), np.nan, odds)
 
     # ---- targets as sets -------------------------------------------------------------------------------------------
@@ -166,7 +180,7 @@ class Asking:
     def _shown(self, y) -> np.ndarray:
         """A point `(N, D)` of each target that a picture can show: of an interval its middle, or its only bound."""
         bounds = self._checked_targets(y)
-        return middle(bounds) if self.censoring and bounds.shape[1] == 2 else bounds
+        return middle(bounds) if self.censoring and bounds.shape[1] == 2 else self.outcome_.in_range(bounds)
 
     def _bounds(self, y) -> tuple[np.ndarray, np.ndarray]:
         """(points `(N, D)`, or the bounds `(N, 2 D)` of the sets that targets stand for; widths as `Outcome.sets` says)."""

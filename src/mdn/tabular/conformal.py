@@ -309,6 +309,16 @@ def log_odds(lower: np.ndarray, upper: np.ndarray, drawn: np.ndarray) -> np.ndar
     return np.clip(logs[..., 0] - logs[..., 1], -_LARGEST, _LARGEST)
 
 
+def on_one_side(lower: np.ndarray, upper: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`lower` and `upper` as in `log_odds`; of a cell of the circle that holds the point from which it is counted, one side.
+
+    Such a cell has more below its lower end than below its upper one.
+    """
+    torn = (np.exp(lower[..., 0]) > np.exp(upper[..., 0]) + 0.5)[..., None]
+    first = torn & (drawn < 0.5)[..., None]
+    return np.where(first, [-np.inf, 0.0], lower), np.where(torn & ~first, [0.0, -np.inf], upper)
+
+
 def outward(values: np.ndarray, q, least: float = 0.0) -> np.ndarray:
     """Values moved away from the median by a few roundings of float32.
 

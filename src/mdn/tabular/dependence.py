@@ -104,7 +104,7 @@ def dependence_of(regressor, X, column, *, levels, grid: int = 20, rows: int = 5
     block = tables[:, :, place]
     tables[:, :, place] = np.where(np.isnan(inputs)[:, None], block, inputs[:, None])
     found = _quantiles(regressor, tables.reshape(-1, x.shape[1]), levels)  # (G·N, D, L)
-    means = found.reshape(len(values), len(x), *found.shape[1:]).mean(axis=1)
+    means = regressor.outcome_.mean_of_quantiles(found.reshape(len(values), len(x), *found.shape[1:]))
     return Dependence(
         column=name,
         kind=kind,

@@ -33,7 +33,8 @@ from mdn.data.schema import (
     whole,
 )
 from mdn.metrics import Baseline
-from mdn.tabular import outcome
+from mdn.tabular import circular, outcome
+from mdn.tabular.circular import Circle
 from mdn.tabular.columns import About, Columns
 from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
@@ -49,7 +50,7 @@ def save(regressor, path) -> None:
     """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
     baseline, calibration = regressor.baseline_, regressor.calibration_
     parameters = {**regressor.get_params(), "random_state": None}
-    for name in ("calibration", "bounds", "censoring"):  # older versions do not know them
+    for name in ("calibration", "bounds", "censoring", "period"):  # older versions do not know them
         if parameters.get(name) is None:
             parameters.pop(name, None)
     if parameters.get("family") == "normal":
@@ -83,7 +84,10 @@ def save(regressor, path) -> None:
         description |= {"format": 4, "calibrated": True}
         if calibration.groups is not None:  # and these with the intervals of all rows
             description |= {"format": 5, "calibration_groups": calibration.description}
-    if regressor._stand_for_sets:  # older versions would take sets for points
+    if isinstance(regressor.outcome_, Circle):  # older versions know no circle
+        circle = dataclasses.asdict(regressor.outcome_)
+        description |= {"format": 6, "circle": {name: circle[name] for name in ("period", "low", "turn")}}
+    elif regressor._stand_for_sets:  # older versions would take sets for points
         description |= {"format": 5, "outcome": outcome.description(regressor.outcome_)}
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
     weights |= {} if calibration is None else calibration.arrays()
@@ -97,8 +101,9 @@ def save(regressor, path) -> None:
 
 def _of_member(member: Member) -> dict[str, Any]:
     architecture = vars(member.architecture).copy()
-    if not architecture["atoms"]:  # older versions do not know it
-        del architecture["atoms"]
+    for name in ("atoms", "circular"):  # older versions do not know them
+        if not architecture[name]:
+            del architecture[name]
     return {**vars(member), "weights": None, "architecture": architecture}
 
 
@@ -131,7 +136,10 @@ def load(cls, path):
     regressor.n_features_in_ = description["features"]
     if description["feature_names"]:
         regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
-    regressor.outcome_ = outcome.of(description.get("outcome", {"cells": False}))
+    if "circle" in description:
+        regressor.outcome_ = Circle(**description["circle"])
+    else:
+        regressor.outcome_ = outcome.of(description.get("outcome", {"cells": False}))
     regressor.columns_ = _columns(description)
     regressor.seen_ = description.get("seen", [])
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
@@ -160,7 +168,7 @@ _PARAMETERS: dict[str, Any] = {
     "refit": flag, "missing": one_of("error", "median"), "n_jobs": maybe(whole(-(2**31))),
     "calibration": one_of(None, "conformal"), "family": one_of(*outcome.FAMILIES), "random_state": one_of(None),
     "censoring": one_of(None, "interval", "right"), "bounds": maybe(either(one_of("auto"), listed(figure, count=2))),
-    "verbose": either(flag, whole()),
+    "verbose": either(flag, whole()), "period": maybe(number(above=0.0)),
 }  # fmt: skip
 
 
@@ -206,6 +214,7 @@ def _checked(description: dict) -> dict[str, Any]:
         calibrated=flag,
         calibration_groups=record(column=maybe(text), labels=listed(text)),
         outcome=_outcome,
+        circle=circular.IN_FILES,
         decimals=mapping(one_of(",", ".")),
         units=mapping(one_of("%", "‰")),
         other_shares=mapping(number(0.0)),
@@ -217,6 +226,7 @@ def _checked(description: dict) -> dict[str, Any]:
             "calibrated",
             "calibration_groups",
             "outcome",
+            "circle",
             "decimals",
             "units",
             "other_shares",
@@ -227,6 +237,11 @@ def _checked(description: dict) -> dict[str, Any]:
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):
         raise ValueError("`feature_names` and the names of `columns` must be the same, but they differ.")
+    circles = {each["architecture"].get("circular", False) for each in checked["members"]}
+    if circles != {checked["parameters"].get("period") is not None} or circles != {"circle" in checked}:
+        raise ValueError(
+            "`period`, `circle` and `circular` of all members must stand there, or none of them, but some do."
+        )
     kinds = {(each["architecture"]["covariance"]) for each in checked["members"]}
     if len(kinds) > 1:
         raise ValueError(f"`covariance` must be the same for all members, but {kinds} stand there.")
@@ -283,13 +298,13 @@ def _member(inputs: int, targets: int) -> Rule:
     parts: dict[str, Any] = {
         "width": whole(inputs, _MOST_UNITS), "hidden_sizes": listed(_size), "activation": _activation,
         "event_size": whole(targets, targets), "num_components": _size, "covariance": _covariance,
-        "feature_noise": number(0.0), "loss": _loss, "atoms": whole(0, _MOST_UNITS),
+        "feature_noise": number(0.0), "loss": _loss, "atoms": whole(0, _MOST_UNITS), "circular": flag,
     }  # fmt: skip
     history = record(loss=_figures, val_loss=_figures, best_epoch=whole(), interrupted=flag, others=True)
 
     def rule(value, name):
         value = record(
-            architecture=record(optional=("atoms",), **parts), weights=one_of(None), val_loss=figure, history=history,
+            architecture=record(optional=("atoms", "circular"), **parts), weights=one_of(None), val_loss=figure, history=history,
             widening=number(above=0.0), alive=listed(whole(), least=1),
         )(value, name)  # fmt: skip
         alive, count = value["alive"], value["architecture"]["num_components"]

@@ -213,7 +213,8 @@ def _answers(regressor, x, y) -> np.ndarray:
     (score, quantiles), y = regressor._ask_inputs(x, ask, y), y[:, :size]
     # the ends of a needle far from 0 may be one and the same in float32
     width = np.maximum(quantiles[..., 2] - quantiles[..., 0], numerics.SMALLEST_SCALE)
-    return np.concatenate([-score[:, None], np.abs(quantiles[..., 1] - y), np.log(width)], axis=1)
+    error = np.abs(regressor.outcome_.apart(quantiles[..., 1] - y))
+    return np.concatenate([-score[:, None], error, np.log(width)], axis=1)
 
 
 def _changes(whole: np.ndarray, shuffled: np.ndarray) -> np.ndarray:

@@ -113,6 +113,18 @@ def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
     return y
 
 
+def check_bounds(bounds) -> None:
+    """Raises a ValueError if `bounds` are not None, "auto" or two ascending numbers."""
+    if bounds is None or (isinstance(bounds, str) and bounds == "auto"):
+        return
+    numbers = (
+        isinstance(bounds, tuple | list) and len(bounds) == 2 and all(isinstance(end, int | float) for end in bounds)
+    )
+    ends = np.asarray(bounds, "float64") if numbers else np.zeros(2)
+    if not ends[0] < ends[1]:
+        raise ValueError(f'`bounds` must be None, "auto" or (low, high) with low < high, but {bounds!r} came.')
+
+
 def thresholds(above, below) -> tuple[np.ndarray, bool]:
     """(the thresholds of probabilities, float64; whether they are those of `above`).
 

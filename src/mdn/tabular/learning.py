@@ -223,6 +223,7 @@ def architecture(settings, features: int, event_size: int, components: int, atom
         feature_noise=settings.feature_noise,
         loss=settings.loss,
         atoms=atoms,
+        circular=settings.period is not None,
     )
 
 

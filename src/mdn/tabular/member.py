@@ -91,7 +91,8 @@ class Member:
         """Packed params `(N, spec.params_size)` for features `(N, features)`, with `loc` moved by `origin` (D,)."""
         network = shared(self.architecture)
         loc, scale, logits, *atoms = network.blocks(network.predict(self.weights, x))
-        return packed(loc[:, self.alive] + origin, self.widening * scale[:, self.alive], logits[:, self.alive], *atoms)
+        scale = self.architecture.wider(scale[:, self.alive], self.widening)
+        return packed(loc[:, self.alive] + origin, scale, logits[:, self.alive], *atoms)
 
 
 class Rows(NamedTuple):

@@ -16,6 +16,7 @@ from mdn.distributions import CategoricalSpec, JointSpec, MixtureSpec, NormalSpe
 from mdn.few_shapes import in_blocks
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
+from mdn.tabular.circular import DirectionSpec
 
 _WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 ROWS_AT_ONCE = (256, 4096)  # numbers of rows that one call predicts: each is compiled once
@@ -36,6 +37,7 @@ class Architecture:
         feature_noise: Standard deviation of noise on scaled features, in training only.
         loss: "nll" or "crps".
         atoms: How many values of the target have a probability of their own, which needs one target.
+        circular: Whether the target is an angle.
     """
 
     width: int
@@ -47,6 +49,7 @@ class Architecture:
     feature_noise: float
     loss: str
     atoms: int = 0
+    circular: bool = False
 
     @classmethod
     def of(cls, fields: dict) -> Architecture:
@@ -56,8 +59,13 @@ class Architecture:
     @property
     def spec(self) -> Spec:
         """The spec of the output: a mixture, and with atoms the classes of values beside it (see `Outcome`)."""
-        mixture = MixtureSpec(NormalSpec(self.event_size, self.covariance), self.num_components)
+        family = DirectionSpec(1) if self.circular else NormalSpec(self.event_size, self.covariance)
+        mixture = MixtureSpec(family, self.num_components)
         return JointSpec(value=mixture, kind=CategoricalSpec(self.atoms + 1)) if self.atoms else mixture
+
+    def wider(self, scale, factor: float):
+        """The numbers of the scales, with all standard deviations multiplied by `factor`; those of angles are concentrations."""
+        return scale / factor**2 if self.circular else factor * scale
 
 
 def width_for(features: int) -> int:
@@ -185,7 +193,7 @@ class Shared:
     def widen(self, params, factor: float) -> np.ndarray:
         """Packed params with all scales multiplied by `factor`."""
         loc, scale, *logits = self.blocks(params)
-        return packed(loc, factor * scale, *logits)
+        return packed(loc, self.architecture.wider(scale, factor), *logits)
 
     def nll(self, params, y) -> np.ndarray:
         """-log density of the observed targets, of any form that `Rows.y` has, shape `(N,)`; NaN is missing."""

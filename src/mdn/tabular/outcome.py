@@ -16,6 +16,7 @@ from mdn.data.schema import flag, listed, number, one_of, record
 from mdn.distributions import Mixture, Rounded, Spiked, Transformed, blend
 from mdn.distributions.bijections import Bijection, Exp, Identity, Sigmoid, Softplus
 from mdn.tabular import targets
+from mdn.tabular.line import Line
 
 FAMILIES = ("normal", "auto", "positive", "bounded", "counts")
 _PLAIN = Identity()
@@ -30,7 +31,7 @@ _OFTEN, _MOST_MARKS = 0.05, 100  # of the rows have the last mark; a scale of mo
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class Outcome(Line):
     """The kind of the targets of a table; where it is not the plain one, there is one target.
 
     Attributes:
@@ -73,6 +74,11 @@ class Outcome:
                 f"targets of `validation_data` must lie between {low:g} and {high:g}, as those of training do, but {bad[0]:g} "
                 "came."
             )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether targets must not be moved towards 0: counts, and numbers on a circle."""
+        return self.counted
 
     # ---- from targets to what a network learns -------------------------------------------------------------------------
 
@@ -283,18 +289,6 @@ def of(description: dict) -> Outcome:
     if len(tuples["atoms"]) != len(tuples["shares"]):
         raise ValueError("`outcome.shares` must be one for each of `outcome.atoms`.")
     return Outcome(bijection=bijection, **{**fields, **tuples})
-
-
-def check_bounds(bounds) -> None:
-    """Raises a ValueError if `bounds` are not None, "auto" or two ascending numbers."""
-    if bounds is None or (isinstance(bounds, str) and bounds == "auto"):
-        return
-    numbers = (
-        isinstance(bounds, tuple | list) and len(bounds) == 2 and all(isinstance(end, int | float) for end in bounds)
-    )
-    ends = np.asarray(bounds, "float64") if numbers else np.zeros(2)
-    if not ends[0] < ends[1]:
-        raise ValueError(f'`bounds` must be None, "auto" or (low, high) with low < high, but {bounds!r} came.')
 
 
 def candidates(y: np.ndarray, family: str, bounds, step: float, censored: bool = False) -> list[Outcome]:

@@ -20,11 +20,11 @@ from sklearn.utils.validation import (
 from mdn import initializers
 from mdn.distributions import Interval
 from mdn.metrics import Baseline
-from mdn.tabular import conformal, files, inputs, learning, seen, targets
+from mdn.tabular import circular, conformal, files, inputs, learning, seen, targets
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import Columns, target_numbers
 from mdn.tabular.member import Member, listeners
-from mdn.tabular.outcome import FAMILIES, Outcome, check_bounds
+from mdn.tabular.outcome import FAMILIES, Outcome
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
@@ -65,6 +65,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         censoring: "interval": y has two columns, a lower and an upper bound of the target, equal where it is known, -inf or
             inf where it has none on that side. "right": y has two columns, a time and whether the event was observed then (1)
             or lies later (0).
+        period: The circumference, if the target is a number on a circle, such as 360 for degrees and 24 for hours: y and
+            y + period are the same. Mixtures of von Mises answer. Any targets are taken; answers lie in [0, period), or in
+            [-period/2, period/2) if the targets of training lie there and some are negative.
         n_jobs: How many networks train in parallel, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
         random_state: An int for the same result each time.
         verbose: 1 prints a line every 20 epochs.
@@ -122,6 +125,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         family: str = "normal",
         bounds: str | tuple[float, float] | None = None,
         censoring: str | None = None,
+        period: float | None = None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -148,6 +152,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.family = family
         self.bounds = bounds
         self.censoring = censoring
+        self.period = period
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -210,6 +215,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 f"(n_samples = {len(x)})."
             )
         x, y, weight = x[known], y[known], weight[known]
+        circle, y = circular.circle_of(self.period, y), circular.wrapped(y, self.period)
         self.seen_ = seen.smallest(seen.checksums(x, y))
         weight = weight / np.mean(weight)
         seeds = check_random_state(self.random_state).randint(0, 2**31 - 1, size=1 + int(self.ensemble_size))
@@ -217,12 +223,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.target_grid_ = learning.grid_of(self, y)
         cells = y if self.censoring else targets.cells(y, self.target_grid_)
         points = targets.drawn(cells, size, int(seeds[0]))
-        outcomes = learning.possible_outcomes(self, y, size, self.target_grid_)
-        counted = any(outcome.counted for outcome in outcomes)
-        self.target_origin_ = np.zeros(size) if counted else initializers.far_origin(points)
+        outcomes = [circle] if circle else learning.possible_outcomes(self, y, size, self.target_grid_)
+        fixed = any(outcome.fixed for outcome in outcomes)
+        self.target_origin_ = np.zeros(size) if fixed else initializers.far_origin(points)
         held_out = None if validation_data is None else inputs.held_out(self, validation_data)
         if not self.censoring and np.all(targets.constant(y)):
-            return self._fit_constant(x, y)
+            return self._fit_constant(x, y, circle or Outcome())
         count = len(y)
         if held_out is not None:
             outcomes[0].check_support(held_out[1])
@@ -255,9 +261,11 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             return None
         if self.outcome_.plain:
             return Baseline(points)
+        if self.period is not None:
+            return circular.baseline_of(targets.drawn(learnt, 1, 0))
         return Baseline(self.outcome_.points(learnt, 1, 0)[:, :1])
 
-    def _fit_constant(self, x, y) -> MDNRegressor:
+    def _fit_constant(self, x, y, outcome) -> MDNRegressor:
         warnings.warn(
             f"every target is the same ({', '.join(f'{value:g}' for value in y[0])}): it is predicted with a scale of a "
             "thousandth of its size, and no baseline means anything.",
@@ -266,8 +274,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         )
         architecture = learning.architecture(self, x.shape[1], self._event_size, 1)
         architecture = dataclasses.replace(architecture, covariance="diagonal")
-        self.outcome_ = Outcome()
-        self.members_ = [Member.constant(architecture, y[0])]
+        self.outcome_ = outcome
+        self.members_ = [Member.constant(architecture, outcome.learnable(y[:1])[0])]
         self.num_components_ = 1
         self.history_ = self.members_[0].history
         self.baseline_ = None
@@ -282,7 +290,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             raise ValueError(f'`calibration` must be None or "conformal", but {self.calibration!r} came.')
         if self.family not in FAMILIES:
             raise ValueError(f"`family` must be one of {', '.join(map(repr, FAMILIES))}, but {self.family!r} came.")
-        check_bounds(self.bounds)
+        inputs.check_bounds(self.bounds)
+        circular.check(self)
         if self.censoring and self.calibration:
             raise ValueError(
                 "`calibration` must be None with `censoring`: where a target is not known, nothing can be promised of it."

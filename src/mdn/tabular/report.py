@@ -7,6 +7,7 @@ from keras import ops
 
 from mdn import plots
 from mdn.page import Page, figure
+from mdn.tabular.circular import Circle
 from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.matters import add_what_matters
 from mdn.tabular.scores import Scores
@@ -109,7 +110,10 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     levels = [0.05, 0.25, 0.5, 0.75, 0.95]
     quantiles = _of(regressor.predict_quantile(rows_of(X, chosen), levels), regressor, d)
     picture = figure(8.0, 4.0)
-    _draw_intervals(picture.subplots(), quantiles, truth[chosen], name)
+    outcome = regressor.outcome_
+    ax = picture.subplots()
+    _draw_intervals(ax, quantiles, outcome.around(truth[chosen], quantiles[:, 2]), name)
+    _mark_in_range(outcome, ax.yaxis)
     page.add(
         f"What it predicts of {name}",
         f"{len(chosen)} rows, in the order of their medians: half of the points should lie in the dark band, "
@@ -123,10 +127,15 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     origin = regressor.target_origin_  # densities without the origin, on axes in the units of the data
     belief = regressor._marginals(regressor._centred(rows_of(X, few)))[d]
     inner = regressor._model_quantiles(rows_of(X, few), _LEVELS)[:, d]  # of the density, which no calibration changes
-    if regressor.outcome_.counted:
+    if outcome.counted:
         _draw_counts(picture, belief, inner, truth[few], name)
     else:
-        _draw_densities(picture, belief, inner, truth[few], name, origin[d], regressor.outcome_.atoms)
+        center = _of(regressor.predict(rows_of(X, few)), regressor, d)
+        span = center + 0.5 * np.array([[-1.0], [1.0]]) * outcome.period if isinstance(outcome, Circle) else None
+        seen = outcome.around(truth[few], center)
+        _draw_densities(picture, belief, inner, seen, name, origin[d], outcome.atoms, span)
+        for ax in picture.axes:
+            _mark_in_range(outcome, ax.xaxis)
     page.add(
         f"What it believes of {name} in a few rows",
         "From the surest to the least sure of the rows above; the line is what was observed. Several humps are several "
@@ -162,7 +171,13 @@ def _panels(picture, count: int) -> list:
     return axes[:count]
 
 
-def _draw_densities(picture, belief, inner, truth, name, origin, atoms=()) -> None:
+def _mark_in_range(outcome, axis) -> None:
+    """Writes the marks of an axis of targets on a circle without their whole turns."""
+    if isinstance(outcome, Circle):
+        axis.set_major_formatter(lambda mark, _: plain(float(outcome.in_range(np.array(mark)))))
+
+
+def _draw_densities(picture, belief, inner, truth, name, origin, atoms=(), span=None) -> None:
     """Draws the density of each row, and a pin for each atom with its probability.
 
     Args:
@@ -173,10 +188,14 @@ def _draw_densities(picture, belief, inner, truth, name, origin, atoms=()) -> No
         name: Of the target.
         origin: Of the distributions.
         atoms: Values with a probability of their own.
+        span: The first and the last value of each row, `(2, rows)`; by default what holds the quantiles and the observed value.
     """
-    left, right = np.minimum(inner[:, 0], truth), np.maximum(inner[:, -1], truth)
-    margin = 0.05 * (right - left)
-    even = np.linspace(left - margin, right + margin, _POINTS)  # (points, rows)
+    if span is None:
+        left, right = np.minimum(inner[:, 0], truth), np.maximum(inner[:, -1], truth)
+        margin = 0.05 * (right - left)
+        span = left - margin, right + margin
+    left, right = span
+    even = np.linspace(left, right, _POINTS)  # (points, rows)
     grids = np.concatenate([even, inner.T])
     points = (grids - origin).astype("float32")
     for atom in np.asarray(atoms, "float32"):  # a probability is no height of a density
@@ -252,6 +271,7 @@ def _wrong(page, regressor, X, truth, tail, d, name) -> None:
     quantiles = _of(regressor.predict_quantile(rows_of(X, worst), [0.05, 0.5, 0.95]), regressor, d)
     what, labels = row_names(X, worst)
     table = [(what, "some of its features", "predicted: 5 %, median, 95 %", "observed")]
+    quantiles = regressor.outcome_.in_range(quantiles)
     table += [
         (label, features_shown(X, row, regressor.columns_.table_names), ", ".join(map(plain, ends)), plain(truth[row]))
         for label, row, ends in zip(labels, worst, quantiles, strict=True)

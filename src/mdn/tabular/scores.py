@@ -27,7 +27,8 @@ class Scores:
         mixture_nll: The NLL of one mixture that knows no features; NaN where targets were constant.
         crps: Mean continuous ranked probability score of each target, `(D,)`: an absolute error, for distributions. Where targets
             lie on a grid (`target_grid_`) it is that of the distribution of the unrounded target. NaN where rows are censored.
-        rmse: Root mean square error of the predicted mean, `(D,)`; NaN where rows are censored.
+        rmse: Root mean square error of the predicted mean, `(D,)`; NaN where rows are censored. On a circle errors are measured
+            the short way round, as distances are in the CRPS, and the baselines are von Mises in place of normals.
         pit: Probability below each target, `(N, D)`; `mdn.plots.pit` and `reliability` draw it. A rounded target stands for
             a cell of its grid, so its value is drawn from the probabilities of that cell, with a fixed seed. After
             `MDNRegressor.calibrate` it is the rank among the calibration rows, from 0 to 1, drawn within each rank.
@@ -101,7 +102,10 @@ def scores_of(regressor, X, y) -> Scores:
     # Rows that are known exactly are no fair sample of censored ones: events that come early are seen more often
     partly = bool(regressor.censoring) and bool(np.any(np.isnan(truth) & ~missing))
     crps = np.where(np.isnan(truth) | partly, np.nan, crps)
+    error = regressor.outcome_.apart(mean + regressor.target_origin_ - truth)
     drawn = np.random.default_rng(0).uniform(size=below.shape)
+    torn = below > above + 0.5  # a cell of the circle that holds the point from which it is counted: one side of it
+    below, above = np.where(torn & (drawn < 0.5), 0.0, below), np.where(torn & (drawn >= 0.5), 1.0, above)
     nll, baselines = -log_prob, _baselines(regressor, y)
     known = ~missing.all(axis=1)
     means = [float(np.mean(each[known])) for each in (nll, *baselines)]
@@ -111,7 +115,7 @@ def scores_of(regressor, X, y) -> Scores:
         gaussian_nll=means[1],
         mixture_nll=means[2],
         crps=_mean(crps),
-        rmse=np.sqrt(_mean(np.where(partly, np.nan, (mean + regressor.target_origin_ - truth) ** 2))),
+        rmse=np.sqrt(_mean(np.where(partly, np.nan, error**2))),
         pit=below + drawn * (above - below)
         if calibration is None
         else calibration.pit(regressor._log_odds(X, y, seed=0), X=X),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mdn.tabular.circular import Circle
 from mdn.tabular.scores import Scores
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def taken_for(name: str, outcome: Outcome) -> str:
         name: Of the target.
         outcome: What it was taken for.
     """
+    if isinstance(outcome, Circle):
+        first, last = plain(outcome.low), plain(outcome.low + outcome.period)
+        return (
+            f"{name} lies on a circle of {plain(outcome.period)}, from {first} to {last}, which are one and the same: errors are "
+            "measured the short way round, an interval may pass the end of the range, and models without features are von Mises "
+            "in place of Gaussians."
+        )
     low, high = outcome.bijection.support
     if outcome.counted:
         what, ends = ("count", "from 0")

@@ -1,0 +1,145 @@
+"""The linear start of a sequence model, and what `fit` decides by itself."""
+
+import keras
+import numpy as np
+import pytest
+
+import mdn
+from mdn.sequences import plan
+from mdn.sequences.linear import autoregression, lagged, movable, stable
+from mdn.sequences.ragged import Windows
+
+FIRST = np.array([[0.5, 0.2], [-0.1, 0.4]])
+SECOND = np.array([[-0.3, 0.0], [0.1, -0.2]])
+FACTOR = np.array([[1.0, 0.0], [0.6, 0.8]])
+ENTROPY = np.log(2 * np.pi * np.e) + np.log(np.linalg.det(FACTOR))
+SPEC = mdn.MixtureSpec(mdn.NormalSpec(2, "full"), 2)
+
+
+def numpy(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def recording(steps, seed=0, shift=5.0, scale=1.0):
+    """A vector autoregression of order 2."""
+    rng = np.random.default_rng(seed)
+    z = np.zeros((steps + 52, 2))
+    for t in range(2, len(z)):
+        z[t] = FIRST @ z[t - 1] + SECOND @ z[t - 2] + FACTOR @ rng.normal(size=2)
+    return shift + scale * z[52:]
+
+
+def test_the_regression_finds_the_matrices_and_leaves_out_lags_that_tell_nothing():
+    found = autoregression([recording(3000, seed, shift=0.0) for seed in range(3)], 6)
+    np.testing.assert_allclose(found[-2:], FIRST.T, atol=0.04)
+    np.testing.assert_allclose(found[-4:-2], SECOND.T, atol=0.04)
+    assert np.abs(found[:-4]).max() < 0.05
+    noise = np.random.default_rng(0).normal(size=(400, 2))
+    assert np.abs(autoregression([noise], 6)).max() < 0.15
+
+
+def test_a_regression_of_many_penalties_is_least_squares_where_data_are_plenty():
+    z = recording(5000, shift=0.0)
+    found, exact = autoregression([z], 2), np.linalg.lstsq(lagged(z, 2), z, rcond=None)[0]
+    np.testing.assert_allclose(found, exact, atol=0.01)
+
+
+def test_an_adapted_model_of_a_linear_process_is_near_the_best_possible_before_any_training():
+    model = mdn.MDNRNN(SPEC, units=(4,)).adapt([recording(3000, 1, 100.0, 0.1)])
+    assert model.nll([recording(3000, 2, 100.0, 0.1)]) < ENTROPY + 2 * np.log(0.1) + 0.02
+    plain = mdn.MDNRNN(SPEC, units=(4,), lags=0).adapt([recording(3000, 1, 100.0, 0.1)])
+    assert plain.nll([recording(3000, 2, 100.0, 0.1)]) > ENTROPY + 2 * np.log(0.1) + 0.1
+
+
+def test_steps_one_by_one_are_the_whole_sequence_and_a_missing_number_counts_as_the_last_one_known():
+    model = mdn.MDNRNN(SPEC, units=(3,), lags=3).adapt([recording(200)])
+    model.linear.change.assign(np.random.default_rng(0).normal(0, 0.1, model.linear.change.shape))
+    events = np.stack([recording(9, 1), recording(9, 2)]).astype("float32")
+    events[:, 0], events[0, 3:5, 1], events[1, 8, 0] = np.nan, np.nan, np.nan
+    whole, after = model.unroll(events, model.first_state(2))
+    state, found = model.first_state(2), []
+    for t in range(9):
+        params, state = model.step(events[:, t], state)
+        found.append(numpy(params))
+    np.testing.assert_allclose(np.stack(found, axis=1), numpy(whole), atol=2e-5)
+    for a, b in zip(state, after, strict=True):
+        np.testing.assert_allclose(numpy(a), numpy(b), atol=2e-5)
+    held = events.copy()
+    held[0, 3:5, 1] = held[0, 2, 1]
+    moved = numpy(model.linear.read(events, model.first_state(2)[0])[0])
+    np.testing.assert_allclose(moved[0], numpy(model.linear.read(held, model.first_state(2)[0])[0])[0], atol=1e-5)
+
+
+def test_only_numbers_with_a_location_are_predicted():
+    pen = mdn.JointSpec(
+        {"dx": mdn.MixtureSpec(mdn.NormalSpec(2), 2), "lift": mdn.BernoulliSpec(1), "dt": mdn.GammaSpec(1)}
+    )
+    assert movable(pen).tolist() == [0, 1]
+    assert mdn.MDNRNN(mdn.GammaSpec(1), units=(2,)).linear is None
+    model = mdn.MDNRNN(pen, units=(2,), lags=1)
+    rng = np.random.default_rng(0)
+    walk = np.column_stack([rng.normal(size=(50, 2)), rng.integers(0, 2, 50), rng.gamma(2.0, size=50)])
+    walk[:, 0] = np.cumsum(walk[:, 0])
+    model.adapt([walk])
+    event = walk[None, 7].astype("float32")
+    params, _ = model.step(event, model.first_state(1))
+    model.linear.start.assign(0.0 * model.linear.start)
+    still, _ = model.step(event, model.first_state(1))
+    change = numpy(params - still)[0]
+    location, others = pen.part_slice("dx"), [pen.part_slice("lift"), pen.part_slice("dt")]
+    assert np.abs(change[location][0]) > 0.1
+    assert all(np.abs(change[each]).max() < 0.2 for each in others)  # only by what the layers read
+
+
+def test_a_prediction_that_would_grow_without_end_is_drawn_to_the_unit_circle():
+    growing = np.array([[0.3], [0.9]])  # x[t] = 0.9 x[t-1] + 0.3 x[t-2]
+    assert np.abs(np.roots([1.0, -0.9, -0.3])).max() > 1.0
+    (older, newer) = stable(growing, 2)[:, 0]
+    assert np.abs(np.roots([1.0, -newer, -older])).max() == pytest.approx(1.0)
+    np.testing.assert_array_equal(stable(0.5 * growing, 2), 0.5 * growing)
+
+
+def test_fit_plans_enough_steps_and_cuts_long_recordings():
+    assert plan.plan_of([300] * 640, None, None, "auto") == plan.Plan(100, 32, None)
+    assert plan.plan_of([20_000], None, None, "auto") == plan.Plan(200, 20, 100)
+    assert plan.plan_of([1_000_000], None, None, "auto") == plan.Plan(50, 32, 100)
+    assert plan.plan_of([5000], 3, None, "auto") == plan.Plan(3, 32, 100)
+    assert plan.plan_of([5000], None, 4, None) == plan.Plan(2000, 4, None)
+
+
+def test_a_few_long_recordings_fill_all_rows_and_each_step_is_a_target_once():
+    long, short = np.arange(1000.0)[:, None].astype("float32"), np.arange(2000.0, 2030.0)[:, None].astype("float32")
+    batches = Windows([long, short], batch_size=8, window=10, cut=True)
+    assert len(batches) <= 16
+    seen, after = [], []
+    for index in range(len(batches)):
+        before, targets = batches[index]
+        known = ~np.isnan(targets[..., 0])
+        assert known.any(axis=1).sum() >= 5 or index == 0
+        seen += targets[known].ravel().tolist()
+        both = known & ~np.isnan(before[..., 0])
+        after += (targets[both] - before[both]).ravel().tolist()
+    assert set(seen) == {*range(1000), *range(2000, 2030)}  # a row that has ended begins anew
+    assert set(after) == {1.0}
+    assert len(after) >= len(seen) - 2 * 16
+
+
+@pytest.mark.parametrize("count", [12, 3])
+def test_without_a_word_a_tenth_is_held_out_and_says_which_epoch_is_best(count):
+    rows = [recording(60 + i, i) for i in range(count)]
+    learnt, _, (judges, _), warm = plan.dealt(rows, (), [], 0, 0)
+    if count == 12:
+        assert len(judges) == 1 and len(learnt) == 11 and warm == 0
+    else:
+        assert [len(one) for one in learnt] == [54, 55, 56] and warm == 54
+        np.testing.assert_array_equal(judges[1][-6:], rows[1][-6:])
+    tiny = [one[:3] for one in rows[:2]]
+    assert plan.dealt(tiny, (), [], 0, 0)[2] is None
+
+
+def test_a_training_that_brings_nothing_ends_with_the_start():
+    rows = [recording(300, seed) for seed in range(4)]
+    model = mdn.MDNRNN(SPEC, units=(2,)).adapt(rows[:3])
+    before = model.nll(rows[3:])
+    model.fit(rows[:3], rows[3:], epochs=1, learning_rate=10.0, verbose=0)
+    assert model.nll(rows[3:]) <= before + 1e-5
