@@ -26,14 +26,14 @@ def far_away():
     """An ensemble, far from 0 on both sides, with missing features."""
     x = X + np.array([1e9, 0.0, 0.0])
     x[::7, 1] = np.nan
-    return small(ensemble_size=2, missing="median").fit(x, Y + 1.7e9), x, {"X": x}
+    return small(ensemble_size=2).fit(x, Y + 1.7e9), x, {"X": x}
 
 
 def frame():
     """Positive prices from text, a date and a number."""
     pd = pytest.importorskip("pandas")
     x = pd.DataFrame({"town": TOWNS.astype(object), "when": MOMENTS, "size": X[:, 0]})
-    fitted = small(family="positive").fit(x, np.exp(Y))
+    fitted = small(family="positive", missing="error").fit(x, np.exp(Y))
     x.loc[:4, "town"] = ["Rome", None, "1.0", "true", "NA"]
     days = (MOMENTS - np.datetime64(0, "s")) / np.timedelta64(1, "D")
     town = np.where(x["town"].isna(), "", x["town"]).astype(object)
@@ -194,6 +194,7 @@ REFUSED = {
     "too few rows of calibration": (same, {"quantiles": (0.0001,)}, "rows of calibration are needed"),
     "counts": (lambda: changed(outcome_=Outcome(counted=True)), {}, "was taken for a count"),
     "atoms": (lambda: changed(outcome_=Outcome(atoms=(0.0,), shares=(0.5,))), {}, "for exactly 0 in many rows"),
+    "a trunk": (lambda: changed(trunk_=object()), {}, "has a trunk"),
     "a circle": (lambda: changed(period=360), {}, "lies on a circle"),
     "groups": (grouped, {}, r"calibrate\(X, y\) without groups"),
     "an activation": (lambda: of_activation("celu"), {}, "with activation='celu' cannot be exported"),

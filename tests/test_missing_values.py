@@ -79,7 +79,7 @@ def test_missing_features_are_refused_with_their_column_or_filled():
     """Fault 13 of issue 18."""
     frame = FRAMES["pandas, nullable"]()
     with pytest.raises(ValueError, match=r"NaN: 1 of 4 rows in column 'whole', and 2 more columns"):
-        mdn.MDNRegressor()._learn_table(frame, [1, 2, 3, 4])
+        mdn.MDNRegressor(missing="error")._learn_table(frame, [1, 2, 3, 4])
     regressor = mdn.MDNRegressor(missing="median")
     x, _ = regressor._learn_table(frame, [1, 2, 3, 4])
     np.testing.assert_array_equal(x, NUMBERS)

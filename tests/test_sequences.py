@@ -287,7 +287,7 @@ def test_windows_come_in_any_order_of_length():
     windows = ragged.Windows(sequences, batch_size=4, window=8, seed=0)
     half = len(windows) // 2
     lengths = [
-        [len(sequences[row]) for i in part for row, first in windows._plan[i] if first == 0]
+        [len(sequences[row]) for i in part for row, first, _ in windows._plan[i] if first == 0]
         for part in (range(half), range(half, len(windows)))
     ]
     assert set(lengths[0] + lengths[1]) == set(range(4, 404, 4))

@@ -88,7 +88,7 @@ def test_the_model_is_the_one_that_python_fits_to_the_same_rows_with_the_same_we
     frame = pd.read_csv(folder / "t.csv", dtype={"code": str, "shop": str})
     learn, stop, judge = parts_in_time(frame)
     features, targets = ["shop", "when", "x"], ["a", "b"]
-    reg = mdn.MDNRegressor(num_components=1, epochs=2, missing="median", random_state=0)
+    reg = mdn.MDNRegressor(num_components=1, epochs=2, random_state=0)
     held = (stop[features], stop[targets], stop["w"])
     reg.fit(learn[features], learn[targets], learn["w"], validation_data=held)
     model = mdn.load(folder / "model.mdn")

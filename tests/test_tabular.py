@@ -196,7 +196,7 @@ def test_missing_targets_are_missing_and_missing_features_are_refused_or_the_med
     frame = pd.DataFrame(gone, columns=["a", "b"])
     frame.loc[0, "b"] = 1.0  # a column that is empty is left out instead
     with pytest.raises(ValueError, match=r"NaN: 19 of 20 rows in column 'b'"):
-        quick().fit(frame, y[50:70])
+        quick(missing="error").fit(frame, y[50:70])
     np.testing.assert_allclose(whole.log_prob(x[:50], y[:50]), 0.0, atol=1e-6)
 
 

@@ -25,7 +25,7 @@ from mdn.layers import MDN
 
 DESCRIPTION = "mdn.json"  # a member that this package adds to a .keras file, for what Keras does not save
 # The newest that is read; 1 is written, 2 for regressors with an origin, 3 with columns of dates, 4 with a calibration,
-# 5 with targets that stand for sets, or with a calibration by groups
+# 5 with targets that stand for sets, or with a calibration by groups, 6 with indicators of missing values, a trunk or a circle
 _FORMAT = 6
 # Which class loads a file with a description, by its kind; named, not imported, since its room lies above this one
 _READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
@@ -124,27 +124,32 @@ def _spec_of(operation) -> Spec | None:
     return None
 
 
-def load(path):
+def load(path, *, trunk: Callable | None = None):
     """Loads any model saved by this package, by Keras with our layers, or by keras-mdn-layer.
 
     Args:
         path: A `.keras` file.
+        trunk: The function that was the `trunk` of an `MDNRegressor`, which no file can hold.
 
     Returns:
         A Keras model, or the regressor if `MDNRegressor.save` or `mdn fit` wrote the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a `.keras` file, or was saved by a newer version.
+        ValueError: if it is not a `.keras` file, or was saved by a newer version, or if it needs a `trunk` and none came.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     description = read_description(path)
     if description is None:
+        if trunk is not None:
+            raise ValueError(
+                f"{str(path)!r} holds a Keras model with all its layers, but a `trunk` came: load it without."
+            )
         return _load_model(path)
     module, name = _READERS[description["kind"]]
-    return getattr(import_module(module), name).load(path)
+    return getattr(import_module(module), name).load(path, trunk=trunk)
 
 
 def load_as(path, fits: Callable[[object], bool], what: str, command: str, shipped: Iterable[str] = ()):
@@ -188,20 +193,46 @@ _OPTIMIZERS_ON_TORCH = "keras.src.backend.torch.optimizers."  # the prefix of it
 
 def _load_model(path: Path) -> keras.Model:
     """Loads a Keras model after checking that its parts are known and its weights are complete and finite."""
-    with reading(path, "a model"):
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(read_member(archive, _CONFIG))
-            size = _check_weights(archive)
-        named = list(_named(config))
-    for one in named:
-        _find(one, path)
-    with reading(path, "a model"), _at_most(size + _SLACK):
-        for one in named:
-            _check_numbers(one, size + _SLACK)
+    with reading(path, "a model"), zipfile.ZipFile(path) as archive:
+        config = json.loads(read_member(archive, _CONFIG))
+        size = _check_weights(archive)
+    check_classes(config, path)
+    with reading(path, "a model"), building(config, size):
         model = keras.saving.load_model(path)
         for weight in model.weights:
             _check_finite(weight)
     return model
+
+
+def check_classes(config, path: Path) -> None:
+    """Imports the modules of the classes of this package that a config names.
+
+    Args:
+        config: A description of a Keras layer or model, from a file.
+        path: The file, for the message.
+
+    Raises:
+        ValueError: if a class is neither ours, nor a part of Keras, nor registered by the user.
+    """
+    for one in _named(config):
+        _find(one, path)
+
+
+@contextmanager
+def building(config, size: int) -> Iterator[None]:
+    """A block in which the layers of a config are made.
+
+    Args:
+        config: A description of a Keras layer or model, from a file.
+        size: How many weights the file holds, at most.
+
+    Raises:
+        ValueError: if the layers need more weights, or the config has a number that is not finite or too large.
+    """
+    for one in _named(config):
+        _check_numbers(one, size + _SLACK)
+    with _at_most(size + _SLACK):
+        yield
 
 
 def _named(config) -> Iterator[dict]:

@@ -166,16 +166,18 @@ def text_names(columns: Columns, path: Path) -> list[str]:
 
 @contextmanager
 def saying_unknown_levels() -> Iterator[None]:
-    """Prints each warning of levels that training did not show once a column, as a sentence."""
+    """Prints each warning of levels that training did not show, or of missing values that it did not, as a sentence, once."""
     from mdn.tabular.columns import UnknownLevels
+    from mdn.tabular.features import NewlyMissing
 
     said: set[str] = set()
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UnknownLevels)
+        for kind in (UnknownLevels, NewlyMissing):
+            warnings.simplefilter("always", kind)
         others = warnings.showwarning
 
         def show_warning(message, category, *place, **more):
-            if not issubclass(category, UnknownLevels):
+            if not issubclass(category, UnknownLevels | NewlyMissing):
                 others(message, category, *place, **more)
                 return
             column = str(message).split(": ")[0]
@@ -321,10 +323,12 @@ def _complete(columns: Columns, asked: Asked) -> None:
     columns.ids, columns.bounds = roles.id, roles.bounds
 
 
-def show(console, columns: Columns) -> None:
-    """Prints the table of columns, and which of them are left out."""
+def show(console, columns: Columns, learnt_from: Table) -> None:
+    """Prints the table of columns, which of them are left out, and how many values are missing in the rows to learn from."""
     from rich.markup import escape
     from rich.table import Table
+
+    from mdn.tabular import wording
 
     table = Table(title="columns")
     for heading in ("column", "taken for", "in the rows to learn from"):
@@ -336,3 +340,5 @@ def show(console, columns: Columns) -> None:
         console.print(f"... and {len(columns.about) - _MOST_ROWS} more columns")
     if columns.warning:
         typer.secho(f"mdn: {columns.warning}", err=True)
+    if said := wording.missing(columns.missing(learnt_from), len(learnt_from)):
+        console.print(said)

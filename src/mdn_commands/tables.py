@@ -86,7 +86,7 @@ def check(
         roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         asked = table_columns.asked(data, roles, console, separator, decimal)
         columns = asked.columns(asked.x)
-        table_columns.show(console, columns)
+        table_columns.show(console, columns, asked.x)
         console.print(f"{len(asked.x)} rows; features: {len(columns.table_names)}.")
         if not roles.target_names:
             console.print("Next: name the column to predict with --target.")
@@ -210,7 +210,6 @@ def fit(
             num_components=components or "auto",
             ensemble_size=ensemble,
             epochs=epochs,
-            missing="median",
             family=family or ("auto" if len(roles.target_names) == 1 and period is None else "normal"),
             bounds=between,
             censoring=roles.censoring,
@@ -234,7 +233,7 @@ def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resu
     x = columns.kept(asked.x)
     if calibrate_by is not None and calibrate_by not in x.columns:  # new rows must have it, too
         stop(f"--calibrate-by {calibrate_by}: it must be a feature, one of {', '.join(map(repr, x.columns))}.")
-    table_columns.show(console, columns)
+    table_columns.show(console, columns, asked.x.take(parts.learn))
     used = np.sort(np.concatenate(parts))
     columns.check(x.take(used))  # a bad cell among the rows set aside must not end the command after training
     _say_parts(console, asked, parts, len(x.columns))

@@ -360,6 +360,8 @@ def _use_records(path: Path) -> None:
 
 
 def _regressors() -> Files:
+    import keras
+
     import mdn
 
     x, y = np.arange(24.0).reshape(12, 2) % 7, np.ones(12)  # one value alone needs no training
@@ -371,6 +373,10 @@ def _regressors() -> Files:
             warnings.simplefilter("ignore")  # of the one value
             mdn.MDNRegressor(**settings).fit(x, y).save(folder / "fuzzed.mdn")
             mdn.MDNRegressor(**settings).fit(table, y).save(folder / "fuzzed-text.mdn")
+            gone = np.where(x == 0.0, np.nan, x)
+            trunk = keras.Sequential([keras.layers.Dense(2), keras.layers.Flatten()])
+            mdn.MDNRegressor(**settings).fit(gone, y).save(folder / "fuzzed-missing.mdn")
+            mdn.MDNRegressor(**settings, trunk=trunk).fit(x[:, None], y).save(folder / "fuzzed-trunk.mdn")
 
     return _written(write)
 
@@ -394,6 +400,11 @@ def _use_regressor(path: Path) -> None:
     regressor = mdn.load(path)
     levels = regressor.columns_.levels
     x = _with_text(levels, 2) if levels else np.zeros((2, regressor.n_features_in_))
+    if regressor.trunk_ is not None:
+        arrays = [np.zeros((2, *shape)) for shape in regressor.trunk_.shapes]
+        x = {"array": arrays[0], "list": arrays, "dict": dict(zip(regressor.trunk_.names, arrays, strict=True))}[
+            regressor.trunk_.kind
+        ]
     regressor.predict(x)
 
 

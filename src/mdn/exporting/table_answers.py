@@ -72,7 +72,7 @@ def mixture_of(graph: Graph, features: Node, regressor: MDNRegressor) -> Mixture
 
     Args:
         graph: Where it is built.
-        features: Shape `(N, F)`, float64, minus `feature_origin_`.
+        features: Shape `(N, F + indicators)`, float64, minus `feature_origin_`.
         regressor: The regressor.
 
     Raises:
@@ -85,7 +85,7 @@ def mixture_of(graph: Graph, features: Node, regressor: MDNRegressor) -> Mixture
     # 0 for each row, but NaN where `mdn` would refuse the row: some operators of ONNX turn NaN into a number
     spoilt = (0.0 * spoilt).sum(axis=1, keepdims=True)
     # Columns of zeros fill the network up, as `widened` does
-    more = regressor.members_[0].architecture.width - feature_count(regressor)
+    more = regressor.members_[0].architecture.width - feature_count(regressor) - len(regressor.indicators_)
     x = features.cast("float32").op("Pad", np.array([0, 0, 0, more]))
     each = [_member(x, member) for member in regressor.members_]
     log_weights, loc, scale = (graph.concatenated(blocks, axis=1) for blocks in zip(*each, strict=True))

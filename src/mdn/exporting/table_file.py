@@ -69,6 +69,11 @@ def write(regressor: MDNRegressor, path: Path, quantiles: Sequence[float]) -> di
 def _refuse(regressor: MDNRegressor) -> None:
     """Raises a ValueError if a file cannot hold the model."""
     outcome, calibration = regressor.outcome_, regressor.calibration_
+    if regressor.trunk_ is not None:
+        raise ValueError(
+            "this model has a trunk, layers of your own, and an exported file of a table holds none: build a Keras model that "
+            "ends in mdn.MDN, and export that."
+        )
     if regressor.period is not None:
         raise ValueError(
             f"the target {regressor.target_names_[0]!r} lies on a circle, and an exported file holds densities on the line only: "

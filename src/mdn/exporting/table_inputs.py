@@ -48,7 +48,7 @@ def described(regressor: MDNRegressor) -> list[dict[str, Any]]:
 
 
 def features(graph: Graph, regressor: MDNRegressor) -> Node:
-    """The features `(N, F)`, float64, minus `feature_origin_`, from inputs that it adds to `graph`.
+    """The features `(N, F + indicators)`, float64, minus `feature_origin_`, from inputs that it adds to `graph`.
 
     Raises:
         ValueError: if the clock of a column of dates changes with the season.
@@ -63,7 +63,12 @@ def features(graph: Graph, regressor: MDNRegressor) -> Node:
         elif name in regressor.columns_.dates:
             values = _date(graph, values, regressor.columns_.dates[name], name)
         parts.append(values)
-    return graph.concatenated(parts, axis=1) - regressor.feature_origin_
+    whole = graph.concatenated(parts, axis=1)
+    x = whole - regressor.feature_origin_
+    if not regressor.indicators_:
+        return x
+    missing = whole.op("Gather", np.array(regressor.indicators_), axis=1).op("IsNaN", dtype="bool")
+    return graph.concatenated([x, missing.cast("float64")], axis=1)
 
 
 def _one_hot(graph: Graph, text: Node, levels: list[str]) -> Node:
@@ -114,14 +119,14 @@ def _offset(zone: str, name: str) -> float:
 def examples(regressor: MDNRegressor, rows: int, seed: int = 0) -> tuple[Any, dict[str, np.ndarray]]:
     """Rows like those of training and beyond: as the table that the regressor takes, and as the inputs of the file.
 
-    Every tenth number is missing if the regressor takes medians for such; categories are levels of training, others, or missing.
+    Every tenth number is missing where the regressor takes that; categories are levels of training, others, or missing.
     """
     random, columns = np.random.default_rng(seed), regressor.columns_
     shift, spread = regressor.members_[0].layers.features
     width = feature_count(regressor)
     x = shift[:width] + _SPREADS * spread[:width] * random.normal(size=(rows, width)) + regressor.feature_origin_
-    if regressor.missing == "median":
-        x[random.uniform(size=x.shape) < 0.1] = np.nan
+    may_lack = np.isin(np.arange(width), regressor.indicators_) | (regressor.missing == "median")
+    x[(random.uniform(size=x.shape) < 0.1) & may_lack] = np.nan
     if not columns.levels:
         return x, {"X": x}
     cells: list[Any] = []

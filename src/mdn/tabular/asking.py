@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from keras import ops
@@ -16,9 +16,11 @@ from mdn.few_shapes import in_blocks
 from mdn.metrics import Baseline
 from mdn.tabular import conformal, inputs, targets
 from mdn.tabular.circular import wrapped
+from mdn.tabular.features import features
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.outcome import Outcome
+from mdn.tabular.trunk import Trunk
 
 _LEVELS_AT_ONCE = 3  # a median and an interval
 _ANGLES_AT_ONCE = (64, 512)  # rows: each probability of a von Mises is an integral, which takes memory
@@ -34,13 +36,16 @@ class Asking:
     target_grid_: np.ndarray
     seen_: list[int]
     target_names_: list[str]
+    indicators_: Sequence[int] = ()
     calibration_: conformal.Calibration | None = None
     outcome_: Outcome
     censoring: str | None
     period: float | None
+    trunk_: Trunk | None = None
 
-    def _features(self, X, reset: bool = False) -> np.ndarray:
-        raise NotImplementedError
+    def _features(self, X):
+        """`X` as the inputs of networks, `(N, F)`; see `features.features`."""
+        return features(self, X)
 
     def _checked_targets(self, y) -> np.ndarray:
         """Targets `(N, D)` without whole turns, or the two columns of censored ones as bounds."""

@@ -188,6 +188,11 @@ class Columns:
         parts = [self._part(table, found, name) for name in names]
         return np.concatenate(parts, axis=-1) if parts else table
 
+    def missing(self, table) -> dict[str, int]:
+        """How many values of each column of numbers or dates are missing in a frame."""
+        kinds = {name: DATE if name in self.dates else NUMBER for name, levels in self.levels.items() if levels is None}
+        return {name: int(column(table, name, kind).missing.sum()) for name, kind in kinds.items()}
+
     def check(self, table) -> None:
         """Raises a ValueError that names each column of a frame that cannot become numbers, as `numbers` does for the first."""
         bad = []
@@ -310,21 +315,6 @@ def with_nan(values):
     if array.dtype != object or array.ndim not in (1, 2):
         return values
     return np.array([np.nan if is_na(value) else value for value in array.flat], object).reshape(array.shape)
-
-
-def check_finite(x: np.ndarray, names=None, missing_too: bool = True) -> None:
-    """Raises a ValueError if features are infinite, or NaN if `missing_too`; it names the column and counts the rows."""
-    for bad, what in ((np.isnan(x), "NaN"), (np.isinf(x), "infinity")):
-        if not bad.any() or (what == "NaN" and not missing_too):
-            continue
-        place = int(np.argmax(bad.any(axis=0)))
-        name = repr(str(names[place])) if names is not None else str(place)
-        others = int(bad.any(axis=0).sum()) - 1
-        also = f", and {others} more columns hold some" if others else ""
-        raise ValueError(
-            f"Input X contains {what}: {int(bad[:, place].sum())} of {len(x)} rows in column {name}{also}. "
-            "Leave those rows out, or fill them first (sklearn.impute.SimpleImputer)."
-        )
 
 
 # ---- columns in sentences ---------------------------------------------------------------------------------------------

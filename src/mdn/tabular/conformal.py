@@ -22,13 +22,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.validation import check_consistent_length, check_random_state
 
 from mdn.data.schema import array
 from mdn.tabular import groups as row_groups
 from mdn.tabular.columns import target_numbers
-from mdn.tabular.frames import rows_of
+from mdn.tabular.frames import arrays_of, rows_of
 
 FEWEST = 19
 """The fewest rows of a calibration: a 90 % interval, the default, needs them."""
@@ -373,7 +372,7 @@ def set_aside(X, y, sample_weight, random_state):
     The rows are split before anything is learnt from them, column types and medians included: the guarantee asks that training
     treat rows of calibration as it treats new ones. Rows without a target or without weight do not calibrate.
     """
-    check_consistent_length(X, y, *(() if np.ndim(sample_weight) == 0 else (sample_weight,)))
+    check_consistent_length(*arrays_of(X), y, *(() if np.ndim(sample_weight) == 0 else (sample_weight,)))
     values = np.asarray(target_numbers(y), "float64")
     known = ~np.isnan(values.reshape(len(values), -1)).all(axis=1)
     weighted = np.ndim(sample_weight) > 0
@@ -387,6 +386,5 @@ def set_aside(X, y, sample_weight, random_state):
 
 
 def _rows(table, rows):
-    """Rows of a table, an array, a sparse matrix, which `fit` then refuses, or a series, which keeps its name."""
-    by_itself = issparse(table) or (hasattr(table, "name") and not hasattr(table, "iloc"))
-    return table[rows] if by_itself else rows_of(table, rows)
+    """Rows of a table of any kind, or of a series, which keeps its name."""
+    return table[rows] if hasattr(table, "name") and not hasattr(table, "iloc") else rows_of(table, rows)

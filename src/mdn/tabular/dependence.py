@@ -10,7 +10,7 @@ from mdn.data.dates import Dates, local
 from mdn.data.declared import CATEGORY, DATE, NUMBER
 from mdn.tabular.columns import named
 from mdn.tabular.dates import CYCLES
-from mdn.tabular.importances import inputs_of
+from mdn.tabular.features import places_of
 
 OTHER = "(other)"
 """The level of all texts that training has not seen, or rarely."""
@@ -95,7 +95,11 @@ def dependence_of(regressor, X, column, *, levels, grid: int = 20, rows: int = 5
     for what, value in (("grid", grid), ("rows", rows)):
         if value < 1:
             raise ValueError(f"`{what}` must be at least 1, but {value!r} came.")
-    x = regressor._features(X)
+    if regressor.trunk_ is not None:
+        raise ValueError(
+            "partial dependence needs a table with columns, but this model has a `trunk`: use `importances`."
+        )
+    x = np.asarray(regressor._features(X))
     name, place = _find(regressor, column)
     kind, values, inputs = _grid(regressor, x, name, place, int(grid))
     if len(x) > rows:
@@ -123,9 +127,9 @@ def _quantiles(regressor, x, levels) -> np.ndarray:
     return found + regressor.target_origin_[:, None]
 
 
-def _find(regressor, column) -> tuple[str, slice]:
+def _find(regressor, column) -> tuple[str, np.ndarray]:
     """(the name of a column, its places among the inputs)."""
-    places = inputs_of(regressor)
+    places = places_of(regressor)
     if str(column) in places:
         return str(column), places[str(column)]
     if isinstance(column, int | np.integer) and not isinstance(column, bool) and 0 <= column < len(places):
@@ -135,24 +139,30 @@ def _find(regressor, column) -> tuple[str, slice]:
     raise ValueError(f"`column` must be a column that the model uses, but {why}. It uses {named([*places])}.")
 
 
-def _grid(regressor, x, name: str, place: slice, count: int) -> tuple[str, np.ndarray, np.ndarray]:
+def _grid(regressor, x, name: str, place: np.ndarray, count: int) -> tuple[str, np.ndarray, np.ndarray]:
     """(the kind of a column, its values on the grid, their inputs `(G, inputs)`, NaN for an input that stays as it is)."""
-    columns = regressor.columns_
-    origin = np.broadcast_to(regressor.feature_origin_, x.shape[1:])[place]
-    found = x[:, place] + origin
+    columns, width = regressor.columns_, x.shape[1] - len(regressor.indicators_)
+    own = place[place < width]
+    origin = np.broadcast_to(regressor.feature_origin_, (width,))[own]
+    found = x[:, own] + origin
+    known = np.zeros((1, len(place) - len(own)))  # no value on the grid is missing
+
+    def moved(inputs):
+        return np.concatenate([inputs - origin, np.repeat(known, len(inputs), axis=0)], axis=1)
+
     if name in columns.dates:
         values, inputs = _dates(columns.dates[name], found, name, count)
-        return DATE, values, inputs - origin
+        return DATE, values, moved(inputs)
     levels = columns.levels.get(name)
     if levels is not None:
         values = levels[:count] + [OTHER] * bool(found[:, -1].any())
         inputs = np.eye(found.shape[1])[[*range(len(levels[:count])), -1][: len(values)]]
-        return CATEGORY, np.array(values, dtype=object), inputs - origin
+        return CATEGORY, np.array(values, dtype=object), moved(inputs)
     numbers = np.unique(_known(found[:, 0], name))
     if len(numbers) > count:
         ends = np.linspace(*_ENDS, count) if count > 1 else 0.5
         numbers = np.unique(np.quantile(_known(found[:, 0], name), ends, method="nearest"))
-    return NUMBER, numbers, numbers[:, None] - origin
+    return NUMBER, numbers, moved(numbers[:, None])
 
 
 def _dates(code, found: np.ndarray, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:

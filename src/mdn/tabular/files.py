@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ from mdn.data.schema import (
     whole,
 )
 from mdn.metrics import Baseline
-from mdn.tabular import circular, outcome
-from mdn.tabular.circular import Circle
+from mdn.tabular import circular, outcome, trunk_files
 from mdn.tabular.columns import About, Columns
 from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
+from mdn.tabular.features import MISSING
 from mdn.tabular.member import Member
 from mdn.tabular.network import Architecture, shared
+from mdn.tabular.trunk import Trunk
 from mdn.training import History
 
 KIND = "regressor"
@@ -53,8 +55,10 @@ def save(regressor, path) -> None:
     for name in ("calibration", "bounds", "censoring", "period"):  # older versions do not know them
         if parameters.get(name) is None:
             parameters.pop(name, None)
-    if parameters.get("family") == "normal":
-        del parameters["family"]
+    for name, default in (("family", "normal"), ("missing", "indicator")):
+        if parameters.get(name) == default:
+            del parameters[name]
+    parameters.pop("trunk", None)
     description = {
         "parameters": parameters,
         "features": regressor.n_features_in_,
@@ -84,13 +88,20 @@ def save(regressor, path) -> None:
         description |= {"format": 4, "calibrated": True}
         if calibration.groups is not None:  # and these with the intervals of all rows
             description |= {"format": 5, "calibration_groups": calibration.description}
-    if isinstance(regressor.outcome_, Circle):  # older versions know no circle
+    if isinstance(regressor.outcome_, circular.Circle):  # older versions know no circle
         circle = dataclasses.asdict(regressor.outcome_)
         description |= {"format": 6, "circle": {name: circle[name] for name in ("period", "low", "turn")}}
     elif regressor._stand_for_sets:  # older versions would take sets for points
         description |= {"format": 5, "outcome": outcome.description(regressor.outcome_)}
+    if len(regressor.indicators_) or regressor.trunk_ is not None:  # older versions make networks without either
+        description["format"] = 6
+    if len(regressor.indicators_):
+        description["indicators"] = regressor.indicators_
+    if regressor.trunk_ is not None:
+        description["trunk"] = regressor.trunk_.description
     weights = {f"{i}/{j}": w for i, member in enumerate(regressor.members_) for j, w in enumerate(member.weights)}
     weights |= {} if calibration is None else calibration.arrays()
+    weights |= {} if regressor.trunk_ is None else {f"trunk/{i}": w for i, w in enumerate(regressor.trunk_.fixed)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **weights)
     with replacing(path) as temporary:
@@ -101,28 +112,36 @@ def save(regressor, path) -> None:
 
 def _of_member(member: Member) -> dict[str, Any]:
     architecture = vars(member.architecture).copy()
+    del architecture["trunk"]  # stored once, for all members
     for name in ("atoms", "circular"):  # older versions do not know them
         if not architecture[name]:
             del architecture[name]
     return {**vars(member), "weights": None, "architecture": architecture}
 
 
-def load(cls, path):
+def load(cls, path, made: Callable | None = None):
     """The regressor, of class `cls`, that `save` wrote.
+
+    Args:
+        cls: `MDNRegressor`, or a class derived from it.
+        path: Path of the file.
+        made: The function that was the `trunk` in training, if one was.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated, not written by `save`, or from a newer version.
+        ValueError: if the file is truncated, not written by `save`, or from a newer version, or if `made` does not belong to it.
     """
     path = Path(path)
     description = models.read_description(path)
     if description is None or description["kind"] != KIND:
         raise ValueError(f"{str(path)!r} holds no MDNRegressor. Files of MDNRegressor.save and `mdn fit` do.")
+    trunk_files.check_made(description, path, made)
     try:
         with reading(path, "a model of MDNRegressor.save"):
             description = _checked(description)
             arrays = _arrays(path)
-            members = _members(arrays, description["members"])
+            trunk, layer = trunk_files.of(description, arrays, made)
+            members = _members(arrays, description["members"], trunk)
             calibrated, groups = description.get("calibrated", False), description.get("calibration_groups")
             calibration = Calibration.of(arrays, description["target_names"], groups) if calibrated else None
             parameters = description["parameters"]
@@ -130,17 +149,20 @@ def load(cls, path):
                 parameters["bounds"] = tuple(parameters["bounds"])
             if "hidden_sizes" in parameters:
                 parameters["hidden_sizes"] = tuple(parameters["hidden_sizes"])
-            regressor = cls(**parameters)
+            regressor = cls(**parameters, **({} if trunk is None else {"trunk": layer}))
     except ValueError as error:
+        if made is not None:
+            raise ValueError(f"`trunk` makes other layers than those that {str(path)!r} holds: {error}") from error
         raise ValueError(f"{str(path)!r} is damaged: {error} Save it again.") from error
     regressor.n_features_in_ = description["features"]
     if description["feature_names"]:
         regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
     if "circle" in description:
-        regressor.outcome_ = Circle(**description["circle"])
+        regressor.outcome_ = circular.Circle(**description["circle"])
     else:
         regressor.outcome_ = outcome.of(description.get("outcome", {"cells": False}))
-    regressor.columns_ = _columns(description)
+    regressor.columns_, regressor.trunk_ = _columns(description), trunk
+    regressor.indicators_ = description.get("indicators", [])
     regressor.seen_ = description.get("seen", [])
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
     nowhere = {"targets": [0.0] * len(regressor.target_names_), "features": [0.0]}
@@ -165,7 +187,7 @@ _PARAMETERS: dict[str, Any] = {
     "ensemble_size": _size, "loss": _loss, "activation": text, "epochs": whole(1), "batch_size": whole(1),
     "learning_rate": number(), "weight_decay": number(), "feature_noise": number(0.0), "target_noise": number(0.0),
     "averaging": number(), "validation_fraction": number(), "patience": maybe(number()), "restarts": whole(1),
-    "refit": flag, "missing": one_of("error", "median"), "n_jobs": maybe(whole(-(2**31))),
+    "refit": flag, "missing": one_of(*MISSING), "n_jobs": maybe(whole(-(2**31))),
     "calibration": one_of(None, "conformal"), "family": one_of(*outcome.FAMILIES), "random_state": one_of(None),
     "censoring": one_of(None, "interval", "right"), "bounds": maybe(either(one_of("auto"), listed(figure, count=2))),
     "verbose": either(flag, whole()), "period": maybe(number(above=0.0)),
@@ -198,6 +220,9 @@ def _checked(description: dict) -> dict[str, Any]:
     if any(columns.get(name, "") is not None for name in known.get("dates", {})):
         raise ValueError("`dates` must be columns without levels, but some are not.")
     inputs = len(_columns(known).names or range(features))
+    indicators = listed(whole(0, inputs - 1))
+    known = record(indicators=indicators, optional=("indicators",), others=True)(description, "")
+    width = inputs + len(known.get("indicators", []))
     names = listed(text, count=features) if description.get("feature_names") else listed(text)
     checked = record(
         parameters=record(optional=_PARAMETERS, others=True, **_PARAMETERS),
@@ -208,7 +233,7 @@ def _checked(description: dict) -> dict[str, Any]:
         target_names=listed(text, count=targets),
         grid=listed(number(0.0), count=targets),
         baseline=maybe(_baseline(targets)),
-        members=listed(_member(inputs, targets), least=1),
+        members=listed(_member(width, targets), least=1),
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
         calibrated=flag,
@@ -220,7 +245,11 @@ def _checked(description: dict) -> dict[str, Any]:
         other_shares=mapping(number(0.0)),
         ids=listed(text),
         bounds=listed(text),
+        indicators=indicators,
+        trunk=trunk_files.rule(features),
         optional=(
+            "indicators",
+            "trunk",
             "origin",
             "seen",
             "calibrated",
@@ -322,12 +351,12 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return plain_arrays(io.BytesIO(read_member(archive, _WEIGHTS)))
 
 
-def _members(arrays: dict[str, np.ndarray], descriptions: list[dict]) -> list[Member]:
+def _members(arrays: dict[str, np.ndarray], descriptions: list[dict], trunk: Trunk | None) -> list[Member]:
     known = {field.name for field in dataclasses.fields(History)}
     members = []
     for i, one in enumerate(descriptions):
         weights = [arrays[f"{i}/{j}"] for j in range(sum(name.startswith(f"{i}/") for name in arrays))]
-        architecture = Architecture.of(one["architecture"])
+        architecture = Architecture.of(one["architecture"], trunk)
         _check_weights(architecture, weights, f"members[{i}].weights")
         history = History(**{name: value for name, value in one["history"].items() if name in known})
         members.append(
@@ -338,13 +367,16 @@ def _members(arrays: dict[str, np.ndarray], descriptions: list[dict]) -> list[Me
 
 def _check_weights(architecture: Architecture, weights: list[np.ndarray], name: str) -> None:
     """Raises a ValueError if the weights do not fit this network. Matrices are checked before it is built: it may be huge."""
-    sizes = [architecture.width, *architecture.hidden_sizes]
-    kernels = [*itertools.pairwise(sizes)]
-    kernels += [(sizes[-1], size) for _, size in architecture.spec.heads]
-    found = [one.shape for one in weights if one.ndim == 2]
-    if found != kernels:
-        raise ValueError(f"`{name}` must have matrices of the shapes {kernels}, but they are {found}.")
-    variables = shared(architecture).model.variables
+    trunk = architecture.trunk
+    if trunk is None:
+        sizes = [architecture.width, *architecture.hidden_sizes]
+        kernels = [*itertools.pairwise(sizes)]
+        kernels += [(sizes[-1], size) for _, size in architecture.spec.heads]
+        found = [one.shape for one in weights if one.ndim == 2]
+        if found != kernels:
+            raise ValueError(f"`{name}` must have matrices of the shapes {kernels}, but they are {found}.")
+    with models.building(trunk and trunk.description["config"], sum(one.size for one in weights)):
+        variables = shared(architecture).model.variables
     if len(variables) != len(weights):
         raise ValueError(f"`{name}` must be {len(variables)} arrays, but there are {len(weights)}.")
     for variable, one in zip(variables, weights, strict=True):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
+from scipy.sparse import issparse
 
 from mdn.data.dates import zone_name
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
@@ -208,8 +209,30 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
+def arrays_of(table) -> list:
+    """The arrays of several inputs, in a dict or a list; of any other table a list of the table alone.
+
+    A list of arrays of rank 2 or more is several inputs: rows of a table are never of that rank.
+    """
+    if isinstance(table, dict):
+        return list(table.values())
+    if (
+        isinstance(table, list | tuple)
+        and table
+        and all(isinstance(part, np.ndarray) and part.ndim > 1 for part in table)
+    ):
+        return list(table)
+    return [table]
+
+
 def rows_of(table, rows: np.ndarray):
     """The table of the rows with these indices."""
+    if isinstance(table, dict):
+        return {name: np.asarray(part)[rows] for name, part in table.items()}
+    if len(arrays_of(table)) > 1:
+        return [part[rows] for part in table]
+    if issparse(table):
+        return table.tocsr()[rows]
     if hasattr(table, "iloc"):
         return table.iloc[rows]
     if isinstance(table, Table):
@@ -244,7 +267,8 @@ def features_shown(table, row: int, names: Sequence[str] | None = None) -> str:
             one = rows_of(table, np.array([row]))
             cells = [(name, np.asarray(one[known[name]])[0]) for name in chosen]
     else:
-        values = np.asarray(table)[row].reshape(-1)
+        first = rows_of(arrays_of(table)[0], np.array([row]))
+        values = np.asarray(first.toarray() if issparse(first) else first).reshape(-1)
         cells = [(f"x{place}", value) for place, value in enumerate(values[:_MOST_SHOWN])]
     return ", ".join(f"{name}={_cell(value)}" for name, value in cells)
 

@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Collection
 
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from mdn.data.declared import CATEGORY
 from mdn.tabular.columns import UnknownLevels
-from mdn.tabular.frames import Column, column, is_frame
+from mdn.tabular.frames import Column, arrays_of, column, is_frame
 
 
 def labels_of(X, groups) -> list[str]:
@@ -27,10 +28,10 @@ def labels_of(X, groups) -> list[str]:
         ValueError: if X has no such column, or there is not one label for each row.
     """
     if not isinstance(groups, str):
-        values = np.asarray(groups)
-        if values.shape != (len(X),):
+        values, rows = np.asarray(groups), _num_samples(arrays_of(X)[0])
+        if values.shape != (rows,):
             raise ValueError(
-                f"`groups` must be the name of a column of X or one label for each of its {len(X)} rows, but its shape is "
+                f"`groups` must be the name of a column of X or one label for each of its {rows} rows, but its shape is "
                 f"{values.shape}."
             )
         return Column("groups", values).words

@@ -8,6 +8,7 @@ import numpy as np
 
 from mdn import numerics
 from mdn.tabular import inputs
+from mdn.tabular.features import places_of
 from mdn.tabular.wording import plain
 
 LEVELS = np.array([0.05, 0.5, 0.95], "float32")
@@ -111,17 +112,6 @@ def _with_error(value: float, error: float) -> str:
     return f"{value:.{places}f} ± {error:.{places}f}" if places < 8 else f"{value:.2g} ± {error:.2g}"
 
 
-def inputs_of(regressor) -> dict[str, slice]:
-    """For each column of the table that a regressor uses, its places among the inputs; "x0", ... where it has no name."""
-    if regressor.columns_.levels:
-        return regressor.columns_.places
-    count = regressor.n_features_in_
-    names = [str(name) for name in getattr(regressor, "feature_names_in_", range(0))]
-    if len(set(names)) < count:
-        names = [f"x{place}" for place in range(count)]
-    return {name: slice(place, place + 1) for place, name in enumerate(names)}
-
-
 def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: int = 2000) -> Importances:
     """See `MDNRegressor.importances`.
 
@@ -159,7 +149,7 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
         x[known],
         np.concatenate([y, bounds], axis=1)[known] - np.tile(regressor.target_origin_, 1 + bounds.shape[1] // size),
     )
-    places = inputs_of(regressor)
+    places = places_of(regressor)
     donors = np.stack([[rng.permutation(len(x)) for _ in range(repeats)] for _ in places])  # (F, repeats, N)
     whole = _answers(regressor, x, y)
     changes = np.concatenate(
@@ -185,7 +175,7 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
     )
 
 
-def _shuffled(regressor, x, y, places: list[slice], donors):
+def _shuffled(regressor, x, y, places: list[np.ndarray], donors):
     """Yields the answers for shuffled tables, `(tables, N, 1 + 2·D)`, for some columns and repeats at a time."""
     count = len(x)
     jobs = [(column, repeat) for column in range(len(places)) for repeat in range(donors.shape[1])]
@@ -194,7 +184,7 @@ def _shuffled(regressor, x, y, places: list[slice], donors):
         some = jobs[first : first + at_once]
         tables = np.tile(x, (len(some), 1, 1))
         for table, (column, repeat) in zip(tables, some, strict=True):
-            table[:, places[column]] = x[donors[column, repeat], places[column]]
+            table[:, places[column]] = x[donors[column, repeat]][:, places[column]]
         found = _answers(regressor, tables.reshape(-1, x.shape[1]), np.tile(y, (len(some), 1)))
         yield found.reshape(len(some), count, -1)
 

@@ -1,70 +1,11 @@
-"""Checks of what a regressor is asked to learn from or to predict: tables, targets, held-out rows."""
+"""Checks of targets and of held-out rows; those of features stand in `features`."""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array
 
-from mdn import numerics
-from mdn.data.notation import plain_number
-from mdn.data.tables import Table
-from mdn.tabular.columns import check_finite, check_rows, target_numbers, with_nan
-from mdn.tabular.frames import is_date
-
-_SHOWN = 60  # characters of a cell in a message
-
-
-def features(regressor, X, reset: bool = False) -> np.ndarray:
-    """`X` as numbers `(N, F)`, float64, by the columns of `regressor`.
-
-    Args:
-        regressor: An `MDNRegressor` that knows its columns.
-        X: Features.
-        reset: Whether this is the training table, whose names and number of features are kept.
-
-    Raises:
-        ValueError: if X has no rows, other columns than in training, text instead of numbers, or numbers that are infinite or
-            missing.
-    """
-    columns = regressor.columns_
-    X = columns.kept(X)
-    # scikit-learn knows no names of a Table: it would warn of them, or refuse those of a frame that comes after one
-    by_table = isinstance(X, Table) or not hasattr(regressor, "feature_names_in_")
-    unseen = not reset and by_table and bool(columns.levels)
-    if hasattr(X, "columns") and not unseen:
-        validate_data(regressor, X, reset=reset, skip_check_array=True)  # names
-    if hasattr(X, "columns"):
-        check_rows(X)
-    x = columns.numbers(X)
-    if x is X:
-        if columns.has_text:
-            raise ValueError(
-                f"X must be a frame with the columns of training, {columns.table_names}, since some hold text or dates, but "
-                f"{type(X).__name__} came."
-            )
-        x = validate_data(regressor, _numbers(with_nan(X)), reset=reset, dtype="float64", ensure_all_finite=False)
-    else:
-        x = check_array(x, dtype="float64", ensure_all_finite=False, estimator=regressor)
-    names = columns.names if columns.names else getattr(regressor, "feature_names_in_", None)
-    check_finite(x, names, missing_too=regressor.missing == "error")
-    return numerics.as_features(x)
-
-
-def _numbers(array):
-    """An array of objects, once it is sure that they are numbers; any other value as it is."""
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "OMU":
-        return array
-    for row, values in enumerate(array):
-        for place, value in enumerate(values):
-            if is_date(value) or (isinstance(value, str) and plain_number(value) is None):
-                what = "text" if isinstance(value, str) else "a date"
-                raise ValueError(
-                    f"X must hold numbers, but holds {what}: {str(value)[:_SHOWN]!r} in row {row}, column {place}. Give a frame "
-                    "of pandas or polars, whose columns of text become categories, and those of dates numbers."
-                )
-    return array
+from mdn.tabular.columns import target_numbers
 
 
 def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,7 +19,7 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
             f"{len(validation_data)} values" if hasattr(validation_data, "__len__") else type(validation_data).__name__
         )
         raise ValueError(f"`validation_data` must be (X, y) or (X, y, sample_weight), but {what} came.")
-    x = regressor._features(validation_data[0])
+    x = np.asarray(regressor._features(validation_data[0]))
     y = regressor._checked_targets(validation_data[1])
     y = np.tile(y, 2) if regressor.censoring and y.shape[1] == 1 else y
     check_rows_of_targets(y, len(x))
@@ -185,9 +126,3 @@ def target_names(y) -> list[str]:
         return [str(name) for name in y.columns]
     name = getattr(y, "name", None)
     return [str(name)] if name not in (None, "") else []
-
-
-def warn_of_columns(columns) -> None:
-    """Warns of columns that are left out."""
-    if columns.warning:
-        warnings.warn(columns.warning, UserWarning, stacklevel=4)

@@ -64,8 +64,14 @@ def learn(
         checkpoint: A folder for members that are done, or None.
 
     Raises:
+        ValueError: if there is a `checkpoint`, but the trunk is a function.
         KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything.
     """
+    if checkpoint is not None and settings.trunk_ is not None and settings.trunk_.is_function:
+        raise ValueError(
+            "`checkpoint` needs a Keras model as `trunk`, but a function came, of which nobody can tell whether it is still the "
+            "same: pass the model that it makes, or leave `checkpoint` out."
+        )
     members: list[Member] = []
     starts = [outcome.points(each, event_size, int(seeds[0])) for outcome, each in zip(outcomes, y, strict=True)]
 
@@ -207,15 +213,16 @@ def architecture(settings, features: int, event_size: int, components: int, atom
     """The network of a member.
 
     Args:
-        settings: The regressor, of which only the parameters are read.
+        settings: The regressor, of which the parameters and `trunk_` are read.
         features: F.
         event_size: D.
         components: K.
         atoms: How many values have a probability of their own.
     """
+    trunk = settings.trunk_
     return Architecture(
-        width=width_for(features),
-        hidden_sizes=tuple(settings.hidden_sizes),
+        width=width_for(features) if trunk is None else trunk.size,
+        hidden_sizes=tuple(settings.hidden_sizes) if trunk is None else (),
         activation=settings.activation,
         event_size=event_size,
         num_components=components,
@@ -224,6 +231,7 @@ def architecture(settings, features: int, event_size: int, components: int, atom
         loss=settings.loss,
         atoms=atoms,
         circular=settings.period is not None,
+        trunk=trunk,
     )
 
 

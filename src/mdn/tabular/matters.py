@@ -6,7 +6,7 @@ import numpy as np
 
 from mdn import plots
 from mdn.page import figure
-from mdn.tabular.importances import inputs_of
+from mdn.tabular.features import places_of
 
 _MOST_COLUMNS = 100  # more take too long
 _MOST_SHOWN, _DRAWN = 10, 3
@@ -27,7 +27,7 @@ def add_what_matters(page, regressor, X, truth) -> None:
         X: Features.
         truth: Targets `(N, D)`, NaN where missing.
     """
-    count = len(inputs_of(regressor))
+    count = len(places_of(regressor))
     known = int(np.sum(~np.isnan(truth).all(axis=1)))
     if count > _MOST_COLUMNS or known < 2:
         why = (
@@ -44,10 +44,12 @@ def add_what_matters(page, regressor, X, truth) -> None:
     found = regressor.importances(X, truth, repeats=repeats, rows=rows)
     chosen = [found.names[at] for at in found.order[:_DRAWN]]
     fewer = int(np.clip(work // (2 * _DRAWN * _GRID), _LEAST // 2, _MOST))
+    chosen = [] if regressor.trunk_ is not None else chosen  # arrays, which have no single value
     moved = [regressor.partial_dependence(X, name, grid=_GRID, rows=fewer) for name in chosen]
     for d, name in enumerate(regressor.target_names_):
         _what_matters(page, found, d, name)
-        _how_it_answers(page, moved, d, name)
+        if moved:
+            _how_it_answers(page, moved, d, name)
 
 
 def _what_matters(page, found, d: int, name: str) -> None:

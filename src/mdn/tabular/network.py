@@ -17,6 +17,7 @@ from mdn.few_shapes import in_blocks
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 from mdn.tabular.circular import DirectionSpec
+from mdn.tabular.trunk import Trunk
 
 _WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 ROWS_AT_ONCE = (256, 4096)  # numbers of rows that one call predicts: each is compiled once
@@ -38,6 +39,7 @@ class Architecture:
         loss: "nll" or "crps".
         atoms: How many values of the target have a probability of their own, which needs one target.
         circular: Whether the target is an angle.
+        trunk: The layers in place of the scaling of features and the hidden layers, or None.
     """
 
     width: int
@@ -50,11 +52,17 @@ class Architecture:
     loss: str
     atoms: int = 0
     circular: bool = False
+    trunk: Trunk | None = None
 
     @classmethod
-    def of(cls, fields: dict) -> Architecture:
-        """The architecture from its fields as JSON holds them."""
-        return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
+    def of(cls, fields: dict, trunk: Trunk | None = None) -> Architecture:
+        """The architecture of a file.
+
+        Args:
+            fields: Its fields as JSON holds them, all but `trunk`.
+            trunk: As in `Architecture`.
+        """
+        return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"]), "trunk": trunk})
 
     @property
     def spec(self) -> Spec:
@@ -76,7 +84,7 @@ def width_for(features: int) -> int:
 def widened(x, width: int) -> np.ndarray:
     """`x` (N, F) with columns of zeros up to `width`, float32."""
     x = np.asarray(x, "float32")
-    return np.pad(x, ((0, 0), (0, width - x.shape[1])))
+    return x if x.shape[1] == width else np.pad(x, ((0, 0), (0, width - x.shape[1])))
 
 
 @functools.lru_cache(maxsize=64)
@@ -122,10 +130,7 @@ class Shared:
             ]
             for head in self._head.heads:
                 head.kernel_initializer = keras.initializers.Zeros()
-            noise = [keras.layers.GaussianNoise(architecture.feature_noise)] if architecture.feature_noise else []
-            self.model = keras.Sequential(
-                [keras.Input((architecture.width,)), self._scaling, *noise, *self._hidden, self._head]
-            )
+            self.model = self._made()
             self._head.target_scaling.build()
         kinds: dict[str, type[DistributionLoss]] = {
             "nll": NegativeLogLikelihood,
@@ -136,6 +141,15 @@ class Shared:
         likelihood = NegativeLogLikelihood(spec)
         self._judge = backend.compiled(lambda *pair: likelihood.call(*map(numerics.as_tensor, pair)))
 
+    def _made(self) -> keras.Model:
+        """The model of the layers, with zeros for kernels; a trunk has its weights at once."""
+        architecture = self.architecture
+        if architecture.trunk is not None:
+            self._trunk = architecture.trunk.network(0)
+            return keras.Model(self._trunk.input, self._head(self._trunk.output))
+        noise = [keras.layers.GaussianNoise(architecture.feature_noise)] if architecture.feature_noise else []
+        return keras.Sequential([keras.Input((architecture.width,)), self._scaling, *noise, *self._hidden, self._head])
+
     def start(self, x, y, seed: int) -> None:
         """Puts fresh weights into `model`: scaling from features and targets, a starting mixture, small random kernels."""
         rng = np.random.default_rng(seed)
@@ -144,10 +158,14 @@ class Shared:
             limit = np.sqrt(6.0 / (size_in + size_out))
             layer.kernel.assign(rng.uniform(-limit, limit, (size_in, size_out)).astype("float32"))
             layer.bias.assign(np.zeros(size_out, "float32"))
-        for variable in self.model.non_trainable_variables:
-            if variable.dtype == "uint32":  # the state of the noise
-                variable.assign(np.array([seed % 2**32, 0], "uint32"))
-        self._scaling.adapt(x)
+        if self.architecture.trunk is not None:
+            for variable, value in self.architecture.trunk.start(seed, self._trunk):
+                variable.assign(value)
+        else:
+            for variable in self.model.non_trainable_variables:
+                if variable.dtype == "uint32":  # the state of the noise
+                    variable.assign(np.array([seed % 2**32, 0], "uint32"))
+            self._scaling.adapt(x)
         self._head.adapt(y, seed)
 
     def start_constant(self, loc, scale) -> None:
@@ -181,9 +199,10 @@ class Shared:
 
     def predict(self, weights, x) -> np.ndarray:
         """Packed params `(N, params_size)` for features `(N, features)`."""
-        return in_blocks(
-            lambda rows: self._apply(weights, rows), widened(x, self.architecture.width), sizes=ROWS_AT_ONCE
-        )
+        width, trunk = self.architecture.width, self.architecture.trunk
+        sizes = ROWS_AT_ONCE if trunk is None else ROWS_AT_ONCE[:1]  # the layers of a trunk may need much memory
+        x = widened(x, width) if isinstance(x, np.ndarray) else x  # sparse rows become dense block by block
+        return in_blocks(lambda rows: self._apply(weights, widened(rows, width)), x, sizes=sizes)
 
     def blocks(self, params) -> list[np.ndarray]:
         """loc `(N, K, D)`, the numbers of the scales `(N, K, any)` and logits `(N, K)` of packed params, then logits of atoms."""

@@ -20,7 +20,7 @@ def regions_of(regressor, X, coverage: float, groups=None) -> list:
     if calibration is not None:
         for rows, one in calibration.parts(X, groups):
             asked[rows] = one.coverages(coverage) + _SPARE
-    found: list[list[np.ndarray]] = [[] for _ in x]
+    found: list[list[np.ndarray]] = [[] for _ in range(len(x))]
     for rows, new in blocks(len(x), _ROWS_AT_ONCE):
         marginals = regressor._marginals(regressor._distribution(x[rows]))
         for d, marginal in enumerate(marginals):

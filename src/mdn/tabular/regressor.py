@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from mdn.distributions import Interval
 from mdn.metrics import Baseline
 from mdn.tabular import circular, conformal, files, inputs, learning, seen, targets
 from mdn.tabular.answers import Answers
-from mdn.tabular.columns import Columns, target_numbers
+from mdn.tabular.columns import target_numbers
+from mdn.tabular.features import MISSING, learn_features
 from mdn.tabular.member import Member, listeners
 from mdn.tabular.outcome import FAMILIES, Outcome
 
@@ -52,7 +53,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         patience: Stop after this many epochs without a better held-out loss.
         restarts: Trainings from different starts for each network; the best by held-out rows is kept.
         refit: Whether to train anew on all rows, for `history_.best_epoch` epochs.
-        missing: "error" refuses features that are NaN; "median" takes the median of the training rows for them.
+        missing: What to do about features that are NaN. "indicator": the median of the training rows stands for them, and for
+            each column that lacks values in training a further input says so. "median": no input says so. "error": refuse them.
         calibration: "conformal" sets a fifth of the rows aside (at least 50, but no more than a quarter), which nothing is learnt
             from, and calls `calibrate` with them in the end: intervals then hold what they promise. It takes 76 rows. A target
             that never varies is not calibrated.
@@ -68,6 +70,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         period: The circumference, if the target is a number on a circle, such as 360 for degrees and 24 for hours: y and
             y + period are the same. Mixtures of von Mises answer. Any targets are taken; answers lie in [0, period), or in
             [-period/2, period/2) if the targets of training lie there and some are negative.
+        trunk: A Keras layer or model, or a function from a Keras tensor to features (batch, units), in place of `hidden_sizes`:
+            X is then an array of any rank from 2, such as images (N, H, W, C) or texts as whole numbers, or a list or a dict of
+            such arrays, and so is what `trunk` gets. It gets float32 as it came: scaling is the trunk's own task. Each network
+            draws trainable weights anew; weights that are not trainable (frozen layers, an adapted Normalization) stay.
         n_jobs: How many networks train in parallel, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
         random_state: An int for the same result each time.
         verbose: 1 prints a line every 20 epochs.
@@ -84,6 +90,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             median where it lies so far from 0 that float32 would lose their digits.
         baseline_: A normal and a mixture without features, fitted to the same targets.
         calibration_: The sorted ranks of the calibration rows, or None; see `calibrate`.
+        indicators_: The places, among the inputs, of the columns that lack values in training; each has an indicator.
+        trunk_: What `trunk` was in training, with the shapes of X; None without one.
         seen_: Checksums of training rows, so that a report knows rows of training; empty if they are not known.
         n_features_in_, feature_names_in_: As in scikit-learn.
 
@@ -120,12 +128,13 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         patience: int = 100,
         restarts: int = 1,
         refit: bool = True,
-        missing: str = "error",
+        missing: str = "indicator",
         calibration: str | None = None,
         family: str = "normal",
         bounds: str | tuple[float, float] | None = None,
         censoring: str | None = None,
         period: float | None = None,
+        trunk: Callable[..., Any] | None = None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -153,6 +162,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.bounds = bounds
         self.censoring = censoring
         self.period = period
+        self.trunk = trunk
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -161,6 +171,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.sparse = self.trunk is None
         tags.non_deterministic = False
         return tags
 
@@ -179,9 +191,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         """Learns from a table.
 
         Args:
-            X: Features, shape `(N, F)`: an array, or a pandas or polars frame, whose columns of text become categories, and
-                those of dates days and cycles. Empty columns, and text that differs in nearly every row, are left out with
-                a warning.
+            X: Features, shape `(N, F)`: an array, a sparse matrix (dense at most 1 GB), or a pandas or polars frame,
+                whose columns of text become categories, and those of dates days and cycles. Empty columns, and text that
+                differs in nearly every row, are left out with a warning. With `trunk`: arrays as it takes them.
             y: Targets, shape `(N,)` or `(N, D)`; NaN is missing. With `censoring` two columns, or an `Interval`.
             sample_weight: Shape `(N,)`; rows of weight 0 are left out.
             validation_data: `(X, y)` or `(X, y, sample_weight)` that say when to stop, instead of a part of the rows; never
@@ -195,8 +207,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 not trained again on the same rows with the same settings; callbacks are not called for it then.
 
         Raises:
-            ValueError: if features are missing or infinite, targets are infinite, there are too few rows, or a callback
-                acts at batches.
+            ValueError: if features are infinite, or missing with `missing="error"` or a `trunk`, targets are infinite, there
+                are too few rows, or a callback acts at batches.
             KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything; later it ends the training, and the
                 model consists of the networks that are done.
         """
@@ -284,8 +296,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if self.loss not in ("nll", "crps"):
             raise ValueError(f'`loss` must be "nll" or "crps", but {self.loss!r} came.')
-        if self.missing not in ("error", "median"):
-            raise ValueError(f'`missing` must be "error" or "median", but {self.missing!r} came.')
+        if self.missing not in MISSING:
+            raise ValueError(f"`missing` must be one of {', '.join(map(repr, MISSING))}, but {self.missing!r} came.")
+        if self.trunk is not None and self.feature_noise:
+            raise ValueError(
+                f"`feature_noise` must be 0 with a `trunk`, but {self.feature_noise!r} came: give it a GaussianNoise layer."
+            )
         if self.calibration not in (None, "conformal"):
             raise ValueError(f'`calibration` must be None or "conformal", but {self.calibration!r} came.')
         if self.family not in FAMILIES:
@@ -320,12 +336,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
             )
-        self.columns_ = Columns.learn(X)
-        inputs.warn_of_columns(self.columns_)
-        self.feature_origin_ = np.zeros(1)
-        x = self._features(X, reset=True)
-        self.feature_origin_ = initializers.far_origin(x)
-        x = x - self.feature_origin_
+        x = learn_features(self, X)
         names = inputs.target_names(y)
         if isinstance(y, Interval):
             if self.censoring != "interval":
@@ -349,10 +360,6 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self.target_names_ = names or (["y"] if y.ndim == 1 else [f"y{d}" for d in range(y.shape[1])])
         return x, y.reshape(len(y), -1)
 
-    def _features(self, X, reset: bool = False) -> np.ndarray:
-        """`X` as numbers `(N, F)`, float64, minus `feature_origin_`."""
-        return inputs.features(self, X, reset) - self.feature_origin_
-
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def save(self, path) -> None:
@@ -361,11 +368,15 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         files.save(self, path)
 
     @classmethod
-    def load(cls, path) -> MDNRegressor:
+    def load(cls, path, *, trunk: Callable[..., Any] | None = None) -> MDNRegressor:
         """The regressor that `save` wrote.
+
+        Args:
+            path: Path of the file.
+            trunk: The function that was the `trunk` in training, if it was one: no file can hold it.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is truncated, not written by `save`, or from a newer version.
+            ValueError: if the file is truncated, not written by `save`, or from a newer version, or if it needs `trunk`.
         """
-        return files.load(cls, path)
+        return files.load(cls, path, trunk)

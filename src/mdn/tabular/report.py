@@ -8,11 +8,13 @@ from keras import ops
 from mdn import plots
 from mdn.page import Page, figure
 from mdn.tabular.circular import Circle
+from mdn.tabular.columns import named
+from mdn.tabular.features import places_of
 from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.matters import add_what_matters
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
-from mdn.tabular.wording import calibrated, nlls, plain, rows_judged, skill, taken_for, verdict
+from mdn.tabular.wording import INDICATED, calibrated, nlls, plain, rows_judged, skill, taken_for, verdict
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
@@ -292,9 +294,17 @@ def _columns(page, regressor) -> None:
     page.add(
         "What it learned from",
         "Each column of the table, what it was taken for, and what was found in it. Numbers, categories and dates are features. "
-        "The others are not: an identifier, for instance, differs in nearly every row.",
+        "The others are not: an identifier, for instance, differs in nearly every row." + _said_of_missing(regressor),
         table=rows + [tuple(each) for each in about],
     )
+
+
+def _said_of_missing(regressor) -> str:
+    known = set(regressor.indicators_)
+    names = [name for name, places in places_of(regressor).items() if places[0] in known]
+    if not names:
+        return ""
+    return f" Some values of {named(names)} were missing in training. {INDICATED}"
 
 
 def _learned(page, regressor) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 _KEPT = 1024  # checksums: 8 KiB in the file of a model, and a share that is known to about 3 %
+_ROWS_AT_ONCE = 1024
 _FEWEST = 5  # rows of a report that can be looked up; fewer show nothing
 _FACTOR, _ODD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x9E3779B97F4A7C15)
 
 
-def checksums(*columns: np.ndarray) -> np.ndarray:
-    """A checksum of 32 bits for each row of arrays `(N, any)`, which are compared as float32."""
+def checksums(*columns) -> np.ndarray:
+    """A checksum of 32 bits for each row of arrays `(N, any)` or `SparseRows`, which are compared as float32."""
+    if not isinstance(columns[0], np.ndarray):  # sparse rows, which must not be dense all at once
+        parts = range(0, len(columns[0]), _ROWS_AT_ONCE)
+        return np.concatenate(
+            [checksums(*(each[first : first + _ROWS_AT_ONCE] for each in columns)) for first in parts]
+        )
     table = np.concatenate([np.asarray(each, "float32") for each in columns], axis=1) + np.float32(0.0)  # -0.0 is 0.0
     table = np.where(np.isnan(table), np.float32(np.nan), table).astype("float32")
     found = np.zeros(len(table), "uint64")

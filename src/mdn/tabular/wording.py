@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 _DIGITS = 4
 _SMALL, _LARGE, _WHOLE = 1e-4, 1e7, 1e15
+_MOST_NAMED = 10  # columns that a sentence names
 _MOSTLY = 0.5  # a smaller share of equal rows comes about by chance, in tables of few categories
+
+
+INDICATED = "The median of training stands for each missing value, and a further input says that it is missing."
 
 
 def plain(value: float) -> str:
@@ -36,6 +40,21 @@ def plain(value: float) -> str:
 def share(value: float) -> str:
     """A share in per cent: "12 %", or "0.3 %" where it is small."""
     return f"{100.0 * value:.0f} %" if value >= 0.0995 or value == 0.0 else f"{100.0 * value:.1f} %"
+
+
+def missing(counts: dict[str, int], rows: int) -> str:
+    """How many values of numbers and dates are missing, and what is done about it; "" if none is.
+
+    Args:
+        counts: How many of each column are missing.
+        rows: How many rows there are.
+    """
+    lacking = {name: count for name, count in counts.items() if count}
+    if not lacking:
+        return ""
+    shown = [f"{count} of {name!r} ({share(count / rows)})" for name, count in [*lacking.items()][:_MOST_NAMED]]
+    more = f" and of {len(lacking) - _MOST_NAMED} more columns" if len(lacking) > _MOST_NAMED else ""
+    return f"Missing: {', '.join(shown)}{more}. {INDICATED}"
 
 
 def verdict(scores: Scores, rows: int) -> str:
