@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import mdn
-from mdn.sequences import plan
+from mdn.sequences import baselines, plan
 from mdn.sequences.linear import autoregression, lagged, movable, stable
 from mdn.sequences.ragged import Windows
 
@@ -143,3 +143,17 @@ def test_a_training_that_brings_nothing_ends_with_the_start():
     before = model.nll(rows[3:])
     model.fit(rows[:3], rows[3:], epochs=1, learning_rate=10.0, verbose=0)
     assert model.nll(rows[3:]) <= before + 1e-5
+
+
+def test_baselines_know_what_they_should_and_one_that_wins_is_named():
+    rows, test = [recording(800, seed, scale=0.1) for seed in range(2)], [recording(800, 7, scale=0.1)]
+    best = ENTROPY + 2 * np.log(0.1)
+    model = mdn.MDNRNN(SPEC, units=(2,), lags=0).adapt(rows)
+    with pytest.warns(baselines.Beaten, match="the baseline 'linear' is better"):
+        found = baselines.beside(model, rows, test)
+    assert [len(one) for one in baselines.linear(rows, test)] == [800]
+    assert abs(found["linear"] - best) < 0.05
+    assert best + 0.2 < found["mixture"] < best + 0.8  # the entropy of one event is that much more
+    assert best < found["order 2"] < found["mixture"]
+    with pytest.raises(ValueError, match="fill the gaps"):
+        baselines.linear([np.full((9, 1), np.nan)], [np.zeros((9, 1))])

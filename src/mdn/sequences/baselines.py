@@ -1,16 +1,27 @@
-"""Baselines: figures of distributions that remember almost nothing, to print beside those of a model."""
+"""Baselines: figures of simple models of sequences, to print beside those of a network."""
 
 from __future__ import annotations
+
+import warnings
 
 import keras
 import numpy as np
 from keras import ops
+from sklearn.mixture import GaussianMixture
 
-from mdn import training
-from mdn.distributions import Spec
-from mdn.layers import MDN
+from mdn import initializers, training
+from mdn.distributions import MixtureSpec, NormalSpec, Spec
+from mdn.layers import MDN, FeatureScaling
 from mdn.losses import NegativeLogLikelihood
+from mdn.sequences.linear import LAGS, autoregression, lagged
 from mdn.sequences.ragged import as_sequences
+
+_MOST_COMPONENTS = 5
+_MOST_FITTED = 50_000  # rows from which the mixture of residuals is learnt
+
+
+class Beaten(UserWarning):
+    """A baseline is better than the network."""
 
 
 def memoryless(
@@ -69,3 +80,121 @@ def _with_value_before(rows: list[np.ndarray], column: int, first: float):
     """(the column's value in the event before each event, the events, where each sequence ends)."""
     before = [np.concatenate([[first], one[:-1, column]]) for one in rows]
     return np.concatenate(before), np.concatenate(rows), np.cumsum([len(one) for one in rows])
+
+
+def mixture(sequences, test, seed: int = 0) -> list[np.ndarray]:
+    """Log density of each event of `test` under one mixture of correlated normals, which remembers nothing.
+
+    Args:
+        sequences: The sequences to learn from, as `MDNRNN.fit` takes them: numbers, none missing.
+        test: The sequences to score, in the same form.
+        seed: Seeds the mixture.
+
+    Returns:
+        A list of arrays `(T_i,)`, in nats and data units, as `MDNRNN.log_prob` returns it.
+    """
+    return linear(sequences, test, lags=0, seed=seed)
+
+
+def linear(sequences, test, lags: int = LAGS, seed: int = 0) -> list[np.ndarray]:
+    """Log density of each event of `test` under a linear autoregression with a mixture of correlated normals of its residuals.
+
+    The order, up to `lags`, is chosen on held-out events, as `MDNRNN` chooses that of its start; BIC chooses how many normals.
+
+    Args:
+        sequences, test, seed: As in `mixture`.
+        lags: How many events back the autoregression looks at most.
+
+    Returns:
+        A list of arrays `(T_i,)`, in nats and data units.
+
+    Raises:
+        ValueError: if a number is missing.
+    """
+    (learn, judged), size = _whole(sequences, test)
+    shift, spread = initializers.robust_scaling(np.concatenate(learn))
+
+    def left(rows, matrix):
+        scaled = [(one - shift) / spread for one in rows]
+        return [z - lagged(z, lags) @ matrix if lags else z for z in scaled]
+
+    matrix = autoregression([(one - shift) / spread for one in learn], lags) if lags else np.zeros((0, size))
+    residuals = np.concatenate(left(learn, matrix))
+    some = residuals[:: -(-len(residuals) // _MOST_FITTED)]
+    counts = [count for count in range(1, _MOST_COMPONENTS + 1) if count * (size + 1) <= len(some)]
+    fitted = [GaussianMixture(count, random_state=seed, n_init=2).fit(some) for count in counts or [1]]
+    best = min(fitted, key=lambda one: one.bic(some))
+    return [best.score_samples(one) - np.sum(np.log(spread)) for one in left(judged, matrix)]
+
+
+def of_order(
+    sequences, test, order: int = 2, *, num_components: int = 10, units: int = 64, epochs: int = 12, seed: int = 0
+) -> list[np.ndarray]:
+    """Log density of each event of `test` under a mixture density network that reads the last `order` events.
+
+    Args:
+        sequences, test, seed: As in `mixture`.
+        order: How many events it reads; before the first one they are the medians.
+        num_components: K.
+        units: Of its hidden layer.
+        epochs: How long it trains.
+
+    Returns:
+        A list of arrays `(T_i,)`, in nats and data units.
+
+    Raises:
+        ValueError: if a number is missing.
+    """
+    (learn, judged), size = _whole(sequences, test)
+    center = np.median(np.concatenate(learn), axis=0)
+
+    def before(rows):
+        return np.concatenate([lagged(one - center, order) for one in rows]).astype("float32")
+
+    x, y = before(learn), np.concatenate(learn).astype("float32")
+    keras.utils.set_random_seed(seed)
+    spec = MixtureSpec(NormalSpec(size), num_components)
+    layers = [FeatureScaling().adapt(x), keras.layers.Dense(units, activation="silu"), MDN(spec).adapt(y)]
+    model = keras.Sequential([keras.Input((order * size,)), *layers])
+    loss = NegativeLogLikelihood(spec)
+    training.fit(model, x, y, loss, epochs=epochs, batch_size=256, learning_rate=1e-2, seed=seed).check_whole()
+    params = model.predict(before(judged), verbose=0, batch_size=4096)
+    scores = ops.convert_to_numpy(spec(params).log_prob(np.concatenate(judged).astype("float32")))
+    return np.split(scores, np.cumsum([len(one) for one in judged])[:-1])
+
+
+def beside(model, sequences, test, seed: int = 0) -> dict[str, float]:
+    """Mean nats an event of `test`: of a model without condition and context, and of the three baselines of numbers.
+
+    Warns with `Beaten` where a baseline is better than the model.
+
+    Args:
+        model: A trained `MDNRNN`.
+        sequences, test, seed: As in `mixture`.
+    """
+    scores = {
+        "MDNRNN": model.log_prob(test),
+        "mixture": mixture(sequences, test, seed),
+        "order 2": of_order(sequences, test, seed=seed),
+        "linear": linear(sequences, test, seed=seed),
+    }
+    found = {name: -float(np.mean(np.concatenate(each))) for name, each in scores.items()}
+    best = min(found, key=lambda name: found[name])
+    if best != "MDNRNN":
+        warnings.warn(
+            f"the baseline {best!r} is better than the network, {found[best]:.3f} against {found['MDNRNN']:.3f} nats an event: "
+            "train longer, on more data, or use the baseline.",
+            Beaten,
+            stacklevel=2,
+        )
+    return found
+
+
+def _whole(sequences, test) -> tuple[list[list[np.ndarray]], int]:
+    """(the sequences of both arguments in float64, the width of an event)."""
+    first = sequences[0]
+    size = np.shape(first)[-1]
+    both = [as_sequences(rows, size, name) for rows, name in ((sequences, "sequences"), (test, "test"))]
+    if any(np.isnan(one).any() for rows in both for one in rows):
+        raise ValueError("a baseline needs events without missing numbers, but NaN came: fill the gaps first.")
+    return [[one.astype("float64") for one in rows] for rows in both], size
