@@ -51,7 +51,7 @@ def plan_of(lengths, epochs: int | None, batch_size: int | None, window: int | s
     if epochs is not None:
         return Plan(epochs, batch_size or _ROWS, steps)
     pieces = len(lengths) if steps is None else sum(math.ceil(length / steps) for length in lengths)
-    size = batch_size or min(_ROWS, max(_FEWEST_ROWS, pieces // _BATCHES))
+    size = batch_size or min(_ROWS, pieces, max(_FEWEST_ROWS, pieces // _BATCHES))
     return Plan(max(_EPOCHS, math.ceil(_STEPS / max(1, pieces // size))), size, steps)
 
 
