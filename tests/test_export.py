@@ -96,7 +96,7 @@ def test_a_file_from_any_backend_draws_what_generate_draws(suffix, tmp_path):
     mdn.export(model, path)
     play = exporting.player(path)
     uniforms, normals = Sampler(PEN).parted(Noise(3, 1, Sampler(PEN)).steps(100))
-    now = {"event": np.full((1, 5), np.nan), "state": np.full((1, 28), np.nan)}
+    now = {"event": np.full((1, 5), np.nan), "state": np.full((1, sum(model.state_widths)), np.nan)}
     found = []
     for t in range(100):
         outputs = play(

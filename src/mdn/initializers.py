@@ -139,6 +139,21 @@ def starting_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     return loc, scale, weights
 
 
+def correlation_factor(y) -> np.ndarray:
+    """The Cholesky factor `(D, D)` of the correlation of scaled targets `(N, D)`, of which rows with NaN are left out.
+
+    Targets count as at most ±6, so that no outlier decides; where few rows are complete, the factor is near the identity.
+    """
+    size = y.shape[-1]
+    whole = np.clip(y[np.all(np.isfinite(y), axis=-1)], -_LIGHT_TAIL, _LIGHT_TAIL)
+    covariance = (whole - whole.mean(axis=0)).T @ (whole - whole.mean(axis=0)) if len(whole) else np.zeros((size, size))
+    deviation = np.sqrt(np.maximum(np.diagonal(covariance), _NARROWEST))
+    correlation = covariance / np.outer(deviation, deviation)
+    share = len(whole) / (len(whole) + size + 1.0)  # as if D + 1 rows without correlation had been seen
+    np.fill_diagonal(correlation, 1.0)
+    return np.linalg.cholesky(share * correlation + (1.0 - share) * np.eye(size))
+
+
 def starting_directions(angles, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(loc (K, 1), scale (K, 1), weights (K,)) of a mixture of von Mises fitted to angles by EM; scale is κ^(-1/2).
 

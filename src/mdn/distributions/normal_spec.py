@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import initializers, numerics
 from mdn.distributions.low_rank_normal import LowRankNormal
 from mdn.distributions.multivariate_normal import MultivariateNormal
 from mdn.distributions.normal import Normal
@@ -107,6 +107,18 @@ class NormalSpec(ComponentSpec):
         # a factor of exactly 0 is a saddle: its gradient is 0, so noise is added
         noise = np.random.default_rng(len(unit)).normal(size=(len(loc), len(unit)))
         return loc, np.where(positive, 1.0, 0.1 * noise) * scale[:, unit]
+
+    def starting_blocks(self, y, count, seed):
+        if y is None or self.covariance != "full" or self.event_size == 1:
+            return super().starting_blocks(y, count, seed)
+        shift, spread = self.scaling(y)
+        scaled = (np.asarray(y, "float64") - shift) / spread
+        # The mixture starts in coordinates that are not correlated: all of its normals then lie as the targets do
+        factor = initializers.correlation_factor(scaled)
+        loc, scale, weights = initializers.starting_mixture(scaled @ np.linalg.inv(factor).T, count, seed)
+        rows, columns = np.tril_indices(self.event_size)
+        scale_tril = (factor * scale[:, None, :])[:, rows, columns]
+        return self._release(loc @ factor.T, scale_tril), np.log(weights)
 
     def scaling(self, y):
         shift, spread = super().scaling(y)

@@ -155,10 +155,10 @@ class MDNRNN(Network):
         conditions = self.conditions(condition, context, len(rows))
         check_given(rows, given)
         held_out, judged_after = plan.named(validation_data, self._asked_for, self.spec.target_size, given), given
-        if held_out is None and epochs is None and encode is None:
-            rows, conditions, held_out, judged_after = plan.dealt(rows, conditions, self._asked_for, given, seed)
         if not self.adapted:
             self.adapt(rows)
+        if held_out is None and epochs is None and encode is None:
+            rows, conditions, held_out, judged_after = plan.dealt(rows, conditions, self._asked_for, given, seed)
         how = plan.plan_of(list(map(len, rows)), epochs, batch_size, window)
         cut = {"buckets": buckets} if how.window is None else {"window": how.window, "cut": window == "auto"}
         deal = Batches if how.window is None else Windows
