@@ -142,7 +142,7 @@ def test_a_file_without_a_sampler_gives_the_parameters_of_each_step(suffix, tmp_
     play = exporting.player(path)
     sequence = events(OFFSETS)[0][:50]
     before = np.concatenate([np.full((1, 2), np.nan), sequence[:-1]]).astype("float32")
-    state, found = np.full((1, 28), np.nan), []
+    state, found = np.full((1, sum(model.state_widths)), np.nan), []
     for event in before:
         outputs = play(event=event[None], state=state)
         state = outputs["next_state"]
@@ -233,7 +233,7 @@ def test_a_file_says_what_it_is(suffix, tmp_path):
     assert exporting.describe(path) == json.loads(json.dumps(said))
     assert [(one["name"], one["shape"]) for one in said["inputs"]] == [
         ("event", [2, 5]),
-        ("state", [2, 14]),
+        ("state", [2, 36]),
         ("uniforms", [2, 4]),
         ("normals", [2, 2]),
         ("component_temperature", []),

@@ -1,8 +1,9 @@
 """Sequences: MDN-RNNs that learn from ragged data, generate in compiled loops and stream live."""
 
+from mdn.sequences import baselines
 from mdn.sequences.model import MDNRNN
 from mdn.sequences.ragged import as_sequences
 from mdn.sequences.stream import Stream
 from mdn.sequences.training import adam, muon
 
-__all__ = ["MDNRNN", "Stream", "adam", "as_sequences", "muon"]
+__all__ = ["MDNRNN", "Stream", "adam", "as_sequences", "baselines", "muon"]

@@ -7,7 +7,6 @@ import warnings
 import keras
 import numpy as np
 from keras import ops
-from sklearn.mixture import GaussianMixture
 
 from mdn import initializers, training
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
@@ -111,6 +110,8 @@ def linear(sequences, test, lags: int = LAGS, seed: int = 0) -> list[np.ndarray]
     Raises:
         ValueError: if a number is missing.
     """
+    from sklearn.mixture import GaussianMixture  # here, since it takes a fifth of a second
+
     (learn, judged), size = _whole(sequences, test)
     shift, spread = initializers.robust_scaling(np.concatenate(learn))
 

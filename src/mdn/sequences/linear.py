@@ -187,7 +187,8 @@ def autoregression(rows: Sequence[np.ndarray], lags: int) -> np.ndarray:
     """
     size = rows[0].shape[1]
     keep = max(1, -(-sum(map(len, rows)) // _MOST_ROWS))
-    pairs = [(lagged(one, lags)[::keep], one[::keep]) for one in rows]
+    center = np.mean(np.concatenate(rows), axis=0)  # the mixture of what is left has a location of its own
+    pairs = [(lagged(one - center, lags)[::keep], (one - center)[::keep]) for one in rows]
     x, y = (np.concatenate(side) for side in zip(*pairs, strict=True))
     block = np.arange(len(y)) * _BLOCKS // len(y)
     judges = np.isin(block, _HELD_OUT) if len(y) >= 2 * _BLOCKS else np.zeros(len(y), bool)

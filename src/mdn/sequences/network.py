@@ -76,13 +76,11 @@ class Network(keras.Model):
 
     def _build(self) -> None:
         self.encoding.build()
-        size = self.encoding.size + self.condition_size + len(self.positions)
         if self.place is not None:
             self.place.build((None, len(self.positions)))
         if self.linear is not None:
             self.linear.build()
-            size += self.linear.size
-        read = 0
+        size, read = self.read_size + self.condition_size, 0
         for layer in self.recurrent:
             layer.build((None, None, size + (read if self.skip else 0) if read == 0 or self.skip else read))
             read = layer.output_size
@@ -274,6 +272,16 @@ class Network(keras.Model):
                 f"this model has {wanted or 'neither condition nor context'}, but {len(conditions)} of them came."
             )
         return conditions if self.condition_size else (None, *conditions)
+
+    @property
+    def read_size(self) -> int:
+        """How many numbers the layers read of an event."""
+        return self.encoding.size + len(self.positions) + (self.linear.size if self.linear else 0)
+
+    def read(self, events):
+        """What the layers read of whole sequences `(B, T, D)`, without a condition: `(B, T, read_size)`."""
+        first = [ops.zeros((ops.shape(events)[0], width), self.compute_dtype) for width in self._leading]
+        return self._taken_in(events, first, None, lambda last: last)[0]
 
     def _taken_in(self, events, state, condition, last):
         """(what the layers read; by how much params move, or None; the first arrays of the next state; the states of the layers).

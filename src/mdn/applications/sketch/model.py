@@ -88,7 +88,7 @@ class SketchRNN(MDNRNN):
         if latent_size:
             self.readers = [Recurrent(encoder_units, name=f"reader_{i}") for i in range(2)]
             for reader in self.readers:
-                reader.build((None, None, self.encoding.size + 2))
+                reader.build((None, None, self.read_size))
             self.posterior = keras.layers.Dense(2 * latent_size, name="posterior")
             self.posterior.build((None, 2 * encoder_units))
             self.noise = keras.random.SeedGenerator(0)
@@ -129,8 +129,7 @@ class SketchRNN(MDNRNN):
         """Mean and log scale of q(z | drawing) from the events before each step, `(B, latent_size)` each."""
         drawn = ops.logical_not(ops.isnan(events[..., 0]))  # the event of the end is no point of the drawing
         count = ops.sum(ops.cast(drawn, "int32"), axis=1)
-        place, _ = self._places(events, [ops.zeros((ops.shape(events)[0], 2), self.compute_dtype)])
-        encoded = self._encode(events, place, None)
+        encoded = self.read(events)
         # position 0 holds no point, so point i is at i; read backwards, position i holds what was at count - i
         backwards = ops.maximum(count[:, None] - ops.arange(ops.shape(events)[1], dtype="int32")[None], 0)
         states = []
