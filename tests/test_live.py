@@ -13,9 +13,12 @@ from typer.testing import CliRunner
 
 import mdn_cli
 from jamming import performance
-from mdn.applications.jam import Jam, data, live, live_midi, midi
+from mdn.applications.jam import Jam, data, live_midi, midi
 from mdn.applications.jam.model import network
-from mdn.applications.jam.session import MODES, Session
+from mdn.applications.jam.session import Session
+from mdn.applications.live.log import Log
+from mdn.applications.live.osc import open_sockets
+from mdn.applications.live.turns import MODES
 
 pytestmark = pytest.mark.jax
 
@@ -121,12 +124,12 @@ def test_ten_thousand_osc_messages_with_some_malformed_lose_nothing(jam, tmp_pat
     routes.map("/prediction", lambda _, x, y: heard.append((x, y)))
     ear = osc_server.BlockingOSCUDPServer(("127.0.0.1", 0), routes)
     threading.Thread(target=ear.serve_forever, daemon=True).start()
-    log = live.Log(tmp_path / "jam.log")
+    log = Log(tmp_path / "jam.log")
     session = Session(jam, "useronly", on_event=log, seed=0)
-    sockets = osc.open_sockets(("127.0.0.1", 0), ear.server_address)
+    sockets = open_sockets(("127.0.0.1", 0), ear.server_address)
     server = osc.OscServer(session, *sockets, say=said.append)
     with pytest.raises(OSError, match=r"cannot listen at 127\.0\.0\.1:.*Is it in use\? Take another --port"):
-        osc.open_sockets(("127.0.0.1", server.port), ear.server_address)
+        open_sockets(("127.0.0.1", server.port), ear.server_address)
     running = threading.Thread(target=server.run)
     running.start()
     ran = subprocess.run(
@@ -335,7 +338,7 @@ def test_ports_are_found_by_a_part_of_their_name_or_made(ports, monkeypatch):
         live_midi.open_ports("Synth", None, ports)
     with pytest.raises(OSError, match=r"--midi-out 'synth' names several ports; there are .*'Synth A', 'Synth B'"):
         live_midi.open_ports("keys", "synth", ports)
-    monkeypatch.setattr(live_midi.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(OSError, match="Windows has no virtual MIDI ports: name one with --midi-in; there are 'Keys"):
         live_midi.open_ports(backend=ports)
 
@@ -410,7 +413,7 @@ def test_a_session_refuses_settings_that_mean_nothing(case, jam):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
 def test_a_full_disk_is_said_once_and_the_music_goes_on(jam, tmp_path):
     said = []
-    log = live.Log(tmp_path / "jam.log", said.append)
+    log = Log(tmp_path / "jam.log", said.append)
     log.close()
     with open("/dev/full", "w", buffering=1) as log._file:
         session = Session(jam, "polyphony", on_event=log, seed=0)

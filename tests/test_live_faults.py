@@ -17,9 +17,12 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.applications.jam import live, live_midi, packets
-from mdn.applications.jam.osc import OscServer, open_sockets
+from mdn.applications.jam import live, live_midi
+from mdn.applications.jam.osc import OscServer
 from mdn.applications.jam.session import Session
+from mdn.applications.live import packets, turns
+from mdn.applications.live.log import Log
+from mdn.applications.live.osc import open_sockets
 from mdn_commands import interrupt, shared
 
 pytestmark = [pytest.mark.jax, pytest.mark.project]
@@ -308,8 +311,7 @@ def test_five_hundred_touches_a_second_each_have_an_answer():
 
 def test_touches_without_an_answer_are_counted_and_said_once(monkeypatch):
     """Fault 16 of issue 18."""
-    for module in (live, sys.modules[Session.__module__]):
-        monkeypatch.setattr(module, "MOST_WAITING", 50)
+    monkeypatch.setattr(turns, "MOST_WAITING", 50)
     said, session = [], Session(Stub(wait=5.0), "polyphony")
     for _ in range(57):
         session.heard(0.5, 0.5, 0.0)
@@ -399,7 +401,7 @@ def test_a_log_that_nobody_wrote_to_is_removed_and_one_that_was_there_stays(tmp_
     old = tmp_path / "old.log"
     old.touch()
     for path in (old, tmp_path / "new.log"):
-        live.Log(path).close()
+        Log(path).close()
     assert [*tmp_path.iterdir()] == [old]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands import data, drawings, ecg, handwriting, jam, robot, sketch, tables, world
+from mdn_commands import data, drawings, ecg, handwriting, jam, play, robot, sketch, tables, world
 from mdn_commands.shared import Seed, check_folder, messages
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ drawings.add_to(app)
 app.add_typer(train, name="train")
 app.add_typer(generate, name="generate")
 jam.add_to(app, train, generate)
+play.add_to(app)
 ecg.add_to(app, train, generate)
 robot.add_to(app, train, generate)
 sketch.add_to(app, train, generate)

@@ -162,9 +162,9 @@ def jam(
             stop("say how to play: either mdn jam --osc or mdn jam --midi.")
         answer = _address(to)
         from mdn.applications.jam import Jam
-        from mdn.applications.jam.live import Log
         from mdn.applications.jam.model import SHIPPED
         from mdn.applications.jam.session import Session
+        from mdn.applications.live.log import Log
 
         def say(text):
             typer.echo(text, err=True)
@@ -177,7 +177,8 @@ def jam(
                 ear, mouth = (opened.enter_context(each) for each in open_ports(midi_in, midi_out))
                 made, places = MidiPlayer, f"hearing {ear.name!r}, playing to {mouth.name!r}"
             else:
-                from mdn.applications.jam.osc import OscServer, open_sockets
+                from mdn.applications.jam.osc import OscServer
+                from mdn.applications.live.osc import open_sockets
 
                 ear, mouth = (opened.enter_context(each) for each in open_sockets((host, port), answer))
                 made, places = OscServer, f"hearing /interface at {host}:{ear.getsockname()[1]}, answering at {to}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable
 
 from mdn.applications.jam.data import TAP
 from mdn.applications.jam.live import Live
-from mdn.applications.jam.midi import BEND, BRIGHTNESS, Voice, _mido, height, place
-from mdn.applications.jam.session import MODES, Session
+from mdn.applications.jam.midi import BEND, BRIGHTNESS, Voice, height, place
+from mdn.applications.jam.session import Session
+from mdn.applications.live import midi_ports
+from mdn.applications.live.turns import MODES
 
 COMPONENT_TEMPERATURE, VARIANCE_TEMPERATURE, MODE, RESET = 20, 21, 22, 23  # controllers that MIDI leaves undefined
 _AT_ONCE = 256  # messages that are heard in one tick at most; then the touches that are due are played
@@ -25,7 +26,7 @@ class MidiPlayer(Live):
     A note is a touch: its pitch is x, and y comes from the brightness (controller 74) if one came since the last note ended,
     else from the velocity. While it lasts, the pitch wheel moves x and controller 74 moves y. Controllers 20 and 21 set the
     component and the variance temperature (`temperature`), 22 the mode (a quarter of its range each, in the order of
-    `session.MODES`), 23 from 64 on resets.
+    `turns.MODES`), 23 from 64 on resets.
 
     Args:
         session: The player and the model.
@@ -133,13 +134,8 @@ def open_ports(ear: str | None = None, mouth: str | None = None, backend=None):
     Raises:
         OSError: if no port or several fit, or there is no MIDI at all; the message lists the ports.
     """
-    backend = _mido() if backend is None else backend
-    try:
-        inputs, outputs = backend.get_input_names(), backend.get_output_names()
-    except ImportError:
-        raise ImportError("live MIDI needs python-rtmidi: pip install 'mdn[jam]'.") from None
-    except OSError as error:
-        raise OSError(f"this system has no MIDI that can be used: {str(error).rstrip('.')}.") from None
+    backend = midi_ports.mido("jam") if backend is None else backend
+    inputs, outputs = midi_ports.port_names(backend, "jam")
     heard = _open(backend.open_input, ear, inputs, "--midi-in")
     try:
         return heard, _open(backend.open_output, mouth, outputs, "--midi-out")
@@ -149,16 +145,10 @@ def open_ports(ear: str | None = None, mouth: str | None = None, backend=None):
 
 
 def _open(opening, name: str | None, names: list[str], option: str):
-    there = f"there are {', '.join(map(repr, names))}" if names else "there are none"
     if name is None:
-        if sys.platform == "win32":
-            raise OSError(f"Windows has no virtual MIDI ports: name one with {option}; {there}.")
-        try:
-            return opening(NAME, virtual=True)
-        except (OSError, NotImplementedError) as error:
-            raise OSError(f"no virtual MIDI port can be made ({error}): name a port with {option}; {there}.") from None
-    fitting = [one for one in names if one == name] or [one for one in names if name.lower() in one.lower()]
+        return midi_ports.open_virtual(opening, NAME, names, option)
+    fitting = midi_ports.fitting(name, names)
     if len(fitting) != 1:
         found = "several ports" if fitting else "no port"
-        raise OSError(f"{option} {name!r} names {found}; {there}.")
+        raise OSError(f"{option} {name!r} names {found}; {midi_ports.there(names)}.")
     return opening(fitting[0])

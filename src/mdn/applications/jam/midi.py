@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mdn.applications.jam.data import TAP, swipes
+from mdn.applications.live.midi_ports import mido
 from mdn.data import replacing
 
 SCALE = (0, 2, 4, 7, 9)  # major pentatonic: any of its notes sound well together
@@ -46,7 +47,7 @@ class Voice:
     """
 
     def __init__(self):
-        self._message = _mido().Message
+        self._message = mido("jam").Message
         self._note: int | None = None
         self._first = 0.0
 
@@ -81,9 +82,9 @@ def write_midi(path, touches) -> None:
 
     A note ends 0.1 s after its last touch, or when the next begins.
     """
-    mido, voice = _mido(), Voice()
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_MICROSECONDS)])
-    file = mido.MidiFile(ticks_per_beat=_TICKS, tracks=[track])
+    library, voice = mido("jam"), Voice()
+    track = library.MidiTrack([library.MetaMessage("set_tempo", tempo=_MICROSECONDS)])
+    file = library.MidiFile(ticks_per_beat=_TICKS, tracks=[track])
     now, written = 0.0, 0
 
     def add(at, messages):
@@ -102,14 +103,6 @@ def write_midi(path, touches) -> None:
         add(now + min(TAP, pause), voice.end())
     with replacing(path) as temporary:
         file.save(temporary)
-
-
-def _mido():
-    try:
-        import mido
-    except ImportError:
-        raise ImportError("MIDI needs mido: pip install 'mdn[jam]'.") from None
-    return mido
 
 
 def _seven_bits(share: float) -> int:

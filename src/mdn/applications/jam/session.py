@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import threading
 from collections.abc import Callable
@@ -11,17 +10,7 @@ import numpy as np
 
 from mdn.applications.jam import data
 from mdn.applications.jam.model import Jam, inside
-
-MODES = {
-    "callresponse": "the model answers when the player has been silent for a while",
-    "polyphony": "the model plays a touch of its own to each of the player's",
-    "battle": "the model plays on and on, whatever the player does, and hears both",
-    "useronly": "the model is silent; what is played is logged",
-}
-MOST_WAITING = (
-    10_000  # answers of a polyphony that are yet to come: those to two thousand touches a second for five seconds
-)
-_MOST_AT_ONCE = 64
+from mdn.applications.live import turns
 
 
 class Session:
@@ -29,14 +18,11 @@ class Session:
 
     Args:
         jam: The model.
-        mode: One of `MODES`.
+        mode: One of `turns.MODES`.
         silence: In "callresponse", the model answers after so many seconds without a touch.
         component_temperature, variance_temperature: As in `MDNRNN.generate`; may be set while it plays.
         on_event: Called with each touch: `(time, source, x, y)`, the source "interface" or "rnn".
         seed: An int for the same answers to the same touches.
-
-    Attributes:
-        unanswered: How many touches of a polyphony got no answer, since `MOST_WAITING` answers were waiting.
     """
 
     def __init__(
@@ -57,22 +43,25 @@ class Session:
         self.set_temperature("component_temperature", component_temperature)
         self.set_temperature("variance_temperature", variance_temperature)
         self._on_event = on_event or (lambda *event: None)
-        self.mode, self.unanswered = mode, 0
+        self.mode, self._waiting = mode, turns.Waiting()
         self._lock = threading.Lock()
         self._stream = jam.model.stream(constrain=inside, seed=seed)
         self._stream.step()  # compiles here, so that the first touch does not wait
         self.reset()
 
     @property
+    def unanswered(self) -> int:
+        """How many touches of a polyphony got no answer, since `turns.MOST_WAITING` answers waited already."""
+        return self._waiting.refused
+
+    @property
     def mode(self) -> str:
-        """One of `MODES`; may be set while it plays."""
+        """One of `turns.MODES`; may be set while it plays."""
         return self._mode
 
     @mode.setter
     def mode(self, value: str) -> None:
-        if value not in MODES:
-            raise ValueError(f"`mode` must be one of {', '.join(MODES)}, but {value!r} came.")
-        self._mode = value
+        self._mode = turns.check_mode(value)
 
     def set_temperature(self, name: str, value: float) -> None:
         """Sets "component_temperature" or "variance_temperature", a number above 0 and at most 100."""
@@ -90,8 +79,7 @@ class Session:
             self._last = math.nan  # time of the last touch that the stream heard
             self._heard = math.inf  # time of the player's last touch
             self._next = math.inf, self._place  # when the model would play, and where
-            self._waiting: list[tuple[float, int, np.ndarray]] = []
-            self._count = 0
+            self._waiting.clear()
 
     def heard(self, x: float, y: float, now: float) -> None:
         """The player touched (x, y), in [0, 1], at the time `now` in seconds.
@@ -110,20 +98,13 @@ class Session:
                 return
             self._take(place, now)
             if self._mode == "polyphony":
-                when, place = self._next
-                if len(self._waiting) < MOST_WAITING:
-                    self._count += 1
-                    heapq.heappush(self._waiting, (when, self._count, place))
-                else:
-                    self.unanswered += 1
+                self._waiting.add(*self._next)
 
     def due(self, now: float) -> list[tuple[float, float]]:
         """The touches (x, y) that the model plays now: those due since the last call. Call it often."""
         with self._lock:
             if self._mode == "polyphony":
-                played = []
-                while self._waiting and self._waiting[0][0] <= now:
-                    played.append(heapq.heappop(self._waiting)[2])
+                played = self._waiting.due(now)
             else:
                 played = self._alone(now)
             for place in played:
@@ -143,7 +124,7 @@ class Session:
             begins or now - self._next[0] > data.LONGEST
         ):  # the answer begins now; or `due` was not called for long: no catching up
             self._next = now, self._next[1]
-        while self._next[0] <= now and len(played) < _MOST_AT_ONCE:
+        while self._next[0] <= now and len(played) < turns.MOST_AT_ONCE:
             when, place = self._next
             played.append(place)
             self._take(place, when)

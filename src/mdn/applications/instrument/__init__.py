@@ -1,0 +1,1 @@
+"""Instruments of one to sixteen values, learnt and played."""
