@@ -26,6 +26,13 @@ def handwriting(folder):
     return {"read": {}, "train": {"units": (4,), "components": 2, "rehearsals": 0}}
 
 
+def instrument(folder):
+    arrays = np.empty(12, object)
+    arrays[:] = [RNG.integers(0, 128, (6, 3)) / 128 for _ in range(12)]
+    np.savez(folder / "mine.npz", perfs=arrays)
+    return {"read": {}, "train": {"units": (4,), "components": 2}}
+
+
 def jam(folder):
     arrays = np.empty(12, object)
     arrays[:] = [RNG.uniform(0.1, 0.9, (6, 3)) for _ in range(12)]

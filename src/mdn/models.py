@@ -35,6 +35,7 @@ _ROOMS = {
     "mdn>EventEncoding": "mdn.sequences",
     "mdn>Halve": "mdn.applications.world.convolutions",
     "mdn>Handwriter": "mdn.applications.handwriting.model",
+    "mdn>Instrument": "mdn.applications.instrument.model",
     "mdn>MDNRNN": "mdn.sequences",
     "mdn>Memory": "mdn.applications.world.memory",
     "mdn>PenSpec": "mdn.applications.handwriting.model",

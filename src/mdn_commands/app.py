@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands import data, drawings, ecg, handwriting, jam, play, robot, sketch, tables, world
+from mdn_commands import data, drawings, ecg, handwriting, instrument, jam, play, robot, sketch, tables, world
 from mdn_commands.shared import Seed, check_folder, messages
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ data.add_to(app, train, generate)
 drawings.add_to(app)
 app.add_typer(train, name="train")
 app.add_typer(generate, name="generate")
+instrument.add_to(app, train, generate)
 jam.add_to(app, train, generate)
 play.add_to(app)
 ecg.add_to(app, train, generate)

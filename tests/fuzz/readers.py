@@ -320,12 +320,36 @@ def _use_performances(path: Path) -> None:
         swipes(one)
 
 
+def _recordings() -> Files:
+    import mido
+
+    memory = io.BytesIO()
+    messages = [mido.Message("note_on", note=60 + i, time=9) for i in range(3)]
+    mido.MidiFile(tracks=[mido.MidiTrack([*messages, mido.Message("control_change", control=7)])]).save(file=memory)
+    return {**_performances(), "fuzzed.mid": memory.getvalue(), "fuzzed-dt.csv": b"dt,a,b\n0,0.5,1\n0.1,0.5,0.25\n"}
+
+
+def _use_recordings(path: Path) -> None:
+    from mdn.applications.instrument.data import Performances, read_performances, split
+    from mdn.applications.instrument.events import as_events, as_performance, grid
+
+    found = [one for one in read_performances(path) if one is not None]
+    for one in found:
+        steps = grid([one])
+        as_performance(as_events(one, steps, np.random.default_rng(0)), steps)
+    try:
+        split(Performances(found))
+    except ValueError as error:
+        if "at least 10 performances" not in str(error):
+            raise
+
+
 def _jam_split() -> Files:
     return {"fuzzed.json": b'{"train": [0, 1], "valid": [2], "test": [3]}'}
 
 
 def _use_jam_split(path: Path) -> None:
-    from mdn.applications.jam.data import read_split
+    from mdn.data.splits import read_split
 
     for rows in read_split(path, 4).values():
         np.arange(4)[rows]
@@ -603,6 +627,7 @@ READERS = {
         Reader("handwriting-iam", _iam, _use_handwriting, folder=True),
         Reader("handwriting-iam-line", _iam_line, _use_iam_line, folder=True),
         Reader("handwriting-json", _tablet, _use_handwriting),
+        Reader("instrument", _recordings, _use_recordings),
         Reader("jam", _performances, _use_performances),
         Reader("jam-split", _jam_split, _use_jam_split),
         Reader("robot", _letters, _use_letters),

@@ -100,6 +100,21 @@ DATA_SETS: tuple[DataSet, ...] = (
         local=("split.json",),
     ),
     DataSet(
+        "impsy",
+        "40 performances on three knobs, 103,250 events: dt and values",
+        "MIT",
+        "C. P. Martin, IMPSY: github cpmpercussion/impsy",
+        {
+            "training-dataset-4d.npz": _github(
+                "cpmpercussion/impsy",
+                "2fa5804023356419ec07f0cd366279605cff509e",
+                "datasets/training-dataset-4d.npz",
+                "0c1a0cb03a35990b572836fec4c8bd01cc3697c7efe0d6f303183848ae9c5401",
+            )
+        },
+        local=("split.json",),
+    ),
+    DataSet(
         "kanji",
         "11,100 kanji as stroke-3",
         "CC BY-SA 3.0",

@@ -1,8 +1,14 @@
-"""Random splits of items into "train" to learn from, "valid" to choose the epoch and "test" to score."""
+"""Splits of items into "train" to learn from, "valid" to choose the epoch and "test" to score: by chance, or as a file says."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+
+from mdn.data.limits import read_whole
+from mdn.files import reading
 
 
 def dealt(
@@ -27,3 +33,29 @@ def dealt(
         )
     places, few = np.random.default_rng(seed).permutation(count), max(1, count // share)
     return {order[0]: places[:few], order[1]: places[few : 2 * few], "train": places[2 * few :]}
+
+
+def read_split(path, count: int) -> dict[str, np.ndarray]:
+    """Reads from a .json which of `count` items are "train", "valid" and "test", by their places.
+
+    Args:
+        path: Of the .json file.
+        count: How many items there are.
+
+    Raises:
+        ValueError: if the file says anything else.
+    """
+    path = Path(path)
+    with reading(path, "a split"):
+        content = read_whole(path)
+    try:
+        found = json.loads(content)
+        parts = {name: np.asarray(found[name], "int64") for name in ("train", "valid", "test")}
+        good = all(len(rows) and rows.ndim == 1 and rows.min() >= 0 and rows.max() < count for rows in parts.values())
+    except Exception:
+        good = False
+    if not good:
+        raise ValueError(
+            f"{str(path)!r} must be JSON with the lists train, valid and test of places from 0 to {count - 1}, none empty."
+        )
+    return parts

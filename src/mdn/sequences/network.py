@@ -278,7 +278,7 @@ class Network(keras.Model):
         """How many numbers the layers read of an event."""
         return self.encoding.size + len(self.positions) + (self.linear.size if self.linear else 0)
 
-    def read(self, events):
+    def layer_inputs(self, events):
         """What the layers read of whole sequences `(B, T, D)`, without a condition: `(B, T, read_size)`."""
         first = [ops.zeros((ops.shape(events)[0], width), self.compute_dtype) for width in self._leading]
         return self._taken_in(events, first, None, lambda last: last)[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from mdn.data import find, read_object_arrays, reading
 from mdn.data.limits import read_whole
-from mdn.data.splits import dealt
+from mdn.data.splits import dealt, read_split
 
 FILE = "TinyPerformanceArrays.npz"  # of the data set "robojam"
 LONGEST = 5.0  # seconds, of a performance and of a pause
@@ -253,25 +252,3 @@ def swipes(touches) -> list[np.ndarray]:
     """The touches of each swipe `(T_i, 3)`: a pause of more than 0.1 s begins a new one."""
     touches = np.asarray(touches)
     return np.split(touches, np.flatnonzero(touches[1:, 2] > TAP) + 1)
-
-
-def read_split(path, count: int) -> dict[str, np.ndarray]:
-    """Reads from a .json which of `count` performances are "train", "valid" and "test", by their places.
-
-    Raises:
-        ValueError: if the file says anything else.
-    """
-    path = Path(path)
-    with reading(path, "a split"):
-        content = read_whole(path)
-    try:
-        found = json.loads(content)
-        parts = {name: np.asarray(found[name], "int64") for name in ("train", "valid", "test")}
-        good = all(len(rows) and rows.ndim == 1 and rows.min() >= 0 and rows.max() < count for rows in parts.values())
-    except Exception:
-        good = False
-    if not good:
-        raise ValueError(
-            f"{str(path)!r} must be JSON with the lists train, valid and test of places from 0 to {count - 1}, none empty."
-        )
-    return parts

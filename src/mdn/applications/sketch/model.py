@@ -129,7 +129,7 @@ class SketchRNN(MDNRNN):
         """Mean and log scale of q(z | drawing) from the events before each step, `(B, latent_size)` each."""
         drawn = ops.logical_not(ops.isnan(events[..., 0]))  # the event of the end is no point of the drawing
         count = ops.sum(ops.cast(drawn, "int32"), axis=1)
-        encoded = self.read(events)
+        encoded = self.layer_inputs(events)
         # position 0 holds no point, so point i is at i; read backwards, position i holds what was at count - i
         backwards = ops.maximum(count[:, None] - ops.arange(ops.shape(events)[1], dtype="int32")[None], 0)
         states = []

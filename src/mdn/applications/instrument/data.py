@@ -1,0 +1,253 @@
+"""Recordings of an instrument: logs and data sets of IMPSY, tables, MIDI files and folders of them."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from mdn.applications.instrument.events import LONGEST, MOST, clipped
+from mdn.applications.instrument.midi import read_midi
+from mdn.data import find, read_object_arrays, reading
+from mdn.data.limits import read_whole
+from mdn.data.splits import dealt, read_split
+
+FILE = "training-dataset-4d.npz"  # of the data set "impsy"
+ENDINGS = (".log", ".npz", ".csv", ".mid", ".midi")
+_PLAYERS, _MACHINES = ("interface", "user"), ("rnn", "prediction")
+_FEWEST = 10  # performances that can be dealt to three parts
+_WORTH_CUTTING = 20  # events of a piece, if fewer performances are cut
+_DIMENSION = "a file of the dimension 4, say, has dt and 3 values"
+
+
+class Performances(list[np.ndarray]):
+    """Performances `(T, 1 + N)` of one instrument: dt and N values.
+
+    Args:
+        placed: Performances in the order of their files, with None in place of each that is empty or of another N.
+        parts: The indices in `placed` of the parts "train", "valid" and "test", if a file says so.
+        skipped: A sentence for each file of which something was left out.
+
+    Attributes:
+        placed, parts, skipped: The arguments.
+    """
+
+    def __init__(
+        self,
+        placed: Iterable[np.ndarray | None],
+        parts: dict[str, np.ndarray] | None = None,
+        skipped: tuple[str, ...] = (),
+    ):
+        self.placed, self.parts, self.skipped = list(placed), parts, skipped
+        super().__init__(one for one in self.placed if one is not None)
+
+
+def read(sources=None, split=None, dimension: int | None = None) -> Performances:
+    """The performances of files and folders; by default the data set "impsy" with its parts.
+
+    Args:
+        sources: Paths, or one path; of a folder, all files with one of `ENDINGS` in it and below.
+        split: A .json that says which performances are of which part; places count through all files.
+        dimension: 1 + N, as IMPSY counts; None takes the one that most events have.
+
+    Returns:
+        Performances of one N; what has another is left out, and `skipped` names it.
+
+    Raises:
+        OSError: if a path cannot be read.
+        ValueError: if a file is no recording, or nothing is left.
+    """
+    if not sources:
+        sources = [find("impsy", FILE)]
+        beside = sources[0].with_name("split.json")
+        split = beside if split is None and beside.is_file() else split
+    paths = _files([sources] if isinstance(sources, str | Path) else sources)
+    found = {path: read_performances(path) for path in paths}
+    counts: Counter = Counter()
+    for one in (one for each in found.values() for one in each if one is not None):
+        counts[one.shape[1]] += len(one)
+    chosen = dimension or counts.most_common(1)[0][0]
+    if chosen not in counts:
+        raise ValueError(
+            f"`dimension` is {chosen}, but the recordings have {', '.join(map(str, sorted(counts)))}: {_DIMENSION}."
+        )
+    placed, skipped = [], []
+    for path, each in found.items():
+        mine = [one if one is not None and one.shape[1] == chosen else None for one in each]
+        others = sorted({one.shape[1] for one in each if one is not None} - {chosen})
+        if others:
+            skipped.append(f"{path} is of dimension {', '.join(map(str, others))}, not {chosen}, and left out.")
+        elif empty := sum(one is None for one in mine):
+            skipped.append(f"{path}: {empty} of {len(mine)} performances are empty and left out.")
+        placed += mine
+    return Performances(placed, None if split is None else read_split(split, len(placed)), tuple(skipped))
+
+
+def _files(sources: Iterable) -> list[Path]:
+    """The files of paths and folders, each once."""
+    found: dict[Path, None] = {}
+    for path in map(Path, sources):
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in ENDINGS)
+            if not inside:
+                raise ValueError(f"the folder {str(path)!r} holds no file that ends in {', '.join(ENDINGS)}.")
+        found |= dict.fromkeys(inside)
+    return list(found)
+
+
+def split(performances: Performances, seed: int = 0) -> dict[str, list[np.ndarray]]:
+    """Performances by part: as a file says, else dealt by chance, a tenth each to "valid" and "test", the others to "train".
+
+    Fewer than 10 performances are cut into pieces first: an evening is one long log.
+
+    Args:
+        performances: From `read`.
+        seed: Of the dealing.
+
+    Raises:
+        ValueError: if there is too little to deal.
+    """
+    if performances.parts is not None:
+        found = performances.placed
+        return {part: [found[i] for i in rows if found[i] is not None] for part, rows in performances.parts.items()}
+    long = [one for one in performances if len(one) > 1]
+    if len(long) < _FEWEST:
+        total = sum(map(len, long))
+        length = max(_WORTH_CUTTING, total // (2 * _FEWEST))
+        long = [piece for one in long for piece in np.array_split(one, max(1, len(one) // length))]
+    rows_of = dealt(len(long), seed, f"performances, or pieces of {_WORTH_CUTTING} events,", fewest=_FEWEST)
+    return {part: [long[i] for i in rows_of[part]] for part in ("train", "valid", "test")}
+
+
+def read_performances(path) -> list[np.ndarray | None]:
+    """The performances of one file, arrays `(T, 1 + N)`, None for each empty one.
+
+    Args:
+        path: A .npz of arrays `(T, 1 + N)`, dt first, such as `perfs` of IMPSY (unpacked as `mdn.data.read_object_arrays` says).
+            A log of IMPSY or of `mdn play` (lines of timestamp, source, values), of which the human's events are read. A .csv
+            with a header: a column `time` or `dt`, in seconds, and one for each value. A MIDI file: see `read_midi`. A silence
+            of more than a minute begins a new performance, except in a .npz.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is none of these, has more than 16 values, or values beyond [0, 1]; the message names a bad line.
+    """
+    path = Path(path)
+    with reading(path, "performances"):
+        readers: dict[str, Callable[[Path], list]] = {".npz": _arrays, ".csv": _table, ".mid": _midi, ".midi": _midi}
+        found = readers.get(path.suffix.lower(), _log)(path)
+        if not any(one is not None for one in found):
+            raise ValueError(f"{str(path)!r} holds no performance that is not empty.")
+        return found
+
+
+def _checked(performance, whose: str) -> np.ndarray:
+    performance = np.asarray(performance, "float64")
+    if performance.ndim != 2 or not 2 <= performance.shape[1] <= 1 + MOST:
+        raise ValueError(
+            f"{whose} must have shape (T, 1 + N): dt and N values, 1 to {MOST}, but {performance.shape} came."
+        )
+    bad = ~np.isfinite(performance).all(axis=1) | (np.abs(performance[:, 1:] - 0.5) > 0.51).any(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(
+            f"{whose}: event {first} is {performance[first].tolist()}, but values lie in [0, 1]: divide by their range."
+        )
+    return clipped(performance)
+
+
+def _arrays(path: Path) -> list[np.ndarray | None]:
+    placed: list[np.ndarray | None] = []
+    for name, array in read_object_arrays(path).items():
+        if array.dtype.kind not in "biufO":
+            raise ValueError(f"{str(path)!r}: {name!r} must hold performances, but holds {array.dtype}.")
+        for one in array if array.dtype == object or array.ndim == 3 else [array]:
+            whose = f"{str(path)!r}: performance {len(placed)}"
+            placed.append(_checked(one, whose) if np.size(one) else None)
+    return placed
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = read_whole(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{str(path)!r} is no text. Recordings are a .log of IMPSY, a .csv, a .npz or a .mid."
+        ) from None
+    if not any(line.strip() for line in lines):
+        raise ValueError(f"{str(path)!r} is empty.")
+    return lines
+
+
+def _log(path: Path) -> list[np.ndarray]:
+    rows: list[list[float]] = []
+    size = None
+    for number, cells in enumerate(csv.reader(_lines(path)), start=1):
+        if not cells:
+            continue
+        try:
+            when = datetime.datetime.fromisoformat(cells[0].strip()).timestamp()
+            source, values = cells[1].strip(), [float(cell) for cell in cells[2:]]
+        except (ValueError, IndexError, OverflowError, OSError):
+            values = []
+        if not values:
+            raise ValueError(
+                f"{str(path)!r}: line {number} is no timestamp, source and values, such as "
+                f"2026-01-31T12:00:00.5,interface,0.25,0.75, but {','.join(cells)!r}. Delete it if the recording broke off there."
+            )
+        if source not in _PLAYERS + _MACHINES:
+            raise ValueError(f"{str(path)!r}: line {number} names the source {source!r}; known are interface and rnn.")
+        size = size or len(values)
+        if len(values) != size:
+            raise ValueError(
+                f"{str(path)!r}: line {number} has {len(values)} values, but the lines before have {size}."
+            )
+        if source in _PLAYERS:
+            rows.append([when, *values])
+    if not rows:
+        raise ValueError(f"{str(path)!r} holds no event of a player.")
+    return _from_times(np.array(rows), f"{str(path)!r}")
+
+
+def _table(path: Path) -> list[np.ndarray]:
+    header, *lines = csv.reader(_lines(path))
+    names = [cell.strip().lower() for cell in header]
+    clocks = [name for name in ("dt", "time") if name in names]
+    if not clocks or len(names) < 2:
+        raise ValueError(
+            f"{str(path)!r} needs a header with a column time or dt, in seconds, and one for each value, but it begins with "
+            f"{','.join(header)!r}."
+        )
+    clock, rows = names.index(clocks[0]), []
+    for number, cells in enumerate(lines, start=2):
+        if not cells:
+            continue
+        try:
+            row = [float(cell) for cell in cells]
+        except ValueError:
+            row = []
+        if len(row) != len(names):
+            raise ValueError(f"{str(path)!r}: line {number} is not {len(names)} numbers, but {','.join(cells)!r}.")
+        rows.append([row[clock], *row[:clock], *row[clock + 1 :]])
+    if not rows:
+        raise ValueError(f"{str(path)!r} has no event below its header.")
+    found = np.array(rows)
+    if clocks[0] == "dt":
+        found[:, 0] = np.cumsum(found[:, 0])
+    return _from_times(found, f"{str(path)!r}")
+
+
+def _midi(path: Path) -> list[np.ndarray]:
+    return _from_times(read_midi(path), f"{str(path)!r}")
+
+
+def _from_times(rows: np.ndarray, whose: str) -> list[np.ndarray]:
+    """Performances of rows of a time and values; a long silence, or a clock that was set back, begins a new one."""
+    steps = np.diff(rows[:, 0], prepend=rows[0, 0])
+    found = _checked(np.concatenate([steps[:, None], rows[:, 1:]], axis=1), whose)
+    return np.split(found, np.flatnonzero((steps > LONGEST) | (steps < 0.0)))

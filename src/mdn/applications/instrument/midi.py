@@ -1,0 +1,86 @@
+"""Performances from and to MIDI files; needs the extra `mdn[jam]`."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from mdn.applications.instrument.events import MOST
+from mdn.data import replacing
+from mdn.data.limits import read_whole
+
+_TICKS, _MICROSECONDS = 480, 500_000  # of a beat
+_NOTE, _LAST = -1, 119  # in place of a controller's number; higher ones are commands such as "all notes off"
+_CONTROLLERS = (*range(20, 32), *range(102, 120))  # those that have no meaning of their own
+
+
+def read_midi(path) -> np.ndarray:
+    """Rows of seconds and values: one value for each channel that plays notes (the pitch) and each controller.
+
+    Args:
+        path: A MIDI file. Messages of one moment are one event, as long as they move different values.
+
+    Raises:
+        ImportError: if mido is missing.
+        ValueError: if the file has no note and no controller, or more than 16 values.
+    """
+    now = 0.0
+    moments: list[tuple[float, dict[tuple[int, int], float]]] = []
+    for message in _mido().MidiFile(file=io.BytesIO(read_whole(path))):
+        now += message.time
+        if message.type == "note_on" and message.velocity:
+            name, value = (message.channel, _NOTE), message.note / 127
+        elif message.type == "control_change" and message.control <= _LAST:
+            name, value = (message.channel, message.control), message.value / 127
+        else:
+            continue
+        if not moments or moments[-1][0] != now or name in moments[-1][1]:
+            moments.append((now, {}))
+        moments[-1][1][name] = value
+    if not moments:
+        raise ValueError(f"{str(path)!r} holds no note and no controller.")
+    places = {name: i for i, name in enumerate(sorted({name for _, moved in moments for name in moved}))}
+    if len(places) > MOST:
+        raise ValueError(
+            f"{str(path)!r} has {len(places)} values, channels that play notes and controllers, but {MOST} are the most: "
+            "leave some out."
+        )
+    found = np.zeros((len(moments), 1 + len(places)))
+    values = np.zeros(len(places))
+    for row, (at, moved) in zip(found, moments, strict=True):
+        for name, value in moved.items():
+            values[places[name]] = value
+        row[:] = at, *values
+    return found
+
+
+def write_midi(path, performance) -> None:
+    """Writes a performance `(T, 1 + N)` as controllers 20 to 31 and 102 to 105 of channel 1, one for each value.
+
+    Args:
+        path: Of the .mid file.
+        performance: dt and values.
+    """
+    mido = _mido()
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_MICROSECONDS)])
+    file = mido.MidiFile(ticks_per_beat=_TICKS, tracks=[track])
+    written = 0
+    levels: dict[int, int] = {}
+    ticks = np.round(np.cumsum(performance[:, 0]) * 1e6 / _MICROSECONDS * _TICKS).astype(int)
+    for at, values in zip(ticks.tolist(), np.round(127 * performance[:, 1:]).astype(int).tolist(), strict=True):
+        for control, level in zip(_CONTROLLERS, values, strict=False):
+            if levels.get(control) != level:
+                message = mido.Message("control_change", control=control, value=level, time=at - written)
+                track.append(message)
+                written, levels[control] = at, level
+    with replacing(path) as temporary:
+        file.save(temporary)
+
+
+def _mido():
+    try:
+        import mido
+    except ImportError:
+        raise ImportError("MIDI needs mido: pip install 'mdn[jam]'.") from None
+    return mido

@@ -1,0 +1,79 @@
+"""Voice: one player, live; it hears events and answers, one at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mdn.applications.instrument.events import as_events, as_performance
+from mdn.applications.instrument.model import Instrument
+
+
+class Voice:
+    """One player: hears events and answers, one at a time.
+
+    Args:
+        model: An instrument, from `load` or `train`.
+        component_temperature: Above 1 bolder choices, below 1 safer ones. IMPSY calls it pitemp.
+        variance_temperature: Below 1 neater, above 1 wilder. IMPSY calls it sigmatemp, and plays at 0.01.
+        seed: Same seed, same answers; None for fresh ones.
+
+    Attributes:
+        size: N, how many values an event has.
+        component_temperature, variance_temperature: The arguments; they may be set at any time.
+    """
+
+    def __init__(
+        self,
+        model: Instrument,
+        *,
+        component_temperature: float = 1.0,
+        variance_temperature: float = 1.0,
+        seed: int | None = None,
+    ):
+        self.size, self._steps = model.size, model.steps
+        self.component_temperature, self.variance_temperature = component_temperature, variance_temperature
+        self._stream = model.stream(constrain=model.playable, seed=seed)
+        self._step()  # compiles: a first answer must not wait for it
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all that was played; the values go back to 0."""
+        self._stream.reset()
+        self._values, self._begun = np.zeros(self.size), False
+        self._next: np.ndarray | None = None  # the event after all that happened, if it was drawn already
+
+    def hear(self, dt: float, values) -> None:
+        """Takes an event as having happened.
+
+        Args:
+            dt: Seconds since the last event, heard or answered.
+            values: N numbers; they are held to [0, 1].
+
+        Raises:
+            ValueError: if there are not N finite values.
+        """
+        values = np.asarray(values, "float64")
+        if values.shape != (self.size,) or not np.isfinite(values).all() or not np.isfinite(dt):
+            raise ValueError(
+                f"an event must be a finite time and {self.size} finite values, but {dt} and {values.tolist()} came."
+            )
+        if self._begun and self._next is None:
+            self._step()  # the last answer was not read yet
+        values = np.clip(values, 0.0, 1.0)
+        both = [[0.0, *self._values], [dt, *values]] if self._begun else [[dt, *values]]
+        event = as_events(both, self._steps)[-1]
+        self._next, self._values, self._begun = self._step(np.nan_to_num(event)), values, True
+
+    def answer(self) -> tuple[float, np.ndarray]:
+        """The next event, which counts as having happened: (seconds after the last event, the N values)."""
+        event = self._step() if self._next is None else self._next
+        self._next, self._begun = None, True
+        ((dt, *values),) = as_performance(event[None], self._steps, self._values)
+        stays = event[-1 - self.size : -1] == 0.0
+        self._values = np.where(stays, self._values, values)
+        return float(dt), self._values.copy()
+
+    def _step(self, event=None) -> np.ndarray:
+        return self._stream.step(
+            event, component_temperature=self.component_temperature, variance_temperature=self.variance_temperature
+        )

@@ -1,0 +1,317 @@
+"""Instrument: readers, events, the density of the protocol, playable values, the live voice, pictures and commands."""
+
+import dataclasses
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import log_softmax, logsumexp
+from scipy.stats import norm
+from typer.testing import CliRunner
+
+import mdn_cli
+from mdn.applications.instrument import Instrument, Voice, data, load, write_lanes
+from mdn.applications.instrument import chapter as instrument_chapter
+from mdn.applications.instrument.evaluate import likeness, nll
+from mdn.applications.instrument.events import FINEST, as_events, as_moved, as_performance, grid
+from mdn.applications.instrument.midi import read_midi, write_midi
+from mdn.applications.instrument.model import save
+from mdn.applications.instrument.train import train
+
+pytestmark = pytest.mark.jax
+
+
+def performance(seed=0, rows=30, size=3, steps=128):
+    """Values that jump or stay, on a grid."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, steps + 1, size)
+    found = []
+    for _ in range(rows):
+        values = np.where(rng.random(size) < 0.5, rng.integers(0, steps + 1, size), values)
+        found.append([rng.uniform(0.001, 0.3), *(values / steps)])
+    return np.array(found)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    played = [performance(i) for i in range(4)]
+    found = Instrument(grid(played), units=(8,), components=3)
+    return found.adapt(found.events(played, 0))
+
+
+# ---- events ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_events_lead_back_to_the_performance_spread_or_not(size):
+    one = performance(1, 40, size, 127)
+    assert grid([one]) == [127] * size
+    for rng in (None, np.random.default_rng(0)):
+        events = as_events(one, [127] * size, rng)
+        np.testing.assert_allclose(as_performance(events, [127] * size), one, atol=1e-6)
+        moved = np.diff(one[:, 1:], axis=0, prepend=-1.0) != 0.0
+        np.testing.assert_array_equal(as_moved(events, size), moved)
+        np.testing.assert_array_equal(np.isnan(events[:, -1 - size : -1]), ~moved)
+    off = (
+        as_events(one, [127] * size, np.random.default_rng(0))[:, -1 - size : -1]
+        - as_events(one, [127] * size)[:, -1 - size : -1]
+    )
+    assert np.nanmax(np.abs(off)) <= 0.5 / 127 + 1e-6 and np.nanstd(off) == pytest.approx(
+        1 / 127 / np.sqrt(12), rel=0.15
+    )
+
+
+def test_each_value_has_the_steps_that_its_recordings_show():
+    rng = np.random.default_rng(0)
+    columns = [
+        np.round(rng.random(50), 2),
+        rng.integers(0, 128, 50) / 127,
+        rng.integers(0, 128, 50) / 128,
+        rng.random(50),
+    ]
+    assert grid([np.stack([np.ones(50), *columns], axis=1).astype("float32")]) == [100, 127, 128, FINEST]
+
+
+# ---- the density -------------------------------------------------------------------------------------------------------
+
+
+def test_the_density_of_an_event_is_that_of_what_moved_how_far_and_when(model):
+    """The protocol, computed from the network's numbers by SciPy alone: a value that did not move has P(it stays) x 128."""
+    one = performance(9, 6)
+    (events,) = model.events([one], seed=3)
+    before = np.concatenate([np.full((1, events.shape[1]), np.nan, "float32"), events[:-1]])
+    params = np.asarray(model(before[None]))[0].astype("float64")
+    pattern, means, scales, weights, time = np.split(params, np.cumsum([8, 9, 9, 3]), axis=1)
+    expected, stayed = [], 0.0
+    moves = np.diff(one[:, 1:], axis=0, prepend=0.0) + np.random.default_rng(3).uniform(-0.5, 0.5, (6, 3)) / 128
+    for t in range(6):
+        moved = [t == 0 or one[t, 1 + j] != one[t - 1, 1 + j] for j in range(3)]
+        terms = log_softmax(weights[t])
+        for j in range(3):
+            if moved[j]:
+                terms = terms + norm.logpdf(moves[t, j], means[t].reshape(3, 3)[:, j], scales[t].reshape(3, 3)[:, j])
+        clock = log_softmax(time[t, 6:]) + norm.logpdf(np.log(one[t, 0]), time[t, :3], time[t, 3:6])
+        which = log_softmax(pattern[t])[moved[0] + 2 * moved[1] + 4 * moved[2]]
+        expected.append(which + logsumexp(terms) + logsumexp(clock))
+        stayed += (3 - sum(moved)) * np.log(128.0)
+    np.testing.assert_allclose(model.log_prob([events])[0], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(nll(model, [one], seed=3), -(sum(expected[1:]) + stayed) / 5, rtol=1e-4)
+
+
+def test_the_network_reads_whole_steps_whatever_noise_spread_them(model):
+    plain, spread = (model.events([performance(5)], seed)[0] for seed in (None, 1))
+    params = [np.asarray(model(each[None])) for each in (plain, spread)]
+    np.testing.assert_allclose(params[0], params[1], rtol=1e-4, atol=1e-5)
+
+
+# ---- playing -----------------------------------------------------------------------------------------------------------
+
+
+def test_drawn_events_are_held_to_the_grid_and_fold_back_at_the_edges(model):
+    rng = np.random.default_rng(0)
+    place = rng.integers(0, 129, (5000, 3)) / 128
+    drawn = np.concatenate(
+        [rng.integers(0, 8, (5000, 1)), rng.normal(0, 0.4, (5000, 3)), rng.normal(-3, 9, (5000, 1))], 1
+    )
+    found = np.asarray(model.playable(drawn.astype("float32"), place.astype("float32")), "float64")
+    moved, there = as_moved(found, 3), place + found[:, 1:4]
+    assert there.min() > -1e-6 and there.max() < 1 + 1e-6
+    np.testing.assert_allclose(there * 128, np.round(there * 128), atol=1e-4)
+    assert np.all(found[:, 1:4][~moved] == 0.0) and np.all(np.abs(found[:, 1:4][moved]) > 0.99 / 128)
+    np.testing.assert_allclose([found[:, 4].min(), found[:, 4].max()], np.log([0.0004, 60.0]), rtol=1e-6)
+    inside = moved & (np.abs(place + drawn[:, 1:4] - 0.5) < 0.5) & (np.abs(drawn[:, 1:4]) > 1 / 128)
+    assert np.abs(found[:, 1:4] - drawn[:, 1:4])[inside].max() <= 0.5 / 128 + 1e-6
+
+
+def test_a_voice_plays_what_the_model_would_and_leaves_unmoved_values_exactly_where_they_were(model):
+    """Alone it draws what `play` draws; after a player it goes on from the player's values, to the bit where they stay."""
+    voice = Voice(model, seed=4)
+    alone = [voice.answer() for _ in range(12)]
+    (same,) = model.play(12, seed=4)
+    np.testing.assert_allclose([[dt, *values] for dt, values in alone], same, rtol=1e-4, atol=1e-6)
+    voice.reset()
+    heard = np.array([0.1234567, 0.7654321, 0.5])
+    voice.hear(0.1, heard)
+    stayed = 0
+    for _ in range(20):
+        dt, values = voice.answer()
+        assert 0.0004 * 0.999 <= dt <= 60.001 and values.min() >= 0.0 and values.max() <= 1.0
+        changed = values != heard
+        np.testing.assert_allclose(values[changed] * 128, np.round(values[changed] * 128), atol=1e-6)
+        stayed, heard = stayed + int(np.sum(~changed)), values
+    assert stayed > 0
+    with pytest.raises(
+        ValueError, match=r"an event must be a finite time and 3 finite values, but 0\.1 and \[0\.5, nan\]"
+    ):
+        voice.hear(0.1, [0.5, np.nan])
+
+
+def test_a_voice_remembers_what_it_answered_before_a_player_goes_on(model):
+    """The state after hear, answer, hear is that of the three events in a row."""
+    voice = Voice(model, seed=0)
+    voice.hear(0.1, [0.5, 0.25, 0.75])
+    dt, values = voice.answer()
+    voice.hear(0.2, [0.5, 0.5, 0.5])
+    played = np.array([[0.1, 0.5, 0.25, 0.75], [dt, *values], [0.2, 0.5, 0.5, 0.5]])
+    stream = model.stream(constrain=model.playable, seed=0)
+    stream.feed(np.nan_to_num(model.events([played])[0]))
+    np.testing.assert_allclose(voice._stream.state[:, 5:], stream.state[:, 5:], atol=1e-5)
+
+
+# ---- files -------------------------------------------------------------------------------------------------------------
+
+LOG = """2026-01-31T12:00:00.5,interface,0.2,0.3
+2026-01-31T12:00:00.6,rnn,0.9,0.9
+2026-01-31T12:00:00.75,interface,0.4,0.3
+
+2026-01-31T12:10:00,interface,0.5,0.5
+2026-01-31T12:10:02,interface,0.5,0.6
+"""
+
+
+def test_logs_tables_and_arrays_are_read_alike(tmp_path):
+    """A silence of ten minutes begins a new performance; what the machine played is left out."""
+    (tmp_path / "a.log").write_text(LOG)
+    first, second = data.read_performances(tmp_path / "a.log")
+    np.testing.assert_allclose(first, [[0.0004, 0.2, 0.3], [0.25, 0.4, 0.3]], atol=1e-6)
+    np.testing.assert_allclose(second, [[60.0, 0.5, 0.5], [2.0, 0.5, 0.6]], atol=1e-6)
+    (tmp_path / "a.csv").write_text("x,Time,y\n0.2,0.5,0.3\n0.4,0.75,0.3\n0.5,600.5,0.5\n0.5,602.5,0.6\n")
+    for one, other in zip(data.read_performances(tmp_path / "a.csv"), (first, second), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    (tmp_path / "b.csv").write_text("dt,a,b\n0,0.2,0.3\n0.25,0.4,0.3\n")
+    np.testing.assert_allclose(data.read_performances(tmp_path / "b.csv")[0], first, atol=1e-6)
+    arrays = np.empty(3, object)
+    arrays[:] = [first.astype("float32"), np.zeros((0, 3)), second]
+    np.savez(tmp_path / "a.npz", perfs=arrays)
+    found = data.read(tmp_path / "a.npz")
+    assert [one is None for one in found.placed] == [False, True, False] and "1 of 3" in found.skipped[0]
+    np.testing.assert_allclose(found[0], first, atol=1e-6)
+
+
+def test_midi_notes_and_controllers_become_values_and_a_performance_becomes_controllers(tmp_path):
+    mido = pytest.importorskip("mido")
+    track = mido.MidiTrack(
+        [
+            mido.Message("control_change", channel=2, control=7, value=127, time=0),
+            mido.Message("note_on", channel=0, note=60, velocity=9, time=0),
+            mido.Message("note_off", channel=0, note=60, time=480),
+            mido.Message("note_on", channel=0, note=64, velocity=9, time=480),
+            mido.Message("control_change", channel=2, control=123, value=0, time=0),
+        ]
+    )
+    mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(tmp_path / "a.mid")  # a beat is half a second
+    np.testing.assert_allclose(read_midi(tmp_path / "a.mid"), [[0.0, 60 / 127, 1.0], [1.0, 64 / 127, 1.0]])
+    one = performance(3, 20, 2, 127)
+    write_midi(tmp_path / "b.mid", one)
+    rows = read_midi(tmp_path / "b.mid")
+    at = np.searchsorted(rows[:, 0], np.cumsum(one[:, 0]) + 2e-3) - 1
+    np.testing.assert_allclose(rows[at, 1:], one[:, 1:], atol=1e-6)
+
+
+BAD = {
+    "an unknown name": ("a.log", "2026-01-31T12:00:00,guitar,0.1\n", "line 1 names the source 'guitar'"),
+    "a cut line": ("a.log", "2026-01-31T12:00:00,interface,0.1\n2026-01-31T12:0", "line 2 is no timestamp"),
+    "a change of N": (
+        "a.log",
+        LOG + "2026-01-31T13:00:00,interface,0.1\n",
+        "line 7 has 1 values, but the lines before have 2",
+    ),
+    "nobody played": ("a.log", "2026-01-31T12:00:00,rnn,0.1,0.2\n", "holds no event of a player"),
+    "empty": ("a.log", "\n", "is empty"),
+    "no text": ("a.log", b"\xff\xfe\x00", "is no text"),
+    "no clock": ("a.csv", "x,y\n0,1\n", "needs a header with a column time or dt"),
+    "no numbers": ("a.csv", "time,x\n0,1\nnow,1\n", "line 3 is not 2 numbers"),
+    "another range": (
+        "a.csv",
+        "time,x\n0,0.5\n1,64\n",
+        r"event 1 is \[1.0, 64.0\], but values lie in \[0, 1\]: divide",
+    ),
+    "only a header": ("a.csv", "time,x\n", "has no event below its header"),
+    "too many values": ("a.csv", f"time{',x' * 17}\n0{',0' * 17}\n", "1 to 16, but"),
+    "no arrays": ("a.npz", "PK", "no file of arrays"),
+    "no MIDI": ("a.mid", "MThd", "cannot be read as performances"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_recording_is_refused_in_one_sentence_that_names_it(case, tmp_path):
+    name, text, message = BAD[case]
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=f"{re.escape(name)}.*{message}"):
+        data.read_performances(tmp_path / name)
+
+
+def test_a_folder_gives_the_dimension_that_most_events_have_and_names_what_it_leaves_out(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.log").write_text(LOG)
+    (tmp_path / "b.csv").write_text("dt,a\n0,0.2\n0.25,0.4\n")
+    (tmp_path / "notes.txt").write_text("no recording")
+    found = data.read([tmp_path, tmp_path / "b.csv"])
+    assert [one.shape for one in found] == [(2, 3), (2, 3)]
+    assert len(found.skipped) == 1 and "b.csv is of dimension 2, not 3, and left out" in found.skipped[0]
+    assert [one.shape for one in data.read(tmp_path, dimension=2)] == [(2, 2)]
+    with pytest.raises(ValueError, match=r"`dimension` is 5, but the recordings have 2, 3"):
+        data.read(tmp_path, dimension=5)
+    with pytest.raises(ValueError, match="at least 10 performances, or pieces of 20 events"):
+        data.split(found)
+    parts = data.split(data.Performances([performance(0, 400)]))
+    assert (
+        sum(len(piece) for part in parts.values() for piece in part) == 400
+        and len(parts["valid"]) == len(parts["test"]) == 2
+    )
+
+
+# ---- figures, commands ---------------------------------------------------------------------------------------------------
+
+
+def test_likeness_is_of_patterns_times_and_moves(model):
+    real = performance(0, 200)
+    still = np.concatenate([real[:, :1] * 10, np.repeat(real[:1, 1:], 200, axis=0)], axis=1)
+    assert set(likeness(model, [real], [real]).values()) == {0.0}
+    found = likeness(model, [real], [still])
+    moved = np.diff(real[:, 1:], axis=0) != 0.0
+    assert found["pattern gap"] == pytest.approx(1 - np.mean(~moved.any(axis=1)))
+    assert found["KS distance of dt"] > 0.8 and "KS distance of moves" not in found
+
+
+def test_a_model_of_another_size_is_not_gone_on_from(model, tmp_path):
+    with pytest.raises(ValueError, match="plays 3 values, but these recordings have 2: train a new one"):
+        train([performance(size=2)], [performance(size=2)], start=model)
+    with pytest.raises(
+        ValueError, match=r"`steps` must be 1 to 16 whole numbers of at least 1, one a value, but \[127, 0\]"
+    ):
+        Instrument([127, 0])
+    save(model, tmp_path / "m.keras")
+    assert load(tmp_path / "m.keras").steps == [128, 128, 128]
+
+
+def test_commands_learn_from_logs_go_on_and_generate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(3):
+        clock = 1.8e9 + np.cumsum(performance(i, 160, 2)[:, 0])
+        lines = [
+            f"{np.datetime64(int(at * 1e6), 'us')},interface,{x:.4f},{y:.4f}"
+            for at, (_, x, y) in zip(clock, performance(i, 160, 2), strict=True)
+        ]
+        (tmp_path / f"{i}.log").write_text("\n".join(lines))
+
+    def command(*arguments):
+        ran = CliRunner().invoke(mdn_cli.app, arguments, env={"COLUMNS": "120", "NO_COLOR": "1"})
+        assert ran.exit_code == 0, ran.output
+        return ran.stdout
+
+    said = command("train", "instrument", ".", "--epochs", "1", "--out", "a.keras")
+    assert "3 performances of 2 values, 480 events" in said and "test NLL, order 2" in said
+    stands_for = {"figures": lambda *_: {"test NLL": 0.0}}  # the second training need not be measured
+    monkeypatch.setattr(instrument_chapter, "CHAPTER", dataclasses.replace(instrument_chapter.CHAPTER, **stands_for))
+    command("train", "instrument", "0.log", "1.log", "--from", "a.keras", "--epochs", "1", "--out", "b.keras")
+    written = json.loads((tmp_path / "b.json").read_text())
+    assert written["from"] == "a.keras" and written["data"] == ["0.log", "1.log"]
+    command("generate", "instrument", "--model", "b.keras", "--count", "2", "--events", "30", "--out", "c.npz")
+    made = data.read("c.npz")
+    assert [one.shape for one in made] == [(30, 3)] * 2
+    write_lanes(tmp_path / "lanes.svg", list(made), ["a < b", ""])
+    assert (tmp_path / "lanes.svg").read_text().count("<svg") == 1
