@@ -1,14 +1,17 @@
-"""MDNRegressor beside its peers on the same splits: NLL, CRPS, RMSE, coverage and time of fitting, in one run.
+"""MDNRegressor beside its peers on the same splits: NLL, pinball loss, RMSE, coverage and time of fitting, in one run.
 
     MDN_DATA=... python benchmarks/tabular.py [--sets yacht energy] [--splits 20] [--models ours ngboost] [--out results.jsonl]
 
-Needs `pip install ngboost skpro torch keras-mdn-layer==1.0.0` beside mdn. A result is one line of JSON; what stands in the
-file already is not run again, so that an interrupted run goes on. `--table FILE` prints the table of a file.
+Needs `pip install ngboost catboost lightgbm treeffuser pytabkit skpro keras-mdn-layer==1.0.0` beside mdn. A result is one line
+of JSON; what stands in the file already is not run again, so that an interrupted run goes on. `--table FILE` prints the tables
+of a file. All models and sets get their first split before any gets its second, so that a part of a run is balanced, too.
 
-Everybody gets the same rows. Settings: ours, the defaults; NGBoost, 1,000 stages, learning rate 0.02, early stopping on
-15 % held out; skpro's MDNRegressor, its defaults, with the number of epochs (100, 300, 1,000) chosen on 15 % held out, and
-standardised data; keras-mdn-layer, 2×50 tanh, K = 5, standardised, at most 200 epochs of Adam, early stopping on 15 %
-held out. Wine is dequantised by ±½ for all.
+Everybody gets the same rows, one thread, and a process of its own for each set; `peers.py` names the settings of each.
+
+The pinball loss is the mean over the levels 0.05, 0.10, ..., 0.95: half of the CRPS, up to discretisation. A model that has
+quantiles only has no NLL, and its mean is that of its quantiles. The NLL of a mixture is that of its density at the target
+itself, ours too where `MDNRegressor` learns the cells of a grid; there a second NLL scores all by the probability of the cell.
+Wine is dequantised by ±½ for all. Slow peers get two splits of the large sets.
 """
 
 import argparse
@@ -20,14 +23,44 @@ import time
 import warnings
 from collections import defaultdict
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import numpy as np
+from peers import LEVELS, MODELS, Normals, Quantiles, log_prob, log_prob_of_cell, quantiles_of
 
-SETS = ("yacht", "energy", "concrete", "wine-quality-red", "photoz-2000", "photoz")
-VALID = 0.15
+LARGE = ("photoz-2000", "photoz", "kin8nm", "power", "naval", "protein")
+SETS = ("yacht", "boston", "energy", "concrete", "wine-quality-red", *LARGE)
+SPLITS = {"photoz-2000": 5, "photoz": 5, "protein": 5}  # of photo-z there is one test part: what varies is the seed
+SLOW, SLOW_SPLITS = ("treeffuser", "realmlp"), 2
+BLOCKS = (0, 1, 5, 20)  # splits that a process fits before another model has its turn
+PACKAGES = (
+    "mdn",
+    "jax",
+    "ngboost",
+    "catboost",
+    "lightgbm",
+    "treeffuser",
+    "pytabkit",
+    "torch",
+    "skpro",
+    "keras-mdn-layer",
+)
+SCORES = {
+    "nll": ("NLL", "{:.3f}"),
+    "nll of cells": ("NLL, grids as cells", "{:.3f}"),
+    "pinball": ("pinball loss", "{:.3g}"),
+    "rmse": ("RMSE", "{:.3g}"),
+    "coverage": ("90 % interval holds", "{:.1%}"),
+    "seconds": ("median fit", "{:.1f} s"),
+}
+BEST_IS_LEAST = ("nll", "nll of cells", "pinball", "rmse")
+ONE_THREAD = {
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")},
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
 
 
 def load(name: str, split: int):
@@ -50,195 +83,147 @@ def load(name: str, split: int):
     return x[~test], y[~test], x[test], y[test]
 
 
-# ---- models: (X, y, X_test, seed) -> (logits, loc, scale) of mixtures of normals on the test rows ----------------------
+# ---- scores, the same for all --------------------------------------------------------------------------------------------
 
 
-def ours(x, y, x_test, seed, size=1):
-    import mdn
-
-    reg = mdn.MDNRegressor(ensemble_size=size, random_state=seed).fit(x, y)
-    start = time.perf_counter()
-    mixture = reg.predict_distribution(x_test)
-    parts = mixture.logits, mixture.components.loc[..., 0], mixture.components.scale[..., 0]
-    return [np.asarray(part, "float64") for part in parts], start
-
-
-def ours_of_five(x, y, x_test, seed):
-    return ours(x, y, x_test, seed, 5)
-
-
-def ngboost(x, y, x_test, seed):
-    from ngboost import NGBRegressor
-
-    rest, held = _split(len(y), seed)
-    model = NGBRegressor(
-        n_estimators=1000, learning_rate=0.02, verbose=False, random_state=seed, early_stopping_rounds=50
-    )
-    model.fit(x[rest], y[rest], X_val=x[held], Y_val=y[held])
-    start = time.perf_counter()
-    found = model.pred_dist(x_test).params
-    return [np.zeros((len(x_test), 1)), found["loc"][:, None], found["scale"][:, None]], start
-
-
-def skpro(x, y, x_test, seed):
-    import pandas as pd
-    from skpro.regression.mdn import MDNRegressor
-
-    (x, x_test), (center, spread), y = _standardise(x, x_test), (y.mean(), y.std()), y
-    z = (y - center) / spread
-    rest, held = _split(len(y), seed)
-
-    def fit(rows, epochs):
-        model = MDNRegressor(epochs=epochs, random_state=seed)
-        return model.fit(pd.DataFrame(x[rows]), pd.DataFrame(z[rows]))
-
-    def mixture(model, rows):
-        found = model.predict_proba(pd.DataFrame(rows)).get_params()
-        return [np.asarray(found[name], "float64").reshape(len(rows), -1) for name in ("pi", "mu", "sigma")]
-
-    def nll(parts, target):
-        return -np.mean(_log_prob(np.log(parts[0]), parts[1], parts[2], target))
-
-    chosen = min((100, 300, 1000), key=lambda epochs: nll(mixture(fit(rest, epochs), x[held]), z[held]))
-    model = fit(np.arange(len(y)), chosen)
-    start = time.perf_counter()
-    pi, loc, scale = mixture(model, x_test)
-    return [np.log(pi), center + spread * loc, spread * scale], start
-
-
-def keras_mdn_layer(x, y, x_test, seed):
-    import keras
-    import keras_mdn_layer as peer
-
-    (x, x_test), (center, spread) = _standardise(x, x_test), (y.mean(), y.std())
-    rest, held = _split(len(y), seed)
-    keras.utils.set_random_seed(seed)
-    hidden = [keras.layers.Dense(50, activation="tanh") for _ in range(2)]
-    model = keras.Sequential([keras.Input((x.shape[1],)), *hidden, peer.MDN(1, 5)])
-    model.compile(optimizer="adam", loss=peer.get_mixture_loss_func(1, 5))
-    z = ((y - center) / spread)[:, None]
-    stop = keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True)
-    model.fit(x[rest], z[rest], validation_data=(x[held], z[held]), epochs=200, verbose=0, callbacks=[stop])
-    start = time.perf_counter()
-    found = model.predict(x_test, verbose=0).astype("float64")
-    return [found[:, 10:], center + spread * found[:, :5], spread * found[:, 5:10]], start
-
-
-MODELS = {
-    "ours": ours,
-    "ours-5": ours_of_five,
-    "ngboost": ngboost,
-    "skpro": skpro,
-    "keras-mdn-layer": keras_mdn_layer,
-}
-
-
-def _split(count, seed):
-    order = np.random.default_rng(seed).permutation(count)
-    held = round(VALID * count)
-    return order[held:], order[:held]
-
-
-def _standardise(x, x_test):
-    center, spread = x.mean(axis=0), x.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    return (x - center) / spread, (x_test - center) / spread
-
-
-# ---- scores, the same for all, in NumPy and float64 ------------------------------------------------------------------
-
-
-def _log_prob(logits, loc, scale, y):
-    log_weights = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    z = (y[:, None] - loc) / scale
-    return np.logaddexp.reduce(log_weights - 0.5 * z**2 - np.log(scale) - 0.5 * np.log(2 * np.pi), axis=1)
-
-
-def scores(logits, loc, scale, y) -> dict:
-    """Of mixtures of normals; the CRPS is Grimit's closed form."""
-    from scipy.stats import norm
-
-    weights = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
-
-    def spread(mean, deviation):  # E|N(mean, deviation²)|
-        z = mean / deviation
-        return 2 * deviation * norm.pdf(z) + mean * (2 * norm.cdf(z) - 1)
-
-    pairs = spread(loc[:, :, None] - loc[:, None, :], np.hypot(scale[:, :, None], scale[:, None, :]))
-    crps = np.sum(weights * spread(y[:, None] - loc, scale), axis=1) - 0.5 * np.einsum(
-        "ni,nj,nij->n", weights, weights, pairs
-    )
-    below = np.sum(weights * norm.cdf((y[:, None] - loc) / scale), axis=1)
-    mean = np.sum(weights * loc, axis=1)
+def scores(answer: Normals | Quantiles, y, step: float) -> dict:
+    """`step` is that of the grid of the targets, or 0; what an answer has not is None."""
+    dense = isinstance(answer, Normals)
+    quantiles, mean = quantiles_of(answer) if dense else answer
+    off = y[:, None] - quantiles
     return {
-        "nll": float(-np.mean(_log_prob(logits, loc, scale, y))),
-        "crps": float(np.mean(crps)),
+        "nll": float(-np.mean(log_prob(answer, y))) if dense else None,
+        "nll of cells": float(-np.mean(log_prob_of_cell(answer, y, step))) if dense and step else None,
+        "pinball": float(np.mean(np.maximum(LEVELS * off, (LEVELS - 1) * off))),
         "rmse": float(np.sqrt(np.mean((mean - y) ** 2))),
-        "coverage": float(np.mean(np.abs(below - 0.5) <= 0.45)),
+        "coverage": float(np.mean((off[:, 0] >= 0) & (off[:, -1] <= 0))),
     }
+
+
+# ---- runs --------------------------------------------------------------------------------------------------------------
 
 
 def run(path: Path, sets, splits: int, models) -> None:
     done = {(r["set"], r["split"], r["model"]) for r in results(path)}
-    for split in range(splits):
+    for begin, end in pairwise(BLOCKS):
         for name in sets:
-            if (name == "photoz" and split >= 5) or (name == "photoz-2000" and split >= 5):
-                continue  # one test part: what varies is the seed
             for model in models:
-                if (name, split, model) in done:
-                    continue
-                x, y, x_test, y_test = load(name, split)
-                begin = time.perf_counter()
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    parts, fitted = MODELS[model](x, y, x_test, split)
-                line = {
-                    "set": name,
-                    "split": split,
-                    "model": model,
-                    "seconds": fitted - begin,
-                    **scores(*parts, y_test),
-                }
-                with open(path, "a") as file:
-                    file.write(json.dumps(line) + "\n")
-                print(
-                    f"{name:18s} split {split:2d} {model:16s} NLL {line['nll']:8.4f}  {line['seconds']:6.1f} s",
-                    flush=True,
-                )
+                most = min(splits, SPLITS.get(name, splits), SLOW_SPLITS if model in SLOW and name in LARGE else splits)
+                left = [split for split in range(begin, min(end, most)) if (name, split, model) not in done]
+                if left:
+                    call = [sys.executable, __file__, "--out", str(path), "--fit", name, model, *map(str, left)]
+                    subprocess.run(call, env={**os.environ, **ONE_THREAD}, check=False)
+
+
+def fit(path: Path, name: str, model: str, splits) -> None:
+    """The results of one model on splits of one set, in this process."""
+    from mdn.tabular import targets
+
+    for split in splits:
+        x, y, x_test, y_test = load(name, split)
+        step = float(targets.grid(y[:, None])[0])
+        begin = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answer, fitted = MODELS[model](x, y, x_test, split)
+        seconds = {"seconds": fitted - begin, "seconds of answers": time.perf_counter() - fitted}
+        line = {"set": name, "split": split, "model": model, **seconds, **scores(answer, y_test, step)}
+        with open(path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(
+            f"{name:17s}{split:3d} {model:16s}"
+            + " ".join(f"{key} {value:.4g}" for key, value in line.items() if isinstance(value, float)),
+            flush=True,
+        )
 
 
 def results(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+# ---- tables ------------------------------------------------------------------------------------------------------------
+
+
 def table(path: Path) -> None:
     found = defaultdict(dict)
     for r in results(path):
-        found[r["set"], r["model"]][r["split"]] = r
-    print(
-        "Versions: "
-        + ", ".join(
-            f"{name} {_version(name)}"
-            for name in ("mdn", "jax", "keras", "ngboost", "skpro", "torch", "keras-mdn-layer")
-        )
-    )
-    for name in dict.fromkeys(name for name, _ in found):
+        for key in SCORES:
+            if r.get(key) is not None:
+                found[r["set"], r["model"], key][r["split"]] = r[key]
+    print("Versions: " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    for key in ("nll", "pinball"):
+        _nearest_peers(found, key)
+    for key in SCORES:
+        _means(found, key)
+
+
+def _row(*cells) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _means(found, key: str) -> None:
+    """The mean over the splits, of seconds the median; in brackets the number of splits where a model has fewer."""
+    title, shape = SCORES[key]
+    print("\n" + _row(title, *MODELS) + "\n|---" + "|---:" * len(MODELS) + "|")
+    for name in SETS:
+        values = {model: list(found[name, model, key].values()) for model in MODELS}
+        most = max(map(len, values.values()))
+        if not most:
+            continue
+        means = {m: (np.median if key == "seconds" else np.mean)(v) for m, v in values.items() if v}
+        full = [mean for model, mean in means.items() if len(values[model]) == most]
+        cells = []
+        for model, each in values.items():
+            text = shape.format(means[model]) if each else ""
+            bold = key in BEST_IS_LEAST and len(each) == most and means[model] == min(full)
+            fewer = f" ({len(each)})" if 0 < len(each) < most else ""
+            cells.append((f"**{text}**" if bold else text) + fewer)
+        print(_row(f"{name} ({most})", *cells))
+
+
+def _nearest_peers(found, key: str) -> None:
+    """Of each set the peer that is nearest to ours, or ahead; where the difference is above 0, ours is the best of all."""
+    us, title = ("ours", "ours-5"), SCORES[key][0]
+    shapes = ("{:+.1f} %", " ± {:.1f}") if key == "pinball" else ("{:+.3f}", " ± {:.3f}")
+    nearest = {model: {name: _nearest(found, name, model, key) for name in SETS} for model in us}
+    print("\n" + _row(f"{title}: peer minus ours", *(cell for model in us for cell in (model, "best peer"))))
+    print("|---" + "|---:|---" * len(us) + "|")
+    for name in SETS:
+        gaps = [nearest[model][name] for model in us]
+        if any(gaps):
+            print(_row(name, *(cell for gap in gaps for cell in _gap(gap, *shapes))))
+    for model in us:
+        gaps = [gap for gap in nearest[model].values() if gap]
+        first = sum(gap > 0 for gap, _, _ in gaps)
+        surely, behind = (sum(sign * gap > 2 * error for gap, error, _ in gaps) for sign in (1, -1))
         print(
-            f"\n{name}\n{'':18s}{'NLL':>17s}{'CRPS':>9s}{'RMSE':>9s}{'90 %':>8s}{'fit':>9s}   against ours-5, by split"
+            f"\n{model}: the best {title} on {first} of {len(gaps)} sets, by more than two standard errors on {surely}; "
+            f"behind a peer by more than two on {behind}."
         )
-        for model in MODELS:
-            rows = found.get((name, model))
-            if not rows:
-                continue
-            mean = {key: np.mean([r[key] for r in rows.values()]) for key in ("nll", "crps", "rmse", "coverage")}
-            error = np.std([r["nll"] for r in rows.values()], ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.nan
-            best = found.get((name, "ours-5"), {})
-            both = [rows[s]["nll"] - best[s]["nll"] for s in rows if s in best]
-            paired = f"{np.mean(both):+.3f} ± {np.std(both, ddof=1) / np.sqrt(len(both)):.3f}" if len(both) > 1 else ""
-            print(
-                f"  {model:16s}{mean['nll']:9.3f} ±{error:6.3f}{mean['crps']:9.4g}{mean['rmse']:9.4g}{mean['coverage']:8.1%}"
-                f"{np.median([r['seconds'] for r in rows.values()]):8.1f}s   {paired} ({len(rows)} splits)"
-            )
+
+
+def _gap(found, mean: str, plus_minus: str) -> tuple[str, str]:
+    """What `_nearest` found, as two cells; a single split has no standard error."""
+    if found is None:
+        return "", ""
+    gap, error, peer = found
+    return mean.format(gap) + ("" if np.isnan(error) else plus_minus.format(error)), peer
+
+
+def _nearest(found, name: str, us: str, key: str):
+    """(mean difference, split by split, its standard error, the peer), of the pinball loss in per cent of ours; or None."""
+    best = None
+    for peer in MODELS:
+        theirs, own = found[name, peer, key], found[name, us, key]
+        both = [split for split in theirs if split in own]
+        if peer.startswith("ours") or not both:
+            continue
+        gap = np.array([theirs[split] - own[split] for split in both])
+        gap = 100 * gap / np.mean([own[split] for split in both]) if key == "pinball" else gap
+        error = np.std(gap, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+        if best is None or np.mean(gap) < best[0]:
+            best = (np.mean(gap), error, peer)
+    return best
 
 
 def rows(count: int) -> None:
@@ -279,18 +264,22 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--out", type=Path, default=Path("tabular.jsonl"))
-    parser.add_argument("--table", type=Path, help="print the table of this file and stop")
+    parser.add_argument("--table", type=Path, help="print the tables of this file and stop")
     parser.add_argument("--rows", type=int, nargs="+", help="time and memory of fits on so many rows, and stop")
+    parser.add_argument("--fit", nargs="+", help="set, model and splits of one process; used by the script itself")
     arguments = parser.parse_args()
+    if arguments.fit:
+        name, model, *splits = arguments.fit
+        return fit(arguments.out, name, model, map(int, splits))
     for count in arguments.rows or ():
         subprocess.run(
             [sys.executable, "-c", f"import tabular; tabular.rows({count})"], cwd=Path(__file__).parent, check=True
         )
     if arguments.rows:
-        return
+        return None
     if arguments.table is None:
         run(arguments.out, arguments.sets, arguments.splits, arguments.models)
-    table(arguments.table or arguments.out)
+    return table(arguments.table or arguments.out)
 
 
 if __name__ == "__main__":
