@@ -119,7 +119,9 @@ class LinearStart(keras.layers.Layer):
         Returns:
             (by how much params move, `(..., params_size)`; the last errors, scaled, `(..., D)`; the state after the last event).
         """
-        z = (ops.take(events, self.columns, axis=-1) - self.shift) / self.spread
+        # not ops.take: TensorFlow would forget the shape
+        columns = [events[..., column : column + 1] for column in self.columns.tolist()]
+        z = ((ops.concatenate(columns, axis=-1) if len(columns) > 1 else columns[0]) - self.shift) / self.spread
         unknown = ops.isnan(z)
         z = ops.clip(numerics.no_nan(z, 0.0), -_LARGEST, _LARGEST)
         past, expected = state[:, : -self.size], state[:, -self.size :]
@@ -154,14 +156,10 @@ class LinearStart(keras.layers.Layer):
 
 def _filled(z, unknown, first):
     """`z` `(B, T, D)` with each unknown number replaced by the last known one, or by `first` `(B, 1, D)`."""
-
-    def later(old, new):
-        (old_z, old_known), (new_z, new_known) = old, new
-        return ops.where(new_known, new_z, old_z), ops.logical_or(old_known, new_known)
-
-    z = ops.concatenate([first, z], axis=1)
-    known = ops.concatenate([ops.ones_like(first, dtype="bool"), ops.logical_not(unknown)], axis=1)
-    return ops.associative_scan(later, (z, known), axis=1)[0][:, 1:]
+    steps = ops.expand_dims(ops.arange(1, ops.shape(z)[1] + 1, dtype="float32"), -1)
+    last = ops.associative_scan(ops.maximum, ops.where(unknown, 0.0, steps), axis=1)
+    last = ops.cast(ops.reshape(last, ops.shape(z)), "int32")  # the scan forgets the shape on TensorFlow
+    return ops.take_along_axis(ops.concatenate([first, z], axis=1), last, axis=1)
 
 
 def _known(z: np.ndarray) -> np.ndarray:
