@@ -36,7 +36,7 @@ def data(length, sequences):
 def ours(units, length, batch, steps):
     x, y = data(length, batch * steps)
     spec = mdn.MixtureSpec(mdn.NormalSpec(DIMENSIONS), COMPONENTS)
-    model = mdn.MDNRNN(spec, units=(units, units), skip=False).adapt(y[:batch])
+    model = mdn.MDNRNN(spec, units=(units, units), skip=False, lags=0).adapt(y[:batch])
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=mdn.NegativeLogLikelihood(spec))
     return _epoch(model, x, y, batch)
 
@@ -140,7 +140,7 @@ def _sgemm() -> float:
 def streaming(rounds: int) -> None:
     print(f"\nOne streaming step, 2×64, D = {DIMENSIONS}, K = {COMPONENTS}, batch 1, microseconds")
     spec = mdn.MixtureSpec(mdn.NormalSpec(DIMENSIONS), COMPONENTS)
-    model = mdn.MDNRNN(spec, units=(64, 64), skip=False).adapt(data(30, 64)[1])
+    model = mdn.MDNRNN(spec, units=(64, 64), skip=False, lags=0).adapt(data(30, 64)[1])
     stream = model.stream(seed=0)
     event = np.zeros(DIMENSIONS, "float32")
     runs = {"mdn, with sampling": (lambda: stream.step(event), 40)}
@@ -177,7 +177,7 @@ def streaming(rounds: int) -> None:
 
 def rollouts(rounds: int) -> None:
     spec = mdn.MixtureSpec(mdn.NormalSpec(DIMENSIONS), COMPONENTS)
-    model = mdn.MDNRNN(spec, units=(64, 64), skip=False).adapt(data(30, 64)[1])
+    model = mdn.MDNRNN(spec, units=(64, 64), skip=False, lags=0).adapt(data(30, 64)[1])
     print("\nRollouts, microseconds a step, batch 1")
     found = {100: [], 1000: [], 10_000: []}
     for steps in found:

@@ -24,6 +24,7 @@ _LAYER_RIDGE = 1e-6  # for layer normalisation: units that are all equal stay fi
 _SHARPEST_ANGLE = 1e-6  # radians: float32 tells angles apart by a quarter of it
 _TINY = 1e-37  # above the smallest normal float32, 1.2e-38: XLA and TensorFlow flush smaller numbers to 0
 SQUASH_BEND = 4.0  # scaled features beyond it grow with their logarithm only
+SIGHT = 1e4  # of a scaled event
 _SURE = 1e4  # log odds are clipped here: beyond it, all mean certainty
 
 
@@ -248,6 +249,11 @@ def squash(z, bend=SQUASH_BEND):
     beyond = ops.abs(z) > bend
     far = bend * (1.0 + ops.log(ops.where(beyond, ops.abs(z), bend) / bend))
     return ops.where(beyond, ops.sign(z) * ops.minimum(far, 100.0 * bend), z)
+
+
+def in_sight(z):
+    """Scaled events within ±`SIGHT`, so that a sequence that runs away stays finite."""
+    return ops.clip(z, -SIGHT, SIGHT)
 
 
 def finite_place(x):

@@ -18,7 +18,6 @@ _MOST_ROWS = 200_000  # of which the autoregression is learnt
 _MOST_JUDGES = 2000  # rows of a fold that judge
 _BLOCKS, _FOLDS = 20, 5  # the events are cut into blocks; each fold, of every fifth block, is held out once
 _PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_LARGEST = 1e4  # of a scaled event: a sequence that runs away stays finite
 
 
 def movable(spec: Spec) -> np.ndarray:
@@ -123,7 +122,7 @@ class LinearStart(keras.layers.Layer):
         columns = [events[..., column : column + 1] for column in self.columns.tolist()]
         z = ((ops.concatenate(columns, axis=-1) if len(columns) > 1 else columns[0]) - self.shift) / self.spread
         unknown = ops.isnan(z)
-        z = ops.clip(numerics.no_nan(z, 0.0), -_LARGEST, _LARGEST)
+        z = numerics.in_sight(numerics.no_nan(z, 0.0))
         past, expected = state[:, : -self.size], state[:, -self.size :]
         if len(z.shape) == 2:
             z = ops.where(unknown, past[:, -self.size :], z)
@@ -142,7 +141,7 @@ class LinearStart(keras.layers.Layer):
         return ops.matmul(self.shift + self.spread * expected, self._moves), error, after
 
     def _expected(self, past):
-        return ops.clip(ops.matmul(past, self.start + self.change * self.error), -_LARGEST, _LARGEST)
+        return numerics.in_sight(ops.matmul(past, self.start + self.change * self.error))
 
     def get_config(self):
         """What `from_config` needs."""
@@ -167,7 +166,7 @@ def _known(z: np.ndarray) -> np.ndarray:
     known = ~np.isnan(z)
     last = np.maximum.accumulate(np.where(known, np.arange(len(z))[:, None], -1), axis=0)
     found = np.take_along_axis(z, np.maximum(last, 0), axis=0)
-    return np.clip(np.where(last < 0, 0.0, found), -_LARGEST, _LARGEST)
+    return np.clip(np.where(last < 0, 0.0, found), -numerics.SIGHT, numerics.SIGHT)
 
 
 def lagged(z: np.ndarray, lags: int) -> np.ndarray:
