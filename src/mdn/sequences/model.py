@@ -157,7 +157,7 @@ class MDNRNN(Network):
         held_out, judged_after = plan.named(validation_data, self._asked_for, self.spec.target_size, given), given
         if not self.adapted:
             self.adapt(rows)
-        if held_out is None and epochs is None and encode is None:
+        if by_itself := held_out is None and epochs is None and encode is None:
             rows, conditions, held_out, judged_after = plan.dealt(rows, conditions, self._asked_for, given, seed)
         how = plan.plan_of(list(map(len, rows)), epochs, batch_size, window)
         cut = {"buckets": buckets} if how.window is None else {"window": how.window, "cut": window == "auto"}
@@ -172,7 +172,7 @@ class MDNRNN(Network):
         keras.utils.set_random_seed(seed)
         with ctrl_c_waits() as pressed, self._turns.training():
             pressed.begin()
-            best = BestWeights(held_out, judged_after, patience, pressed)
+            best = BestWeights(held_out, judged_after, patience, pressed, plan.SURE if by_itself else 0.0)
             self._carry(None if how.window is None else how.batch_size)
             try:
                 every, done, kept = [best, self._turns, *callbacks], 0, None

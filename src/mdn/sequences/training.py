@@ -55,12 +55,15 @@ class BestWeights(StopsAtBatchEnd):
         given: How many events at the start of each held-out sequence are not scored.
         patience: Epochs without a better score before training stops.
         pressed: See `StopsAtBatchEnd`.
+        sure: How many standard errors better an epoch must be than the best one so far. Of thousands of epochs one is better on
+            a few held-out events by chance alone.
     """
 
-    def __init__(self, held_out, given: int, patience: int | None, pressed: CtrlC):
+    def __init__(self, held_out, given: int, patience: int | None, pressed: CtrlC, sure: float = 0.0):
         super().__init__(pressed)
-        self._held_out, self._given, self._patience = held_out, given, patience
+        self._held_out, self._given, self._patience, self._sure = held_out, given, patience, sure
         self._best, self._stale, self._epochs = math.inf, 0, 0
+        self._scores: np.ndarray | None = None  # of the best epoch, one a held-out event
         self._weights: list[np.ndarray] = []
         self._kept: list[tuple[keras.Variable, np.ndarray]] = []
 
@@ -68,7 +71,7 @@ class BestWeights(StopsAtBatchEnd):
         """Copies the weights before the first step, and scores them: a model may start from something good."""
         self._keep()
         if self._held_out is not None and not self._weights:
-            self._best, self._weights = self._score(), self._current()
+            self._keep_best(self._score())
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds "val_nll" to the logs, unless Ctrl-C was pressed twice."""
@@ -76,20 +79,29 @@ class BestWeights(StopsAtBatchEnd):
         self._keep()
         if self._held_out is None or self._pressed.times > 1:
             return
-        value = self._score()
+        scores = self._score()
         if logs is not None:
-            logs["val_nll"] = value
-        if value < self._best:
-            self._best, self._stale = value, 0
-            self._weights = self._current()
+            logs["val_nll"] = float(np.mean(scores))
+        if self._is_better(scores):
+            self._keep_best(scores)
+            self._stale = 0
             return
         self._stale += 1
         if self.is_over:
             self.model.stop_training = True
 
-    def _score(self) -> float:
+    def _score(self) -> np.ndarray:
         sequences, beside = self._held_out
-        return self.model.nll(sequences, **beside, given=self._given)
+        return -np.concatenate([one[self._given :] for one in self.model.log_prob(sequences, **beside)])
+
+    def _is_better(self, scores: np.ndarray) -> bool:
+        if self._scores is None or not self._sure:
+            return float(np.mean(scores)) < self._best
+        gain = self._scores - scores
+        return float(np.mean(gain)) > self._sure * float(np.std(gain)) / math.sqrt(len(gain))
+
+    def _keep_best(self, scores: np.ndarray) -> None:
+        self._best, self._scores, self._weights = float(np.mean(scores)), scores, self._current()
 
     def _current(self) -> list[np.ndarray]:
         return [np.array(keras.ops.convert_to_numpy(variable)) for variable in self.model.trainable_variables]
@@ -105,9 +117,15 @@ class BestWeights(StopsAtBatchEnd):
         score = {} if math.isinf(self._best) else {"best": self._best}
         return {**score, "stale": self._stale, "epochs": self._epochs}
 
-    def go_on_from(self, weights: list[np.ndarray], state: dict[str, float]) -> None:
-        """Continues with `weights` and `state` of a training that was killed."""
+    @property
+    def scores(self) -> np.ndarray:
+        """The NLL of each held-out event with `weights`; empty before the first score."""
+        return np.zeros(0) if self._scores is None else self._scores
+
+    def go_on_from(self, weights: list[np.ndarray], scores: np.ndarray, state: dict[str, float]) -> None:
+        """Continues with `weights`, `scores` and `state` of a training that was killed."""
         self._weights, self._best = weights, state.get("best", math.inf)
+        self._scores = scores if len(scores) else None
         self._stale, self._epochs = int(state["stale"]), int(state["epochs"])
 
     @property
@@ -174,9 +192,10 @@ class Kept(keras.callbacks.Callback):
             return 0
         arrays, self.figures = last.arrays, last.figures
         best = {name: arrays.pop(name) for name in list(arrays) if name.startswith("best.")}
+        scores = arrays.pop("scores", np.zeros(0))  # files of older versions have none
         restore(model, model.optimizer, arrays, self._checkpoints.path)
         self._order = last.beside["order"]
-        self._best.go_on_from([best[f"best.{i}"] for i in range(len(best))], last.beside["best"])
+        self._best.go_on_from([best[f"best.{i}"] for i in range(len(best))], scores, last.beside["best"])
         return last.done
 
     def on_train_begin(self, logs=None):
@@ -191,6 +210,7 @@ class Kept(keras.callbacks.Callback):
             return  # a later run repeats an epoch that Ctrl-C ended
         arrays = arrays_of(self.model, self.model.optimizer)
         arrays |= {f"best.{i}": value for i, value in enumerate(self._best.weights)}
+        arrays["scores"] = self._best.scores
         beside = {"order": self._batches.state, "best": self._best.state}
         self._checkpoints.save(epoch + 1, arrays, self.figures, beside)
 
