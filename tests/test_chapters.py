@@ -46,6 +46,11 @@ def robot(folder):
     return {"read": {"letters": "DH"}, "train": {}}
 
 
+def series(folder):
+    np.savez(folder / "mine.npz", *(RNG.normal(size=(60, 2)).cumsum(axis=0) for _ in range(2)))
+    return {"read": {}, "train": {"units": (4,), "components": 2}}
+
+
 def sketch(folder):
     drawings = [np.append(RNG.normal(size=(4, 2)), [[0], [0], [0], [1]], 1) for _ in range(30)]
     write_drawings(folder / "mine.npz", drawings)

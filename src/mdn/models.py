@@ -40,6 +40,7 @@ _ROOMS = {
     "mdn>Memory": "mdn.applications.world.memory",
     "mdn>PenSpec": "mdn.applications.handwriting.model",
     "mdn>Recurrent": "mdn.sequences",
+    "mdn>Series": "mdn.applications.series.model",
     "mdn>SketchRNN": "mdn.applications.sketch.model",
     "mdn>Standardised": "mdn.applications.world.vision",
     "mdn>Vision": "mdn.applications.world.vision",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands import data, drawings, ecg, handwriting, instrument, jam, play, robot, sketch, tables, world
+from mdn_commands import data, drawings, ecg, handwriting, instrument, jam, play, robot, series, sketch, tables, world
 from mdn_commands.shared import Seed, check_folder, messages
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ jam.add_to(app, train, generate)
 play.add_to(app)
 ecg.add_to(app, train, generate)
 robot.add_to(app, train, generate)
+series.add_to(app, train, generate)
 sketch.add_to(app, train, generate)
 world.add_to(app, train, generate)
 handwriting.add_to(app, train)

@@ -12,7 +12,7 @@ import typer
 
 from mdn_commands import columns as table_columns
 from mdn_commands.columns import Decimal, Separator
-from mdn_commands.shared import check_folder, messages, share, stop
+from mdn_commands.shared import check_folder, messages, probabilities, share, stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ def regressor_of(path: Path) -> MDNRegressor:
 def _answers(quantiles, mean, intervals, above, below) -> list[Answer]:
     answers = []
     if quantiles.strip():
-        levels = _probabilities(quantiles)
+        levels = probabilities(quantiles)
         answers.append(Answer([f"{q:g}" for q in levels], "predict_quantile", {"q": levels}))
     if mean:
         answers.append(Answer(["mean"], "predict", {}))
@@ -121,16 +121,6 @@ def _answers(quantiles, mean, intervals, above, below) -> list[Answer]:
     if not answers:
         stop("there is nothing to write: name quantiles, or say --mean, --interval, --above or --below.")
     return answers
-
-
-def _probabilities(text: str) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        stop(f"--quantiles must be numbers with commas between, such as .05,.5,.95, but {text!r} came.")
-    if not all(0.0 < value < 1.0 for value in values):
-        stop(f"--quantiles must lie between 0 and 1, such as .05,.5,.95, but {text!r} came.")
-    return values
 
 
 def _written(value: float) -> str:

@@ -40,6 +40,17 @@ def stop(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def probabilities(text: str) -> list[float]:
+    """The probabilities of the option `--quantiles`, such as .05,.5,.95."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        stop(f"--quantiles must be numbers with commas between, such as .05,.5,.95, but {text!r} came.")
+    if not all(0.0 < value < 1.0 for value in values):
+        stop(f"--quantiles must lie between 0 and 1, such as .05,.5,.95, but {text!r} came.")
+    return values
+
+
 def here_to_train() -> None:
     """For a command that trains, alone in its process: keeps programs on disk, and memory from step to step."""
     from mdn import training
@@ -105,7 +116,7 @@ def learn(
     chapter: Chapter,
     parts: Parts,
     out: Path,
-    epochs: int,
+    epochs: int | None,
     seed: int,
     resume: bool,
     made_of: Mapping[str, object],
@@ -123,7 +134,7 @@ def learn(
         chapter: The chapter of the model.
         parts: From `chapter.split`.
         out: Where the model goes; the .json has its name.
-        epochs: At most.
+        epochs: At most; None leaves it to `chapter.train`.
         seed: For the training and the figures.
         resume: Whether a training that was killed goes on.
         made_of: The provenance of the model, for the .json; seed, epochs, seconds and version are added.
@@ -204,8 +215,8 @@ def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
 
 
 @contextmanager
-def epochs_bar(console, epochs: int):
-    """Shows a bar with the NLL of held-out sequences; yields the Keras callback that moves it."""
+def epochs_bar(console, epochs: int | None):
+    """Shows a bar with the NLL of held-out sequences; yields the Keras callback that moves it; None asks Keras for its length."""
     import keras
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -216,6 +227,7 @@ def epochs_bar(console, epochs: int):
         class Told(keras.callbacks.Callback):
             def on_train_begin(self, logs=None):
                 self.seen = 0
+                progress.update(task, total=epochs or self.params.get("epochs"))
 
             def on_epoch_end(self, epoch, logs=None):
                 note = f"held-out NLL {logs['val_nll']:.3f}" if logs and "val_nll" in logs else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -380,6 +381,33 @@ def _use_records(path: Path) -> None:
         frames(one[: len(one) // FRAME * FRAME])
 
 
+def _recordings() -> Files:
+    from scipy.io import wavfile
+
+    rows = np.stack([np.arange(60) % 7, np.arange(60) % 5 / 2], axis=-1)
+
+    def write(folder):
+        np.save(folder / "fuzzed.npy", rows)
+        wavfile.write(folder / "fuzzed.wav", 8000, rows.astype("int16"))
+        (folder / "fuzzed.npz").write_bytes(_npz(a=rows, b=rows[:9], channels=np.array(["x", "y"])))
+        with contextlib.suppress(ImportError):
+            import edfio
+
+            edfio.Edf([edfio.EdfSignal(one, 10, label=name) for one, name in zip(rows.T, "xy", strict=True)]).write(
+                folder / "fuzzed.edf"
+            )
+
+    return _written(write)
+
+
+def _use_recordings(path: Path) -> None:
+    from mdn.applications.series.data import pieces, read
+
+    for one in read(path).spread(0):
+        if not np.isfinite(one[~np.isnan(one)]).all() or not pieces(one):
+            raise Wrong("a recording holds a number that is not finite, or none")
+
+
 # ---- models ----------------------------------------------------------------------------------------------------------
 
 
@@ -632,6 +660,7 @@ READERS = {
         Reader("jam-split", _jam_split, _use_jam_split),
         Reader("robot", _letters, _use_letters),
         Reader("ecg", _records, _use_records),
+        Reader("series", _recordings, _use_recordings),
         Reader("regressor", _regressors, _use_regressor),
         Reader("model", _models, _use_model, rare=20),
         Reader("stream", _streams, _use_stream, before=_stream),

@@ -40,7 +40,7 @@ class Chapter:
     higher_is_better: bool = False
 
 
-CHAPTERS = ("ecg", "handwriting", "instrument", "jam", "robot", "sketch")
+CHAPTERS = ("ecg", "handwriting", "instrument", "jam", "robot", "series", "sketch")
 """The chapters of this shape. `slides` tells a story, and `world` makes its own data by acting: its stages are in its README."""
 
 

@@ -1,0 +1,216 @@
+"""`mdn train series`, `mdn generate series`, `mdn forecast`, `mdn surprise`: recordings of anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdn_commands.shared import (
+    NOTHING_YET,
+    ComponentTemperature,
+    Resume,
+    Seed,
+    VarianceTemperature,
+    check_folder,
+    learn,
+    messages,
+    probabilities,
+    stop,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdn.applications.series import Recordings
+
+_Model = Annotated[Path, typer.Argument(help="A file of `mdn train series`.", show_default=False)]
+_File = Annotated[
+    Path, typer.Argument(help="A recording of the channels that the model learnt from.", show_default=False)
+]
+_PICTURES = (".svg", ".png")
+_Out = Annotated[
+    Path, typer.Option(help="A table, .csv, with a picture of the same name beside it; or a picture, .svg or .png.")
+]
+_TOLD = 5  # unusual steps that are printed
+
+
+def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
+    """Adds the commands to `app`, `train` and `generate`."""
+    train.command(name="series")(train_series)
+    generate.command(name="series")(generate_series)
+    app.command(name="forecast")(forecast)
+    app.command(name="surprise")(surprise)
+
+
+def train_series(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Recordings of the same channels: tables with columns over time, .npy, .npz, .wav, .edf or .bdf.",
+            show_default=False,
+        ),
+    ],
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Channels, with commas between; without it all that are numbers.", show_default=False),
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="How many rows are averaged to one step.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("series.keras"),
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most; without it 50 or more, at least 2,000 steps.", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+    resume: Resume = True,
+) -> None:
+    """Train on recordings of anything, score the model on their last fifth, and write model and figures."""
+    with messages(NOTHING_YET) as ending:
+        check_folder(out)
+        from rich.console import Console
+
+        from mdn.applications.chapter import chapter
+
+        series, console = chapter("series"), Console()
+        recordings = series.read(files, columns and [name.strip() for name in columns.split(",")], every)
+        parts = series.split(recordings, 0)  # a fixed seed: the same recordings judge every model
+        for sentence in _told(recordings):
+            console.print(sentence, soft_wrap=True, markup=False)
+        steps = {name: part.total_steps for name, part in parts.items()}
+        console.print(
+            f"{len(recordings.channels)} channels; {steps['train']} steps to learn from, {steps['valid']} to choose the "
+            f"epoch by, {steps['test']} to judge by.",
+            soft_wrap=True,
+        )
+        made_of = {
+            "data": [path.name for path in files],
+            "channels": recordings.channels,
+            "every": every,
+            "steps": steps,
+        }
+        then = f"mdn generate series {out} --out series.svg"
+        learn(ending, console, series, parts, out, epochs, seed, resume, made_of, then)
+
+
+def _told(recordings: Recordings) -> list[str]:
+    """What the user should know of the recordings before they are learnt from."""
+    told = list(recordings.notes)
+    rounded = [
+        f"{name} ({cell:g})" for name, cell in zip(recordings.channels, recordings.cells, strict=True) if cell > 0
+    ]
+    if rounded:
+        told.append(f"rounded values are spread over their cells, by seed 0: {', '.join(rounded)}.")
+    if recordings.has_gaps:
+        told.append("values are missing: the model learns from the others, but no floors, which need whole steps.")
+    return told
+
+
+def generate_series(
+    model: _Model,
+    out: Annotated[
+        Path, typer.Option(help="A picture: .svg or .png; .npz, for the values; or .csv, for those of one recording.")
+    ] = Path("series.svg"),
+    count: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="How long each.")] = 500,
+    component_temperature: ComponentTemperature = 1.0,
+    variance_temperature: VarianceTemperature = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Generate recordings from nothing."""
+    with messages():
+        check_folder(out)
+        import numpy as np
+
+        from mdn.applications import series
+        from mdn.data import replacing, write_table
+
+        if out.suffix not in (*_PICTURES, ".npz", ".csv"):
+            stop(f"--out ends in .svg, .png, .npz or .csv, but {out.name!r} came.")
+        if out.suffix == ".csv" and count > 1:
+            stop(
+                f"a .csv holds one recording, but --count {count} came: --out {out.with_suffix('.npz')} holds several."
+            )
+        trained = series.load(model)
+        made = series.generate(
+            trained, steps, count, seed,
+            component_temperature=component_temperature, variance_temperature=variance_temperature,
+        )  # fmt: skip
+        if out.suffix == ".csv":
+            write_table(out, trained.channels, made[0])
+        elif out.suffix == ".npz":
+            with replacing(out) as temporary:
+                np.savez_compressed(temporary, recordings=made, channels=np.array(trained.channels))
+        else:
+            series.write_lanes(out, list(made), trained.channels)
+        typer.echo(f"{count} of {steps} steps: {out}")
+
+
+def forecast(
+    model: _Model,
+    file: _File,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps are foretold.")] = 100,
+    quantiles: Annotated[
+        str, typer.Option(help="Probabilities, with commas between, in columns NAME_0.05.")
+    ] = ".05,.5,.95",
+    draws: Annotated[int, typer.Option(min=1, help="How many ways to go on are drawn.")] = 200,
+    out: _Out = Path("forecast.csv"),
+    seed: Seed = 0,
+) -> None:
+    """Say what may come after a recording: quantiles of each channel at each step."""
+    with messages():
+        picture = _picture_of(out)
+        import numpy as np
+
+        from mdn.applications import series
+        from mdn.data import write_table
+
+        levels = sorted(probabilities(quantiles))
+        trained = series.load(model)
+        recording = _last(trained.read(file))
+        found = series.forecast(trained, recording, steps, draws, levels, seed)
+        if out.suffix == ".csv":
+            names = [f"{name}_{level:g}" for name in trained.channels for level in levels]
+            at = np.arange(1, steps + 1)[:, None]
+            write_table(out, ["step", *names], np.concatenate([at, found.reshape(steps, -1)], axis=1))
+        series.write_forecast(picture, recording, found, trained.channels)
+        typer.echo(f"{steps} steps after the last of {len(recording)}: {out}")
+
+
+def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> None:
+    """Say how surprising each step of a recording is, and which steps were most unusual."""
+    with messages():
+        picture = _picture_of(out)
+        import numpy as np
+
+        from mdn.applications import series
+        from mdn.data import write_table
+
+        trained = series.load(model)
+        recording = _last(trained.read(file))
+        nats = series.surprise(trained, recording)
+        order = series.most_unusual(nats)
+        if out.suffix == ".csv":
+            ranks = np.full(len(nats), np.nan)
+            ranks[order] = np.arange(1, len(order) + 1)
+            write_table(out, ["step", "nats", "rank"], np.stack([np.arange(len(nats)), nats, ranks], axis=-1))
+        series.write_surprise(picture, recording, nats, trained.channels)
+        told = ", ".join(f"{step} ({nats[step]:.2f} nats)" for step in order[:_TOLD])
+        typer.echo(f"most unusual of {len(nats)} steps, counted from 0: {told}: {out}")
+
+
+def _picture_of(out: Path) -> Path:
+    """The picture that is written: `out`, or the .svg beside a .csv."""
+    check_folder(out)
+    if out.suffix not in (*_PICTURES, ".csv"):
+        stop(f"--out ends in .csv, .svg or .png, but {out.name!r} came.")
+    return out.with_suffix(".svg") if out.suffix == ".csv" else out
+
+
+def _last(recordings: Recordings) -> np.ndarray:
+    """The last recording of a file; says so if there are others, and what the reader had to guess."""
+    for note in recordings.notes:
+        typer.echo(f"mdn: {note}", err=True)
+    if len(recordings) > 1:
+        typer.echo(f"mdn: the file holds {len(recordings)} recordings, of which the last is taken.", err=True)
+    return recordings[-1]

@@ -1,0 +1,308 @@
+"""Series: files of recordings, forecasts and surprise against the exact ones of an autoregression, pictures, commands."""
+
+import importlib
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.io import wavfile
+from typer.testing import CliRunner
+
+import mdn_cli
+from mdn.applications import series
+from mdn.applications.series import data, evaluate
+from mdn.sequences import baselines
+
+pytestmark = pytest.mark.jax
+
+SLOPES, NOISE, CENTERS = np.array([0.9, -0.5]), np.array([1.0, 0.2]), np.array([1e6, 3.0])
+RNG = np.random.default_rng(0)
+
+
+def autoregressions(steps, seed):
+    """Two independent autoregressions of order 1; float32 would round the first to sixteenths."""
+    rng = np.random.default_rng(seed)
+    found = np.zeros((steps, 2))
+    for t in range(1, steps):
+        found[t] = SLOPES * found[t - 1] + NOISE * rng.normal(size=2)
+    return CENTERS + found
+
+
+def run(*given):
+    return CliRunner().invoke(mdn_cli.app, [*map(str, given)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with run.csv, and series.keras, which the command trained on it."""
+    folder = tmp_path_factory.mktemp("series")
+    rows = autoregressions(4000, 1)
+    seconds = pd.date_range("2026-01-31T12:00:00", periods=len(rows), freq="500ms").strftime("%Y-%m-%dT%H:%M:%S.%f")
+    table = pd.DataFrame({"when": seconds, "a": rows[:, 0], "b": rows[:, 1], "who": "me", "still": 7.0})
+    table.to_csv(folder / "run.csv", index=False)
+    train = importlib.import_module("mdn.applications.series.train")
+    network = train.network
+    nats = {"MDNRNN": 2.0, "mixture": 3.0, "order 2": 2.5, "linear": 1.9}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "network", lambda recordings: network(recordings, 2, units=(4,), lags=1))
+        patch.setattr(baselines, "beside", lambda *_: nats)
+        ran = run("train", "series", folder / "run.csv", "--epochs", 2, "--out", folder / "series.keras")
+    assert ran.exit_code == 0, ran.output
+    said = " ".join(ran.output.split())
+    for sentence in (
+        "column 'when' rises from row to row, so it is taken for the time",
+        "'who' left out, since it holds text",
+        "never change: still",
+        "2 channels; 2800 steps to learn from, 400 to choose the epoch by, 800 to judge by",
+        "'test NLL a value' is 1.000, 'of a linear autoregression' is 0.950",
+    ):
+        assert sentence in said, said
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return series.load(folder / "series.keras")
+
+
+# ---- what a model says, against the exact autoregression -----------------------------------------------------------------
+
+
+def test_a_forecast_has_the_median_and_the_interval_of_the_exact_autoregression(model):
+    begun = autoregressions(300, 5)
+    begun[-1] = CENTERS + np.array([4.0, 0.5])  # far from the middle, so that the way back is seen
+    found = series.forecast(model, begun, 20, draws=2000, seed=0)
+    after = np.arange(1, 21)[:, None]
+    mean = CENTERS + SLOPES**after * (begun[-1] - CENTERS)
+    spread = NOISE * np.sqrt((1.0 - SLOPES ** (2 * after)) / (1.0 - SLOPES**2))
+    exact = mean[..., None] + spread[..., None] * stats.norm.ppf([0.05, 0.5, 0.95])
+    # Of 2,000 draws the quantile at 0.05 is off by 0.05 spreads, one standard error; the slopes, learnt from 2,800 steps, by 0.01
+    assert np.max(np.abs(found - exact) / spread[..., None]) < 0.35
+    assert np.mean(np.abs(found - exact) / spread[..., None]) < 0.1
+    np.testing.assert_array_equal(found, series.forecast(model, begun, 20, draws=2000, seed=0))
+
+
+def test_surprise_is_that_of_the_exact_autoregression_and_finds_a_spike(model):
+    rows = autoregressions(400, 6)
+    rows[200, 1] += 12.0 * NOISE[1]
+    rows[300] = np.nan
+    rows[350, 0] = np.nan
+    nats = series.surprise(model, rows)
+    exact = -stats.norm.logpdf((rows[1:] - CENTERS - SLOPES * (rows[:-1] - CENTERS)) / NOISE) + np.log(NOISE)
+    usual = np.setdiff1d(np.arange(10, 400), [200, 201, 300, 301, 350, 351])
+    assert abs(np.mean(nats[usual] - exact.sum(axis=1)[usual - 1])) < 0.05
+    assert np.corrcoef(nats[usual], exact.sum(axis=1)[usual - 1])[0, 1] > 0.98
+    assert series.most_unusual(nats, 1).tolist() == [200]
+    assert np.isnan(nats[300]) and np.isnan(nats).sum() == 1 and 300 not in series.most_unusual(nats)
+
+
+def test_the_probability_below_a_value_is_that_of_the_exact_autoregression(model):
+    rows = autoregressions(500, 7)
+    exact = stats.norm.cdf((rows[1:] - CENTERS - SLOPES * (rows[:-1] - CENTERS)) / NOISE)
+    found = evaluate.below(model, model.events([rows]))
+    assert found.shape == (500, 2) and np.mean(np.abs(found[1:] - exact)) < 0.03
+
+
+def test_figures_are_of_a_value_and_leave_out_floors_where_values_are_missing(model, monkeypatch):
+    rows = autoregressions(60, 8)
+    whole = series.Recordings([rows], ["a", "b"])
+    rows = rows.copy()
+    rows[5, 0] = np.nan
+    gaps = whole.of([rows])
+    monkeypatch.setattr(baselines, "beside", lambda *_: {"MDNRNN": 2.0, "mixture": 3.0, "order 2": 2.5, "linear": 1.9})
+    found = evaluate.figures(model, {"train": whole, "test": whole})
+    assert [found[name] for name in ("test NLL a value", *evaluate.FLOORS["test NLL a value"])] == [
+        1.0,
+        1.5,
+        1.25,
+        0.95,
+    ]
+    found = evaluate.figures(model, {"train": whole, "test": gaps})
+    assert not set(found) & set(evaluate.FLOORS["test NLL a value"])
+    np.testing.assert_allclose(found["test NLL a value"], series.surprise(model, rows).sum() / 119, rtol=1e-5)
+
+
+# ---- commands ------------------------------------------------------------------------------------------------------------
+
+
+def test_commands_write_tables_and_pictures_that_say_what_the_functions_return(folder, model, monkeypatch):
+    monkeypatch.chdir(folder)
+    pd.DataFrame(autoregressions(300, 9)[:, ::-1], columns=["b", "a"]).to_csv("new.csv", index=False)
+    rows = series.read("new.csv", ["a", "b"])[0]
+    for given in (
+        ("generate", "series", "series.keras", "--steps", 30, "--out", "made.csv"),
+        ("generate", "series", "series.keras", "--steps", 30, "--count", 2, "--out", "made.npz"),
+        ("generate", "series", "series.keras", "--steps", 30, "--count", 2, "--out", "made.png"),
+        ("forecast", "series.keras", "new.csv", "--steps", 9, "--out", "f.csv", "--quantiles", ".9,.1"),
+        ("surprise", "series.keras", "new.csv", "--out", "s.csv"),
+    ):
+        ran = run(*given)
+        assert ran.exit_code == 0, ran.output
+    assert "most unusual of 300 steps" in ran.output
+    made = series.read("made.npz")
+    assert made.channels == ("a", "b") and [one.shape for one in made] == [(30, 2)] * 2
+    np.testing.assert_allclose(pd.read_csv("made.csv")[["a", "b"]], series.generate(model, 30)[0], rtol=1e-8)
+    table = pd.read_csv("f.csv")
+    assert table.columns.tolist() == ["step", "a_0.1", "a_0.9", "b_0.1", "b_0.9"]
+    expected = series.forecast(model, rows, 9, levels=(0.1, 0.9)).reshape(9, 4)
+    np.testing.assert_allclose(table.iloc[:, 1:], expected, rtol=1e-8)
+    table, nats = pd.read_csv("s.csv"), series.surprise(model, rows)
+    np.testing.assert_allclose(table["nats"], nats, rtol=1e-5)
+    np.testing.assert_array_equal(table["rank"], stats.rankdata(-nats, method="ordinal"))
+    for picture in ("f.svg", "s.svg"):
+        ElementTree.parse(picture)
+    assert (folder / "made.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("train", "series", "none.csv"), "none.csv"),
+        (("train", "series", "run.csv", "--columns", "a,c"), "run.csv has no column 'c'"),
+        (
+            ("train", "series", "run.csv", "--columns", "who"),
+            "column 'who' holds text, but a channel is a column of numbers",
+        ),
+        (("generate", "series", "none.keras"), "`mdn train series --out none.keras` makes one"),
+        (("generate", "series", "series.keras", "--out", "x.gif"), "--out ends in .svg, .png, .npz or .csv"),
+        (("generate", "series", "series.keras", "--out", "x.csv", "--count", 2), "a .csv holds one recording"),
+        (("forecast", "series.keras", "other.csv"), "other.csv has no column 'b'"),
+        (("forecast", "series.keras", "slow.csv"), "steps of 1 s, but the model learnt steps of 0.5 s"),
+        (("forecast", "series.keras", "run.csv", "--quantiles", "2"), "--quantiles must lie between 0 and 1"),
+        (("surprise", "series.keras", "run.csv", "--out", "x.npz"), "--out ends in .csv, .svg or .png"),
+    ],
+)
+def test_a_bad_command_ends_with_one_sentence(folder, monkeypatch, given, said):
+    monkeypatch.chdir(folder)
+    (folder / "other.csv").write_text("a,c\n1,2\n3,4\n")
+    (folder / "slow.csv").write_text("when,a,b\n2026-01-01T00:00:01,1,2\n2026-01-01T00:00:02,3,4\n")
+    ran = run(*given)
+    assert ran.exit_code == 2 and said in " ".join(ran.output.split()), ran.output
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------------
+
+
+def test_tables_are_read_as_pandas_reads_them(tmp_path):
+    table = pd.DataFrame({"t": np.arange(9) / 4, "x": RNG.normal(size=9), "n": [3, 5, 9, 5, 3, 7, 3, 5, 11]})
+    table.loc[4, "x"] = np.nan
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    table.assign(t=pd.to_datetime(table["t"], unit="s")).to_parquet(tmp_path / "a.parquet")
+    for name, unit in (("a.csv", "t"), ("a.tsv", "t"), ("a.parquet", "s")):
+        found = series.read(tmp_path / name)
+        np.testing.assert_allclose(found[0], table[["x", "n"]])
+        assert (found.channels, found.step, found.unit, found.has_gaps) == (("x", "n"), 0.25, unit, True)
+        np.testing.assert_array_equal(found.cells, [0.0, 2.0])
+    found = series.read(tmp_path / "a.csv", ["n", "x"], every=2)
+    expected = table.groupby(np.arange(9) // 2)[["n", "x"]].mean()[:4]
+    np.testing.assert_allclose(found[0], expected)
+    assert (found.step, found.cells.tolist()) == (0.5, [1.0, 0.0])
+    spread = found.spread(0)[0] - found[0]
+    assert 0.0 < np.abs(spread[:, 0]).max() <= 0.5 and np.all(spread[~np.isnan(found[0][:, 1]), 1] == 0.0)
+    assert series.read(tmp_path / "a.csv", ["t"]).channels == ("t",), "asked for by name, the time is a channel"
+
+
+def test_arrays_and_sound_are_read_as_numpy_and_scipy_wrote_them(tmp_path):
+    rows, sound = RNG.normal(size=(20, 2)), RNG.integers(-900, 900, (50, 2)).astype("int16") * 4
+    np.save(tmp_path / "one.npy", rows[:, 0])
+    np.savez(tmp_path / "two.npz", rows, rows[:7])
+    np.savez(tmp_path / "three.npz", np.stack([rows] * 3))
+    wavfile.write(tmp_path / "w.wav", 8000, sound)
+    np.testing.assert_array_equal(series.read(tmp_path / "one.npy")[0], rows[:, :1])
+    found = series.read([tmp_path / "two.npz", tmp_path / "three.npz"])
+    assert [len(one) for one in found] == [20, 7, 20, 20, 20] and found.channels == ("x1", "x2")
+    np.testing.assert_array_equal(found[1], rows[:7])
+    found = series.read(tmp_path / "w.wav")
+    np.testing.assert_array_equal(found[0], sound)
+    assert (found.step, found.unit, found.cells.tolist()) == (1 / 8000, "s", [4.0, 4.0])
+
+
+def test_edf_is_read_in_its_units(tmp_path):
+    edfio = pytest.importorskip("edfio")
+    volts = RNG.uniform(-1.0, 1.0, (2, 200))
+    signals = [
+        edfio.EdfSignal(one, 100, label=name, physical_dimension="mV", physical_range=(-2.0, 2.0))
+        for one, name in zip(volts, ("EEG Fz", "EEG Cz"), strict=True)
+    ]
+    edfio.Edf(signals).write(tmp_path / "e.edf")
+    found = series.read(tmp_path / "e.edf")
+    assert (found.channels, found.step, found.unit) == (("EEG Fz", "EEG Cz"), 0.01, "s")
+    np.testing.assert_allclose(found.cells, 4.0 / 65535)
+    assert np.max(np.abs(found[0] - volts.T)) <= 0.5 * found.cells[0] * (1.0 + 1e-6), "rounded to the nearest cell"
+
+
+def test_recordings_are_cut_in_time_or_dealt_whole_and_gaps_divide_them():
+    few = series.Recordings([np.arange(100.0)[:, None], np.arange(50.0)[:, None]], ["a"])
+    parts = series.split(few)
+    assert [[len(one) for one in part] for part in parts.values()] == [[70, 35], [10, 5], [20, 10]]
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in parts.values()]), few[0])
+    many = few.of([np.full((3, 1), i) for i in range(20)])
+    dealt = series.split(many, 1)
+    assert [len(part) for part in dealt.values()] == [16, 2, 2]
+    assert sorted(one[0, 0] for part in dealt.values() for one in part) == list(range(20))
+    rows = np.array([[np.nan, np.nan], [1, np.nan], [2, 3], [np.nan, np.nan], [np.nan, 4]])
+    assert data.pieces(rows) == [slice(1, 3), slice(4, 5)]
+
+
+def _named(name, content):
+    def into(folder):
+        path = folder / name
+        if isinstance(content, str | bytes):
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        else:
+            np.save(path, content)
+        return path
+
+    return into
+
+
+_SOUND = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (_named("x.csv", ""), "is empty"),
+        (_named("x.csv", "a,b\n1,2\n"), "must have 2 steps at least, but a recording in it has 1"),
+        (_named("x.csv", "a,b\n1,2\n2,3\n"), "must have 50 steps at least, .* but one has 2"),
+        (_named("x.csv", "a,b\n3,2\n1,inf\n2,3\n"), "row 2 of 'b' is inf, but a value must be smaller"),
+        (_named("x.csv", "a,b\nu,v\nw,x\n"), "no column of numbers"),
+        (_named("x.csv", "a\n5\n5\n5\n"), "no channel that changes, of a, so"),
+        (_named("x.npy", np.zeros((3, 9))), "3 rows and 9 columns, but time must run down the rows: transpose it"),
+        (_named("x.npy", np.zeros((2, 3, 4, 5))), r"must have shape \(T,\) or \(T, D\), but has \(2, 3, 4, 5\)"),
+        (_named("x.npy", np.array(["a", "b"])), "must hold numbers, but holds <U1"),
+        (_named("x.npy", np.full(60, np.nan)), "without any value"),
+        (_named("x.npy", b"no array"), "cannot be read as a recording"),
+        (_named("x.npz", b"no archive"), "no file of arrays that can be trusted"),
+        (_named("x.wav", _SOUND), "cannot be read as a recording .*MULAW"),
+        (_named("x.wav", b"RIFF"), "cannot be read as a recording"),
+        (_named("x.edf", b"no edf"), "cannot be read as a recording|pip install"),
+    ],
+)
+def test_a_bad_file_is_refused_with_one_sentence_that_names_it(tmp_path, file, said):
+    path = file(tmp_path)
+    with pytest.raises((ValueError, ImportError), match=said) as raised:
+        series.split(series.read(path))
+    message = str(raised.value)
+    assert "\n" not in message and (path.name in message or re.search("50 steps|pip", message))
+
+
+def test_files_that_do_not_fit_each_other_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n0,3\n")
+    (tmp_path / "b.csv").write_text("a,c\n1,2\n0,3\n")
+    with pytest.raises(ValueError, match=r"b\.csv has the channels a, c, but .*a\.csv has a, b"):
+        series.read([tmp_path / "a.csv", tmp_path / "b.csv"])
+    for rate in (8000, 16000):
+        wavfile.write(tmp_path / f"{rate}.wav", rate, np.arange(9, dtype="int16"))
+    with pytest.raises(
+        ValueError, match=r"16000\.wav has steps of 6\.25e-05 s, but .*8000\.wav has steps of 0\.000125 s"
+    ):
+        series.read([tmp_path / "8000.wav", tmp_path / "16000.wav"])
+    with pytest.raises(ValueError, match="name files of your own"):
+        series.read()
+    with pytest.raises(ValueError, match="no model of series comes with mdn"):
+        series.load()
