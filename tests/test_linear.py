@@ -6,7 +6,7 @@ import pytest
 
 import mdn
 from mdn.sequences import baselines, plan
-from mdn.sequences.linear import autoregression, lagged, movable, stable
+from mdn.sequences.linear import autoregression, lagged, movable, stable, worthwhile
 from mdn.sequences.ragged import Windows
 
 FIRST = np.array([[0.5, 0.2], [-0.1, 0.4]])
@@ -96,6 +96,17 @@ def test_a_prediction_that_would_grow_without_end_is_drawn_to_the_unit_circle():
     (older, newer) = stable(growing, 2)[:, 0]
     assert np.abs(np.roots([1.0, -newer, -older])).max() == pytest.approx(1.0)
     np.testing.assert_array_equal(stable(0.5 * growing, 2), 0.5 * growing)
+
+
+def test_a_switch_is_not_predicted_by_a_line():
+    rng = np.random.default_rng(0)
+    on = np.arange(4000) % 10 < 4
+    rows = [np.column_stack([on + 0.02 * rng.normal(size=4000), recording(4000, shift=0.0)[:, 0]])]
+    matrix = autoregression(rows, 2)
+    assert np.abs(matrix[:, 0]).max() > 0.3
+    found = worthwhile(matrix, rows, 2)
+    assert not found[:, 0].any()
+    np.testing.assert_array_equal(found[:, 1], matrix[:, 1])
 
 
 def test_fit_plans_enough_steps_and_cuts_long_recordings():

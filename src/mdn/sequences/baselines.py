@@ -12,7 +12,7 @@ from mdn import initializers, training
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import NegativeLogLikelihood
-from mdn.sequences.linear import LAGS, autoregression, lagged
+from mdn.sequences.linear import LAGS, autoregression, lagged, worthwhile
 from mdn.sequences.ragged import as_sequences
 
 _MOST_COMPONENTS = 5
@@ -119,7 +119,8 @@ def linear(sequences, test, lags: int = LAGS, seed: int = 0) -> list[np.ndarray]
         scaled = [(one - shift) / spread for one in rows]
         return [z - lagged(z, lags) @ matrix if lags else z for z in scaled]
 
-    matrix = autoregression([(one - shift) / spread for one in learn], lags) if lags else np.zeros((0, size))
+    scaled = [(one - shift) / spread for one in learn]
+    matrix = worthwhile(autoregression(scaled, lags), scaled, lags) if lags else np.zeros((0, size))
     residuals = np.concatenate(left(learn, matrix))
     some = residuals[:: -(-len(residuals) // _MOST_FITTED)]
     counts = [count for count in range(1, _MOST_COMPONENTS + 1) if count * (size + 1) <= len(some)]

@@ -16,6 +16,7 @@ from mdn.distributions.spec import serializable
 LAGS = 10  # how many events back the autoregression looks, unless a model says otherwise
 _MOST_ROWS = 200_000  # of which the autoregression is learnt
 _MOST_JUDGES = 2000  # rows of a fold that judge
+_PEAKS = 5  # normals of the mixtures that say whether a prediction is worth it
 _BLOCKS, _FOLDS = 20, 5  # the events are cut into blocks; each fold, of every fifth block, is held out once
 _PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
@@ -93,7 +94,7 @@ class LinearStart(keras.layers.Layer):
         events = [np.asarray(one, "float64")[:, self.columns] for one in rows]
         shift, spread = initializers.robust_scaling(np.concatenate(events))
         scaled = [_known((one - shift) / spread) for one in events]
-        matrix = stable(autoregression(scaled, self.lags), self.lags)
+        matrix = worthwhile(stable(autoregression(scaled, self.lags), self.lags), scaled, self.lags)
         left, errors = [], []
         for row, one, z in zip(rows, events, scaled, strict=True):
             expected = lagged(z, self.lags) @ matrix
@@ -223,6 +224,32 @@ def _ridge(moments, order: int, penalty: float, prior: np.ndarray) -> np.ndarray
     found = np.zeros_like(prior)
     found[inner] = np.linalg.solve(xx + weight * np.eye(len(xx)), xy + weight * prior[inner])
     return found
+
+
+def worthwhile(matrix: np.ndarray, rows: Sequence[np.ndarray], lags: int) -> np.ndarray:
+    """The matrix with a column of zeros for each number whose errors are no easier to predict than the number itself.
+
+    A switch that is on or off has two peaks. A linear prediction moves them to and fro, and errors then have many.
+
+    Args:
+        matrix: As `autoregression` returns it.
+        rows: The scaled sequences it was learnt from.
+        lags: How many events back it looks.
+    """
+    values = np.concatenate(rows)
+    errors = np.concatenate([one - lagged(one, lags) @ matrix for one in rows])
+    pays = [_entropy(error) < _entropy(value) for error, value in zip(errors.T, values.T, strict=True)]
+    return np.where(pays, matrix, 0.0)
+
+
+def _entropy(values: np.ndarray) -> float:
+    """Mean NLL of numbers `(N,)` under a mixture of normals that was fitted to them."""
+    y = values[:: -(-len(values) // _MOST_JUDGES)][:, None]
+    shift, spread = initializers.robust_scaling(y)
+    loc, scale, weights = initializers.starting_mixture((y - shift) / spread, _PEAKS)
+    z = ((y - shift) / spread - loc[:, 0]) / scale[:, 0]
+    log_joint = np.log(weights / (scale[:, 0] * spread)) - 0.5 * z**2
+    return -float(np.mean(np.logaddexp.reduce(log_joint, axis=1)))
 
 
 def stable(matrix: np.ndarray, lags: int) -> np.ndarray:
