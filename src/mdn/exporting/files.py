@@ -71,7 +71,7 @@ def export(
         >>> model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(2), 3), units=(8,))
         >>> said = mdn.export(model, "step.onnx")
         >>> [(one["name"], one["shape"]) for one in said["outputs"]]
-        [('next_event', [1, 2]), ('next_state', [1, 16]), ('params', [1, 15])]
+        [('next_event', [1, 2]), ('next_state', [1, 38]), ('params', [1, 15])]
     """
     path = Path(path)
     writer_of(path)
