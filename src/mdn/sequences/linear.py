@@ -11,7 +11,6 @@ from keras import ops
 
 from mdn import initializers, numerics
 from mdn.distributions import Spec
-from mdn.distributions.spec import serializable
 
 LAGS = 10  # how many events back the autoregression looks, unless a model says otherwise
 _MOST_ROWS = 200_000  # of which the autoregression is learnt
@@ -39,7 +38,6 @@ def _shift(part: Spec) -> np.ndarray | None:
         return None
 
 
-@serializable
 class LinearStart(keras.layers.Layer):
     r"""Where the next event is expected, :math:`\hat x_t = \sum_{l=1}^{L} A_l x_{t-l}` in scaled units, and the errors so far.
 
@@ -143,15 +141,6 @@ class LinearStart(keras.layers.Layer):
 
     def _expected(self, past):
         return numerics.in_sight(ops.matmul(past, self.start + self.change * self.error))
-
-    def get_config(self):
-        """What `from_config` needs."""
-        return {**super().get_config(), "spec": keras.saving.serialize_keras_object(self.spec), "lags": self.lags}
-
-    @classmethod
-    def from_config(cls, config):
-        """The layer whose `get_config` returned `config`."""
-        return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
 
 def _filled(z, unknown, first):
