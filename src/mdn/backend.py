@@ -99,7 +99,13 @@ def _is_concrete(tensor) -> bool:
         return not isinstance(tensor, jax.core.Tracer)
     if NAME == "tensorflow":
         return not hasattr(tensor, "graph") or hasattr(tensor, "numpy")
-    return getattr(getattr(tensor, "device", None), "type", None) != "meta"
+    if getattr(getattr(tensor, "device", None), "type", None) == "meta":
+        return False
+    try:
+        getattr(tensor, "data_ptr", int)()
+    except RuntimeError:  # a tensor that torch.func or torch.compile follows has no values of its own
+        return False
+    return True
 
 
 def mask_of(tensor):
