@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,34 @@ def dealt(
         )
     places, few = np.random.default_rng(seed).permutation(count), max(1, count // share)
     return {order[0]: places[:few], order[1]: places[few : 2 * few], "train": places[2 * few :]}
+
+
+class Placed(list[np.ndarray]):
+    """Arrays from files that know their places there, since a split names them by their places.
+
+    Args:
+        placed: Arrays in the order of their files, with None in place of each that is left out.
+        parts: The indices in `placed` of the parts "train", "valid" and "test", if a file says so.
+        skipped: A sentence for each file of which something was left out.
+
+    Attributes:
+        placed, parts, skipped: The arguments.
+    """
+
+    def __init__(
+        self,
+        placed: Iterable[np.ndarray | None],
+        parts: dict[str, np.ndarray] | None = None,
+        skipped: tuple[str, ...] = (),
+    ):
+        self.placed, self.parts, self.skipped = list(placed), parts, skipped
+        super().__init__(one for one in self.placed if one is not None)
+
+    @property
+    def by_part(self) -> dict[str, list[np.ndarray]]:
+        """The arrays of each part that a file names."""
+        found = {part: [self.placed[place] for place in rows] for part, rows in (self.parts or {}).items()}
+        return {part: [one for one in some if one is not None] for part, some in found.items()}
 
 
 def read_split(path, count: int) -> dict[str, np.ndarray]:

@@ -115,18 +115,18 @@ def linear(sequences, test, lags: int = LAGS, seed: int = 0) -> list[np.ndarray]
     (learn, judged), size = _whole(sequences, test)
     shift, spread = initializers.robust_scaling(np.concatenate(learn))
 
-    def left(rows, matrix):
-        scaled = [(one - shift) / spread for one in rows]
-        return [z - lagged(z, lags) @ matrix if lags else z for z in scaled]
+    known, asked = ([(one - shift) / spread for one in rows] for rows in (learn, judged))
+    matrix = worthwhile(autoregression(known, lags), known, lags) if lags else np.zeros((0, size))
 
-    scaled = [(one - shift) / spread for one in learn]
-    matrix = worthwhile(autoregression(scaled, lags), scaled, lags) if lags else np.zeros((0, size))
-    residuals = np.concatenate(left(learn, matrix))
+    def left(rows):
+        return [z - lagged(z, lags) @ matrix if lags else z for z in rows]
+
+    residuals = np.concatenate(left(known))
     some = residuals[:: -(-len(residuals) // _MOST_FITTED)]
     counts = [count for count in range(1, _MOST_COMPONENTS + 1) if count * (size + 1) <= len(some)]
     fitted = [GaussianMixture(count, random_state=seed, n_init=2).fit(some) for count in counts or [1]]
     best = min(fitted, key=lambda one: one.bic(some))
-    return [best.score_samples(one) - np.sum(np.log(spread)) for one in left(judged, matrix)]
+    return [best.score_samples(one) - np.sum(np.log(spread)) for one in left(asked)]
 
 
 def of_order(

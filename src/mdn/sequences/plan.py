@@ -18,7 +18,7 @@ _ROWS, _FEWEST_ROWS = 32, 8  # sequences a step
 _WINDOW, _LONG = 100, 400  # sequences longer than `_LONG` steps are cut into windows
 _BATCHES, _STEPS, _EPOCHS = 10, 2000, 50  # batches an epoch, and steps of a training, that are aimed at
 _SHARE, _SEQUENCES = 0.1, 10  # held out: that share of the sequences, or, of fewer than ten, of the steps of each
-SURE = 2.0  # standard errors by which an epoch must be better, where few events are held out
+SURE = 2.0  # standard errors by which an epoch must be better on events that `fit` held out by itself
 _WARM = 100  # events before held-out steps that are read and not scored
 
 

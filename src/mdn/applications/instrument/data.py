@@ -14,7 +14,7 @@ from mdn.applications.instrument.events import LONGEST, MOST, clipped
 from mdn.applications.instrument.midi import read_midi
 from mdn.data import find, read_object_arrays, reading
 from mdn.data.limits import read_whole
-from mdn.data.splits import dealt, read_split
+from mdn.data.splits import Placed, dealt, read_split
 
 FILE = "training-dataset-4d.npz"  # of the data set "impsy"
 ENDINGS = (".log", ".npz", ".csv", ".mid", ".midi")
@@ -24,26 +24,8 @@ _WORTH_CUTTING = 20  # events of a piece, if fewer performances are cut
 _DIMENSION = "a file of the dimension 4, say, has dt and 3 values"
 
 
-class Performances(list[np.ndarray]):
-    """Performances `(T, 1 + N)` of one instrument: dt and N values.
-
-    Args:
-        placed: Performances in the order of their files, with None in place of each that is empty or of another N.
-        parts: The indices in `placed` of the parts "train", "valid" and "test", if a file says so.
-        skipped: A sentence for each file of which something was left out.
-
-    Attributes:
-        placed, parts, skipped: The arguments.
-    """
-
-    def __init__(
-        self,
-        placed: Iterable[np.ndarray | None],
-        parts: dict[str, np.ndarray] | None = None,
-        skipped: tuple[str, ...] = (),
-    ):
-        self.placed, self.parts, self.skipped = list(placed), parts, skipped
-        super().__init__(one for one in self.placed if one is not None)
+class Performances(Placed):
+    """Performances `(T, 1 + N)` of one instrument, dt and N values; None stands for those that are empty or of another N."""
 
 
 def read(sources=None, split=None, dimension: int | None = None) -> Performances:
@@ -113,8 +95,7 @@ def split(performances: Performances, seed: int = 0) -> dict[str, list[np.ndarra
         ValueError: if there is too little to deal.
     """
     if performances.parts is not None:
-        found = performances.placed
-        return {part: [found[i] for i in rows if found[i] is not None] for part, rows in performances.parts.items()}
+        return performances.by_part
     long = [one for one in performances if len(one) > 1]
     if len(long) < _FEWEST:
         total = sum(map(len, long))

@@ -16,7 +16,7 @@ import numpy as np
 
 from mdn.data import find, read_object_arrays, reading
 from mdn.data.limits import read_whole
-from mdn.data.splits import dealt, read_split
+from mdn.data.splits import Placed, dealt, read_split
 
 FILE = "TinyPerformanceArrays.npz"  # of the data set "robojam"
 LONGEST = 5.0  # seconds, of a performance and of a pause
@@ -27,26 +27,8 @@ _COLUMNS = ("time", "x", "y")
 _OF_IMPSY = "perfs"  # the array that IMPSY writes: dt first, then the values
 
 
-class Performances(list[np.ndarray]):
-    """Performances of a file, a list of arrays of touches `(T, 3)`.
-
-    Args:
-        placed: Performances in the order of the file, with None in place of each empty one.
-        parts: The indices in `placed` of the parts "train", "valid" and "test", if a file says so.
-        skipped: A sentence for each file of which something was left out.
-
-    Attributes:
-        placed, parts, skipped: The arguments.
-    """
-
-    def __init__(
-        self,
-        placed: Iterable[np.ndarray | None],
-        parts: dict[str, np.ndarray] | None = None,
-        skipped: tuple[str, ...] = (),
-    ):
-        self.placed, self.parts, self.skipped = list(placed), parts, skipped
-        super().__init__(one for one in self.placed if one is not None)
+class Performances(Placed):
+    """Performances of files, arrays of touches `(T, 3)`; None stands for empty ones."""
 
     @property
     def left_out(self) -> int:
@@ -82,8 +64,7 @@ def split(performances: Performances, seed: int = 0) -> dict[str, list[np.ndarra
         ValueError: if they must be dealt, but fewer than 10 have two touches or more.
     """
     if performances.parts is not None:
-        found = performances.placed
-        return {part: [found[i] for i in rows if found[i] is not None] for part, rows in performances.parts.items()}
+        return performances.by_part
     long = [one for one in performances if len(one) > 1]
     rows_of = dealt(len(long), seed, "performances of two touches or more", fewest=10)
     return {part: [long[i] for i in rows_of[part]] for part in ("train", "valid", "test")}
