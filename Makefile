@@ -30,6 +30,7 @@ define install
 @"$$(cd $(1) && pwd -P)/bin/python" -m pip --quiet --quiet --disable-pip-version-check install --no-compile -c constraints.txt -e $(2)
 endef
 DEVELOPMENT := ".[test,dev]"
+DOCUMENTATION := ".[test,docs]"
 ON_TORCH := ".[test,torch]"
 ON_TENSORFLOW := ".[test]" $(TENSORFLOW)
 
@@ -61,10 +62,19 @@ help:  ## Print these lines
 demo: .venv/runtime  ## Watch a network learn what least squares cannot (ARGS=--quick: in short)
 	$(BIN)/mdn demo --out demo.html $(ARGS)
 
+.venv/studio: pyproject.toml constraints.txt
+	$(call install,.venv,".[studio]")
+	@touch $@ .venv/runtime
+
+.PHONY: studio
+studio: .venv/studio  ## Open the studio in your browser (ARGS="--port 9000 --no-browser")
+	$(BIN)/mdn studio $(ARGS)
+
 # Most of the tests' time is XLA compiling programs that run once: `test` does without LLVM's optimisations and without
 # XLA's newer emitters, and keeps each program for all tests that compile it; `test-optimised` runs what rounding and
 # reordering could break as users run it.
-UNOPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+# JAX spends a quarter of its lowering on noting where in our code each operation stands, which no test reads.
+UNOPTIMISED := JAX_TRACEBACK_IN_LOCATIONS_LIMIT=0 JAX_INCLUDE_FULL_TRACEBACKS_IN_LOCATIONS=0 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
 	--xla_cpu_multi_thread_eigen=false $(XLA_FLAGS)"
 # One thread a worker: two workers that each use both cores wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -115,23 +125,55 @@ layers: .venv/development  ## Check that imports run downwards only
 bench: .venv/development  ## Time the core beside its peers, in one run
 	KERAS_BACKEND=jax $(BIN)/python benchmarks/core.py $(ARGS)
 
-.PHONY: wheel
-wheel: .venv/development  ## Build dist/mdn-*.whl
-	@rm -rf build dist
-	@$(BIN)/python -m build --wheel --outdir dist > /dev/null
-	@ls dist/*.whl
+# What benchmarks/accelerator.py imports beyond JAX, PyTorch and what these bring along
+ON_ACCELERATOR := keras absl-py cloudpickle h5py joblib markdown-it-py mdurl namex narwhals optree packaging Pygments rich scikit-learn \
+	threadpoolctl typing_extensions
+MANYLINUX := 17 26 27 28
 
-.PHONY: test-wheel
-test-wheel: wheel  ## Install the wheel in an empty environment and run its demo outside the source tree
-	@rm -rf build/elsewhere && mkdir -p build/elsewhere && $(PYTHON) -m venv build/elsewhere/env
-	@build/elsewhere/env/bin/python -m pip --quiet --quiet --disable-pip-version-check install -c constraints.txt dist/mdn-*.whl
-	cd build/elsewhere && env/bin/mdn demo --quick --out demo.html
+.PHONY: accelerator-wheels
+accelerator-wheels: .venv/development  ## Collect in build/accelerator what benchmarks/accelerator.py needs on a GPU machine
+	@rm -rf build/accelerator
+	$(BIN)/python -m pip --quiet --disable-pip-version-check download -c constraints.txt --no-deps --only-binary=:all: \
+		--python-version 3.12 $(MANYLINUX:%=--platform manylinux_2_%_x86_64) --dest build/accelerator $(ON_ACCELERATOR)
+	@du -sh build/accelerator
+
+# An environment of its own: with it, tests would see packages that no user of theirs has, such as IPython
+.venv-docs/development: pyproject.toml constraints.txt
+	$(call install,.venv-docs,$(DOCUMENTATION))
+	@touch $@
+
+# The cells of pages run in processes of their own, with `mdn` on their path; their time, too, is XLA compiling programs that run once.
+# The old site stays until the new one is whole.
+SITE := .venv-docs/bin
+.PHONY: docs
+docs: .venv-docs/development  ## Build the site into site/: the cells of its pages run, and its links and its search are checked
+	@rm -rf build/docs
+	$(UNOPTIMISED) $(KEPT) $(ONE_THREAD) PATH="$(CURDIR)/$(SITE):$$PATH" $(SITE)/python -m sphinx -W -q -j $(JOBS) -d build/docs/trees $(ARGS) docs build/docs/site
+	MDN_SITE="$(CURDIR)/build/docs/site" KERAS_BACKEND=jax $(SITE)/python -m pytest -q tests/test_site.py
+	@rm -rf site && mv build/docs/site site && echo "==> site/index.html; copy the folder site/ to publish it"
+
+.PHONY: docs-serve
+docs-serve:  ## Show the site that `make docs` built in your browser, on this machine (PORT=8000)
+	@test -f site/index.html || $(MAKE) docs
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory site $(or $(PORT),8000)
+
+.PHONY: dist
+dist: .venv/development  ## Build dist/: the archive of the source, and from that the wheel; both are checked
+	@rm -rf build/lib build/bdist* dist
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m build --outdir dist > /dev/null
+	$(BIN)/python -m twine check --strict dist/*
+	MDN_DIST="$(CURDIR)/dist" KERAS_BACKEND=jax $(BIN)/python -m pytest -q tests/test_release.py
+	@ls -sh dist
+
+.PHONY: release-check
+release-check: dist  ## Install the wheel on every supported Python found here, and run it; docs/releasing.md says more
+	$(BIN)/python .ci/release.py $(ARGS)
 
 .PHONY: clean
 clean:  ## Remove what was built, and every cache
-	rm -rf build dist src/*.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache demo.html
+	rm -rf build dist site src/*.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache demo.html
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2> /dev/null || true
 
 .PHONY: distclean
 distclean: clean  ## Remove the environments too
-	rm -rf .venv .venv-torch .venv-tensorflow
+	rm -rf .venv .venv-docs .venv-torch .venv-tensorflow

@@ -3,7 +3,8 @@
     MDN_DATA=... python benchmarks/series.py [--series sunspots henon ...] [--seeds 3] [--out results.jsonl]
 
 Needs `pip install statsmodels` beside mdn. A result is one line of JSON; what stands in the file already is not run again.
-`--table FILE` prints the table of a file.
+`--table FILE` prints the table of a file. `--million` only times training, on one recording of a million events and on 10,000
+sequences of 100 events.
 
 Each recording is cut once: its last fifth is the test part, which is scored at the end. Everybody gets the same numbers.
 
@@ -226,6 +227,51 @@ def run(path: Path, names, seeds: int, models, dev: bool) -> None:
                 )
 
 
+# ---- one recording of a million events ---------------------------------------------------------------------------------
+
+
+def million(total: int) -> None:
+    """Prints events a second of training, and memory, for one recording beside as many events in sequences of 100."""
+    import resource
+
+    import keras
+
+    import mdn
+
+    class Clock(keras.callbacks.Callback):
+        """When each step ended, by the clock on the wall and by that of the processor, and the most memory until then."""
+
+        def __init__(self):
+            super().__init__()
+            self.ends = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            self.ends.append((time.perf_counter(), time.process_time(), memory))
+
+    rng = np.random.default_rng(0)
+    recording = np.zeros((total, 2))
+    for t in range(2, total):
+        recording[t] = 1.6 * recording[t - 1] - 0.8 * recording[t - 2] + rng.normal(size=2)
+    for name, sequences in {
+        "one recording": [recording],
+        "sequences of 100": np.split(recording, range(100, total, 100)),
+    }.items():
+        model, clock = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(2, "full"), COMPONENTS)), Clock()
+        start = time.perf_counter()
+        model.adapt(sequences)
+        adapted = time.perf_counter() - start
+        model.fit(sequences, epochs=1, callbacks=[clock], verbose=0)
+        wall, cpu, memory = (np.array(side) for side in zip(*clock.ends[2:], strict=True))  # the first steps compile
+        rates = [3200 * (len(side) - 1) / (side[-1] - side[0]) for side in (wall, cpu)]
+        print(
+            f"{name:17s} {len(clock.ends)} steps of 32 x 100 events, {np.median(np.diff(wall)) * 1e3:.0f} ms each (median); "
+            f"{rates[0]:,.0f} events a second, {rates[1]:,.0f} a second of processor time; adapted in {adapted:.1f} s; "
+            f"memory grew by {memory[-1] - memory[len(memory) // 10]:.0f} MB after the first tenth",
+            flush=True,
+        )
+
+
 def results(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -258,8 +304,14 @@ def main() -> None:
     parser.add_argument(
         "--dev", action="store_true", help="score the last fifth of the training part, and leave the test part alone"
     )
+    parser.add_argument(
+        "--million", type=int, nargs="?", const=1_000_000, help="time training on so many events, and stop"
+    )
     parser.add_argument("--table", type=Path, help="print the table of this file and stop")
     arguments = parser.parse_args()
+    if arguments.million:
+        million(arguments.million)
+        return
     if arguments.table is None:
         run(arguments.out, arguments.series, arguments.seeds, arguments.models, arguments.dev)
     table(arguments.table or arguments.out)

@@ -24,7 +24,7 @@ class Node:
     """A distribution as data: `kind` is the name of its class, `fields` its arrays, `children` what it is made of.
 
     `plain` are numbers that are the same for the whole batch: `(name of a bijection, its numbers)`, atoms,
-    or the step and the least outcome of a Rounded.
+    the step and the least outcome of a Rounded, or the period of a Circular and where its range begins.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class Node:
             return next(iter(self._children())).batch_shape
         if self.kind == "Factorised":
             return self.children[0].batch_shape[:-1]
-        if self.kind in ("Transformed", "Rounded"):
+        if self.kind in ("Transformed", "Rounded", "Circular"):
             return self.children[0].batch_shape
         if self.kind == "Mixture":
             return self.fields["logits"].shape[:-1]
@@ -134,6 +134,10 @@ def rounded(base, step, lowest):
     return Node("Rounded", {}, (base,), (step, lowest))
 
 
+def circular(base, period, low):
+    return Node("Circular", {}, (base,), (period, low))
+
+
 def joint(**parts):
     return Node("Joint", {}, parts)
 
@@ -152,6 +156,8 @@ def build(tree):
         return mdn.Transformed(build(tree.children[0]), bijection_of(tree))
     if tree.kind == "Rounded":
         return mdn.Rounded(build(tree.children[0]), *tree.plain)
+    if tree.kind == "Circular":
+        return mdn.Circular(build(tree.children[0]), *tree.plain)
     fields = {
         name: keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
         for name, value in tree.fields.items()
@@ -182,6 +188,8 @@ def truth(tree):
         return ref.Transformed(truth(tree.children[0]), *tree.plain)
     if tree.kind == "Rounded":
         return ref.Rounded(truth(tree.children[0]), *tree.plain)
+    if tree.kind == "Circular":
+        return ref.Circular(truth(tree.children[0]), *tree.plain)
     fields = {name: np.asarray(value, np.float64) for name, value in tree.fields.items()}
     if tree.kind == "Mixture":
         return ref.Mixture(fields["logits"], [truth(child) for child in tree.children])
@@ -215,6 +223,8 @@ def spots(tree, z):
         return np.concatenate([atoms, spots(tree.children[0], z)], axis=-2)
     if tree.kind == "Rounded":
         return truth(tree).nearest(np.float64(spots(tree.children[0], z)))
+    if tree.kind == "Circular":
+        return spots(tree.children[0], z) / np.float32(truth(tree).unit)
     fields = tree.fields
     if tree.kind == "MultivariateNormal":
         fields = {"loc": fields["loc"], "scale": np.sqrt((fields["scale_tril"] ** 2).sum(-1))}
@@ -255,7 +265,9 @@ class Entry:
 
     @property
     def has_components(self):
-        return self.is_mixture or (self.tree.kind == "Transformed" and self.tree.children[0].kind == "Mixture")
+        return self.is_mixture or (
+            self.tree.kind in ("Transformed", "Circular") and self.tree.children[0].kind == "Mixture"
+        )
 
     @property
     def is_line(self):
@@ -285,6 +297,7 @@ class Entry:
         """Targets whose log probability reaches about -500 on either side."""
         if self.circular:
             around = np.float32([-3.1415, -3.1, -2.0, -0.3, 1.2, 3.0, 3.1, 3.1415]).reshape(-1, 1, 1, 1)
+            around = around / np.float32(getattr(self.truth, "unit", 1.0))
             return _sixteen(np.broadcast_to(around, (8, *self.tree.batch_shape, 1)))
         leaves = {name.split(".")[0] for name, _ in self.tree.leaves()} - {"Mixture", "Spiked"}
         near, far = 8.0, 31.0
@@ -496,6 +509,8 @@ def _entries():
     yield "Mixture[Poisson+NegativeBinomial] D=1", mixture(MIX_LOGITS, few, many)
     normals = mixture(MIX_LOGITS, node("Normal", loc=MIX_LOC, scale=np.minimum(MIX_SCALE, 50.0)))
     yield "Rounded[Mixture]", rounded(normals, 0.5, None)
+    angles = mixture(MIX_LOGITS, node("VonMises", loc=MIX_ANGLE, concentration=MIX_CONCENTRATION))
+    yield "Circular[Mixture]", circular(angles, 24.0, -6.0)
 
     logits = rng.normal(size=(2, 3, 3, 4)) * 3
     yield "Mixture[Categorical]", mixture(MIX_LOGITS, node("Categorical", logits=logits))

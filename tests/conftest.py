@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("spent",)
 pytest.register_assert_rewrite("contract", "gradients")
 
 # A shell that runs something in the background has Ctrl-C ignored there, and children inherit that: here it is tested.
@@ -20,7 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 gc.set_threshold(200_000, 20, 100)
 
 BLOCK = 8  # columns side by side
-MOST_MAPS = 30_000  # of memory; where JAX forgets what it compiled. A module makes fewer than that
+MOST_MAPS = 30_000  # of memory; where JAX forgets what it compiled
+LOOK_EVERY = 20  # tests; they make fewer maps than Linux allows beyond those
 
 
 @pytest.fixture(name="table_of")
@@ -46,10 +49,61 @@ def data_folder() -> Path:
     return Path(folder)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser for all tests of a process; see `browser.py`."""
+    from browser import browsing
+
+    with browsing() as one:
+        yield one
+
+
+@pytest.fixture(scope="module", name="client")
+def _client():
+    """A client of a Dask cluster of two worker processes, for modules where warnings are no errors."""
+    distributed = pytest.importorskip("distributed")
+    from pages import patient_clusters
+
+    patient_clusters()
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+    gc.collect()  # sockets that the cluster leaves open are found here
+
+
+@pytest.fixture(autouse=True, scope="module")
+def module_begins_anew():
+    """What the models of a module are made from does not depend on the modules before it."""
+    _begin_anew()
+
+
+@pytest.fixture(autouse=True)
+def test_begins_anew(module_begins_anew):
+    """What a test draws, and the names that Keras makes up for it, do not depend on the tests before it."""
+    _begin_anew()
+
+
+def _begin_anew():
+    import keras
+    from keras.src.backend.common import global_state
+
+    keras.utils.set_random_seed(0)
+    names = global_state.get_global_attribute("object_name_uids")
+    if names is not None:
+        names.clear()
+
+
+_tests_run = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
 def compiled_programs_forgotten():
     """Each program that XLA compiled takes memory maps, of which Linux allows a process 65,530: then it is killed."""
     yield
+    if next(_tests_run) % LOOK_EVERY:
+        return
     maps = Path("/proc/self/maps")
     if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
         sys.modules["jax"].clear_caches()
@@ -59,11 +113,11 @@ def compiled_programs_forgotten():
 @pytest.fixture(scope="module")
 def fast_epochs():
     """For modules that train for seconds: `make test` optimises no program, since most of them run once; epochs run often."""
-    from mdn.training import compiled_loop
+    from mdn.training import step
 
-    compiled_loop.COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+    step.COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
     yield
-    compiled_loop.COMPILER_OPTIONS = None
+    step.COMPILER_OPTIONS = None
 
 
 # What takes longest begins first, so that no worker waits for the other in the end.

@@ -2,13 +2,20 @@
 
 Every `python` block runs in order in one namespace, and so does, between them, every line `$ mdn …` of a `console` or
 `sh` block. A word after the language exempts a block: ```` ```python no-run ````.
+
+`python tests/pages.py --serve` runs the pages whose names it reads, each in a fork of itself, for the tests.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
+import json
 import os
 import re
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -91,9 +98,50 @@ def run(page: Path) -> None:
                 sys.exit(f"{page}:{block.line}: `mdn {shlex.join(arguments)}` ended with exit code {code}.")
 
 
-if __name__ == "__main__":
-    given = Path(sys.argv[1]).resolve()
+def run_elsewhere(page: Path) -> None:
+    """Runs the page in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        run(given)
-        os.chdir(given.parent)
+        run(page)
+        os.chdir(page.parent)
+
+
+# What Keras imports beside its backend: most of what a fresh process that imports Keras does.
+BESIDE_KERAS = ("scipy.stats", "sklearn", "pandas", "matplotlib.pyplot", "h5py", "rich")
+MOST = 600  # seconds a page
+
+
+def serve() -> None:
+    """For each line of JSON on stdin, {"page", "home", "said"}, runs the page in a fork and prints its exit code.
+
+    The process of a page imports Keras and `mdn` itself, in the page's own order; all that it prints is in the file `said`.
+    """
+    for name in BESIDE_KERAS:
+        importlib.import_module(name)
+    patient_clusters()
+    gc.freeze()  # a fork that looks for circles among these copies their memory
+    for line in iter(sys.stdin.readline, ""):
+        given = json.loads(line)
+        process = os.fork()
+        if process:
+            code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)  # what a page that was stopped has started
+            print(code, flush=True)
+            continue
+        os.setsid()
+        signal.alarm(MOST)
+        os.environ["KERAS_HOME"] = given["home"]
+        said = os.open(given["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        assert not {"keras", "jax", "mdn"} & sys.modules.keys()
+        return run_elsewhere(Path(given["page"]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+    else:
+        run_elsewhere(Path(sys.argv[1]).resolve())

@@ -111,6 +111,16 @@ class Coordinate:
         """How far a search for the mode goes at first."""
         return scale
 
+    # Families whose logarithms need a series below 1e-217 write these out: a sum of probabilities does not need it.
+
+    @classmethod
+    def cdf(cls, x, **fields):
+        return np.exp(cls.log_cdf(x, **fields))
+
+    @classmethod
+    def sf(cls, x, **fields):
+        return np.exp(cls.log_sf(x, **fields))
+
 
 class NormalCoordinate(Coordinate):
     @staticmethod
@@ -215,19 +225,32 @@ class StudentTCoordinate(Coordinate):
         return constant - 0.5 * (df + 1) * np.log1p(z * z / df) - np.log(scale)
 
     @staticmethod
-    def log_sf(x, loc, scale, df):
+    def _outside(z, df):
+        """P(|Y| > |z|) = I(df / (df + z²); df/2, 1/2), by its complement where that ratio is rounded to 1."""
+        z2 = z * z
+        near = z2 < np.minimum(0.5 * df, 1.0)
+        inside = special.betainc(0.5, 0.5 * df, np.where(near, z2 / (df + z2), 0.0))
+        return np.where(near, 1.0 - inside, special.betainc(0.5 * df, 0.5, df / (df + z2)))
+
+    @classmethod
+    def sf(cls, x, loc, scale, df):
         z, df = np.broadcast_arrays((x - loc) / scale, df)
-        a, z2 = df / 2, z * z
-        # sf(|z|) = I(df / (df + z²); df/2, 1/2) / 2. Where I leaves float64, by the logarithm of its power series.
-        v = df / (df + z2)
-        far = special.betainc(a, 0.5, v)
-        near = 2.0 * z2 < df
-        inner = np.where(near, special.betainc(0.5, a, np.where(near, z2 / (df + z2), 0.0)), 0.0)
+        half = 0.5 * cls._outside(z, df)
+        return np.where(z > 0, half, 1.0 - half)
+
+    @classmethod
+    def cdf(cls, x, loc, scale, df):
+        return cls.sf(-x, -loc, scale, df)
+
+    @classmethod
+    def log_sf(cls, x, loc, scale, df):
+        z, df = np.broadcast_arrays((x - loc) / scale, df)
+        outside = cls._outside(z, df)
         with np.errstate(divide="ignore"):
-            log_upper = np.where(near, np.log1p(-inner), np.log(far))
-        deep = far < 1e-250
-        if deep.any():
-            b, v = a[deep], v[deep]
+            log_upper = np.array(np.log(outside))
+        deep = outside < 1e-250
+        if deep.any():  # beyond float64: the logarithm of the power series of I
+            b, v = 0.5 * df[deep], df[deep] / (df[deep] + z[deep] ** 2)
             log_upper[deep] = (
                 b * np.log(v) - np.log(b) - special.betaln(b, 0.5) + np.log(special.hyp2f1(b, 0.5, b + 1, v))
             )
@@ -338,6 +361,14 @@ class GammaCoordinate(Coordinate):
                 -np.inf,
                 a * np.log(rate) + special.xlogy(a - 1, np.maximum(x, 0)) - rate * x - special.gammaln(a),
             )
+
+    @staticmethod
+    def cdf(x, concentration, rate):
+        return special.gammainc(concentration, np.maximum(x, 0.0) * rate)
+
+    @staticmethod
+    def sf(x, concentration, rate):
+        return special.gammaincc(concentration, np.maximum(x, 0.0) * rate)
 
     @staticmethod
     def log_cdf(x, concentration, rate):
@@ -476,6 +507,14 @@ class BetaCoordinate(Coordinate):
         with np.errstate(divide="ignore"):
             density = special.xlogy(a - 1, place) + special.xlog1py(b - 1, -place) - special.betaln(a, b)
         return np.where((x < 0) | (x > 1), -np.inf, density)
+
+    @staticmethod
+    def cdf(x, concentration1, concentration0):
+        return special.betainc(concentration1, concentration0, np.clip(x, 0.0, 1.0))
+
+    @staticmethod
+    def sf(x, concentration1, concentration0):
+        return special.betaincc(concentration1, concentration0, np.clip(x, 0.0, 1.0))
 
     @staticmethod
     def log_cdf(x, concentration1, concentration0):
@@ -713,7 +752,7 @@ def wrap(angle):
 
 
 class CountCoordinate(Coordinate):
-    """Counts from 0 on: a family gives the log of P(Y = k) and both tails at whole k >= 0."""
+    """Counts from 0 on: a family gives the log of P(Y = k), and both tails and their logs, at whole k >= 0."""
 
     support = (0.0, np.inf)
     grid = (1.0, 0.0)
@@ -727,6 +766,14 @@ class CountCoordinate(Coordinate):
     def log_pdf(cls, x, **fields):
         inside = (x >= 0) & (x == np.round(x))
         return np.where(inside, cls.log_mass(np.where(inside, x, 0.0), **fields), -np.inf)
+
+    @classmethod
+    def cdf(cls, x, **fields):
+        return np.where(x >= 0, cls.tails(np.floor(np.maximum(x, 0.0)), **fields)[0], 0.0)
+
+    @classmethod
+    def sf(cls, x, **fields):
+        return np.where(x >= 0, cls.tails(np.floor(np.maximum(x, 0.0)), **fields)[1], 1.0)
 
     @classmethod
     def log_cdf(cls, x, **fields):
@@ -748,6 +795,10 @@ class PoissonCoordinate(CountCoordinate):
     @staticmethod
     def log_mass(k, rate):
         return special.xlogy(k, rate) - rate - special.gammaln(k + 1)
+
+    @staticmethod
+    def tails(k, rate):
+        return GammaCoordinate.sf(rate, k + 1, 1.0), GammaCoordinate.cdf(rate, k + 1, 1.0)
 
     @staticmethod
     def log_tails(k, rate):
@@ -775,12 +826,19 @@ class NegativeBinomialCoordinate(CountCoordinate):
         choose = special.gammaln(k + r) - special.gammaln(k + 1) - special.gammaln(r)
         return choose + r * np.log(r / total) + k * np.log(rate / total)
 
+    @staticmethod
+    def tails(k, rate, concentration):
+        total = rate + concentration
+        return (
+            special.betainc(concentration, k + 1, concentration / total),
+            special.betainc(k + 1, concentration, rate / total),
+        )
+
     @classmethod
     def log_tails(cls, k, rate, concentration):
         k, m, r = np.broadcast_arrays(k, rate, concentration)
         with np.errstate(divide="ignore"):
-            lower = np.log(special.betainc(r, k + 1, r / (r + m)))
-            upper = np.log(special.betainc(k + 1, r, m / (r + m)))
+            lower, upper = (np.log(tail) for tail in cls.tails(k, m, r))
         n = np.arange(1, 3000).reshape(-1, 1)
         for tail, up in ((lower, False), (upper, True)):
             deep = tail < -500
@@ -892,12 +950,10 @@ class Independent(Truth):
         return self.coordinate.log_sf(_f64(x), **self._flat())
 
     def cdf(self, x):
-        if self.circular:
-            return self.coordinate.cdf(_f64(x), **self._flat())
-        return np.exp(self.log_cdf(x))
+        return self.coordinate.cdf(_f64(x), **self._flat())
 
     def sf(self, x):
-        return 1.0 - self.cdf(x) if self.circular else np.exp(self.log_sf(x))
+        return 1.0 - self.cdf(x) if self.circular else self.coordinate.sf(_f64(x), **self._flat())
 
     def edges(self):
         return self.coordinate.edges(**self._flat())
@@ -1453,6 +1509,90 @@ class Rounded(Truth):
         return self.nearest(self.base.sample(rng, count))
 
 
+class Circular(Truth):
+    """`base`: a truth of one angle in radians; an outcome is `period` / 2π times it, in [low, low + period).
+
+    Probabilities below a number are counted from the point opposite the mean direction, on the turn about the mean.
+    """
+
+    event_size, circular = 1, True
+
+    def __init__(self, base, period, low):
+        self.base, self.period, self.low = base, period, low
+        self.batch_shape, self.unit = base.batch_shape, 2.0 * np.pi / period
+        self.centre = base.mean()[..., 0]  # in radians
+        self.support = tuple((self.centre + end) / self.unit for end in (-np.pi, np.pi))
+
+    def in_range(self, y):
+        return self.low + np.mod(y - self.low, self.period)
+
+    def about_mean(self, x):
+        """Numbers on the turn about the mean; those on it, with its ends as float32 rounds them, are not changed."""
+        apart = _f64(x) * self.unit - self.centre
+        return (self.centre + np.where(np.abs(apart) <= np.pi + 1e-6, apart, wrap(apart))) / self.unit
+
+    def log_prob(self, y):
+        return self.base.log_prob(wrap(_f64(y) * self.unit)) + np.log(self.unit)
+
+    def responsibilities(self, y):
+        return self.base.responsibilities(wrap(_f64(y) * self.unit))
+
+    def _turned(self):
+        """The angles about the mean as a mixture, so that its probabilities begin opposite the mean."""
+        parts = [
+            Independent(c.kind, **{**c.fields, "loc": wrap(c.fields["loc"] - self.centre[..., None, None])})
+            for c in self.base.components
+        ]
+        return Mixture(self.base.log_weights, parts)
+
+    def _tail(self, method, x):
+        apart = self.about_mean(x) * self.unit - self.centre
+        return getattr(self._turned(), method)(np.clip(apart, -np.pi, np.pi))
+
+    def log_cdf(self, x):
+        return self._tail("log_cdf", x)
+
+    def log_sf(self, x):
+        return self._tail("log_sf", x)
+
+    def cdf(self, x):
+        return self._tail("cdf", x)
+
+    def sf(self, x):
+        return self._tail("sf", x)
+
+    def edges(self):
+        return (self.centre[..., None] + self._turned().edges()) / self.unit
+
+    def mean(self):
+        return self.in_range(self.base.mean() / self.unit)
+
+    def covariance(self):
+        return self.base.covariance() / self.unit**2
+
+    def component_modes(self):
+        return self.base.component_modes() / self.unit
+
+    def marginal(self, dims):
+        return self
+
+    def sample(self, rng, count):
+        return self.in_range(self.base.sample(rng, count) / self.unit)
+
+    def crps(self, y):
+        """E d(Y, y) - E d(Y, Y') / 2, the short way round, by the Fourier series π/2 - 4/π Σ cos(mθ)/m² over odd m of d."""
+        m = np.arange(1, 402, 2)
+        fields = [
+            np.concatenate([c.fields[n] for c in self.base.components], axis=-2) for n in ("loc", "concentration")
+        ]
+        moments = special.ive(m, fields[1]) / special.i0e(fields[1]) * np.exp(1j * m * fields[0])  # (*batch, K, M)
+        moments = (self.base.weights()[..., None] * moments).sum(-2)
+        turned = np.exp(-1j * m * _f64(y)[..., None] * self.unit)
+        near = np.pi / 2 - 4 / np.pi * ((moments * turned).real / m**2).sum(-1)
+        pairs = np.pi / 2 - 4 / np.pi * (np.abs(moments) ** 2 / m**2).sum(-1)
+        return (near - 0.5 * pairs) / self.unit
+
+
 class Joint:
     """Independent parts by name."""
 
@@ -1620,6 +1760,8 @@ def crps(truth, y, edges=None):
     `edges` are those of the truth, unless others are asked for: those of a neighbour, for a difference of two.
     """
     y = _f64(y)
+    if isinstance(truth, Circular):
+        return truth.crps(y)
     batch = truth.batch_shape
     lead = y.shape[: y.ndim - len(batch)]
     points = np.moveaxis(np.broadcast_to(y, (*lead, *batch)).reshape(-1, *batch), 0, -1)

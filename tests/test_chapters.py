@@ -1,5 +1,7 @@
 """Every chapter that learns from files has the shape of a `Chapter`: from its data to a picture of what its model makes."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from mdn.applications import chapter as chapters
 from mdn.applications.chapter import CHAPTERS, chapter
 from mdn.data import Handwriting, from_lines, write_drawings, write_handwriting
 from mdn.data.splits import dealt
+from mdn.sequences import processes
 
 pytestmark = pytest.mark.jax
 
@@ -87,13 +90,51 @@ def test_a_chapter_goes_from_its_data_to_a_picture(name, tmp_path):
     assert one.floors and all(floors for floors in one.floors.values())
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_learns_in_other_processes_what_it_learns_here(name, tmp_path, monkeypatch):
+    """The training is packed and unpacked as for two processes, but runs here: the start of a process takes seconds."""
+    counts, told = [], []
+
+    def here(function, arguments, count, *, on_told):
+        counts.append(count)
+        try:
+            return function(*arguments(0), tell=on_told)
+        finally:
+            keras.distribution.set_distribution(None)
+
+    monkeypatch.setattr(processes, "run_together", here)
+    settings = globals()[name](tmp_path)
+    one = chapter(name)
+    parts = one.split(one.read(tmp_path / "mine.npz", **settings["read"]), 0)
+    heard = SimpleNamespace(on_epoch_end=lambda epoch, logs: told.append(epoch))
+    alone = one.train(parts, epochs=2, seed=0, **settings["train"])
+    together = one.train(parts, epochs=2, seed=0, callbacks=[heard], processes=2, **settings["train"])
+    assert counts == [2] and told == [0, 1]
+    here, there = (getattr(each, "model", each).get_weights() for each in (alone, together))
+    for first, second in zip(here, there, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
+
+
+def test_the_bar_of_a_training_elsewhere_is_no_callback_of_keras_and_begins_anew_with_a_second_part():
+    from rich.console import Console
+
+    from mdn_commands.shared import epochs_bar
+
+    with epochs_bar(Console(quiet=True), 6, here=False) as bar:
+        assert not isinstance(bar, keras.callbacks.Callback)
+        seen = [(bar.on_epoch_end(epoch, {"val_nll": 1.0}), bar.seen)[1] for epoch in (0, 1, 0, 3)]
+    assert seen == [1, 2, 1, 4]
+
+
 def test_every_chapter_with_a_command_that_trains_is_held_to_this():
     from typer.main import get_command
 
     import mdn_cli
 
-    trains = set(get_command(mdn_cli.app).commands["train"].commands)
-    assert trains - {"kanji", "world"} == set(CHAPTERS), "kanji is sketch's, world has stages"
+    trains = get_command(mdn_cli.app).commands["train"].commands
+    assert set(trains) - {"kanji", "world"} == set(CHAPTERS), "kanji is sketch's, world has stages"
+    together = {name for name, command in trains.items() if any(each.name == "processes" for each in command.params)}
+    assert together == set(trains) - {"world"}
     assert chapters.__doc__
 
 

@@ -112,6 +112,56 @@ def test_the_loss_of_directions_has_a_bounded_gradient_at_any_concentration():
     np.testing.assert_allclose(gradient[:, 1] / kappa, expected / kappa, rtol=1e-4, atol=2e-7)
 
 
+def test_a_layer_learns_degrees_as_they_are_whatever_turns_they_have():
+    rng = np.random.default_rng(0)
+    spec = mdn.CircularSpec(mdn.MixtureSpec(mdn.VonMisesSpec(1), 2), period=360, low=-180)
+    degrees = np.concatenate([rng.normal(178.0, 8.0, 300), rng.normal(40.0, 15.0, 200)])[:, None]
+    exact = 0.6 * stats.vonmises(1 / (8.0 * DEGREE) ** 2, 178.0 * DEGREE).pdf(degrees * DEGREE)
+    exact += 0.4 * stats.vonmises(1 / (15.0 * DEGREE) ** 2, 40.0 * DEGREE).pdf(degrees * DEGREE)
+    for turns in (0.0, 3600.0):
+        layer = mdn.MDN(spec)
+        layer.adapt(degrees + turns)
+        params = layer(np.zeros((500, 1), "float32"))
+        nll = float(mdn.NegativeLogLikelihood(spec)((degrees + turns).astype("float32"), params))
+        assert nll < -np.log(DEGREE * exact).mean() + 0.1  # before any step of training
+        assert np.abs(array(spec(params).sample(seed=0))).max() <= 180.0
+
+
+def test_a_layer_of_angles_starts_as_well_wherever_on_the_circle_they_lie():
+    rng = np.random.default_rng(0)
+    angles = np.concatenate([rng.normal(3.1, 0.14, 300), rng.normal(0.7, 0.26, 200)])[:, None]
+    for size in (1, 2):
+        spec, found = mdn.MixtureSpec(mdn.VonMisesSpec(size), 2), []
+        for turn in (0.0, 1.0, 3.14):
+            y = np.concatenate([angles + turn, 0.3 - angles - turn], axis=1)[:, :size]
+            params = mdn.MDN(spec).adapt(y)(np.zeros((500, 1), "float32"))
+            found.append(float(mdn.NegativeLogLikelihood(spec)(y.astype("float32"), params)))
+        np.testing.assert_allclose(found, found[0], atol=1e-4)
+
+
+def test_a_layer_of_angles_starts_about_the_known_ones_if_a_coordinate_is_missing_throughout():
+    y = np.stack([np.random.default_rng(0).normal(3.1, 0.1, 50), np.full(50, np.nan)], axis=1)
+    params = array(mdn.MDN(mdn.MixtureSpec(mdn.VonMisesSpec(2), 2)).adapt(y)(np.zeros((1, 1), "float32")))
+    # spread about it as a mixture of scale 1 that knows nothing
+    about_the_mean = apart(params[0, [0, 2]] / DEGREE, 3.1 / DEGREE)
+    assert np.isfinite(params).all() and about_the_mean.max() < 45.0
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "words"),
+    [
+        (lambda: mdn.CircularSpec(mdn.VonMisesSpec(1), 360), TypeError, "MixtureSpec"),
+        (lambda: mdn.CircularSpec(mdn.MixtureSpec(mdn.NormalSpec(1), 2), 360), TypeError, "mixture of angles"),
+        (lambda: mdn.CircularSpec("VonMises", 360), TypeError, "'VonMises' came"),
+        (lambda: mdn.CircularSpec(mdn.MixtureSpec(mdn.VonMisesSpec(2), 2), 360), ValueError, "one angle"),
+        (lambda: mdn.CircularSpec(mdn.MixtureSpec(mdn.VonMisesSpec(1), 2), 0), ValueError, "positive"),
+    ],
+)
+def test_a_spec_of_no_circle_is_refused_with_a_sentence(made, error, words):
+    with pytest.raises(error, match=words):
+        made()
+
+
 # ---- a regressor -------------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +304,7 @@ def test_the_command_learns_hours_of_a_day(tmp_path):
     ran = run_here(tmp_path, *fit, "--target", "hour", "--out", "hour.mdn")
     said = " ".join((ran.stdout + ran.stderr).split())
     assert ran.exit_code == 0 and "hour lies on a circle of 24, from 0 to 24, which are one and the same" in said, said
+    assert "one von Mises, no features" in said and "one Gaussian" not in said
     ran = run_here(tmp_path, "predict", "hour.mdn", "t.csv", "--interval", ".9", "--mean", "--out", "p.csv")
     assert ran.exit_code == 0, ran.stderr
     found = pd.read_csv(tmp_path / "p.csv")

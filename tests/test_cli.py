@@ -1,17 +1,22 @@
 """The command line: what it prints, what it writes, and how it refuses; in a process of its own where that is the point."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 import mdn
+import mdn_cli
 from commands import run_here
 from mdn.data import read_table
 from pages import ENTRY
@@ -45,6 +50,30 @@ def _wave(tmp_path):
     x = 3 * np.sin(y) + 0.5 * y + rng.normal(size=600)
     np.savetxt(tmp_path / "wave.csv", np.stack([x, y, -x], axis=-1), delimiter=",", header="x,y,z", comments="")
     return tmp_path
+
+
+def test_the_version_is_printed_with_those_that_a_report_of_an_error_needs(home, tmp_path):
+    ran = run(home, tmp_path, "--version")
+    python = "{}.{}.{}".format(*sys.version_info)
+    expected = f"mdn {version('mdn')}, Keras {version('keras')}, JAX {version('jax')}, Python {python}\n"
+    assert (ran.returncode, ran.stdout) == (0, expected)
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_a_bar_moves_in_a_terminal_but_not_in_a_cell_of_a_notebook(notebook, home, wave):
+    ours, its = os.openpty()
+    settings = environment(home) | {"TERM": "xterm", "FORCE_COLOR": "1"} | ({"JPY_PARENT_PID": "1"} if notebook else {})
+    settings.pop("NO_COLOR")
+    code = [sys.executable, "-c", ENTRY, "check", "wave.csv", "--target", "y"]
+    with subprocess.Popen(code, cwd=wave, env=settings, stdin=subprocess.DEVNULL, stdout=its, stderr=its) as running:
+        os.close(its)
+        shown = b""
+        with suppress(OSError):  # what Linux says where the terminal is closed
+            while piece := os.read(ours, 65536):
+                shown += piece
+    os.close(ours)
+    assert running.returncode == 0 and b"600 rows; features: 2" in re.sub(rb"\x1b\[[0-9;]*m", b"", shown)
+    assert (b"\x1b[?25l" in shown) is not notebook  # hides the cursor, then draws the bar again and again
 
 
 def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
@@ -156,3 +185,23 @@ def test_help_names_the_commands(home, tmp_path):
     assert ran.returncode == 0
     for command in ("demo", "fit", "predict", "report"):
         assert command in ran.stdout
+
+
+def _commands(command, name="mdn"):
+    """(its name, the names of its parameters) of every command, in the order of its help."""
+    for each, sub in getattr(command, "commands", {}).items():
+        yield from _commands(sub, f"{name} {each}")
+    if not hasattr(command, "commands"):
+        yield name, [parameter.name for parameter in command.params]
+
+
+def test_every_command_has_its_options_in_the_order_that_contributing_names():
+    """What is read, --out, what is special to the command, --epochs, temperatures, --seed, --resume."""
+    last = ("epochs", "component_temperature", "variance_temperature", "seed", "resume")
+    for name, parameters in _commands(typer.main.get_command(mdn_cli.app)):
+        shared = [each for each in parameters if each in last]
+        assert shared == [each for each in last if each in shared], name
+        assert parameters[len(parameters) - len(shared) :] == shared or "stage" in parameters, name
+        if "out" in parameters:
+            read = {"model", "data", "files", "split", "start", "new", "file"} & {*parameters}
+            assert all(parameters.index(each) < parameters.index("out") for each in read), name

@@ -1,6 +1,5 @@
 """Members, candidates and folds on a cluster of two worker processes: the same results, even if a worker dies."""
 
-import gc
 import os
 import signal
 import threading
@@ -13,25 +12,12 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 import mdn
-import pages
 
 pytestmark = [pytest.mark.jax, pytest.mark.filterwarnings("default")]  # other people's processes warn of their own
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 2))
 Y = X[:, 0] + 0.3 * RNG.normal(size=120)
 QUICK = mdn.MDNRegressor(num_components=2, epochs=5, ensemble_size=4, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def client():
-    distributed = pytest.importorskip("distributed")
-    pages.patient_clusters()
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-    gc.collect()  # sockets that the cluster leaves open are found here, where warnings are no errors
 
 
 def on_the_cluster():

@@ -18,7 +18,7 @@ from mdn.data import Table, TableError, read_table
 from mdn.data.dates import DateError, days_of, local, read_dates, share_of_dates
 from mdn.data.declared import declare
 from mdn.models import read_description
-from mdn.tabular import report, seen, split_rows, targets, wording
+from mdn.tabular import curves, seen, split_rows, targets, wording
 from mdn.tabular.columns import Columns, UnknownLevels
 from mdn.tabular.frames import column, features_shown, row_names
 
@@ -770,11 +770,11 @@ def test_figures_have_no_exponent_where_people_read_them():
 def test_a_needle_does_not_flatten_the_rest_of_a_density():
     """Fault 17 of issue 21: where one value had a needle, all others looked impossible."""
     hill = np.exp(-0.5 * np.linspace(-3, 3, 400) ** 2)
-    assert report._top(hill, hill) == hill.max()
+    assert curves.top_of(hill, hill) == hill.max()
     with_needle = hill.copy()
     with_needle[200:204] = 100.0
-    assert 1.0 < report._top(with_needle, with_needle) < 4.0
-    assert report._top(np.array([0.0, 5.0]), np.zeros(10)) == 5.0 == report._top(np.array([5.0]), np.zeros(0))
+    assert 1.0 < curves.top_of(with_needle, with_needle) < 4.0
+    assert curves.top_of(np.array([0.0, 5.0]), np.zeros(10)) == 5.0 == curves.top_of(np.array([5.0]), np.zeros(0))
 
 
 # ---- a look without training -----------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def test_intervals_of_a_bad_model_hold_what_they_promise(model):
     room = 3 * np.sqrt(0.16 / model.calibration_.rows[1])  # of one calibration, which is drawn too
     for coverage in (0.5, 0.8, 0.95):
         low, high = np.moveaxis(model.predict_interval(x, coverage), -1, 0)
-        low[:, 1], high[:, 1] = np.round(low[:, 1]), np.round(high[:, 1])  # rounded targets: see `calibrate`
+        assert (np.round([low[:, 1], high[:, 1]]) == [low[:, 1], high[:, 1]]).all()
         held = np.mean((low <= y) & (y <= high), axis=0)
         assert (held > coverage - room).all() and held[0] < coverage + room
     scores = model.evaluate(x, y)
@@ -169,7 +169,7 @@ def test_the_ends_of_an_interval_are_targets_of_the_calibration(model):
     reg = clone(model)
     reg.__dict__.update({**vars(model), "calibration": None})
     y = 300.0 + np.random.default_rng(0).normal(size=(99, 2))
-    reg.target_grid_ = np.zeros(2)
+    reg.target_grid_, reg.recorded_ = np.zeros(2), [None, None]
     assert reg.calibrate(np.zeros((99, 1)), y) is reg
     found = reg.predict_quantile(np.zeros((1, 1)), [0.05, 0.5, 0.95])[0]
     np.testing.assert_allclose(found, np.sort(y, axis=0)[[4, 49, 94]].T, rtol=1e-5)
@@ -180,7 +180,7 @@ def test_the_ends_of_an_interval_are_targets_of_the_calibration(model):
 def test_targets_of_few_values_are_held_at_the_ends_of_an_interval(model, scale):
     """Whole shares of the rows lie exactly at an end: rounded inward it would lose them."""
     reg = clone(model)
-    reg.__dict__.update({**vars(model), "target_grid_": np.zeros(2)})
+    reg.__dict__.update({**vars(model), "target_grid_": np.zeros(2), "recorded_": [None, None]})
     y = scale * np.random.default_rng(0).choice([0.0, 1.5, -7.3, 20.1], size=(300, 2), p=[0.4, 0.3, 0.2, 0.1])
     reg.calibrate(np.ones((300, 1)), y)
     for coverage in (0.3, 0.5, 0.8, 0.95):
@@ -200,7 +200,7 @@ def test_targets_beyond_all_that_is_predicted_are_refused_when_an_interval_is_as
 
 
 def test_rows_of_training_are_warned_of():
-    table, y = np.zeros((30, 1)), np.full(30, 2.0)
+    table, y = np.arange(30.0)[:, None], np.full(30, 2.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reg = mdn.MDNRegressor(1, hidden_sizes=(3,)).fit(table, y)
@@ -258,3 +258,25 @@ def test_the_command_line_sets_rows_aside_and_says_so(tmp_path):
     assert "190 rows to learn from, 50 to calibrate intervals, 60 set aside" in ran.stdout and said in ran.stdout
     assert said in (tmp_path / "model.html").read_text()
     assert mdn.load(tmp_path / "model.mdn").calibration_.rows == (50,)
+
+
+def test_density_ranks_are_computed_when_a_region_or_a_file_needs_them(model, tmp_path):
+    import pickle
+
+    reg = clone(model)
+    reg.__dict__.update(vars(model))
+    x, y = new_rows(5, 60)
+    reg.calibrate(x, y)
+    assert reg.calibration_.ranks == () and reg.calibration_.unranked is not None
+    with pytest.raises(ValueError, match="holds no density ranks"):
+        reg.calibration_.coverages(0.9)
+    again = pickle.loads(pickle.dumps(reg))
+    x[:] = 0.0  # the table may change meanwhile
+    found = reg.predict_hdi(x[:2], 0.8)
+    assert reg.calibration_.unranked is None and [len(each) for each in reg.calibration_.ranks] == [60, 60]
+    again.save(tmp_path / "model.mdn")
+    loaded = mdn.load(tmp_path / "model.mdn")
+    for one, other in zip(reg.calibration_.ranks, loaded.calibration_.ranks, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    for one, other in zip(found, loaded.predict_hdi(x[:2], 0.8), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 import mdn
 
@@ -117,3 +117,52 @@ def test_counts_on_a_curve_have_the_probabilities_of_their_cells():
     found = ops.convert_to_numpy(counts.quantile([0.01, 0.5, 0.99]))[:, 0]
     np.testing.assert_array_equal(found, [np.argmax(tail >= q) for q in (0.01, 0.5, 0.99)])
     assert float(counts.mode()[0]) == np.argmax(expected)
+
+
+HEAVY = {
+    "StudentT": (mdn.StudentT([1.3], [1.0], [2.5]), stats.t(2.5, 1.3), None),
+    "StudentT from 0 on": (mdn.StudentT([130.0], [100.0], [2.5]), stats.t(2.5, 130.0, 100.0), 0),
+    "LogNormal": (mdn.LogNormal([1.0], [2.0]), stats.lognorm(2.0, scale=np.e), None),
+    "exp of a normal": (
+        mdn.Transformed(mdn.Normal([1.0], [3.0]), mdn.bijections.Exp(-0.5)),
+        stats.lognorm(3.0, -0.5, np.exp(1.0)),
+        0,
+    ),
+}
+
+
+def sums_of_tails(tail, power=1):
+    """(the sum of tail(k + 1/2) ** power over k >= 0, that with the weights 2 k + 1): far out integrals by the log of k."""
+    k = np.arange(20_000.0)
+    near = tail(k + 0.5) ** power
+
+    def far(weight):
+        inside = integrate.quad(
+            lambda log: tail(np.exp(log)) ** power * weight(np.exp(log)) * np.exp(log),
+            np.log(len(k)),
+            180.0,
+            limit=400,
+            epsabs=0.0,
+        )
+        return inside[0]
+
+    return np.sum(near) + far(lambda k: 1.0), np.sum(near * (2.0 * k + 1.0)) + far(lambda k: 2.0 * k)
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_moments_of_rounded_numbers_with_heavy_tails_have_no_end(name):
+    """The outcomes whose tail is below 1e-14 hold 4 % of the variance of exp of a normal with the scale 3."""
+    base, truth, lowest = HEAVY[name]
+    rounded = mdn.Rounded(base, lowest=lowest)
+    first, second = sums_of_tails(truth.sf)
+    if lowest is None:
+        below = sums_of_tails(lambda x: truth.cdf(-x))
+        first, second = first - below[0], second + below[1]
+    np.testing.assert_allclose(number(rounded.mean()), [first], rtol=2e-6)
+    np.testing.assert_allclose(number(rounded.variance()), [second - first**2], rtol=1e-5)
+
+
+def test_the_crps_of_rounded_numbers_without_a_mean_counts_outcomes_that_are_far_out():
+    rounded = mdn.Rounded(mdn.StudentT([0.0], [1.0], [0.6]))
+    expected = 2.0 * sums_of_tails(stats.t(0.6).sf, power=2)[0]
+    np.testing.assert_allclose(float(rounded.crps([0.0])), expected, rtol=1e-4)

@@ -152,7 +152,7 @@ def test_a_file_without_a_sampler_gives_the_parameters_of_each_step(suffix, tmp_
 
 @pytest.mark.jax
 def test_what_other_formats_lack_is_made_up_for_to_float_precision(tmp_path):
-    """Logarithms near 1, log1p, expm1, arcsine, powers, remainders, a loop: on both formats, beside NumPy in double precision."""
+    """Logarithms near 1, log1p, expm1, arcsine, powers, remainders, halves, a loop: both formats, beside NumPy in double."""
     import jax
     from jax import numpy as jnp
 
@@ -167,6 +167,7 @@ def test_what_other_formats_lack_is_made_up_for_to_float_precision(tmp_path):
             *inverse,
             jnp.log(x * x + 1e-3),
             jnp.round(x),
+            jax.lax.round(x),
             x**3,
             jax.lax.rem(x, jnp.float32(1.5)),
             1.0 / (1.0 + x * x),
@@ -177,13 +178,14 @@ def test_what_other_formats_lack_is_made_up_for_to_float_precision(tmp_path):
     x = np.concatenate(
         [np.linspace(-5, 5, 60), np.geomspace(1e-9, 1e-2, 30), -np.geomspace(1e-9, 1e-2, 30), [0.5, 2.5]]
     )
-    x, names = x.astype("float32"), [f"y{i}" for i in range(11)]
+    x, names = x.astype("float32"), [f"y{i}" for i in range(12)]
     wide = x.astype("float64")
     small, series = np.clip(wide, -1, 1), wide * (1 / 32 + 1 / 16 + 1 / 8 + 1 / 4 + 1 / 2 + 1)
     truth = [np.arcsin(small), np.log1p(np.abs(wide)), np.log1p(-0.9 * np.abs(small)), np.expm1(wide)]
     truth += [
         np.log((x * x + np.float32(1e-3)).astype("float64")),
         np.round(wide),
+        np.sign(wide) * np.floor(np.abs(wide) + 0.5),
         wide**3,
         np.fmod(wide, 1.5),
         1 / (1 + wide**2),
@@ -233,7 +235,7 @@ def test_a_file_says_what_it_is(suffix, tmp_path):
     assert exporting.describe(path) == json.loads(json.dumps(said))
     assert [(one["name"], one["shape"]) for one in said["inputs"]] == [
         ("event", [2, 5]),
-        ("state", [2, 36]),
+        ("state", [2, 137]),
         ("uniforms", [2, 4]),
         ("normals", [2, 2]),
         ("component_temperature", []),

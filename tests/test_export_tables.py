@@ -11,7 +11,6 @@ from scipy import integrate, special, stats
 import mdn
 from mdn import exporting
 from mdn.tabular import conformal
-from mdn.tabular.outcome import Outcome
 
 LEVELS = (1e-6, 0.001, 0.25, 0.5, 0.95, 0.999)
 RANDOM = np.random.default_rng(0)
@@ -143,6 +142,78 @@ def test_quantiles_and_means_of_a_file_are_those_of_the_mixture_beside_them(name
             np.testing.assert_allclose(found["mean"][row, 0], mean, rtol=1e-6)
 
 
+# ---- counts, marks and atoms -------------------------------------------------------------------------------------------
+
+RATE = np.exp(1.0 + X[:, 0])
+DISCRETE = {
+    "counts": (RANDOM.poisson(RATE).astype(float), {"family": "counts"}),
+    "many counts": (RANDOM.poisson(300.0 * RATE).astype(float), {"family": "counts", "ensemble_size": 2}),
+    "marks": (np.clip(np.round(3.0 + X[:, 0] + 1.2 * RANDOM.normal(size=260)), 1.0, 5.0), {"family": "auto"}),
+    "rain": (np.where(RANDOM.uniform(size=260) < 0.4, 0.0, RATE), {"family": "auto", "ensemble_size": 2}),
+    "capped": (np.where(Y > 1.0, 1.0, np.where(X[:, 2] < -0.5, -1.5, Y)), {"family": "auto"}),
+}
+
+
+@functools.cache
+def discrete(name):
+    y, settings = DISCRETE[name]
+    return small(**settings).fit(X, y)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", DISCRETE)
+def test_a_file_of_a_target_with_probabilities_answers_as_its_regressor_and_scipy(name, tmp_path):
+    """Quantiles by the tails of SciPy at both ends of their jumps, means by sums and quadrature."""
+    regressor, levels = discrete(name), np.array([0.01, 0.3, 0.5, 0.9, 0.999])
+    outcome = regressor.outcome_
+    assert outcome.counted or outcome.atoms
+    said = mdn.export(regressor, tmp_path / "model.onnx", quantiles=levels)
+    assert said["counted"] == outcome.counted and said["atoms"] == list(outcome.atoms)
+    found = exporting.player(tmp_path / "model.onnx")(X=X[:40])
+    expected = regressor.predict_quantile(X[:40], levels)
+    near = np.abs(found["quantiles"] - expected) <= 1e-4 * np.std(DISCRETE[name][0])
+    assert np.mean(near) > 0.98 and (not outcome.counted or near[:, 1:3].all())  # roundings decide at a jump
+    np.testing.assert_allclose(found["mean"][:, 0], regressor.predict(X[:40]), rtol=1e-4, atol=1e-4)
+    weights, shares = special.softmax(found["logits"], axis=1), found.get("atom_probs", np.zeros((40, 0)))
+
+    def below(values, width=0.0, strict=False):
+        """P(Y <= value), or P(Y < value), for each row and level; a count has a cell of the width 2 · `width`."""
+        with np.errstate(divide="ignore"):
+            z = outcome.bijection.inverse(values + (-width if strict else width))[:, None]
+        base = (1.0 - shares.sum(axis=1))[:, None] * np.einsum(
+            "nk,nkq->nq", weights, stats.norm.cdf(z, found["loc"], found["scale"])
+        )
+        for atom, share in zip(outcome.atoms, shares.T, strict=True):
+            base = base + share[:, None] * ((values > atom) if strict else (values >= atom))
+        return base
+
+    quantiles = found["quantiles"]
+    half = 0.5 if outcome.counted else 0.0
+    last = outcome.counted and np.isfinite(outcome.whole[1])
+    reached = (
+        below(quantiles, half) if not last else np.where(quantiles == outcome.whole[1], 1.0, below(quantiles, half))
+    )
+    least = outcome.whole[0] if last else 0.0
+    under = np.where(outcome.counted & (quantiles == least), 0.0, below(quantiles, half, strict=True))
+    assert (under <= levels + 1e-6).all() and (reached >= levels - 1e-6).all()
+    if outcome.counted:
+        numbers = np.arange(least, outcome.whole[1] if last else 5000.0)
+        mean = least + np.sum(1.0 - below(np.tile(numbers, (40, 1)), 0.5), axis=1)
+        if not last:  # the rest of a sum is an integral, which is known of log-normals
+            z = (np.log(5000.0 - outcome.bijection.low) - found["loc"]) / found["scale"]
+            rest = np.exp(found["loc"] + 0.5 * found["scale"] ** 2) * stats.norm.cdf(found["scale"] - z)
+            mean += np.sum(weights * (rest - (5000.0 - outcome.bijection.low) * stats.norm.sf(z))[..., 0], axis=1)
+        np.testing.assert_allclose(found["mean"][:, 0], mean, rtol=1e-6)
+
+
+@pytest.mark.jax
+def test_calibrated_counts_of_a_file_are_whole(tmp_path):
+    regressor = calibrated(copy.copy(discrete("counts")))
+    mdn.export(regressor, tmp_path / "model.onnx", quantiles=LEVELS[2:5])
+    found = exporting.player(tmp_path / "model.onnx")(X=X[:40])["quantiles"]
+    assert np.mean(found == regressor.predict_quantile(X[:40], LEVELS[2:5])) > 0.98 and (found == np.round(found)).all()
+
+
 def test_a_row_that_the_regressor_would_refuse_is_answered_by_nan(file_of):
     given = {name: values[:3].copy() for name, values in made("frame")[2].items()}
     given["size"][1], given["when"][2] = np.nan, np.inf
@@ -192,8 +263,6 @@ REFUSED = {
     "a level of 1": (same, {"quantiles": (0.5, 1.0)}, "`quantiles` must be levels between 0 and 1"),
     "a batch": (same, {"batch_size": 2}, "have no meaning for an MDNRegressor"),
     "too few rows of calibration": (same, {"quantiles": (0.0001,)}, "rows of calibration are needed"),
-    "counts": (lambda: changed(outcome_=Outcome(counted=True)), {}, "was taken for a count"),
-    "atoms": (lambda: changed(outcome_=Outcome(atoms=(0.0,), shares=(0.5,))), {}, "for exactly 0 in many rows"),
     "a trunk": (lambda: changed(trunk_=object()), {}, "has a trunk"),
     "a circle": (lambda: changed(period=360), {}, "lies on a circle"),
     "groups": (grouped, {}, r"calibrate\(X, y\) without groups"),

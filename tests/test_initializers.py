@@ -64,3 +64,29 @@ def test_heavy_tails_get_wide_components():
 def test_more_components_than_rows_will_do():
     loc, scale, weights = initializers.starting_mixture(np.array([[0.0], [1.0], [2.0]]), 8)
     assert loc.shape == (8, 1) and np.isfinite(loc).all() and (scale > 0).all() and np.isfinite(np.log(weights)).all()
+
+
+def correlated_nll(y, loc, scale_tril, weights):
+    parts = [
+        stats.multivariate_normal(m, a @ a.T).logpdf(y) + np.log(w)
+        for m, a, w in zip(loc, scale_tril, weights, strict=True)
+    ]
+    return -special.logsumexp(np.stack(parts), axis=0).mean()
+
+
+def test_a_few_rows_of_one_normal_are_not_cut_into_narrow_ones():
+    rng, factor = np.random.default_rng(0), np.array([[1.0, 0.0], [0.8, 0.6]])
+    judges = rng.normal(size=(4000, 2)) @ factor.T
+    excess = []
+    for _ in range(10):
+        y = rng.normal(size=(80, 2)) @ factor.T
+        excess.append(correlated_nll(judges, *initializers.correlated_mixture(y, 5)))
+    truth = np.log(2 * np.pi * np.e) + np.log(np.linalg.det(factor))
+    assert np.mean(excess) < truth + 0.15  # five normals apart: 0.3 and more
+
+
+def test_correlated_peaks_are_found_as_well():
+    rng, factor = np.random.default_rng(1), np.array([[1.0, 0.0], [0.9, 0.3]])
+    y = 0.2 * rng.normal(size=(2000, 2)) @ factor.T + np.where(rng.random((2000, 1)) < 0.3, -1.0, 1.0)
+    truth = correlated_nll(y, [[-1.0, -1.0], [1.0, 1.0]], [0.2 * factor] * 2, [0.3, 0.7])
+    assert correlated_nll(y, *initializers.correlated_mixture(y, 4)) < truth + 0.15

@@ -11,14 +11,18 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import norm
 from typer.testing import CliRunner
 
+import mdn
 import mdn_cli
+from mdn import exporting
 from mdn.applications.instrument import Instrument, Voice, data, load, write_lanes
 from mdn.applications.instrument import chapter as instrument_chapter
-from mdn.applications.instrument.evaluate import likeness, nll
+from mdn.applications.instrument.evaluate import likeness, likeness_of_going_on, likeness_of_halves, nll
 from mdn.applications.instrument.events import FINEST, as_events, as_moved, as_performance, grid
+from mdn.applications.instrument.live.mapping import Entry
 from mdn.applications.instrument.midi import read_midi, write_midi
 from mdn.applications.instrument.model import save
 from mdn.applications.instrument.train import train
+from mdn.sequences.sampler import Noise, Sampler
 
 pytestmark = pytest.mark.jax
 
@@ -161,6 +165,128 @@ def test_a_voice_remembers_what_it_answered_before_a_player_goes_on(model):
     np.testing.assert_allclose(voice._stream.state[:, 5:], stream.state[:, 5:], atol=1e-5)
 
 
+def test_what_a_voice_foresees_happens_only_if_it_takes_it(model):
+    """In a polyphony the model answered, and then read its own answers as if the player had played them."""
+    voice = Voice(model, seed=0)
+    heard = [[0.1, 0.5, 0.25, 0.75], [0.2, 0.5, 0.5, 0.5], [0.3, 0.75, 0.5, 0.25]]
+    for dt, *values in heard:
+        voice.hear(dt, values)
+        first, again = voice.foresee(), voice.foresee()
+        assert first[0] == again[0] and np.array_equal(first[1], again[1])
+        first[1][:] = 9.0  # what the caller does with them changes nothing
+    stream = model.stream(constrain=model.playable, seed=0)
+    stream.feed(np.nan_to_num(model.events([np.array(heard)])[0]))
+    np.testing.assert_allclose(voice._stream.state[:, 5:], stream.state[:, 5:], atol=1e-5)
+    foreseen = voice.foresee()
+    voice.take()
+    dt, values = foreseen
+    stream.feed(np.nan_to_num(model.events([np.array([*heard, [dt, *values]])])[0])[-1:])
+    voice.foresee()  # it reads what it took
+    np.testing.assert_allclose(voice._stream.state[:, 5:], stream.state[:, 5:], atol=1e-5)
+
+
+def test_after_a_prime_the_network_reads_it_again_before_every_25_events(model):
+    """So that it keeps to the manner of the prime; what it reads after it are its own last five events."""
+    primes = [performance(1, 40), performance(2, 60)]
+    made = model.play(30, 2, primes, seed=3, variance_temperature=0.5)
+    first, second = np.random.SeedSequence(3).generate_state(2).tolist()
+    begun = model.play(25, 2, primes, recall=False, seed=first, variance_temperature=0.5)
+    read = [np.concatenate([one, own[-5:]]) for one, own in zip(primes, begun, strict=True)]
+    onward = model.play(5, 2, read, recall=False, seed=second, variance_temperature=0.5)
+    for one, own, more in zip(made, begun, onward, strict=True):
+        np.testing.assert_array_equal(one, np.concatenate([own, more]))
+    for count, primes in ((3, [performance(1)]), (1, performance(1)[:0])):
+        with pytest.raises(
+            ValueError, match=rf"`prime` must be .* a list of `count`={count} of them, but performances of"
+        ):
+            model.play(5, count, primes)
+    with pytest.raises(ValueError, match="`steps` must be at least 1, but 0 came"):
+        model.play(0, 1, performance(1))
+
+
+# ---- one step in a file ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "suffix"), [(3, ".onnx"), (3, ".tflite"), (5, ".onnx")])
+def test_an_exported_step_plays_to_the_step_what_a_voice_plays(size, suffix, tmp_path):
+    """dt and values in and out, with a player between; what events are is inside. Five values have bits, three a pattern."""
+    keras.utils.set_random_seed(1)
+    played = [performance(i, size=size) for i in range(4)]
+    model = Instrument(grid(played), units=(8,), components=3)
+    model.adapt(model.events(played, 0))
+    said = mdn.export(model, tmp_path / f"step{suffix}")
+    beside = json.loads((tmp_path / f"step{suffix}.json").read_text())
+    assert beside["columns"][1]["steps"] == 128 and beside["columns"][1]["midi"] == ["control_change", 1, 20]
+    step, voice = exporting.player(tmp_path / f"step{suffix}"), Voice(model, seed=4)
+    sampler = Sampler(model.spec)
+    uniforms, normals = sampler.parted(Noise(4, 1, sampler).steps(24))
+    heard = {1: [0.1, *[0.7654321] * size], 9: [0.25, 0.5, *[0.25] * (size - 1)], 17: [70.0, 0.0, *[1.2] * (size - 1)]}
+    last, state = np.full(1 + size, np.nan), np.full([1, *said["inputs"][1]["shape"][1:]], np.nan)
+    for t in range(24):
+        if t in heard:
+            last = np.array(heard[t])
+            voice.hear(last[0], last[1:])
+        found = step(
+            event=last[None], state=state, uniforms=uniforms[t], normals=normals[t],
+            component_temperature=1.0, variance_temperature=1.0,
+        )  # fmt: skip
+        state = found["next_state"]
+        if t and t + 1 not in heard:  # else the player comes first, and the answer is never played
+            dt, values = voice.answer()
+            np.testing.assert_allclose(found["next_event"][0], [dt, *np.clip(values, 0, 1)], rtol=1e-4, atol=1e-6)
+            last = np.array([dt, *values])
+
+
+def test_a_step_that_would_answer_otherwise_is_not_written(model, tmp_path, monkeypatch):
+    (tmp_path / "step.onnx").write_bytes(b"old")
+    monkeypatch.setattr("mdn.exporting.comparison._HELD", -1.0)
+    with pytest.raises(ValueError, match=r"the file would not answer as the model does .* so it is not written"):
+        mdn.export(model, tmp_path / "step.onnx")
+    assert (tmp_path / "step.onnx").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(ValueError, match="`constrain` must be left out here"):
+        mdn.export(model, tmp_path / "step.onnx", constrain=model.playable)
+
+
+CONFIG = """
+[model]
+dimension = 4
+[midi]
+in_device = ["pad"]
+out_device = ["synth"]
+input."pad" = [["note_on", 1], ["control_change", 1, 7], ["control_change", 1, 8, 10, 20]]
+output."synth" = [["note_on", 2, 90], ["note_velocity", 2], ["pitch_bend", 3]]
+"""
+TWO_VALUES = CONFIG.replace("4", "3").replace(', ["pitch_bend", 3]', "").replace('["note_on", 1], ', "")
+
+
+def test_the_command_writes_the_step_and_the_mapping_beside_it(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(model, "m.keras")
+    (tmp_path / "play.toml").write_text(CONFIG)
+    (tmp_path / "other.toml").write_text(TWO_VALUES)
+
+    def command(*arguments):
+        return CliRunner().invoke(mdn_cli.app, ["export", "m.keras", *arguments], env={"COLUMNS": "200"})
+
+    (tmp_path / "cat.toml").write_text(CONFIG.split("[midi]")[0])
+    ran = command("--out", "pi.onnx", "--config", "play.toml")
+    assert ran.exit_code == 0 and "event, state, uniforms" in ran.output, ran.output
+    written = json.loads((tmp_path / "pi.onnx.json").read_text())
+    assert written["midi"]["input"] == {
+        "pad": [["note_on", 1], ["control_change", 1, 7], ["control_change", 1, 8, 10, 20]]
+    }
+    assert written["midi"]["output"] == {"synth": [["note_on", 2, 90], ["note_velocity", 2], ["pitch_bend", 3]]}
+    for arguments, message in (
+        (("--out", "pi.txt"), "--out ends in .onnx or .tflite"),
+        (("--out", "b.onnx", "--config", "other.toml"), "maps 2 values, but the model plays 3"),
+        (("--out", "b.onnx", "--config", "cat.toml"), "has no section [midi]"),
+        (("--out", "b.onnx", "--quantiles", ".1,.9"), "`quantiles` has a meaning for an MDNRegressor only"),
+    ):
+        ran = command(*arguments)
+        assert ran.exit_code == 2 and message in ran.output, ran.output
+    assert not (tmp_path / "b.onnx").exists()
+
+
 # ---- files -------------------------------------------------------------------------------------------------------------
 
 LOG = """2026-01-31T12:00:00.5,interface,0.2,0.3
@@ -209,6 +335,18 @@ def test_midi_notes_and_controllers_become_values_and_a_performance_becomes_cont
     rows = read_midi(tmp_path / "b.mid")
     at = np.searchsorted(rows[:, 0], np.cumsum(one[:, 0]) + 2e-3) - 1
     np.testing.assert_allclose(rows[at, 1:], one[:, 1:], atol=1e-6)
+    write_midi(tmp_path / "c.mid", one, [Entry("note_on", 2), Entry("note_velocity", 2)])  # as a synthesizer sounds it
+    notes = [each for each in mido.MidiFile(tmp_path / "c.mid") if not each.is_meta]
+    starts = [each for each in notes if each.type == "note_on"]
+    np.testing.assert_allclose(
+        [[each.note, each.velocity] for each in starts], np.maximum(127 * one[:, 1:], [0, 1]), atol=1e-6
+    )
+    ends = [each for each in notes if each.type == "note_off"]
+    assert (
+        len(starts) == len(ends) == 20
+        and notes[-1].type == "note_off"
+        and notes[-1].time == pytest.approx(0.5, abs=2e-3)
+    )
 
 
 BAD = {
@@ -217,7 +355,7 @@ BAD = {
     "a change of N": (
         "a.log",
         LOG + "2026-01-31T13:00:00,interface,0.1\n",
-        "line 7 has 1 values, but the lines before have 2",
+        "line 7 has 1 values, but 2 are expected, as in all lines",
     ),
     "nobody played": ("a.log", "2026-01-31T12:00:00,rnn,0.1,0.2\n", "holds no event of a player"),
     "empty": ("a.log", "\n", "is empty"),
@@ -277,6 +415,20 @@ def test_likeness_is_of_patterns_times_and_moves(model):
     assert found["KS distance of dt"] > 0.8 and "KS distance of moves" not in found
 
 
+def test_real_performances_are_measured_against_each_other_beside_the_model(model):
+    """Halves of one manner are near, of two manners far; what goes on in the same manner is nearer than the model."""
+    jumping = [performance(i, 100) for i in range(4)]
+    still = [np.concatenate([one[:, :1] * 100, np.repeat(one[:1, 1:], 100, axis=0)], axis=1) for one in jumping]
+    same, mixed = likeness_of_halves(model, jumping), likeness_of_halves(model, [*jumping[:2], *still[:1]])
+    assert same["pattern gap"] < 0.1 and same["KS distance of dt"] < 0.1
+    assert mixed["pattern gap"] > 0.3 and mixed["KS distance of dt"] > 0.3
+    twice = [np.concatenate([one, one]) for one in still]
+    found = likeness_of_going_on(model, twice)
+    assert found["pattern gap, after a prime, real"] == found["KS distance of dt, after a prime, real"] == 0.0
+    assert found["pattern gap, after a prime"] > 0.3
+    assert likeness_of_going_on(model, [performance(0, 30)]) == {}
+
+
 def test_a_model_of_another_size_is_not_gone_on_from(model, tmp_path):
     with pytest.raises(ValueError, match="plays 3 values, but these recordings have 2: train a new one"):
         train([performance(size=2)], [performance(size=2)], start=model)
@@ -289,6 +441,7 @@ def test_a_model_of_another_size_is_not_gone_on_from(model, tmp_path):
 
 
 def test_commands_learn_from_logs_go_on_and_generate(tmp_path, monkeypatch):
+    mido = pytest.importorskip("mido")
     monkeypatch.chdir(tmp_path)
     for i in range(3):
         clock = 1.8e9 + np.cumsum(performance(i, 160, 2)[:, 0])
@@ -309,9 +462,19 @@ def test_commands_learn_from_logs_go_on_and_generate(tmp_path, monkeypatch):
     monkeypatch.setattr(instrument_chapter, "CHAPTER", dataclasses.replace(instrument_chapter.CHAPTER, **stands_for))
     command("train", "instrument", "0.log", "1.log", "--from", "a.keras", "--epochs", "1", "--out", "b.keras")
     written = json.loads((tmp_path / "b.json").read_text())
+    page = (tmp_path / "a.html").read_text()
+    assert (
+        page.count("<img") == 1 and "test NLL, order 2" in page and "real ones" in page and "KS distance of dt" in page
+    )
+    assert "test NLL" in (tmp_path / "b.html").read_text() and "warnings" not in written
     assert written["from"] == "a.keras" and written["data"] == ["0.log", "1.log"]
     command("generate", "instrument", "--model", "b.keras", "--count", "2", "--events", "30", "--out", "c.npz")
     made = data.read("c.npz")
+    (tmp_path / "play.toml").write_text(TWO_VALUES)
+    sounds = ("generate", "instrument", "--model", "b.keras", "--events", "30", "--config", "play.toml", "--out")
+    command(*sounds, "d.mid")
+    assert [each.type for each in mido.MidiFile("d.mid").tracks[0]].count("note_on") == 30
+    assert CliRunner().invoke(mdn_cli.app, [*sounds, "d.svg"]).exit_code == 2
     assert [one.shape for one in made] == [(30, 3)] * 2
     write_lanes(tmp_path / "lanes.svg", list(made), ["a < b", ""])
     assert (tmp_path / "lanes.svg").read_text().count("<svg") == 1

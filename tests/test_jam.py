@@ -21,6 +21,7 @@ from mdn.applications.jam import chapter as jam_chapter
 from mdn.applications.jam import train as jam_train
 from mdn.applications.jam.model import inside, network
 from mdn.data import read_object_arrays
+from mdn.sequences.plan import batching
 from mdn.sequences.ragged import Batches, Windows
 
 pytestmark = pytest.mark.jax
@@ -99,7 +100,7 @@ BAD = {
     "another instrument": (
         "a.log",
         "2026-01-31T12:00:00,interface,0.1,0.2,0.3\n",
-        "line 1 is no timestamp, source and two",
+        "line 1 has 3 values, but 2 are expected, as in all lines",
     ),
     "nobody played": ("a.log", "2026-01-31T12:00:00,rnn,0.1,0.2\n", "holds no event of a player"),
     "no text": ("a.log", b"\xff\xfe\x00", "is no text. Performances are a .npz, a .csv of MicroJam or a .log of IMPSY"),
@@ -226,7 +227,7 @@ def test_robojam_is_learnt_from_as_ever(data_folder):
         for i in data.read_split(folder / "split.json", len(found))["train"]
         for piece in np.array_split(found[i], -(-len(found[i]) // 400))
     ]
-    assert jam_train.batching(list(map(len, pieces))) == (32, None)
+    assert batching(list(map(len, pieces))) == (32, None)
 
 
 def test_figures_are_those_of_the_protocol(jam):

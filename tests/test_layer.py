@@ -22,6 +22,7 @@ SPECS = {
     "beta": mdn.MixtureSpec(mdn.BetaSpec(1), 2),
     "truncated": mdn.MixtureSpec(mdn.TruncatedNormalSpec(1, -float("inf"), 2.0), 2),
     "angles": mdn.MixtureSpec(mdn.VonMisesSpec(1), 2),
+    "degrees": mdn.CircularSpec(mdn.MixtureSpec(mdn.VonMisesSpec(1), 2), period=360.0),
     "categorical": mdn.CategoricalSpec(4),
     "bernoulli": mdn.BernoulliSpec(2),
     "mixed": mdn.MixtureSpec([mdn.NormalSpec(1), mdn.LaplaceSpec(1)], num_components=[3, 2]),

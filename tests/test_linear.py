@@ -1,13 +1,17 @@
 """The linear start of a sequence model, and what `fit` decides by itself."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
 import mdn
 from mdn.sequences import baselines, plan
-from mdn.sequences.linear import autoregression, lagged, movable, stable, worthwhile
-from mdn.sequences.ragged import Windows
+from mdn.sequences.autoregression import Autoregression, ages, autoregression, lagged, stable, worthwhile
+from mdn.sequences.linear import movable
+from mdn.sequences.ragged import Windows, shifted
+from mdn.sequences.training import BestWeights
 
 FIRST = np.array([[0.5, 0.2], [-0.1, 0.4]])
 SECOND = np.array([[-0.3, 0.0], [0.1, -0.2]])
@@ -30,17 +34,17 @@ def recording(steps, seed=0, shift=5.0, scale=1.0):
 
 
 def test_the_regression_finds_the_matrices_and_leaves_out_lags_that_tell_nothing():
-    found = autoregression([recording(3000, seed, shift=0.0) for seed in range(3)], 6)
+    found = autoregression([recording(3000, seed, shift=0.0) for seed in range(3)], 6).matrices[-1]
     np.testing.assert_allclose(found[-2:], FIRST.T, atol=0.04)
     np.testing.assert_allclose(found[-4:-2], SECOND.T, atol=0.04)
     assert np.abs(found[:-4]).max() < 0.05
     noise = np.random.default_rng(0).normal(size=(400, 2))
-    assert np.abs(autoregression([noise], 6)).max() < 0.15
+    assert np.abs(autoregression([noise], 6).matrices[-1]).max() < 0.15
 
 
 def test_a_regression_of_many_penalties_is_least_squares_where_data_are_plenty():
     z = recording(5000, shift=0.0)
-    found, exact = autoregression([z], 2), np.linalg.lstsq(lagged(z, 2), z, rcond=None)[0]
+    found, exact = autoregression([z], 2).matrices[-1], np.linalg.lstsq(lagged(z, 2), z, rcond=None)[0]
     np.testing.assert_allclose(found, exact, atol=0.01)
 
 
@@ -71,6 +75,79 @@ def test_steps_one_by_one_are_the_whole_sequence_and_a_missing_number_counts_as_
     np.testing.assert_allclose(moved[0], numpy(model.linear.read(held, model.first_state(2)[0])[0])[0], atol=1e-5)
 
 
+def test_the_first_events_are_predicted_by_regressions_that_read_no_more_than_there_is():
+    z = recording(400, shift=0.0)
+    found = autoregression([z], 12)
+    assert ages(12) == (1, 2, 5, 10, 12)
+    truth = np.zeros(z.shape)
+    for t in range(1, len(z)):
+        stage = max(place for place, age in enumerate(ages(12)) if age <= t)
+        for lag in range(1, min(t, ages(12)[stage]) + 1):
+            truth[t] += z[t - lag] @ found.matrices[stage][2 * (12 - lag) : 2 * (13 - lag)]
+    np.testing.assert_allclose(found.foretold(z), truth, atol=1e-12)
+    assert not any(matrix[: 2 * (12 - age)].any() for age, matrix in zip(ages(12), found.matrices, strict=True))
+    model = mdn.MDNRNN(SPEC, units=(2,), lags=12).adapt([z])
+    start = model.linear
+    loaded = Autoregression((*np.split(numpy(start.early), 4, axis=1), numpy(start.start)))
+    events = shifted(z[None, :40].astype("float32"))
+    moved = numpy(start.read(events, model.first_state(1)[0])[0])[0, :, :2]
+    scaled = (z[:40] - numpy(start.shift)) / numpy(start.spread)
+    expected = numpy(start.shift) + numpy(start.spread) * loaded.foretold(scaled)
+    np.testing.assert_allclose(moved, expected, atol=1e-4)
+    in_two = model.unroll(events[:, 17:], model.unroll(events[:, :17], model.first_state(1))[1])[0]
+    np.testing.assert_allclose(numpy(in_two), numpy(model.unroll(events, model.first_state(1))[0])[:, 17:], atol=1e-4)
+
+
+def test_a_recording_that_drifts_away_costs_little_at_the_start_of_another_one():
+    drift = np.cumsum(0.1 + 0.1 * np.random.default_rng(0).normal(size=(800, 1)), axis=0)
+    model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(1, "full"), 3), units=(2,)).adapt([drift[:600]])
+    truth = np.log(0.1) + 0.5 * np.log(2 * np.pi * np.e)
+    assert -np.mean(model.log_prob([drift[600:]])[0][1:60]) < truth + 0.1
+
+
+def test_a_season_of_twelve_is_seen_by_the_start():
+    t, rng = np.arange(400), np.random.default_rng(0)
+    season = rng.normal(size=12)[t % 12, None] + 0.2 * rng.normal(size=(400, 1))
+    found = autoregression([season], 60).foretold(season)
+    assert (
+        np.std((season - found)[300:])
+        < 0.24
+        < np.std(season[300:] - autoregression([season], 10).foretold(season)[300:])
+    )
+
+
+def test_a_start_that_an_older_version_wrote_predicts_as_it_did():
+    start = mdn.MDNRNN(SPEC, units=(2,), lags=12).linear
+    rng = np.random.default_rng(0)
+    old = [
+        0.1 * rng.normal(size=(24, 2)),
+        np.ones(2),
+        2.0 * np.ones(2),
+        0.5 * np.ones(2),
+        0.2 * rng.normal(size=(24, 2)),
+    ]
+    start.load_own_variables({str(place): value for place, value in enumerate(old)})
+    z, whole = rng.normal(size=(30, 2)), old[4] + old[0] * old[3]
+    moved = numpy(
+        start.read(
+            keras.ops.convert_to_tensor((1.0 + 2.0 * z[None]).astype("float32")),
+            keras.ops.zeros((1, start.state_width)),
+        )[0]
+    )
+    np.testing.assert_allclose(moved[0, :-1, :2], 1.0 + 2.0 * (lagged(z, 12) @ whole)[1:], atol=1e-4)
+
+
+def test_fit_ends_with_what_training_was_worth(capsys):
+    rows = [recording(40, seed) for seed in range(3)]
+    model = mdn.MDNRNN(SPEC, units=(2,))
+    model.fit(rows[:2], rows[2:], epochs=1, learning_rate=10.0, verbose=2)
+    last = capsys.readouterr().out.splitlines()[-2:]
+    assert "held-out events:" in last[0] and "before training" in last[0] and "the last 60 events" in last[0]
+    assert last[1].startswith("Warning: training has not made the model better")
+    model.fit(rows[:2], rows[2:], epochs=1, verbose=0)
+    assert not capsys.readouterr().out
+
+
 def test_only_numbers_with_a_location_are_predicted():
     pen = mdn.JointSpec(dx=mdn.MixtureSpec(mdn.NormalSpec(2), 2), lift=mdn.BernoulliSpec(1), dt=mdn.GammaSpec(1))
     assert movable(pen).tolist() == [0, 1]
@@ -93,20 +170,21 @@ def test_only_numbers_with_a_location_are_predicted():
 def test_a_prediction_that_would_grow_without_end_is_drawn_to_the_unit_circle():
     growing = np.array([[0.3], [0.9]])  # x[t] = 0.9 x[t-1] + 0.3 x[t-2]
     assert np.abs(np.roots([1.0, -0.9, -0.3])).max() > 1.0
-    (older, newer) = stable(growing, 2)[:, 0]
+    half = np.array([[0.0], [0.5]])
+    (older, newer) = stable(Autoregression((half, growing))).matrices[-1][:, 0]
     assert np.abs(np.roots([1.0, -newer, -older])).max() == pytest.approx(1.0)
-    np.testing.assert_array_equal(stable(0.5 * growing, 2), 0.5 * growing)
+    np.testing.assert_array_equal(stable(Autoregression((half, 0.5 * growing))).matrices[-1], 0.5 * growing)
 
 
 def test_a_switch_is_not_predicted_by_a_line():
     rng = np.random.default_rng(0)
     on = np.arange(4000) % 10 < 4
     rows = [np.column_stack([on + 0.02 * rng.normal(size=4000), recording(4000, shift=0.0)[:, 0]])]
-    matrix = autoregression(rows, 2)
-    assert np.abs(matrix[:, 0]).max() > 0.3
-    found = worthwhile(matrix, rows, 2)
-    assert not found[:, 0].any()
-    np.testing.assert_array_equal(found[:, 1], matrix[:, 1])
+    before = autoregression(rows, 2)
+    assert np.abs(before.matrices[-1][:, 0]).max() > 0.3
+    for matrix, found in zip(before.matrices, worthwhile(before, rows).matrices, strict=True):
+        assert not found[:, 0].any()
+        np.testing.assert_array_equal(found[:, 1], matrix[:, 1])
 
 
 def test_fit_plans_enough_steps_and_cuts_long_recordings():
@@ -156,6 +234,21 @@ def test_a_training_that_brings_nothing_ends_with_the_start():
     assert model.nll(rows[3:]) <= before + 1e-5
 
 
+@pytest.mark.parametrize(("count", "kept"), [(20, False), (2000, True)])
+def test_an_epoch_that_is_better_on_a_few_events_only_is_not_trusted_as_one_on_many(count, kept):
+    gain = np.random.default_rng(0).normal(size=count)
+    gain += 2.5 * np.std(gain) / np.sqrt(count) - np.mean(gain)  # 2.5 standard errors
+    answers = iter([[np.zeros(count)], [gain]])
+    model = SimpleNamespace(
+        variables=[], trainable_variables=[], optimizer=SimpleNamespace(variables=[]), log_prob=lambda _: next(answers)
+    )
+    best = BestWeights(([], {}), 0, None, SimpleNamespace(times=0), plan.SURE)
+    best.set_model(model)
+    best.on_train_begin()
+    best.on_epoch_end(0, {})
+    np.testing.assert_array_equal(best.scores, -gain if kept else np.zeros(count))
+
+
 def test_baselines_know_what_they_should_and_one_that_wins_is_named():
     rows, test = [recording(800, seed, scale=0.1) for seed in range(2)], [recording(800, 7, scale=0.1)]
     best = ENTROPY + 2 * np.log(0.1)
@@ -168,3 +261,19 @@ def test_baselines_know_what_they_should_and_one_that_wins_is_named():
     assert best < found["order 2"] < found["mixture"]
     with pytest.raises(ValueError, match="fill the gaps"):
         baselines.linear([np.where(np.eye(9, 2) > 0, np.nan, 0.0)], [np.zeros((9, 2))])
+
+
+def test_a_stream_reads_a_state_that_was_written_before_known_events_were_counted(tmp_path):
+    """The count is the last number of the linear start's state, which follows the event and the offsets."""
+    model = mdn.MDNRNN(SPEC, units=(3,), lags=2, positions=(0,)).adapt([recording(200)])
+    stream, again = model.stream(seed=0), model.stream(seed=0)
+    for event in recording(5, seed=3):
+        stream.step(event)
+    place = 2 + 1 + (2 + 1) * 2  # the event, one offset, the last two events and the expected one
+    assert stream.state[0, place] == 2.0
+    np.savez(tmp_path / "old.npz", format=1, state=np.delete(stream.state, place, axis=1))
+    again.restore(tmp_path / "old.npz")
+    np.testing.assert_array_equal(again.state, stream.state)
+    np.savez(tmp_path / "bad.npz", format=1, state=stream.state[:, 2:])
+    with pytest.raises(ValueError, match="a state of this stream has shape"):
+        again.restore(tmp_path / "bad.npz")

@@ -64,6 +64,22 @@ def test_in_polyphony_each_touch_has_an_answer(jam):
     assert session.due(now + 10.0) == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_session_says_when_the_model_plays_next(jam, mode):
+    session = Session(jam, mode, silence=1.0, seed=0)
+    session.due(0.0)
+    if mode != "battle":
+        assert session.next == np.inf
+        play(session, [(0.5, 0.5, 0.1), (0.6, 0.5, 0.02)])
+    played = 0
+    for now in np.arange(0.2, 8.0, 0.05):
+        expected = session.next
+        found = session.due(now)
+        assert bool(found) == (expected <= now)
+        played += len(found)
+    assert (played > 1) == (mode != "useronly")
+
+
 def test_in_a_battle_the_model_plays_from_the_start(jam):
     session = Session(jam, "battle", seed=0)
     session.due(0.0)

@@ -49,6 +49,33 @@ def test_check_says_what_a_target_is_taken_for(folder, target, words):
     assert ran.exit_code == 0 and all(each in said(ran) for each in words), said(ran)
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        ("visits", ["--family", "normal"], "visits lies on a grid of 1"),
+        ("share", ["--family", "normal", "--bounds", "0,2"], "share lies between 0 and 2"),
+        ("months", ["--period", "12"], "months lies on a circle of 12"),
+    ],
+)
+def test_check_takes_the_options_of_fit_that_say_what_a_target_is(folder, target, options, words):
+    ran = run_here(folder, "check", "t.csv", "--target", target, *options)
+    assert ran.exit_code == 0 and words in said(ran), said(ran)
+    assert f"Next: mdn fit t.csv --target {target} {' '.join(options)}" in said(ran)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--family", "circle"], "`family` must be one of"),
+        (["--period", "12", "--family", "counts"], "with `period`"),
+        (["--family", "counts", "--target", "share"], "--family and --bounds need one --target"),
+    ],
+)
+def test_check_refuses_options_that_do_not_fit(folder, options, words):
+    ran = run_here(folder, "check", "t.csv", "--target", "visits", *options)
+    assert ran.exit_code == 2 and words in said(ran) and "Traceback" not in said(ran), said(ran)
+
+
 def test_fit_gives_a_frequent_value_a_probability_of_its_own(folder):
     ran = run_here(folder, "fit", "t.csv", "--target", "area", *TINY, "--out", "area.mdn")
     assert ran.exit_code == 0, said(ran)

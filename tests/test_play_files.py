@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.applications.instrument.live import config
+from mdn.applications.instrument.live import config, play
 from mdn.applications.instrument.live.example import TEXT
 from mdn.applications.instrument.live.mapping import Entry
 from mdn.applications.instrument.live.play import Play
-from wires import ENTRIES, MAPPING
+from wires import ENTRIES, MAPPING, Voice
 
 pytestmark = [pytest.mark.jax, pytest.mark.project]
 
@@ -40,7 +40,7 @@ BAD = {
     "a mode": ({"interaction": {"mode": "solo"}}, "[interaction] mode should be one of callresponse, polyphony"),
     "a threshold": (
         {"interaction": {"threshold": -1}},
-        "[interaction] threshold should be a number above 0, but -1 came",
+        "[interaction] threshold should be a number from 0, but -1 came",
     ),
     "a temperature": (
         {"model": {"dimension": 4, "pitemp": 1e9}},
@@ -68,7 +68,7 @@ BAD = {
     "a channel": (with_entry(["note_on", 17]), "entry 1 should have a channel from 1 to 16, but ['note_on', 17] came"),
     "a controller": (with_entry(["control_change", 1, 128]), "entry 1 should have a controller from 0 to 127"),
     "a velocity": (with_entry(["note_on", 1, 0]), "entry 1 should have a velocity from 1 to 127"),
-    "a range": (with_entry(["control_change", 1, 7, 5, 5]), "entry 1 should have a range of two different ends"),
+    "a range": (with_entry(["control_change", 1, 7, 5, 128]), "entry 1 should have a high from 0 to 127"),
     "a map of nobody": ({"websocket": SOCKET}, "[websocket] input is missing; it should be a list of 3 entries"),
     "an address": (
         {"osc": OSC | {"server_port": 70_000}},
@@ -156,6 +156,71 @@ def test_a_file_of_impsy_opens_as_it_is_and_what_means_nothing_is_named():
     assert len(config.summary(read)) == 5
 
 
+BASE_TEXT = '[interaction]\nmode = "useronly"\n[model]\ndimension = 4\n'
+HEAD = """
+title = "somebody's instrument"
+owner = "somebody"
+description = ""
+log_input = true
+log_predictions = false
+verbose = true
+[interaction]
+mode = "callresponse" # or another
+threshold = 0.1
+input_thru = false
+[model]
+dimension = 4
+file = "models/musicMDRNN-dim4-layers2-units64-mixtures5-scale10.tflite"
+size = "s"
+sigmatemp = 0.01
+pitemp = 1
+timescale = 1
+"""
+NOTES = '[["note_on", 1], ["note_on", 2], ["control_change", 1, 0]]'
+KNOBS = '[["control_change", 11, 1], ["control_change", 11, 2], ["control_change", 11, 3]]'
+LIGHTS = '[["control_change", 1, 9, 0, 13], ["note_velocity", 3], ["pitch_bend", 3]]'
+SHAPES = {
+    "one port for both ways": f'[midi]\nin_device = "S-1"\nout_device = "S-1"\ninput = {NOTES}\noutput = {NOTES}\n',
+    "two ports, one mapping each, and feedback": (
+        f'[midi]\nin_device = ["S-1", "QuNeo"]\nout_device = ["S-1", "QuNeo"]\nfeedback_protection = true\n'
+        f'input."QuNeo" = [ # pads\n{NOTES[1:-1]}, # the last has a comma, too\n]\noutput."QuNeo" = {LIGHTS}\n'
+        f'input."S-1" = {KNOBS}\noutput."S-1" = {NOTES}\nthru_matrix."QuNeo" = ["S-1"]\nthru_matrix."S-1" = ["QuNeo"]\n'
+    ),
+    "a list of one port, and OSC": (
+        f'[midi]\nin_device = ["S-1"]\nout_device = ["S-1"]\ninput."S-1" = {NOTES}\noutput."S-1" = {NOTES}\n'
+        '[osc]\nserver_ip = "0.0.0.0"\nserver_port = 6000\nclient_ip = "host.docker.internal"\nclient_port = 6001\n'
+    ),
+    "MIDI of 2024 and a WebSocket without a mapping": (
+        f'[midi]\nin_device = "X"\nout_device = "Y"\ninput = {KNOBS}\noutput = {NOTES}\n'
+        '[websocket]\nserver_ip = "192.168.0.81"\nserver_port = 5001\n'
+    ),
+    "a serial port": '[serial]\nport = "/dev/tty.usbmodem1102"\nbaudrate = 115200\n',
+    "MIDI on the serial port": (
+        f'[serial]\nport = "/dev/ttyAMA1"\nbaudrate = 9600\n'
+        f'[serialmidi]\nport = "/dev/ttyAMA0"\ninput = {NOTES}\noutput = {KNOBS}\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_shape_of_the_files_that_come_with_impsy_opens_without_a_warning(shape):
+    """Its folder configs/ has files of these shapes, tried one by one; the words here are ours."""
+    read = config.parse(tomllib.loads(HEAD + SHAPES[shape]))
+    assert (read.size, read.sigmatemp, read.pitemp, read.timescale, read.threshold) == (3, 0.01, 1.0, 1.0, 0.1)
+    assert read.verbose and read.log_input and not read.log_predictions and not read.warnings
+    sections = re.findall(r"^\[(\w+)\]", SHAPES[shape], re.MULTILINE)
+    assert [name for name in ("midi", "osc", "websocket", "serial", "serialmidi") if getattr(read, name)] == sections
+    if "QuNeo" in SHAPES[shape]:
+        assert read.midi.feedback == 0.02 and read.midi.thru == {"QuNeo": ("S-1",), "S-1": ("QuNeo",)}
+        assert read.midi.outputs["QuNeo"][0] == Entry("control_change", 1, 9, 0, 13)
+
+
+def test_a_file_needs_no_more_than_the_number_of_values_and_a_log_needs_no_model():
+    least = config.parse({"model": {"dimension": 17}, "interaction": {"mode": "useronly"}, "osc": OSC})
+    assert (least.size, least.mode, least.model) == (16, "useronly", None) and not least.warnings
+    assert config.parse({"model": {"dimension": 2, "file": ""}}).model is None
+
+
 def test_the_file_that_init_writes_is_read_without_a_warning_with_any_of_its_channels():
     quiet = config.parse(tomllib.loads(TEXT))
     assert quiet.osc and not (quiet.midi or quiet.websocket or quiet.serial or quiet.serialmidi) and not quiet.warnings
@@ -201,6 +266,35 @@ def test_the_command_writes_a_file_checks_it_and_refuses_what_it_cannot_do(tmp_p
     assert (
         "[model] file: there is no file 'no.keras'; `mdn train instrument` makes one" in run("--check", "model.toml")[1]
     )
+
+
+def test_a_model_or_an_address_that_does_not_fit_is_refused_in_one_sentence_and_leaves_no_log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        text = TEXT.replace("6000", str(free.getsockname()[1]))
+    Path("my.toml").write_text(text)
+    Path("theirs.toml").write_text(text.replace('#file = "instrument.keras', 'file = "theirs.tflite'))
+    Path("theirs.tflite").write_bytes(b"TFL3")
+    sentence = "theirs.tflite is a network without its mixture: name a .keras of `mdn train instrument`"
+    Path("away.toml").write_text(
+        BASE_TEXT + '[osc]\nserver_ip = "192.0.2.1"\nserver_port = 6000\nclient_ip = "127.0.0.1"\nclient_port = 6001\n'
+        f'[websocket]\nserver_ip = "192.0.2.1"\nserver_port = 5001\ninput = {NOTES}\noutput = {NOTES}\n'
+    )
+    said = run("--check", "away.toml")[1]
+    for section, port in (("osc", 6000), ("websocket", 5001)):
+        assert f"[{section}] cannot listen at 192.0.2.1:{port}: " in said
+    assert said.count("It is no address of this machine: 0.0.0.0 hears at all that are.") == 2
+    for options in (["theirs.toml"], ["--check", "theirs.toml"]):
+        code, said = run(*options)
+        assert code == 2 and sentence in said
+    monkeypatch.setattr(play, "voice", lambda *_: Voice(4))
+    for options in (["my.toml"], ["--check", "my.toml"]):
+        code, said = run(*options)
+        assert (
+            code == 2 and "the model is of 4 values, but [model] dimension is 4: 3 values and one for the time" in said
+        )
+    assert not Path("logs").exists() or not [*Path("logs").iterdir()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -15,6 +15,12 @@ from test_layer import SPECS, targets_of
 pytestmark = pytest.mark.jax
 
 
+@pytest.fixture(autouse=True)
+def _kernels_are_on(monkeypatch):
+    """These tests are about one kernel, whatever the environment of the suite says."""
+    monkeypatch.delenv("MDN_KERNELS", raising=False)
+
+
 def small(spec, **settings):
     keras.utils.set_random_seed(0)
     return mdn.MDNRNN(spec, units=(8, 6), **settings).adapt([targets_of(spec, 40).astype("float32")])

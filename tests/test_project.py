@@ -148,10 +148,11 @@ def test_importing_mdn_needs_neither_matplotlib_nor_typer(tmp_path):
     assert fresh(code, tmp_path) == 0
 
 
-def test_the_help_of_the_command_line_imports_no_keras(tmp_path):
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_help_and_the_versions_of_the_command_line_import_no_keras(option, tmp_path):
     code = (
         "import json, sys, mdn_cli\n"
-        "sys.argv = ['mdn', '--help']\n"
+        f"sys.argv = ['mdn', {option!r}]\n"
         "try:\n    mdn_cli.main()\n"
         "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "print(json.dumps([*sys.modules]))"

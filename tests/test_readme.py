@@ -1,5 +1,6 @@
 """What README.md, docs/ and chapters show is run; see pages.py."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,33 +11,49 @@ import pytest
 import pages
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = ("jam",)  # whose page runs in seconds, but for what it exempts
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
-PAGES += [f"src/mdn/applications/{chapter}/README.md" for chapter in CHAPTERS]
+PAGES += sorted(
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "src" / "mdn" / "applications").glob("*/README.md")
+)
 
 pytestmark = pytest.mark.project
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_shows_runs(page, tmp_path):
+@pytest.fixture(scope="module", name="server")
+def _server():
+    """Runs pages in processes that have imported neither Keras nor mdn."""
     # a newcomer has chosen no backend
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     environment |= {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]),
-        "KERAS_HOME": str(tmp_path),
         "MPLBACKEND": "Agg",
         "COLUMNS": "120",
     }
-    ran = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "pages.py"), str(ROOT / page)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
-    assert ran.returncode == 0, f"{page} does not run:\n{ran.stdout[-6000:]}"
+    command = [sys.executable, str(ROOT / "tests" / "pages.py"), "--serve"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield server
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_shows_runs(server, page, tmp_path):
+    if not any(block.runs for block in pages.blocks(ROOT / page)):
+        return
+    said = tmp_path / "said.txt"
+    asked = {"page": str(ROOT / page), "home": str(tmp_path), "said": str(said)}
+    server.stdin.write(json.dumps(asked) + "\n")
+    server.stdin.flush()
+    code = server.stdout.readline().strip()
+    assert code == "0", f"{page} does not run:\n{said.read_text()[-6000:]}"
+
+
+def test_a_block_that_is_not_run_says_why():
+    silent = [
+        f"{page}:{block.line}"
+        for page in PAGES
+        for block in pages.blocks(ROOT / page)
+        if block.words[:1] == ("no-run",) and len(block.words) < 3
+    ]
+    assert not silent
 
 
 def test_the_readme_has_an_example_in_python_and_one_on_the_command_line():

@@ -142,6 +142,18 @@ def test_a_folder_of_ones_own_comes_first_and_is_taken_as_it_is(origin, tmp_path
         find("toys", "good")
 
 
+def test_a_split_beside_a_file_is_taken_unless_the_user_names_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("MDN_DATA", str(tmp_path))
+    (tmp_path / "robojam").mkdir()
+    path = tmp_path / "robojam" / "TinyPerformanceArrays.npz"
+    path.write_bytes(b"")
+    asked = "robojam", path.name
+    assert registry.find_with_split(*asked) == (path, None)
+    (beside := path.with_name("split.json")).write_text("{}")
+    assert registry.find_with_split(*asked) == (path, beside)
+    assert registry.find_with_split(*asked, "mine.json") == (path, "mine.json")
+
+
 @pytest.mark.parametrize("file", ["bad", "../../etc.toy", "a/b.toy", ".toy", "good.exe"])
 def test_names_that_are_none_are_refused(file, origin):
     with pytest.raises(

@@ -1,5 +1,6 @@
 """A killed training ends as one that was not: after each epoch all that it changes is on disk."""
 
+import functools
 import signal
 
 import keras
@@ -47,8 +48,17 @@ def fitted(folder, callbacks=(), sequences=SEQUENCES, **settings):
     return [keras.ops.convert_to_numpy(weight) for weight in model.weights], history
 
 
+def test_a_checkpoint_whose_encode_was_a_function_within_another_goes_on_with_a_partial(tmp_path):
+    with pytest.raises(Killed):
+        fitted(tmp_path, [Kill(1, 0)], epochs=2, encode=lambda one, rng: jittered(one, rng))
+    parts, _ = fitted(tmp_path, epochs=2, encode=functools.partial(jittered))
+    whole, _ = fitted(None, epochs=2)
+    for one, again in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, again)
+
+
 @pytest.mark.jax
-@pytest.mark.parametrize("settings", [{}, {"window": 4, "patience": 2}], ids=["whole", "windows"])
+@pytest.mark.parametrize("settings", [{}, {"window": 4, "patience": 4}], ids=["whole", "windows"])
 def test_a_training_that_was_killed_again_and_again_ends_as_if_it_had_not_been(settings, tmp_path):
     whole, history = fitted(None, **settings)
     for epoch, batch in ((0, 1), (2, 0), (2, 1), (3, 1)):
@@ -95,6 +105,33 @@ def test_a_checkpoint_of_other_data_or_settings_is_refused_in_a_sentence(tmp_pat
     (tmp_path / "checkpoint.npz").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"checkpoint\.npz' is damaged"):
         fitted(tmp_path, epochs=1)
+
+
+@pytest.mark.jax
+def test_a_checkpoint_of_an_earlier_version_goes_on(tmp_path, monkeypatch):
+    """It noted the weights after `adapt`, not those before."""
+    whole, _ = fitted(None)
+    from mdn.sequences import model as module
+
+    kept, real = [], module.digest
+
+    def after_adapt(*parts):
+        kept.append(real(*parts))
+        return kept[-1]
+
+    class Earlier(module.Checkpoints):
+        def __init__(self, folder, settings):
+            super().__init__(folder, settings | {"weights at the start": kept[1]})
+
+    with monkeypatch.context() as before:
+        before.setattr(module, "digest", after_adapt)
+        before.setattr(module, "Checkpoints", Earlier)
+        fitted(tmp_path, [CtrlC()])
+    assert kept[0] != kept[1]
+    parts, history = fitted(tmp_path)
+    for one, again in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, again)
+    assert len(history.history["loss"]) == 5
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

@@ -114,6 +114,18 @@ def test_integer_places_are_centred_without_a_wrap(tmp_path):
     np.testing.assert_array_equal(data.read_letters(tmp_path / "x.npz", "A")["A"][0, :, 0], -2.0 * np.arange(9))
 
 
+def test_a_line_becomes_a_path_of_equal_steps_and_made_up_paths_part_above_their_stem():
+    path = data.evenly([[3.0, 1.0], [3.0, 4.0], [3.0, 4.0], [8.0, 4.0]])  # 3 up, a rest, 5 to the right
+    np.testing.assert_allclose(path[[0, 3, 8]], [[0.0, 0.0], [0.0, 3.0], [5.0, 3.0]], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(np.diff(path, axis=0), axis=1), 1.0)
+    with pytest.raises(ValueError, match="all points of this one are the same"):
+        data.evenly([[1.0, 1.0], [1.0, 1.0]])
+    made = data.forks(count=40)
+    for name, way in (("left", -1.0), ("right", 1.0)):
+        assert made[name].shape == (40, data.STEPS + 1, 2) and np.all(made[name][:, 0] == 0.0)
+        np.testing.assert_allclose(made[name].mean(axis=0)[[4, 8]], [[0.0, 6.0], [way * 4.0, 10.0]], atol=0.2)
+
+
 def test_the_distance_of_paths_is_that_of_their_points():
     t = np.linspace(0.0, 8.0, 9)[:, None]
     line, beside, half = (np.concatenate(pair, axis=1) for pair in ((t, 0 * t), (t, 0 * t + 0.7), (t / 2, 0 * t)))

@@ -308,9 +308,9 @@ def test_a_state_of_a_stream_is_whole_finite_and_of_this_version(tmp_path):
         with pytest.raises(ValueError, match=r"s\.npz' holds no state of a stream: .*must be finite"):
             stream.restore(path)
     for said, message in (
-        ({"format": 2, "state": state}, "written by a newer version"),
+        ({"format": 3, "state": state}, "written by a newer version"),
         ({"format": 1}, "'state' is missing"),
-        ({"format": 1, "state": state[:, :-1]}, "has shape"),
+        ({"format": 2, "state": state[:, :-1]}, "has shape"),
         ({"format": 1, "state": np.array("x")}, "could not convert"),
     ):
         np.savez(path, **said)

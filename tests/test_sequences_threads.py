@@ -4,11 +4,14 @@ import os
 import select
 import threading
 import warnings
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 import mdn
+from mdn.random import seeded
 
 WALKS = [np.random.default_rng(i).normal(size=(12, 2)).cumsum(axis=0) for i in range(8)]
 
@@ -104,3 +107,44 @@ def test_a_process_that_was_forked_after_jax_had_computed_gets_an_error_instead_
     told = os.read(ends, 10_000).decode()
     os.waitpid(child, 0)
     assert "was forked" in told and 'multiprocessing.get_context("spawn")' in told
+
+
+def _network(seed):
+    """Two layers from a seed; between them another thread gets time to do what it wants."""
+    with seeded(seed):
+        first = keras.layers.Dense(3)
+        first.build((None, 2))
+        yield
+        second = keras.layers.Dense(3)
+        second.build((None, 3))
+    yield np.concatenate([keras.ops.convert_to_numpy(one.kernel).ravel() for one in (first, second)])
+
+
+@pytest.mark.parametrize("other", ["seeds", "fits", "loads"])
+def test_weights_come_from_their_own_seed_whatever_another_thread_does_meanwhile(model, tmp_path, other):
+    """Keras has one generator for all threads: a network built beside another training had its seed, or some of each."""
+    alone = list(_network(3))[1]
+    model.save(tmp_path / "one.keras")
+
+    def meanwhile():
+        if other == "seeds":
+            list(_network(4))
+        elif other == "fits":
+            model.fit(WALKS, epochs=1, batch_size=4, verbose=0, seed=4)
+        else:
+            mdn.load(tmp_path / "one.keras")
+
+    building, thread = _network(3), threading.Thread(target=meanwhile, daemon=True)
+    next(building)
+    thread.start()
+    thread.join(1.0)  # it waits for its turn; without one it would be through
+    np.testing.assert_array_equal(next(building), alone)
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_nothing_seeds_keras_but_in_its_turn():
+    found = [
+        path.name for path in Path(mdn.__file__).parents[1].rglob("*.py") if "set_random_seed(" in path.read_text()
+    ]
+    assert sorted(found) == ["lecture_code.py", "random.py"]  # the first is code to copy

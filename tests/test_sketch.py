@@ -229,6 +229,11 @@ def test_bad_latents_and_files_are_named(free, told, tmp_path):
             begin(DRAWINGS[0] * [100.0, 100.0, 1.0])
     with pytest.raises(ValueError, match="has no latent to encode into"):
         free.encode(DRAWINGS)
+    events = [data.events(DRAWINGS[0], 20.0)]
+    with pytest.raises(ValueError, match=r"`given` must be 0 for a model with a latent.* but 3 came"):
+        told.nll(events, given=3)
+    with pytest.raises(ValueError, match="a context came, but this model was made with context_size=0"):
+        told.nll(events, context=[np.zeros((2, 1))])
     with pytest.raises(ValueError, match="use encode_events"):
         told.encode([data.events(DRAWINGS[0], 20.0)])
     with pytest.raises(ValueError, match=r"`z` must have shape \(1, 4\), but \(1, 3\) came"):
@@ -236,7 +241,9 @@ def test_bad_latents_and_files_are_named(free, told, tmp_path):
     mdn.MDNRNN(mdn.NormalSpec(1), units=4).save(tmp_path / "other.keras")
     with pytest.raises(ValueError, match="holds no network that draws"):
         sketch.load(tmp_path / "other.keras")
-    with pytest.raises(FileNotFoundError, match=r"`mdn train sketch --out .*kanji and quickdraw come with mdn"):
+    with pytest.raises(
+        FileNotFoundError, match=r"`mdn train sketch --out .*kanji, quickdraw and quickdraw34 come with mdn"
+    ):
         sketch.load(tmp_path / "none.keras")
 
 
@@ -320,7 +327,8 @@ def test_networks_that_are_told_classes_stand_beside_their_floor(monkeypatch):
     asked = Drawings(DRAWINGS[:3], np.array(["dog", "cat", "dog"]))
     model = SimpleNamespace(
         classes=["cat", "dog"], latent_size=0, scale=20.0, grid=1.0,
-        nll=lambda rows, told: 10.0 * len(rows) + told[0][0], elbo=lambda rows, seed, told: (len(rows), 0.5 + told[1][0]),
+        nll=lambda rows, told: 10.0 * len(rows) + told[0][0],
+        elbo=lambda rows, condition, seed: (len(rows), 0.5 + condition[1][0]),
     )  # fmt: skip
     assert sketch_train.judge(model, asked, asked) == {"test NLL": 31.0, "test NLL, memoryless": 1.0}
     model.latent_size = 4
@@ -389,7 +397,7 @@ def test_the_commands_train_draw_complete_and_lay_out(tmp_path, run):
     assert (tmp_path / "m.json").is_file() and (tmp_path / "m.samples.svg").is_file()
     ran = run("generate", "sketch", "--model", "m.keras", "--count", 3, "--out", "s.svg")
     assert ran.exit_code == 0 and "3 drawings, " in ran.stdout, ran.stderr
-    ran = run("complete", "mine.ndjson", "--model", "m.keras", "--count", 2, "--out", "c.npz")
+    ran = run("complete", "mine.ndjson", "--model", "m.keras", "--count", 2, "--freedom", 0.5, "--out", "c.npz")
     assert ran.exit_code == 0, ran.stderr
     whole, *made = read_drawings(tmp_path / "c.npz")
     for one in made:

@@ -31,6 +31,9 @@ def test_the_nets_have_the_parameters_of_the_slides():
     assert count(nets.least_squares()) == 286
     assert count(nets.mixture_density(x, y, spec)) == 510
     assert count(nets.by_hand()) == 510
+    # other sizes: 1·u + u, u·u + u, then u + 1 for the one answer, or 15 u + 15 for the mixture
+    assert count(nets.least_squares(units=8)) == 8 + 8 + 64 + 8 + 8 + 1
+    assert count(nets.mixture_density(x, y, spec, units=8)) == 8 + 8 + 64 + 8 + 8 * 15 + 15
 
 
 def test_the_loss_by_hand_is_the_loss_of_the_package():

@@ -137,6 +137,28 @@ def test_groups_are_dealt_whole_to_every_part_and_are_no_feature(folder, capsys)
     assert "shop" in kept.x.columns and kept.columns(kept.x).levels["shop"] is not None
 
 
+def test_rows_set_aside_that_are_copies_of_rows_learnt_from_are_spoken_of(table_of):
+    x = np.random.default_rng(0).normal(size=60)
+    rows = [f"{a:.4f},{'even' if n % 2 else 'odd'}" for n, a in enumerate(x)]
+    once, thrice = (table_of("\n".join(["x,side", *rows * times])) for times in (1, 3))
+    parts = table_rows.Parts(np.arange(50), np.zeros(0, int), np.zeros(0, int), np.arange(50, 60))
+    assert table_rows.said_of_copies(once, x[:, None], parts) is None
+    parts = parts._replace(judge=np.arange(55, 65))  # rows 60 to 64 are copies of the first ones
+    said = table_rows.said_of_copies(thrice, np.tile(x, 3)[:, None], parts)
+    assert said.startswith("5 of the 10 rows set aside are equal to rows that are learnt from.")
+    assert table_rows.said_of_copies(thrice, np.arange(180.0)[:, None], parts) is None  # their targets differ
+
+
+def test_a_last_line_of_totals_is_named(table_of):
+    rows = ["k,a,b", *(f"shop {n},{n + 1},{0.5 * n:.1f}" for n in range(9))]
+    said = table_rows.said_of_total(table_of("\n".join([*rows, "Total,45,18.0"])))
+    assert said.startswith("line 11: 'a', 'b' are the sum of the rows above.")
+    for last in ("shop 9,45,7.0", "shop 9,10,4.5", "Total,,", "shop 9,0,0"):  # one of two is a sum by chance
+        assert table_rows.said_of_total(table_of("\n".join([*rows, last]))) is None
+    flags = ["k,a", *(f"{n},{int(n in (3, 8))}" for n in range(9))]
+    assert table_rows.said_of_total(table_of("\n".join(flags))) is None
+
+
 def test_shares_of_times_and_groups_are_as_near_as_ties_allow():
     times = np.array([5.0, 1, 1, 2, 2, 2, 5, 3, 3, 4])
     early, late = splits.latest(times, 0.3)

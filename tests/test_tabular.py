@@ -14,6 +14,7 @@ from scipy import special, stats
 import mdn
 from mdn import metrics, tabular
 from mdn.data import read_table
+from mdn.tabular import learning, member, network
 
 pytestmark = pytest.mark.usefixtures("fast_epochs")
 
@@ -261,6 +262,56 @@ def test_restarts_keep_the_best_start():
     one = quick(epochs=10).fit(x[:, None], y)
     four = quick(epochs=10, restarts=4).fit(x[:, None], y)
     assert min(four.history_.val_loss) <= min(one.history_.val_loss)
+
+
+@pytest.mark.jax
+def test_candidates_of_a_small_table_share_one_program_and_learn_what_each_learns_alone(monkeypatch):
+    x, y, _ = wave(0, 300)
+    sizes, found = [], []
+    start, train = network.Shared.start, member.fit_member
+
+    def started(self, *settings):
+        sizes.append(self.architecture.num_components)
+        start(self, *settings)
+
+    def trained(*task, **heard_by):
+        found.append(train(*task, **heard_by))
+        return found[-1]
+
+    monkeypatch.setattr(network.Shared, "start", started)
+    monkeypatch.setattr(member, "fit_member", trained)
+    monkeypatch.setattr(learning, "CANDIDATES", (1, 3))
+    for few in (300, 0):
+        monkeypatch.setattr(learning, "_FEW_ROWS", few)
+        quick(num_components="auto", epochs=3, refit=False).fit(x[:, None], y)
+    assert sizes == [3, 3, 1, 3]
+    for together, alone in zip(found[:2], found[2:], strict=True):
+        assert together.architecture == alone.architecture and together.alive == alone.alive
+        for one, other in zip(together.weights, alone.weights, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"event_size": 2, "covariance": "full"}, {"atoms": 2}], ids=["full", "atoms"])
+def test_a_network_with_dead_components_answers_as_the_smaller_one(settings):
+    settings = {"event_size": 1, "covariance": "diagonal", **settings}
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 8)).astype("float32")
+    y = np.concatenate([rng.normal(size=(40, settings["event_size"])), rng.integers(3, size=(40, 1))], axis=1)
+    y = (y if "atoms" in settings else y[:, :-1]).astype("float32")
+    small, wide = (
+        network.shared(
+            network.Architecture(8, (5,), "relu", num_components=count, feature_noise=0.0, loss="nll", **settings)
+        )
+        for count in (2, 4)
+    )
+    small.start(x, y, 1)
+    wide.start(x, y, 1, 2)
+    expected, found = small.blocks(small.predict(small.weights(), x)), wide.blocks(wide.predict(wide.weights(), x))
+    np.testing.assert_array_equal(special.softmax(found[2], axis=1)[:, 2:], 0.0)
+    for one, other in zip(expected[:3], found[:3], strict=True):
+        np.testing.assert_allclose(other[:, :2], one, rtol=1e-5, atol=1e-6)
+    for one, other in zip(small.weights(), wide.narrowed(wide.weights(), 2), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_ctrl_c_keeps_the_best_weights_so_far():

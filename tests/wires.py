@@ -1,5 +1,6 @@
 """Wires for the tests of `mdn play`: each channel beside what a musician has at its other end; a model and a stage."""
 
+import collections
 import contextlib
 import itertools
 import math
@@ -34,19 +35,23 @@ class Voice:
 
     def __init__(self, size=3, waits=(0.25,)):
         self.size, self.component_temperature, self.variance_temperature = size, 1.0, 1.0
-        self._waits, self.heard = itertools.cycle(waits), []
+        self._waits, self.heard, self.taken = itertools.cycle(waits), [], collections.deque(maxlen=1000)
         self._values = np.zeros(size)
 
     def reset(self):
         self.heard.clear()
+        self.taken.clear()
 
     def hear(self, dt, values):
         self.heard.append((dt, *values))
         self._values = np.asarray(values)
 
-    def answer(self):
+    def foresee(self):
+        return next(self._waits), 1.0 - self._values
+
+    def take(self):
         self._values = 1.0 - self._values
-        return next(self._waits), self._values
+        self.taken.append(self._values)
 
 
 class Stage:
@@ -190,6 +195,7 @@ class OverWebSocket:
             "/channel/17/cc/1/1",
             "/channel/1/cc/1/128",
             "/channel/1/noteon/x/1",
+            "/channel/1/volume/1/1",
             b"\x90<Z",
         ]
         for text in [*texts, ["/channel/1/cc", "/42/64"], "/channel/1/cc/99/1", "/channel/²/cc/1/1"]:

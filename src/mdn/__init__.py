@@ -21,8 +21,20 @@ from mdn.losses import CRPS, EnergyScore, NaturalGradientEM, NegativeLogLikeliho
 from mdn.models import load, predict
 
 __version__ = "0.1.0"
-_ON_FIRST_USE = ("applications", "data", "drawing", "exporting", "files", "plots", "sequences", "tabular", "training")
-_ROOM_OF = {"MDNRegressor": "tabular", "MDNRNN": "sequences", "export": "exporting"}
+_ON_FIRST_USE = (
+    "applications",
+    "dask",
+    "data",
+    "doctor",
+    "drawing",
+    "exporting",
+    "files",
+    "plots",
+    "sequences",
+    "tabular",
+    "training",
+)
+_ROOM_OF = {"MDNRegressor": "tabular", "MDNRNN": "sequences", "diagnose": "doctor", "export": "exporting"}
 __all__ = [
     *_families,
     "MDN",
@@ -35,6 +47,7 @@ __all__ = [
     "metrics",
     "predict",
     "load",
+    "diagnose",  # noqa: F405 - on first use
     "export",  # noqa: F405 - on first use
     # keras-mdn-layer's names
     "elu_plus_one_plus_epsilon",

@@ -55,6 +55,9 @@ import keras  # noqa: E402
 
 NAME: str = keras.backend.backend()
 
+FIXES_EQUAL_AXES: bool = NAME == "tensorflow"
+"""Whether Keras takes an axis for fixed on which the first two batches of a dataset agree, and refuses any other size of it."""
+
 
 _in_use = _left_behind = False
 

@@ -31,13 +31,22 @@ def reading(path, what: str) -> Iterator[None]:
     recursion too deep, no memory. With `reading`, a caller needs to catch only OSError and ValueError.
 
     Args:
-        path: Of the file that the block reads.
+        path: The path of the file that the block reads.
         what: What the file should be, with its article, such as "a table" or "an SVG drawing".
 
     Raises:
         OSError: if the file cannot be opened or read; of the same class as the original, such as FileNotFoundError.
         ValueError: if its content is at fault. A ValueError whose message names the file already passes as it is.
         ImportError: unchanged, since a missing package is not the fault of the file.
+
+    Example:
+        >>> from mdn.data import reading
+        >>> try:
+        ...     with reading('broken.json', 'a description'):
+        ...         raise KeyError('width')
+        ... except ValueError as error:
+        ...     print('broken.json' in str(error))
+        True
     """
     try:
         yield
@@ -79,6 +88,14 @@ def replacing(path) -> Iterator[Path]:
 
     Until then, and after an error or Ctrl-C, the old file at `path` stays and no other file is left. Unfinished files of
     killed processes for the same path are removed; files that living processes are writing are not touched.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.data import replacing
+        >>> with replacing('note.txt') as temporary:
+        ...     _ = temporary.write_text('whole')
+        >>> Path('note.txt').read_text()
+        'whole'
     """
     path = Path(path)
     with _beside(path) as temporary:

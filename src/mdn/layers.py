@@ -91,10 +91,31 @@ class MDN(keras.layers.Layer):
         self._start = self.spec.starting_biases(y, seed)
         self.target_scaling.set(shift, spread)
         if self.built:
-            for head, bias in zip(self.heads, self._start, strict=True):
-                head.bias.assign(bias)
-            self._soften_kernels()
+            self._begin()
         return self
+
+    def adapt_as(self, other: MDN) -> None:
+        """Starts as another layer that is adapted, and whose mixture may have fewer components.
+
+        The components beyond its own are dead: they start with weight 0, and keep it, since nothing of them has a gradient.
+        So this layer learns what `other` would, but for rounding, and several numbers of components share one compiled program.
+
+        Args:
+            other: A layer after `adapt`, whose spec differs from that of this layer by the number of components only.
+        """
+        fills = [numerics.NO_WEIGHT if name.endswith("mdn_pi") else 0.0 for name, _ in self.spec.heads]
+        self._start = [
+            np.append(start, np.full(size - len(start), fill))
+            for start, (_, size), fill in zip(other._start or [], self.spec.heads, fills, strict=True)
+        ]
+        self.target_scaling.set(other.target_scaling.shift, other.target_scaling.spread)
+        if self.built:
+            self._begin()
+
+    def _begin(self) -> None:
+        for head, bias in zip(self.heads, self._start or [], strict=True):
+            head.bias.assign(bias)
+        self._soften_kernels()
 
     def _targets(self, y) -> np.ndarray:
         size = self.spec.target_size

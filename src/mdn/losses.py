@@ -18,7 +18,7 @@ class DistributionLoss(keras.losses.Loss):
     masked steps. A sample weight of shape `(B,)` applies to all steps of its sequence.
 
     Args:
-        spec: Of the model's output.
+        spec: The spec of the model's output.
         reduction: As in Keras; "sum_over_batch_size" divides the sum of weighted losses by the number of steps that count.
         name: As in Keras.
     """
@@ -79,7 +79,7 @@ def target_array(spec: Spec, y, rank: int):
     """Targets in any accepted form, as one array `(*batch, target_size)`.
 
     Args:
-        spec: Of the targets.
+        spec: The spec of the targets.
         y: Shape `(*batch, target_size)`, or `(*batch,)` where `target_size` is 1; for a JointSpec also a dict of its parts. For
             a spec of ordered numbers also an `Interval`, or its array `(*batch, 2 target_size)`.
         rank: The number of axes of `params`, which tells whether the last axis of `y` was left out.
@@ -136,7 +136,7 @@ class NegativeLogLikelihood(DistributionLoss):
     and the gradient is bounded.
 
     Args:
-        spec: Of the model's output.
+        spec: The spec of the model's output.
 
     Example:
         >>> import mdn, numpy as np
@@ -164,6 +164,13 @@ class NaturalGradientEM(DistributionLoss):
     Args:
         spec: A mixture of diagonal or isotropic normals.
         target_scale: `layer.target_scale` of an adapted MDN layer, so that steps are measured in its scaled units.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
+        >>> params = np.array([[0.0, 1.0, 1.0, 1.0, 0.0, 0.0]], 'float32')
+        >>> mdn.NaturalGradientEM(spec)(np.zeros((1, 1)), params).shape
+        ()
 
     Reference:
         Natural Gradient Expectation Maximization for mixture density networks, arXiv 2602.10602.
@@ -195,7 +202,14 @@ class CRPS(DistributionLoss):
     It is computed in closed form if the family has one, else by quadrature.
 
     Args:
-        spec: Of a distribution with event_size 1.
+        spec: The spec of a distribution with event_size 1.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 1)
+        >>> params = spec.pack(mdn.Mixture(np.zeros((1, 1)), mdn.Normal(np.zeros((1, 1, 1)), np.ones((1, 1, 1)))))
+        >>> round(float(mdn.CRPS(spec)(np.zeros((1, 1)), params)), 4)
+        0.2337
 
     Reference:
         Grimit et al. (2006), The continuous ranked probability score for circular variables and its application to
@@ -222,8 +236,16 @@ class EnergyScore(DistributionLoss):
     If coordinates are missing, the score is that of the marginal of the observed ones.
 
     Args:
-        spec: Of any distribution of numbers, but no JointSpec.
+        spec: The spec of any distribution of numbers, but no JointSpec.
         num_samples: Draws (of each component, for mixtures); memory grows with the square of it.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(2), 1)
+        >>> params = np.array([[0.0, 0.0, 1.0, 1.0, 0.0]], 'float32')
+        >>> near, far = (mdn.EnergyScore(spec, num_samples=64)(np.full((1, 2), place), params) for place in (0.0, 9.0))
+        >>> bool(near < far)
+        True
 
     Reference:
         Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation, section 4.3.

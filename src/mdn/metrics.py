@@ -22,8 +22,16 @@ class NLL(keras.metrics.Metric):
     of batch means that Keras reports for a loss.
 
     Args:
-        spec: Of the model's output.
+        spec: The spec of the model's output.
         name: As in Keras.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 1)
+        >>> nll = mdn.metrics.NLL(spec)
+        >>> nll.update_state(np.zeros((4, 1)), np.tile([[0.0, 1.0, 0.0]], (4, 1)))
+        >>> round(float(nll.result()), 4)
+        0.9189
     """
 
     def __init__(self, spec: Spec, name: str = "nll", **kwargs):
@@ -65,6 +73,12 @@ class Baseline:
     Args:
         y: Targets, shape `(N, D)`; rows with NaN are left out.
         num_components: K of the mixture.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> y = np.random.default_rng(0).normal(size=(500, 1))
+        >>> round(mdn.metrics.Baseline(y).gaussian_nll(y), 2)
+        1.43
     """
 
     def __init__(self, y, num_components: int = 10):
@@ -125,6 +139,11 @@ def pit(distribution, y) -> np.ndarray:
         distribution: Batch `(N,)`, event_size 1.
         y: Targets, shape `(N, 1)`.
 
+    Example:
+        >>> import mdn, numpy as np
+        >>> mdn.metrics.pit(mdn.Normal(np.zeros((2, 1)), np.ones((2, 1))), np.array([[0.0], [9.0]])).tolist()
+        [0.5, 1.0]
+
     Reference:
         Dawid (1984), Present position and potential developments: the prequential approach.
     """
@@ -137,6 +156,11 @@ def coverage(values, nominal: float) -> float:
     Args:
         values: The result of `pit`, shape `(N,)`.
         nominal: The share in (0, 1) that the interval should hold: 0.9 for a 90 % interval.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> round(mdn.metrics.coverage(np.linspace(0, 1, 1001), 0.9), 2)
+        0.9
     """
     return float(np.mean(np.abs(np.asarray(values) - 0.5) <= 0.5 * nominal))
 
@@ -150,6 +174,13 @@ def nll_scorer(estimator, X, y) -> float:
         estimator: A fitted `MDNRegressor`, or a Pipeline that ends in one.
         X: Features, `(N, F)`.
         y: Targets, `(N,)` or `(N, D)`.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> x = np.linspace(-1, 1, 60)[:, None]
+        >>> reg = mdn.MDNRegressor(num_components=1, epochs=2, random_state=0).fit(x, x[:, 0])
+        >>> bool(mdn.metrics.nll_scorer(reg, x, x[:, 0]) == np.mean(reg.log_prob(x, x[:, 0])))
+        True
     """
     if hasattr(estimator, "steps"):
         estimator, X = estimator[-1], estimator[:-1].transform(X)

@@ -22,6 +22,7 @@ from mdn.data.archives import check_unpacked, read_member
 from mdn.data.schema import number, record, text, whole
 from mdn.distributions import Distribution, Spec
 from mdn.layers import MDN
+from mdn.random import seeded
 
 DESCRIPTION = "mdn.json"  # a member that this package adds to a .keras file, for what Keras does not save
 # The newest that is read; 1 is written, 2 for regressors with an origin, 3 with columns of dates, 4 with a calibration,
@@ -74,6 +75,13 @@ def predict(model: keras.Model, x, batch_size: int | None = None, output: str | 
 
     Raises:
         ValueError: if the model does not end in MDN, or if several outputs do and `output` names none.
+
+    Example:
+        >>> import keras, mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 3)
+        >>> model = keras.Sequential([keras.Input((2,)), mdn.MDN(spec)])
+        >>> mdn.predict(model, np.zeros((5, 2))).batch_shape
+        (5,)
     """
     name, spec = _choose(specs_of(model), output)
     params = model.predict(x, batch_size=batch_size, verbose=0)
@@ -139,19 +147,25 @@ def load(path, *, trunk: Callable | None = None):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not a `.keras` file, or was saved by a newer version, or if it needs a `trunk` and none came.
+
+    Example:
+        >>> import keras, mdn
+        >>> model = keras.Sequential([keras.Input((2,)), mdn.MDN(mdn.MixtureSpec(mdn.NormalSpec(1), 3))])
+        >>> model.save('model.keras')
+        >>> mdn.load('model.keras').output_shape
+        (None, 9)
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     description = read_description(path)
-    if description is None:
-        if trunk is not None:
-            raise ValueError(
-                f"{str(path)!r} holds a Keras model with all its layers, but a `trunk` came: load it without."
-            )
-        return _load_model(path)
-    module, name = _READERS[description["kind"]]
-    return getattr(import_module(module), name).load(path, trunk=trunk)
+    if description is None and trunk is not None:
+        raise ValueError(f"{str(path)!r} holds a Keras model with all its layers, but a `trunk` came: load it without.")
+    with seeded(None):  # a layer that is read draws weights first, which must not come out of another thread's seed
+        if description is None:
+            return _load_model(path)
+        module, name = _READERS[description["kind"]]
+        return getattr(import_module(module), name).load(path, trunk=trunk)
 
 
 def load_as(path, fits: Callable[[object], bool], what: str, command: str, shipped: Iterable[str] = ()):
@@ -169,12 +183,29 @@ def load_as(path, fits: Callable[[object], bool], what: str, command: str, shipp
         ValueError: if it holds a model of another kind, or no model that `load` accepts.
     """
     if not Path(path).is_file():
-        known = f" {' and '.join(shipped)} come with mdn." if shipped else ""
+        known = f" {_listed(shipped)} come with mdn." if shipped else ""
         raise FileNotFoundError(f"there is no file {str(path)!r}. `{command} --out {path}` makes one.{known}")
     model = load(path)
     if not fits(model):
         raise ValueError(f"{str(path)!r} holds no {what}. Files of `{command}` do.")
     return model
+
+
+def names_in(path) -> tuple[str, str]:
+    """The registered name of the class of the model in a `.keras` file, and the name of the model; "" for one that is missing.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no such file.
+    """
+    path = Path(path)
+    with reading(path, "a model"), zipfile.ZipFile(path) as archive:
+        config = json.loads(read_member(archive, _CONFIG))
+    config = config if isinstance(config, dict) else {}
+    inner = config.get("config")
+    found = config.get("registered_name"), inner.get("name") if isinstance(inner, dict) else None
+    first, second = (one if isinstance(one, str) else "" for one in found)
+    return first, second
 
 
 def save_plain(model: keras.Model, path) -> None:
@@ -374,3 +405,9 @@ def write_description(path: Path, kind: str, description: dict) -> None:
     """Adds `description` to a `.keras` file; `kind` says which class loads it, by `_READERS`."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps({"format": 1, "kind": kind, **description}, indent=1))
+
+
+def _listed(names) -> str:
+    """Names as a list in a sentence: "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else str(last)

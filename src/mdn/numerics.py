@@ -24,7 +24,8 @@ _LAYER_RIDGE = 1e-6  # for layer normalisation: units that are all equal stay fi
 _SHARPEST_ANGLE = 1e-6  # radians: float32 tells angles apart by a quarter of it
 _TINY = 1e-37  # above the smallest normal float32, 1.2e-38: XLA and TensorFlow flush smaller numbers to 0
 SQUASH_BEND = 4.0  # scaled features beyond it grow with their logarithm only
-SIGHT = 1e4  # of a scaled event
+SIGHT = 1e4  # scaled events are read within ±SIGHT, see `in_sight`
+NO_WEIGHT = -1e9  # a logit whose softmax is exactly 0, whatever a network adds to it
 _SURE = 1e4  # log odds are clipped here: beyond it, all mean certainty
 
 
@@ -160,6 +161,13 @@ def logaddexp(a, b):
 def weighted_sum(weights, x, axis=-1):
     """Σ w·x, where a weight of 0 drops its term even if that is infinite."""
     return ops.sum(ops.where(weights > 0.0, weights * ops.where(weights > 0.0, x, 0.0), 0.0), axis=axis)
+
+
+def mixed_variance(weights, means, variances):
+    """The variance of a mixture, from weights `(..., K, 1)`, means and variances `(..., K, D)` of its components."""
+    apart = means - ops.expand_dims(weighted_sum(weights, means, axis=-2), -2)
+    squares = ops.square(ops.where(variances < math.inf, apart, 0.0))
+    return weighted_sum(weights, variances + squares, axis=-2)
 
 
 def posterior(log_joint):

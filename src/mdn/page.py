@@ -1,4 +1,4 @@
-"""Writes one self-contained HTML page of sections with pictures."""
+"""Figures of matplotlib: each in a file of its own, or all in one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import base64
 import html
 import io
 from dataclasses import dataclass, field
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from mdn.data import replacing
+from mdn.drawing.ink import ending_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STYLE = """
 body { font: 17px/1.6 Georgia, serif; color: #22303c; background: #fdfcf9;
@@ -25,7 +28,20 @@ footer { margin-top: 4rem; font-size: .85rem; color: #6c757d; }
 
 def figure(width: float = 8.0, height: float = 3.6) -> Figure:
     """An empty figure; width and height in inches, by default the width of the page."""
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def write_figure(path, picture: Figure, dpi: int) -> None:
+    """Writes a figure as SVG or PNG, by the ending of `path`; the same figure gives the same bytes on any day.
+
+    Raises:
+        ValueError: if the name has another ending; then no file is written.
+    """
+    dated = {"Date": None} if ending_of(path) == ".svg" else None
+    with replacing(path) as temporary:
+        picture.savefig(temporary, dpi=dpi, metadata=dated)
 
 
 @dataclass

@@ -1,11 +1,31 @@
 """Turns any seed of a user, once, into one stream of independent draws."""
 
+import contextlib
 import random as python_random
+import threading
 
 import numpy as np
-from keras import ops, random
+from keras import ops, random, utils
 
 from mdn import backend, numerics
+
+_BUILDING = threading.RLock()
+
+
+@contextlib.contextmanager
+def seeded(seed: int | None):
+    """Within it Keras draws the weights of new layers from `seed`, undisturbed by other threads that build within `seeded`.
+
+    Keras draws them from a generator that all threads share. So two threads that seed it and build would share one seed, and
+    neither would get the weights of its own: build in here, and train after it. Loading a model waits for it, too.
+
+    Args:
+        seed: An int; None to build in turn with other threads, from wherever the generator is.
+    """
+    with _BUILDING:
+        if seed is not None:
+            utils.set_random_seed(seed)
+        yield
 
 
 class _KeyStream(random.SeedGenerator):

@@ -1,19 +1,17 @@
-"""The columns of a table, as `mdn fit`, `mdn predict` and `mdn report` are told of them, and as they show them."""
+"""The columns of a table: what the options of `mdn fit`, `mdn predict` and `mdn report` say of them, and how they are shown."""
 
 from __future__ import annotations
 
 import itertools
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
-
-import typer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdn_commands.rows import By, by_column
-from mdn_commands.shared import share, stop
+from mdn_commands.shared import share, stop, tell
 from mdn_commands.targets import bounds_of, points_of, targets_of, weights_of
 
 if TYPE_CHECKING:
@@ -22,40 +20,6 @@ if TYPE_CHECKING:
     from mdn.data import Table
     from mdn.tabular.columns import Columns
 
-Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")]
-Category = Annotated[
-    list[str] | None, typer.Option(help="A column of categories, whatever it looks like; may be repeated.")
-]
-Number = Annotated[list[str] | None, typer.Option(help="A column of numbers; may be repeated.")]
-Date = Annotated[list[str] | None, typer.Option(help="A column of dates, such as 20240305; may be repeated.")]
-Id = Annotated[
-    list[str] | None,
-    typer.Option("--id", help="A column that names the rows: no feature, carried into predictions; may be repeated."),
-]
-Weight = Annotated[
-    str | None,
-    typer.Option(
-        help="A column of weights of at least 0: no feature. They count in training only; all rows of the figures count alike."
-    ),
-]
-SplitBy = Annotated[
-    str | None,
-    typer.Option(
-        help="What is set aside: of a column of dates the latest rows, of another column whole groups. The rows that stop the "
-        "training in time and those of --calibrate are split in this way, too. A column of groups is no feature, unless "
-        "--category or --number names it."
-    ),
-]
-Event = Annotated[
-    str | None,
-    typer.Option(help="A column that is 1 where the target was observed, and 0 where it lies above what is written."),
-]
-Lower = Annotated[
-    str | None, typer.Option(help="With --upper in place of --target: a lower bound of it; empty if none.")
-]
-Upper = Annotated[str | None, typer.Option(help="An upper bound of the target, equal to --lower where it is known.")]
-Separator = Annotated[str | None, typer.Option(help="Between cells, such as ';' or tab; found out by default.")]
-Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: '.' or ','.")]
 
 _TYPED = (".parquet", ".pq")  # files whose numbers are no text
 _MOST_ROWS = 200  # of the table of columns on the screen
@@ -183,7 +147,7 @@ def saying_unknown_levels() -> Iterator[None]:
             column = str(message).split(": ")[0]
             if column not in said:
                 said.add(column)
-                typer.secho(f"mdn: {message}", err=True)
+                tell(str(message))
 
         warnings.showwarning = show_warning
         yield
@@ -209,9 +173,8 @@ def read_to_learn(path: Path, console, roles: Roles, **options) -> Table:
     codes = [name for name in table.columns if name in table.padded and name not in said]
     if codes:
         names = ", ".join(map(repr, codes))
-        typer.secho(
-            f"mdn: {path}: cells of {names} begin with 0, so they are taken for categories; --number takes them for numbers.",
-            err=True,
+        tell(
+            f"{path}: cells of {names} begin with 0, so they are taken for categories; --number takes them for numbers."
         )
         with share(console, "reading") as on_share:  # again, since a number has lost how it was written
             table = read_table(path, text=[*roles.text, *codes], on_share=on_share, **options)
@@ -253,14 +216,18 @@ class Asked(NamedTuple):
         from mdn.tabular.columns import Columns
 
         columns = Columns.learn(x)
-        _complete(columns, self)
+        complete(columns, self.roles, self.table.columns, self.row_numbers)
         columns.remember(self.table, [*columns.levels, *self.roles.target])
         return columns
 
 
 def asked(data: Path, roles: Roles, console, separator, decimal) -> Asked:
     """Reads a table, and stops with a message if its columns do not have these roles, or if no feature is left."""
-    table = read_to_learn(data, console, roles, **reading(separator, decimal))
+    return asked_of(read_to_learn(data, console, roles, **reading(separator, decimal)), roles)
+
+
+def asked_of(table: Table, roles: Roles) -> Asked:
+    """What is to be predicted from a table; stops with a message as `asked` does."""
     roles.check(table)
     bounds = bounds_of(table, roles.bounds, roles.censoring) if roles.censoring else None
     y = targets_of(table, roles.target) if bounds is None else points_of(bounds, roles.censoring)
@@ -269,22 +236,25 @@ def asked(data: Path, roles: Roles, console, separator, decimal) -> Asked:
     gone = {*roles.target, *roles.bounds, *roles.ignore, *roles.id, *roles.weight}
     if by is not None and not by.dates and by.name not in gone.union(roles.category, roles.number):
         gone.add(by.name)
-        typer.secho(
-            f"mdn: {by.name!r} holds groups, and new rows are of new groups, so it is no feature; --category "
-            f"{shlex.quote(by.name)} keeps it.",
-            err=True,
-        )
+        say_groups(by.name)
     x, index = without_index(table.drop(*gone), table, roles)
     if not x.columns:
         names = " and ".join(map(repr, roles.target or roles.bounds))
-        stop(f"{str(data)!r} has no column {f'beside {names} ' if names else ''}to predict from.")
+        stop(f"{table.source!r} has no column {f'beside {names} ' if names else ''}to predict from.")
     return Asked(table, x, y, bounds, weight, by, roles, index)
+
+
+def say_groups(name: str) -> None:
+    """Prints that a column of groups is no feature."""
+    tell(
+        f"{name!r} holds groups, and new rows are of new groups, so it is no feature; --category {shlex.quote(name)} keeps it."
+    )
 
 
 def say_note(table: Table) -> None:
     """Prints what the reader had to guess."""
     if table.note:
-        typer.secho(f"mdn: {table.note}", err=True)
+        tell(table.note)
 
 
 def without_index(x: Table, whole: Table, roles: Roles) -> tuple[Table, str]:
@@ -299,18 +269,24 @@ def without_index(x: Table, whole: Table, roles: Roles) -> tuple[Table, str]:
         return x, ""
     if not any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)):
         return x, ""
-    typer.secho(
-        f"mdn: the first column has no name and only numbers the rows, so it is left out; --number {shlex.quote(name)} keeps it.",
-        err=True,
+    tell(
+        f"the first column has no name and only numbers the rows, so it is left out; --number {shlex.quote(name)} keeps it."
     )
     return x.drop(name), name
 
 
-def _complete(columns: Columns, asked: Asked) -> None:
-    """Adds the columns that are no features to what is known of columns."""
+def complete(columns: Columns, roles: Roles, names: Sequence[str], index: str) -> None:
+    """Adds the columns that are no features to what is known of columns.
+
+    Args:
+        columns: What is known of the features.
+        roles: What the options say of columns.
+        names: The columns of the whole table.
+        index: The first column, if it only numbers the rows, else "".
+    """
     from mdn.tabular.kinds import BOUND, GROUP, ID, IGNORED, INDEX, WEIGHT, About
 
-    roles, index, features = asked.roles, asked.row_numbers, {each.name: each for each in columns.about}
+    features = {each.name: each for each in columns.about}
     known = {name: About(name, GROUP, "--split-by") for name in roles.split_by}
     known |= {name: About(name, IGNORED, "--ignore") for name in roles.ignore}
     known |= {name: About(name, ID, "--id: carried into predictions") for name in roles.id}
@@ -318,9 +294,16 @@ def _complete(columns: Columns, asked: Asked) -> None:
     known |= {name: About(name, WEIGHT, "--weight: counts in training only") for name in roles.weight}
     known |= {index: About(index, INDEX, "counts the rows")} if index else {}
     known |= features
-    columns.about = tuple(known[name] for name in asked.table.columns if name in known)
+    columns.about = tuple(known[name] for name in names if name in known)
     columns.left_out += tuple(name for name in known if name not in features)
     columns.ids, columns.bounds = roles.id, roles.bounds
+
+
+def troubles(columns: Columns) -> list[str]:
+    """What is wrong with columns, a sentence each."""
+    from mdn.tabular import codes
+
+    return [*([columns.warning] if columns.warning else []), *codes.sentences(columns.codes)]
 
 
 def show(console, columns: Columns, learnt_from: Table) -> None:
@@ -338,7 +321,7 @@ def show(console, columns: Columns, learnt_from: Table) -> None:
     console.print(table)
     if len(columns.about) > _MOST_ROWS:
         console.print(f"... and {len(columns.about) - _MOST_ROWS} more columns")
-    if columns.warning:
-        typer.secho(f"mdn: {columns.warning}", err=True)
+    for sentence in troubles(columns):
+        tell(sentence)
     if said := wording.missing(columns.missing(learnt_from), len(learnt_from)):
         console.print(said)

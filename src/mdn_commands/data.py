@@ -8,11 +8,13 @@ import typer
 
 from mdn_commands.shared import messages, share, stop
 
-_Name = Annotated[str, typer.Argument(help="Of the data set, as `mdn data list` shows it.", show_default=False)]
+_Name = Annotated[
+    str, typer.Argument(help="The name of the data set, as `mdn data list` shows it.", show_default=False)
+]
 _Files = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Of the set; without one, all that make it up. cat.ndjson of quickdraw, say.", show_default=False
+        help="Files of the set, such as cat.ndjson of quickdraw; without any, all that make it up.", show_default=False
     ),
 ]
 

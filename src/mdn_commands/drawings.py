@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands.shared import check_folder, messages, stop
+from mdn_commands.options import Animate, Seed
+from mdn_commands.shared import check_out, messages, stop
 
 _SHOWN = 5  # so many complaints about bad drawings are printed; the others are counted
 
@@ -26,16 +27,14 @@ def show(
         "sheet.svg"
     ),
     count: Annotated[int, typer.Option(min=1, help="How many drawings the sheet shows.")] = 48,
-    word: Annotated[list[str] | None, typer.Option(help="Only drawings of this; may be given again.")] = None,
+    word: Annotated[list[str] | None, typer.Option(help="Only drawings of this word; may be repeated.")] = None,
     part: Annotated[str | None, typer.Option(help="Only train, valid or test.")] = None,
-    animate: Annotated[bool, typer.Option("--animate", help="An .svg that draws itself.")] = False,
-    seed: Annotated[int, typer.Option(help="Same seed, same choice of drawings.")] = 0,
+    animate: Animate = False,
+    seed: Seed = 0,
 ) -> None:
     """Show drawings of a file, or write them in another format; bad ones are reported and left out."""
     with messages():
-        check_folder(out)
-        if out.suffix not in (".svg", ".png", ".npz", ".ndjson"):
-            stop(f"--out ends in .svg, .png, .npz or .ndjson, but {out.name!r} came.")
+        check_out(out, ".svg", ".png", ".npz", ".ndjson")
         import numpy as np
 
         from mdn.data import read_drawings, write_drawings

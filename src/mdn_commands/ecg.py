@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands.shared import (
-    NOTHING_YET,
+from mdn_commands.options import (
     ComponentTemperature,
+    Count,
+    ModelOut,
     Resume,
     Seed,
+    TrainProcesses,
     VarianceTemperature,
-    check_folder,
-    learn,
-    messages,
-    stop,
+    seconds_up_to,
+    trained_by,
 )
+from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages, stop
 
 _Data = Annotated[
     Path | None,
@@ -33,52 +34,44 @@ def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
 
 def train_ecg(
     data: _Data = None,
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("ecg.keras"),
-    epochs: Annotated[int, typer.Option(min=1, help="All of them: the last network is kept.")] = 24,
+    out: ModelOut = Path("ecg.keras"),
+    processes: TrainProcesses = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="How many epochs; the last network is kept.")] = 24,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train on records, and score the model on those of other hearts, beside a linear autoregression."""
     with messages(NOTHING_YET) as ending:
-        check_folder(out)
-        from rich.console import Console
-
-        from mdn.applications.chapter import chapter
-
-        ecg, console = chapter("ecg"), Console()
+        ecg, console = begin("ecg", out)
         parts = ecg.split(ecg.read(data), 0)  # a fixed seed: the same hearts judge every model
         names = {part: list(records) for part, records in parts.items()}
         console.print(", ".join(f"{part}: {' '.join(each)}" for part, each in names.items()))
         then = f"mdn generate ecg --model {out} --out ecg.svg"
-        learn(ending, console, ecg, parts, out, epochs, seed, resume, {"records": names}, then)
+        learn(ending, console, ecg, parts, out, epochs, seed, resume, {"records": names}, then, processes=processes)
 
 
 def generate_ecg(
-    model: Annotated[
-        Path | None, typer.Option(help="A file of `mdn train ecg`; without it the one that comes with mdn.")
-    ] = None,
+    model: Annotated[Path | None, trained_by("mdn train ecg")] = None,
+    data: _Data = None,
     out: Annotated[Path, typer.Option(help="A picture: .svg or .png; or .npz, for the samples.")] = Path("ecg.svg"),
-    count: Annotated[int, typer.Option(min=1, help="How many.")] = 4,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="How long each.")] = 10.0,
+    count: Count = 4,
+    seconds: Annotated[float, seconds_up_to(600.0)] = 10.0,
     after: Annotated[
         str | None, typer.Option(help="A record to go on from, as RECORD:SECOND, such as r104:60.", show_default=False)
     ] = None,
-    data: _Data = None,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 0.5,
     seed: Seed = 0,
 ) -> None:
     """Generate records, or continue a real one, which is then drawn above them."""
     with messages():
-        check_folder(out)
+        check_out(out, ".svg", ".png", ".npz")
         import numpy as np
 
         from mdn.applications import ecg
         from mdn.applications.ecg.data import RATE
         from mdn.data import replacing
 
-        if out.suffix not in (".svg", ".png", ".npz"):
-            stop(f"--out ends in .svg, .png or .npz, but {out.name!r} came.")
         trained = ecg.load() if model is None else ecg.load(model)
         strips, begun = {}, None
         if after is not None:

@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import NOTHING_YET, Resume, check_folder, here_to_train, learn, messages, say_parts, stop
-
-Model = Annotated[str, typer.Option(help="A file of `mdn train handwriting`; without it the one that comes with mdn.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same ink.")]
+from mdn_commands.options import ModelOut, PageOut, PictureOut, Resume, Seed, TrainProcesses, trained_by
+from mdn_commands.shared import NOTHING_YET, begin, check_out, here_to_train, learn, messages, say_parts, stop
 
 
 def add_to(app: typer.Typer, train: typer.Typer) -> None:
@@ -30,81 +28,82 @@ def train_handwriting(
             "fonts of single strokes, which any machine has."
         ),
     ] = "unipen",
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("handwriting.keras"),
-    go_on: Annotated[
+    lines: Annotated[int, typer.Option(min=30, help="How many lines of hershey are made.")] = 3000,
+    start: Annotated[
         str,
         typer.Option(
-            "--from", help="Go on from a model: handwriting, which comes with mdn, or a file.", show_default=False
+            "--from", help="A model to go on from: handwriting, which comes with mdn, or a file.", show_default=False
         ),
     ] = "",
-    epochs: Annotated[int, typer.Option(min=0, help="At most; 0: 18, or 12 with --from.", show_default=False)] = 0,
-    lines: Annotated[int, typer.Option(min=30, help="How many lines of hershey are made.")] = 3000,
+    out: ModelOut = Path("handwriting.keras"),
+    processes: TrainProcesses = 1,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="How many epochs at most; 0: 18, or 12 with --from.", show_default=False)
+    ] = 0,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train a network that writes, and score it; 200 lines of your own are enough with --from handwriting."""
     with messages(NOTHING_YET) as ending:
-        check_folder(out)
-        from rich.console import Console
-
-        from mdn.applications.chapter import chapter
+        handwriting, console = begin("handwriting", out)
         from mdn.applications.handwriting.train import EPOCHS, GO_ON_EPOCHS, REHEARSALS
 
-        handwriting, console = chapter("handwriting"), Console()
         here_to_train()  # before a model's arrays are made
-        model = handwriting.load(go_on if go_on != "handwriting" else None) if go_on else None
+        model = handwriting.load(start if start != "handwriting" else None) if start else None
         read = handwriting.read(data, count=lines, seed=seed, alphabet=model and model.alphabet)
         tell_of(read.skipped)
         parts = handwriting.split(read, seed)
-        say_parts(console, parts, "lines")
         epochs = epochs or (GO_ON_EPOCHS if model else EPOCHS)
         rehearsals = 0 if model or data == "hershey" else REHEARSALS
         made_of = {
             "data": Path(data).name,
-            "from": Path(go_on).name,
-            "lines": {name: len(part) for name, part in parts.items()},
+            "from": Path(start).name,
+            "lines": say_parts(console, parts, "lines"),
             "epochs in fonts": rehearsals,
         }
         then = f'mdn write "Hello" --model {out} --out hello.svg'
         learn(
             ending, console, handwriting, parts, out, epochs, seed, resume, made_of, then,
-            bar=rehearsals + epochs, model=model, rehearsals=rehearsals,
+            bar=rehearsals + epochs, processes=processes, model=model, rehearsals=rehearsals,
         )  # fmt: skip
 
 
 def write(
-    text: Annotated[str, typer.Argument(help="What to write; or --file.", show_default=False)] = "",
+    text: Annotated[str, typer.Argument(help="The text to write; or name a file by --file.", show_default=False)] = "",
     file: Annotated[Path | None, typer.Option(help="A text file to write.", show_default=False)] = None,
-    out: Annotated[Path, typer.Option(help="A picture: .svg or .png.")] = Path("note.svg"),
+    model: Annotated[str, trained_by("mdn train handwriting")] = "",
+    out: PictureOut = Path("note.svg"),
     style: Annotated[
         str,
         typer.Option(
-            help="Number or name of a hand, `list` to see them, `any`: another in each line; without it the model's own.",
+            help="The number or name of a hand, `list` to see them, `any`: another in each line; without it the model's own.",
             show_default=False,
         ),
     ] = "",
     after: Annotated[
         str, typer.Option(help="FILE:PLACE of a real line, in whose hand it goes on.", show_default=False)
     ] = "",
-    bias: Annotated[float, typer.Option(min=0.0, help="0: as people write; 1: neat.")] = 0.7,
-    page: Annotated[str, typer.Option(help="a3, a4, a5 or letter, as many sheets as needed.", show_default=False)] = "",
+    bias: Annotated[float, typer.Option(min=0.0, help="How neat the writing is: 0 as people write, 1 neat.")] = 0.7,
+    page: Annotated[
+        str, typer.Option(help="Write on paper: a3, a4, a5 or letter, as many sheets as needed.", show_default=False)
+    ] = "",
     width: Annotated[int, typer.Option(min=1, help="Characters a line, where there is no --page.")] = 40,
-    line_height: Annotated[float, typer.Option(min=1.0, help="mm.")] = 11.0,
+    line_height: Annotated[float, typer.Option(min=1.0, help="The height of a line, in mm.")] = 11.0,
     ink: Annotated[str, typer.Option(help="A colour as SVG has it.", show_default=False)] = "",
     seconds: Annotated[
         float, typer.Option("--animate", min=0.0, help="An .svg written in so many seconds.", show_default=False)
     ] = 0.0,
     transliterate: Annotated[
-        bool, typer.Option("--transliterate", help="Write what it does not know in letters it does: e for é.")
+        bool,
+        typer.Option(
+            "--transliterate", help="Write characters that the model does not know in letters that it knows: e for é."
+        ),
     ] = False,
-    model: Model = "",
     seed: Seed = 0,
 ) -> None:
     """Write a text by hand."""
     with messages():
-        check_folder(out)
-        if out.suffix not in (".svg", ".png"):
-            stop(f"--out ends in .svg or .png, but {out.name!r} came.")
+        check_out(out, ".svg", ".png")
         from mdn import training
         from mdn.applications import handwriting
         from mdn.applications.handwriting.pictures import Page, write_line, write_page
@@ -154,11 +153,11 @@ def _line(name: str):
 
 
 def record(
-    out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("record.html"),
+    out: PageOut = Path("record.html"),
 ) -> None:
     """Make a page to write lines on with a pen or a finger; its files are data for `mdn train handwriting`."""
     with messages():
-        check_folder(out)
+        check_out(out)
         from mdn.applications import handwriting
         from mdn.data import replacing
 

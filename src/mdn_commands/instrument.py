@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mdn_commands.shared import (
-    NOTHING_YET,
+from mdn_commands.options import (
+    Beside,
     ComponentTemperature,
+    Count,
+    Epochs,
+    ModelOut,
     Resume,
     Seed,
+    Split,
+    TrainProcesses,
     VarianceTemperature,
-    check_folder,
-    learn,
-    messages,
-    say_parts,
-    stop,
+    trained_by,
 )
+from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages, read, say_parts, stop, warn
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -35,35 +38,30 @@ def train_instrument(
             show_default=False,
         ),
     ] = None,
+    split: Split = None,
     dimension: Annotated[str, typer.Option(help="1 + the number of values, as IMPSY counts; auto finds it.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("instrument.keras"),
     start: Annotated[
         Path | None, typer.Option("--from", help="A model to go on from, such as the last one.", show_default=False)
     ] = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="A .json that says which performances are train, valid and test.", show_default=False),
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 30,
+    out: ModelOut = Path("instrument.keras"),
+    page: Annotated[
+        bool, typer.Option("--page/--no-page", help="Write a page of what was learnt beside the model, as .html.")
+    ] = True,
+    processes: TrainProcesses = 1,
+    epochs: Epochs = 30,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train on performances (yours, too), score the model on new ones, and write model and figures."""
     with messages(NOTHING_YET) as ending:
-        check_folder(out)
         if dimension != "auto" and not (dimension.isascii() and dimension.isdigit() and int(dimension) > 1):
             stop(f"--dimension is auto, or a whole number from 2 to 17, but {dimension!r} came.")
-        from rich.console import Console
-
-        from mdn.applications.chapter import chapter
+        instrument, console = begin("instrument", out)
         from mdn.applications.instrument.data import FILE
         from mdn.applications.instrument.events import grid
 
-        instrument, console = chapter("instrument"), Console()
         begun = None if start is None else instrument.load(start)
-        performances = instrument.read(data, split, None if dimension == "auto" else int(dimension))
-        for sentence in performances.skipped:
-            console.print(sentence, soft_wrap=True)
+        performances = read(console, instrument, data, split, None if dimension == "auto" else int(dimension))
         steps, events = grid(performances), sum(map(len, performances))
         console.print(
             f"{len(performances)} performances of {len(steps)} values, {events:,} events; from 0 to 1 the values have "
@@ -71,28 +69,76 @@ def train_instrument(
             soft_wrap=True,
         )
         parts = instrument.split(performances, seed)
-        say_parts(console, parts, "performances")
         made_of = {
             "data": [path.name for path in data or [Path(FILE)]],
             "steps": steps,
-            "performances": {name: len(part) for name, part in parts.items()},
+            "performances": say_parts(console, parts, "performances"),
             **({} if start is None else {"from": start.name}),
         }
         then = f"mdn generate instrument --model {out} --out lanes.svg"
-        learn(ending, console, instrument, parts, out, epochs, seed, resume, made_of, then, start=begun)
+        if page:
+            then = f"open {out.with_suffix('.html')}, or {then}"
+            instrument = dataclasses.replace(
+                instrument, figures=_with_page(instrument.figures, out.with_suffix(".html"))
+            )
+        learn(
+            ending,
+            console,
+            instrument,
+            parts,
+            out,
+            epochs,
+            seed,
+            resume,
+            made_of,
+            then,
+            processes=processes,
+            start=begun,
+        )
+
+
+def midi_of(config: Path, size: int):
+    """The section [midi] of a file of `mdn play`; stops with a message if it does not map the `size` values of a model."""
+    from mdn.applications.instrument.live import config as configuration
+
+    said = configuration.read(config)
+    if said.midi is None:
+        stop(f"{str(config)!r} has no section [midi], so it maps no value: leave --config out, or add one.")
+    if said.size != size:
+        stop(f"{str(config)!r} maps {said.size} values, but the model plays {size}: name the other file.")
+    return said.midi
+
+
+def _with_page(figures, path: Path):
+    """`Chapter.figures` that also writes the page of what was learnt."""
+
+    def measured(model, parts, seed):
+        from mdn.applications.instrument.report import write_report
+
+        found = figures(model, parts, seed)
+        try:
+            write_report(path, model, parts, found, seed)
+        except (OSError, ValueError) as error:  # the figures are worth more than the page
+            warn(f"the page {path} could not be written: {error}")
+        return found
+
+    return measured
 
 
 def generate_instrument(
+    model: Annotated[Path | None, trained_by("mdn train instrument")] = None,
     out: Annotated[
         Path, typer.Option(help="A picture: .svg or .png; .npz, as IMPSY reads it; or .mid, of one.")
     ] = Path("instrument.svg"),
-    count: Annotated[int, typer.Option(min=1, help="How many performances.")] = 4,
+    count: Count = 4,
     events: Annotated[int, typer.Option(min=1, max=100_000, help="How many events each has.")] = 500,
-    beside: Annotated[
-        Path | None, typer.Option(help="A recording; as many pieces of it, drawn by the seed, are shown first.")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="A file of `mdn train instrument`; without it the one that comes with mdn.")
+    beside: Beside = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a .mid: the TOML file of `mdn play`, whose [midi] output says which notes and controllers the values are.",
+            show_default=False,
+        ),
     ] = None,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
@@ -100,16 +146,22 @@ def generate_instrument(
 ) -> None:
     """Make performances, as lanes of values over time, as MIDI or as a data set."""
     with messages():
-        check_folder(out)
         import numpy as np
 
         from mdn.applications.instrument import load, read_performances
         from mdn.applications.instrument.events import cut
         from mdn.applications.instrument.generate import ENDINGS, generate, write
 
-        if out.suffix not in ENDINGS:
-            stop(f"--out ends in {', '.join(ENDINGS)}, but {out.name!r} came.")
+        check_out(out, *ENDINGS)
         trained = load() if model is None else load(model)
+        mapping = None
+        if config is not None:
+            if out.suffix != ".mid":
+                stop(f"--config has a meaning for a .mid only, but --out is {out.name!r}: leave one of them out.")
+            outputs = [one for one in midi_of(config, trained.size).outputs.values() if one]
+            if not outputs:
+                stop(f"{str(config)!r} has no [midi] output, so no value sounds: add one, or leave --config out.")
+            mapping = outputs[0]
         real: list = []
         if beside is not None:
             of_this = [
@@ -124,5 +176,5 @@ def generate_instrument(
             trained, 1 if out.suffix == ".mid" else count, seed, events,
             component_temperature=component_temperature, variance_temperature=variance_temperature,
         )  # fmt: skip
-        write(out, real + made, ["recorded"] * len(real) + ["generated" if real else ""] * len(made))
+        write(out, real + made, ["recorded"] * len(real) + ["generated" if real else ""] * len(made), mapping)
         typer.echo(f"{len(made)} performances of {events} events: {out}")

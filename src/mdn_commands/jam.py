@@ -10,23 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands import interrupt
-from mdn_commands.shared import (
-    NOTHING_YET,
+from mdn_commands.options import (
+    Beside,
     ComponentTemperature,
+    Count,
+    Epochs,
+    LiveSeed,
+    ModelOut,
     Resume,
+    Seed,
+    Split,
+    TrainProcesses,
     VarianceTemperature,
-    check_folder,
-    learn,
-    messages,
-    say_parts,
-    stop,
+    seconds_up_to,
+    trained_by,
 )
+from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages, read, say_parts, stop
 
 if TYPE_CHECKING:
     from mdn.applications.jam.live import Live
 
-_Model = Annotated[Path | None, typer.Option(help="A file of `mdn train jam`; without it the one that comes with mdn.")]
-_Seed = Annotated[int | None, typer.Option(help="Same seed, same touches.")]
+_Model = Annotated[Path | None, trained_by("mdn train jam")]
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -44,63 +48,52 @@ def train_jam(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("jam.keras"),
-    split: Annotated[
-        Path | None,
-        typer.Option(help="A .json that says which performances are train, valid and test.", show_default=False),
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 45,
-    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+    split: Split = None,
+    out: ModelOut = Path("jam.keras"),
+    processes: TrainProcesses = 1,
+    epochs: Epochs = 45,
+    seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train on performances (yours, too), score the model on new ones, and write model and figures."""
     with messages(NOTHING_YET) as ending:
-        check_folder(out)
-        from rich.console import Console
-
-        from mdn.applications.chapter import chapter
+        robojam, console = begin("jam", out)
         from mdn.applications.jam.data import FILE
 
-        robojam, console = chapter("jam"), Console()
-        performances = robojam.read(data, split)
-        for sentence in performances.skipped:
-            console.print(sentence, soft_wrap=True)
+        performances = read(console, robojam, data, split)
         parts = robojam.split(performances, seed)
-        say_parts(console, parts, "performances")
         made_of = {
             "data": [path.name for path in data or [Path(FILE)]],
-            "performances": {name: len(part) for name, part in parts.items()},
+            "performances": say_parts(console, parts, "performances"),
         }
         then = f"mdn generate jam --model {out} --out sheet.svg"
-        learn(ending, console, robojam, parts, out, epochs, seed, resume, made_of, then)
+        learn(ending, console, robojam, parts, out, epochs, seed, resume, made_of, then, processes=processes)
 
 
 def generate_jam(
+    model: _Model = None,
     out: Annotated[Path, typer.Option(help="A sheet of pictures: .svg or .png; or .mid, of one.")] = Path("jam.svg"),
-    count: Annotated[int, typer.Option(min=1, help="How many performances.")] = 12,
+    count: Count = 12,
     call: Annotated[
         Path | None, typer.Option(help="A file with a performance to answer: MicroJam .csv, a log or a .npz.")
     ] = None,
-    which: Annotated[int, typer.Option(help="Of the performances in that file, from 0; -1 is the last.")] = -1,
-    beside: Annotated[
-        Path | None, typer.Option(help="A file of performances; as many of them, drawn by the seed, are shown first.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=60.0, help="How long each.")] = 5.0,
-    model: _Model = None,
+    which: Annotated[
+        int, typer.Option(help="The number of the performance in that file, from 0; -1 is the last.")
+    ] = -1,
+    beside: Beside = None,
+    seconds: Annotated[float, seconds_up_to(60.0)] = 5.0,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same touches.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Make performances, or answers to one, as pictures or as MIDI."""
     with messages():
-        check_folder(out)
+        check_out(out, ".svg", ".png", ".mid")
         import numpy as np
 
         from mdn.applications.jam import Jam, midi, read_performances, write_sheet
         from mdn.applications.jam.model import SHIPPED
 
-        if out.suffix not in (".svg", ".png", ".mid"):
-            stop(f"--out ends in .svg, .png or .mid, but {out.name!r} came.")
         player = Jam.load(model or SHIPPED)
         temperatures = {
             "component_temperature": component_temperature,
@@ -134,6 +127,7 @@ def _one_of(performances, which: int):
 
 
 def jam(
+    model: _Model = None,
     osc: Annotated[
         bool, typer.Option("--osc", help="Play over OSC: /interface comes in, /prediction goes out.")
     ] = False,
@@ -145,19 +139,20 @@ def jam(
         str | None, typer.Option(help='A MIDI port to hear, or a part of its name; without one a virtual port "mdn".')
     ] = None,
     midi_out: Annotated[str | None, typer.Option(help="A MIDI port to play to, in the same way.")] = None,
-    mode: Annotated[str, typer.Option(help="callresponse, polyphony, battle or useronly.")] = "callresponse",
+    mode: Annotated[
+        str, typer.Option(help="How player and model take turns: callresponse, polyphony, battle or useronly.")
+    ] = "callresponse",
     silence: Annotated[float, typer.Option(min=0.05, help="Seconds after which the model answers.")] = 2.0,
     log: Annotated[Path, typer.Option(help="Every touch is added to this file, which trains the next model.")] = Path(
         "jam.log"
     ),
-    model: _Model = None,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
-    seed: _Seed = None,
+    seed: LiveSeed = None,
 ) -> None:
     """Play with a model, live; Ctrl-C or SIGTERM ends it."""
     with messages(), interrupt.asked_to_end() as check:
-        check_folder(log)
+        check_out(log)
         if osc == midi:
             stop("say how to play: either mdn jam --osc or mdn jam --midi.")
         answer = _address(to)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands import interrupt
-from mdn_commands.shared import check_folder, messages, stop
+from mdn_commands.options import LiveSeed
+from mdn_commands.shared import check_out, messages, stop
 
 if TYPE_CHECKING:
     from mdn.applications.instrument.live.config import Config
@@ -28,7 +29,10 @@ def play(
     file: Annotated[
         Path | None, typer.Argument(help="A configuration of IMPSY (TOML).", show_default=str(_NAME))
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The same, as an option.", show_default=False)] = None,
+    config: Annotated[Path | None, typer.Option(help="The configuration, as an option.", show_default=False)] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A file of `mdn train instrument`, instead of the configuration's.")
+    ] = None,
     init: Annotated[bool, typer.Option("--init", help="Write a commented configuration, and end.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Say what is wrong with the configuration, and end.")] = False,
     ports: Annotated[bool, typer.Option("--ports", help="List MIDI and serial ports, and end.")] = False,
@@ -36,11 +40,8 @@ def play(
         bool, typer.Option("--virtual", help="Make the MIDI ports of the configuration, for other programs.")
     ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Let the model play to the screen, without any device.")] = False,
-    model: Annotated[
-        Path | None, typer.Option(help="A file of `mdn train instrument`, instead of the configuration's.")
-    ] = None,
     logs: Annotated[Path, typer.Option(help="A new file for each session goes to this folder.")] = Path("logs"),
-    seed: Annotated[int | None, typer.Option(help="Same seed, same answers.")] = None,
+    seed: LiveSeed = None,
 ) -> None:
     """Play with a model of N values, live, over all channels of a configuration; Ctrl-C or SIGTERM ends it."""
     with messages(), interrupt.asked_to_end() as asked:
@@ -116,7 +117,7 @@ def _init(path: Path) -> None:
     from mdn.applications.instrument.live.example import TEXT
 
     if not path.exists():
-        check_folder(path)
+        check_out(path)
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(TEXT)

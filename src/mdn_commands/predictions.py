@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from mdn_commands import columns as table_columns
-from mdn_commands.columns import Decimal, Separator
-from mdn_commands.shared import check_folder, messages, probabilities, share, stop
+from mdn_commands import options
+from mdn_commands.shared import check_out, messages, probabilities, share, stop, tell
+from mdn_commands.streams import in_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,11 +42,18 @@ class Answer(NamedTuple):
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A file of `mdn fit`.", show_default=False)],
-    new: Annotated[Path, typer.Argument(help="A table with the same feature columns.", show_default=False)],
-    quantiles: Annotated[
-        str, typer.Option(help="Probabilities, with commas between, in columns NAME_0.05; '' for none.")
-    ] = ".05,.5,.95",
+    model: options.TableModel,
+    new: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A table with the same feature columns; or several files of one, a folder of them, or a pattern in quotes.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where the predictions go: .csv, .tsv or .parquet.")] = Path(
+        "predictions.csv"
+    ),
+    quantiles: Annotated[str, typer.Option(help=f"{options.QUANTILES}; '' for none.")] = ".05,.5,.95",
     mean: Annotated[bool, typer.Option("--mean", help="The mean, in a column NAME_mean.")] = False,
     interval: Annotated[
         list[float] | None,
@@ -66,14 +74,13 @@ def predict(
             help="A column to carry into the predictions as it is, in place of those of `mdn fit --id`; may be repeated.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where they go: .csv, .tsv or .parquet.")] = Path("predictions.csv"),
-    separator: Separator = None,
-    decimal: Decimal = None,
+    separator: options.Separator = None,
+    decimal: options.Decimal = None,
 ) -> None:
     """Write what a model predicts, one row for each row of a table of any length; NAME is that of the target."""
     with messages():
-        check_folder(out)
-        answers = _answers(quantiles, mean, interval or [], above or [], below or [])
+        check_out(out)
+        answers = answers_of(quantiles, mean, interval or [], above or [], below or [])
         from rich.console import Console
 
         from mdn import training
@@ -82,8 +89,7 @@ def predict(
         console = Console()
         regressor = regressor_of(model)
         targets = regressor.target_names_
-        names = [f"{target}_{name}" for target in targets for answer in answers for name in answer.names]
-        rows = _write(console, regressor, new, answers, names, id_, out, table_columns.reading(separator, decimal))
+        rows = write(console, regressor, new, answers, id_, out, table_columns.reading(separator, decimal))
         if above or below:
             _say_grid(console, regressor)
         console.print(f"{rows} rows of predictions of {', '.join(targets)}: {out}", soft_wrap=True)
@@ -99,7 +105,8 @@ def regressor_of(path: Path) -> MDNRegressor:
     return loaded
 
 
-def _answers(quantiles, mean, intervals, above, below) -> list[Answer]:
+def answers_of(quantiles="", mean=False, intervals=(), above=(), below=()) -> list[Answer]:
+    """What is written of each target, by the options of `mdn predict`; stops with a message if they cannot be answered."""
     answers = []
     if quantiles.strip():
         levels = probabilities(quantiles)
@@ -128,19 +135,36 @@ def _written(value: float) -> str:
     return f"{value:.15g}"
 
 
-def _write(console, regressor, new: Path, answers, names, ids, out: Path, options) -> int:
-    """Writes the predictions, some rows at a time, and returns how many rows there are."""
+def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answer], ids, out: Path, notation) -> int:
+    """Writes the predictions, some rows at a time, and returns how many rows there are.
+
+    Args:
+        console: Shows a bar.
+        regressor: The model.
+        new: The table to predict, in one file or in several.
+        answers: From `answers_of`.
+        ids: The columns to carry into the predictions; None for those of `mdn fit --id`.
+        out: Where the predictions go.
+        notation: From `columns.reading`.
+    """
     import numpy as np
 
-    from mdn.data import read_chunks, writing_table
+    from mdn.data import read_chunks, source_of, writing_table
 
+    names = [f"{target}_{name}" for target in regressor.target_names_ for answer in answers for name in answer.names]
     columns, rows = regressor.columns_, 0
     wanted = list(dict.fromkeys(columns.ids if ids is None else ids))
-    options = options | table_columns.learnt(columns, options)
+    notation = notation | table_columns.learnt(columns, notation)
     features = set(columns.table_names)
-    text = [*table_columns.text_names(columns, new), *(name for name in wanted if name not in features)]
+    several = [new] if isinstance(new, Path) else list(new)
+    carry = [name for name in wanted if name not in features]
     with table_columns.saying_unknown_levels(), share(console, "predicting") as on_share:
-        chunks = read_chunks(new, text=text, keep=wanted, on_share=on_share, **options)
+        if in_parts(several):
+            text = [*columns.text_names, *carry]
+            chunks = source_of(several, text=text, keep=wanted, **notation).blocks(on_share=on_share)
+        else:
+            text = [*table_columns.text_names(columns, several[0]), *carry]
+            chunks = read_chunks(several[0], text=text, keep=wanted, on_share=on_share, **notation)
         first = next(chunks)
         carried = _carried(first, wanted, asked_for=ids is not None)
         _check_names([*carried, *names])
@@ -160,7 +184,7 @@ def _carried(table, wanted: Sequence[str], asked_for: bool) -> list[str]:
         table.select(wanted)  # raises the sentence about a column that is not there
     gone = [name for name in wanted if name not in table.columns]
     for name in gone:
-        typer.secho(f"mdn: {table.source} has no column {name!r}, so it is not among the predictions.", err=True)
+        tell(f"{table.source} has no column {name!r}, so it is not among the predictions.")
     return [name for name in wanted if name not in gone]
 
 

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands.shared import (
-    NOTHING_YET,
+from mdn_commands.options import (
     ComponentTemperature,
+    Count,
+    ModelOut,
+    PictureOut,
     Resume,
     Seed,
+    TrainProcesses,
     VarianceTemperature,
-    check_folder,
-    learn,
-    messages,
 )
+from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages
 
 _Data = Annotated[Path | None, typer.Option(help="letters.npz; without it the one of `mdn data path letters`.")]
 _Letters = Annotated[
@@ -33,36 +34,44 @@ def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
 def train_robot(
     data: _Data = None,
     letters: _Letters = "DHBK",
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("robot.keras"),
-    epochs: Annotated[int, typer.Option(min=1, help="Of ten passes each.")] = 150,
+    out: ModelOut = Path("robot.keras"),
+    processes: TrainProcesses = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="How many epochs at most, of ten passes each.")] = 150,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train on demonstrations of some letters, and say how many rollouts stay near one of them."""
     with messages(NOTHING_YET) as ending:
-        check_folder(out)
-        from rich.console import Console
-
-        from mdn.applications.chapter import chapter
-
-        robot, console = chapter("robot"), Console()
+        robot, console = begin("robot", out)
         demonstrations = robot.read(data, letters)
         made_of = {"letters": {letter: len(paths) for letter, paths in demonstrations.items()}}
         then = f"mdn generate robot --model {out} --out robot.svg"
-        learn(ending, console, robot, robot.split(demonstrations, seed), out, epochs, seed, resume, made_of, then)
+        learn(
+            ending,
+            console,
+            robot,
+            robot.split(demonstrations, seed),
+            out,
+            epochs,
+            seed,
+            resume,
+            made_of,
+            then,
+            processes=processes,
+        )
 
 
 def generate_robot(
     model: Annotated[Path, typer.Option(help="A file of `mdn train robot`.")] = Path("robot.keras"),
-    out: Annotated[Path, typer.Option(help="A picture: .svg or .png.")] = Path("robot.svg"),
-    count: Annotated[int, typer.Option(min=1, help="How many paths.")] = 200,
+    out: PictureOut = Path("robot.svg"),
+    count: Count = 200,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 0.5,
     seed: Seed = 0,
 ) -> None:
     """Draw rollouts of the hand, and the mixture's ellipses along the first of them."""
     with messages():
-        check_folder(out)
+        check_out(out, ".svg", ".png")
         from mdn.applications.robot import rollouts
         from mdn.applications.robot.model import load
         from mdn.applications.robot.pictures import write_picture

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from mdn_commands.shared import stop
+from mdn_commands.shared import stop, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mdn_commands.columns import Asked
 
 _FEWEST = 10
+_FEWEST_SUMMED = 5  # rows: a number is the sum of two others by chance
+_COPIES = 0.05  # of the rows set aside: fewer hardly change the figures
 _USED = {"learn": "from", "judge": "by", "calibrate": "on"}
 
 
@@ -71,6 +74,8 @@ def known_rows(asked: Asked, console) -> np.ndarray:
     import numpy as np
 
     known = np.ones(len(asked.x), bool)
+    if (total := said_of_total(asked.table)) is not None:
+        tell(total)
 
     def leave_out(gone, what: str) -> None:
         nonlocal known
@@ -96,7 +101,7 @@ def deal(asked: Asked, rows: np.ndarray, test_share: float, stop_share: float, c
         test_share: The share of the rows that the figures are made from.
         stop_share: The share of the others that stops the training in time, if `--split-by` deals the rows.
         calibrate: Whether intervals are calibrated.
-        seed: Of the rows, or of the groups, that are drawn.
+        seed: The seed of the rows, or of the groups, that are drawn.
     """
     import numpy as np
 
@@ -111,16 +116,12 @@ def deal(asked: Asked, rows: np.ndarray, test_share: float, stop_share: float, c
         learn, aside = [rest[part] for part in conformal.split_rows(len(rest), seed)] if calibrate else [rest, none]
         return _checked(asked, Parts(learn, none, aside, judge))
 
-    def split(rows, share) -> list[np.ndarray]:
-        values = by.values[rows]
-        if len(np.unique(values)) < 2:
-            _refuse(by, calibrate)
-        parts = splits.latest(values, share) if by.dates else splits.whole_groups(values, share, rng)
-        return [rows[part] for part in parts]
-
-    rest, judge = split(rows, test_share)
-    rest, aside = split(rest, conformal.rows_aside(len(rest)) / len(rest)) if calibrate else [rest, none]
-    learn, stopping = split(rest, stop_share)
+    rows_aside = conformal.rows_aside if calibrate else None
+    try:
+        found = splits.dealt(by.values[rows], by.dates, test_share, rows_aside, stop_share, rng)
+    except splits.TooFew:
+        refuse(by.name, by.dates, len(np.unique(by.values[~np.isnan(by.values)])), calibrate)
+    learn, judge, aside, stopping = (rows[part] for part in found)
     return _checked(asked, Parts(learn, stopping, aside, judge))
 
 
@@ -128,13 +129,66 @@ def said_of_split(by: By, parts: Parts) -> str:
     """The sentence that says which rows are set aside to judge by."""
     import numpy as np
 
-    from mdn.data.dates import local, shown_day
+    from mdn.tabular import splits
 
     if by.dates:
-        first = shown_day(local(by.values[parts.judge], by.zone).min())
-        return f"The latest rows are set aside, those from {first} on, by {by.name!r}."
+        return splits.said_of_dates(by.name, by.values[parts.judge].min(), by.zone)
     aside, every = (len(np.unique(by.values[rows])) for rows in (parts.judge, np.concatenate(parts)))
-    return f"Whole groups are set aside, {aside} of {every}, by {by.name!r}."
+    return splits.said_of_groups(by.name, aside, every)
+
+
+def said_of_total(table: Table) -> str | None:
+    """The sentence about a last row that is the sum of the rows above it; None if it is not.
+
+    Args:
+        table: The whole table.
+    """
+    import numpy as np
+
+    sums, others = [], 0
+    for name, cells in zip(table.columns, table.cells, strict=True):
+        if len(table) < _FEWEST_SUMMED or not isinstance(cells, np.ndarray) or not np.isfinite(cells[-1]):
+            continue
+        above = cells[:-1][np.isfinite(cells[:-1])]
+        # the least number that is a sum of several is greater than each of them; a rare 1 among zeros is none
+        if len(above) and cells[-1] > np.abs(above).max() and np.isclose(cells[-1], above.sum(), rtol=1e-9, atol=0.0):
+            sums.append(name)
+        else:
+            others += 1
+    if len(sums) <= others:
+        return None
+    return (
+        f"line {table.lines[-1]}: {', '.join(map(repr, sums))} {'is' if len(sums) == 1 else 'are'} the sum of the rows above. If "
+        "the line is a total, delete it: it counts as a row like any other."
+    )
+
+
+def said_of_copies(x: Table, y: np.ndarray, parts: Parts) -> str | None:
+    """The sentence about rows set aside that are equal to rows which are learnt from; None where these are few.
+
+    Args:
+        x: The features.
+        y: The targets `(N, D)`.
+        parts: The parts of the table.
+    """
+    import numpy as np
+
+    from mdn.data.row_hashes import value_hashes
+
+    found = value_hashes([*x.cells, *np.asarray(y, "float64").T])
+    equal = int(np.isin(found[parts.judge], found[np.concatenate(parts[:-1])]).sum())
+    if equal < _COPIES * len(parts.judge):
+        return None
+    return (
+        f"{equal} of the {len(parts.judge)} rows set aside are equal to rows that are learnt from. If these are copies, the "
+        "figures below are too good: remove the copies, or name the column that they share with --split-by."
+    )
+
+
+def check_calibrated(name: str, features: Sequence[str]) -> None:
+    """Stops with a message if the column of `--calibrate-by` is no feature: new rows must have it, too."""
+    if name not in features:
+        stop(f"--calibrate-by {name}: it must be a feature, one of {', '.join(map(repr, features))}.")
 
 
 def check_target(y: np.ndarray, target: str) -> None:
@@ -145,14 +199,12 @@ def check_target(y: np.ndarray, target: str) -> None:
         stop(f"the target {target!r} is {y[0]:g} in every row: there is nothing to predict.")
 
 
-def _refuse(by: By, calibrate: bool) -> NoReturn:
-    import numpy as np
-
-    kind = "date" if by.dates else "group"
-    count = len(np.unique(by.values[~np.isnan(by.values)]))
+def refuse(name: str, dates: bool, count: int, calibrate: bool) -> NoReturn:
+    """Stops with a message about the column of `--split-by`, which has only `count` dates or groups."""
+    kind = "date" if dates else "group"
     more = ", to calibrate on" if calibrate else ""
     stop(
-        f"--split-by {by.name}: it has {count} {kind}{'s' * (count != 1)}, too few to learn from some, and to set others aside "
+        f"--split-by {name}: it has {count} {kind}{'s' * (count != 1)}, too few to learn from some, and to set others aside "
         f"to stop the training by{more} and to judge by: name a column of more {kind}s, or lower --test-share."
     )
 

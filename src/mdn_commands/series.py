@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.shared import (
-    NOTHING_YET,
+from mdn_commands.options import (
     ComponentTemperature,
+    Count,
+    ModelOut,
+    Quantiles,
     Resume,
     Seed,
+    TrainProcesses,
     VarianceTemperature,
-    check_folder,
-    learn,
-    messages,
-    probabilities,
-    stop,
 )
+from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages, probabilities, stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +28,10 @@ _Model = Annotated[Path, typer.Argument(help="A file of `mdn train series`.", sh
 _File = Annotated[
     Path, typer.Argument(help="A recording of the channels that the model learnt from.", show_default=False)
 ]
-_PICTURES = (".svg", ".png")
 _Out = Annotated[
     Path, typer.Option(help="A table, .csv, with a picture of the same name beside it; or a picture, .svg or .png.")
 ]
-_TOLD = 5  # unusual steps that are printed
+_SHOWN = 5  # unusual steps that are printed
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -57,25 +55,23 @@ def train_series(
         typer.Option(help="Channels, with commas between; without it all that are numbers.", show_default=False),
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="How many rows are averaged to one step.")] = 1,
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("series.keras"),
+    out: ModelOut = Path("series.keras"),
+    processes: TrainProcesses = 1,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="At most; without it 50 or more, at least 2,000 steps.", show_default=False),
+        typer.Option(
+            min=1, help="How many epochs at most; by default 50 or more, at least 2,000 steps.", show_default=False
+        ),
     ] = None,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train on recordings of anything, score the model on their last fifth, and write model and figures."""
     with messages(NOTHING_YET) as ending:
-        check_folder(out)
-        from rich.console import Console
-
-        from mdn.applications.chapter import chapter
-
-        series, console = chapter("series"), Console()
+        series, console = begin("series", out)
         recordings = series.read(files, columns and [name.strip() for name in columns.split(",")], every)
         parts = series.split(recordings, 0)  # a fixed seed: the same recordings judge every model
-        for sentence in _told(recordings):
+        for sentence in _sentences_of(recordings):
             console.print(sentence, soft_wrap=True, markup=False)
         steps = {name: part.total_steps for name, part in parts.items()}
         console.print(
@@ -90,20 +86,20 @@ def train_series(
             "steps": steps,
         }
         then = f"mdn generate series {out} --out series.svg"
-        learn(ending, console, series, parts, out, epochs, seed, resume, made_of, then)
+        learn(ending, console, series, parts, out, epochs, seed, resume, made_of, then, processes=processes)
 
 
-def _told(recordings: Recordings) -> list[str]:
+def _sentences_of(recordings: Recordings) -> list[str]:
     """What the user should know of the recordings before they are learnt from."""
-    told = list(recordings.notes)
+    sentences = list(recordings.notes)
     rounded = [
         f"{name} ({cell:g})" for name, cell in zip(recordings.channels, recordings.cells, strict=True) if cell > 0
     ]
     if rounded:
-        told.append(f"rounded values are spread over their cells, by seed 0: {', '.join(rounded)}.")
+        sentences.append(f"rounded values are spread over their cells, by seed 0: {', '.join(rounded)}.")
     if recordings.has_gaps:
-        told.append("values are missing: the model learns from the others, but no floors, which need whole steps.")
-    return told
+        sentences.append("values are missing: the model learns from the others, but no floors, which need whole steps.")
+    return sentences
 
 
 def generate_series(
@@ -111,22 +107,20 @@ def generate_series(
     out: Annotated[
         Path, typer.Option(help="A picture: .svg or .png; .npz, for the values; or .csv, for those of one recording.")
     ] = Path("series.svg"),
-    count: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
-    steps: Annotated[int, typer.Option(min=1, help="How long each.")] = 500,
+    count: Count = 1,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps each has.")] = 500,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Generate recordings from nothing."""
     with messages():
-        check_folder(out)
+        check_out(out, ".svg", ".png", ".npz", ".csv")
         import numpy as np
 
         from mdn.applications import series
         from mdn.data import replacing, write_table
 
-        if out.suffix not in (*_PICTURES, ".npz", ".csv"):
-            stop(f"--out ends in .svg, .png, .npz or .csv, but {out.name!r} came.")
         if out.suffix == ".csv" and count > 1:
             stop(
                 f"a .csv holds one recording, but --count {count} came: --out {out.with_suffix('.npz')} holds several."
@@ -149,12 +143,10 @@ def generate_series(
 def forecast(
     model: _Model,
     file: _File,
-    steps: Annotated[int, typer.Option(min=1, help="How many steps are foretold.")] = 100,
-    quantiles: Annotated[
-        str, typer.Option(help="Probabilities, with commas between, in columns NAME_0.05.")
-    ] = ".05,.5,.95",
-    draws: Annotated[int, typer.Option(min=1, help="How many ways to go on are drawn.")] = 200,
     out: _Out = Path("forecast.csv"),
+    steps: Annotated[int, typer.Option(min=1, help="How many steps are foretold.")] = 100,
+    quantiles: Quantiles = ".05,.5,.95",
+    draws: Annotated[int, typer.Option(min=1, help="How many ways to go on are drawn.")] = 200,
     seed: Seed = 0,
 ) -> None:
     """Say what may come after a recording: quantiles of each channel at each step."""
@@ -195,15 +187,13 @@ def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> No
             ranks[order] = np.arange(1, len(order) + 1)
             write_table(out, ["step", "nats", "rank"], np.stack([np.arange(len(nats)), nats, ranks], axis=-1))
         series.write_surprise(picture, recording, nats, trained.channels)
-        told = ", ".join(f"{step} ({nats[step]:.2f} nats)" for step in order[:_TOLD])
-        typer.echo(f"most unusual of {len(nats)} steps, counted from 0: {told}: {out}")
+        found = ", ".join(f"{step} ({nats[step]:.2f} nats)" for step in order[:_SHOWN])
+        typer.echo(f"most unusual of {len(nats)} steps, counted from 0: {found}: {out}")
 
 
 def _picture_of(out: Path) -> Path:
     """The picture that is written: `out`, or the .svg beside a .csv."""
-    check_folder(out)
-    if out.suffix not in (*_PICTURES, ".csv"):
-        stop(f"--out ends in .csv, .svg or .png, but {out.name!r} came.")
+    check_out(out, ".csv", ".svg", ".png")
     return out.with_suffix(".svg") if out.suffix == ".csv" else out
 
 

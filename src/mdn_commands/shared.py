@@ -1,12 +1,14 @@
-"""The common code of all commands: options, bars on the screen, training, and the messages of bad input."""
+"""The common code of all commands: bars on the screen, training, and the messages of bad input."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -16,16 +18,19 @@ if TYPE_CHECKING:
     from mdn.applications.chapter import Chapter, Parts
 
 NOTHING_YET = "nothing was learnt yet."  # as in mdn.training.interrupt, which imports Keras
-Seed = Annotated[int, typer.Option(help="Same seed, same numbers.")]
-Resume = Annotated[
-    bool, typer.Option("--resume/--no-resume", help="Go on with a training of the same settings that was stopped.")
-]
-ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
-VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 1 wilder.")]
+_kept: ContextVar[list[str] | None] = ContextVar("sentences of commands", default=None)
 
 
-def check_folder(path: Path) -> None:
-    """Stops with a message if `path` cannot be written: before hours of training, not after them."""
+def check_out(path: Path, *endings: str) -> None:
+    """Stops with a message if a file cannot be written: before hours of training, not after them.
+
+    Args:
+        path: The path of the file.
+        endings: For the value of `--out`, the endings that its name may have; none to allow any.
+    """
+    if endings and path.suffix not in endings:
+        *others, last = endings
+        stop(f"--out ends in {', '.join(others)}{' or ' if others else ''}{last}, but {path.name!r} came.")
     if not path.parent.is_dir():
         stop(f"there is no folder {str(path.parent)!r} to write {path.name!r} to.")
     if path.is_dir():
@@ -35,7 +40,30 @@ def check_folder(path: Path) -> None:
     try_to_write(path)
 
 
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """For the studio, which calls parts of commands: yields a list that gets the sentences of `tell`, and `stop` raises them."""
+    sentences: list[str] = []
+    token = _kept.set(sentences)
+    try:
+        yield sentences
+    finally:
+        _kept.reset(token)
+
+
+def tell(message: str) -> None:
+    """Prints a sentence about the input to standard error, or keeps it for the one who is `listening`."""
+    kept = _kept.get()
+    if kept is None:
+        typer.secho(f"mdn: {message}", err=True)
+    else:
+        kept.append(message)
+
+
 def stop(message: str) -> NoReturn:
+    """Prints the sentence and ends the command with exit code 2; raises it as a ValueError for the one who is `listening`."""
+    if _kept.get() is not None:
+        raise ValueError(message)
     typer.secho(f"mdn: {message}", err=True, fg=typer.colors.RED)
     raise typer.Exit(2)
 
@@ -110,6 +138,24 @@ def say_stopped(kept: str = "") -> None:
     typer.secho(f"mdn: stopped: {kept}" if kept else "mdn: stopped.", err=True)
 
 
+def begin(name: str, out: Path):
+    """The beginning of every `mdn train`: tries whether `out` can be written, and returns (the chapter `name`, the console)."""
+    check_out(out)
+    from rich.console import Console
+
+    from mdn.applications.chapter import chapter
+
+    return chapter(name), Console()
+
+
+def read(console, chapter: Chapter, *sources):
+    """What `chapter.read` returns; prints a sentence for each file of which something was left out."""
+    found = chapter.read(*sources)
+    for sentence in found.skipped:
+        console.print(sentence, soft_wrap=True)
+    return found
+
+
 def learn(
     ending: Ending,
     console,
@@ -123,45 +169,50 @@ def learn(
     then: str,
     *,
     bar: int | None = None,
+    processes: int = 1,
     callbacks: Sequence = (),
     **options,
 ) -> None:
     """The body of every `mdn train`: trains, writes the model, and beside it a .json of its provenance and figures.
 
     Args:
-        ending: Of the command.
+        ending: From `messages`.
         console: Shows a bar, and gets the figures.
         chapter: The chapter of the model.
         parts: From `chapter.split`.
         out: Where the model goes; the .json has its name.
-        epochs: At most; None leaves it to `chapter.train`.
-        seed: For the training and the figures.
+        epochs: How many epochs at most; None leaves it to `chapter.train`.
+        seed: The seed for the training and the figures.
         resume: Whether a training that was killed goes on.
         made_of: The provenance of the model, for the .json; seed, epochs, seconds and version are added.
         then: The command to try next.
         bar: How many epochs the bar shows, if not `epochs`.
-        callbacks: Of Keras, in addition to the bar.
+        processes: How many processes of this machine train together.
+        callbacks: Callbacks of Keras, in addition to the bar.
         **options: Of `chapter.train`.
     """
     import mdn
     from mdn.files import keeping
 
+    if processes > 1:
+        from mdn.training.processes import check_processes
+
+        check_processes(processes)
     here_to_train()
-    start, busy = time.perf_counter(), time.process_time()
+    start, busy = time.perf_counter(), _processor_seconds()
     with ending.learning(out), going_on(out, resume, console) as kept:
-        with epochs_bar(console, bar or epochs) as shown:
-            model = chapter.train(
-                parts, epochs=epochs, seed=seed, callbacks=[shown, *callbacks], checkpoint=kept, **options
-            )
+        with epochs_bar(console, bar or epochs, here=processes == 1) as shown:
+            how = {"callbacks": [shown, *callbacks], "checkpoint": kept, "processes": processes}
+            model = chapter.train(parts, epochs=epochs, seed=seed, **how, **options)
         seconds = {
             "seconds of training": time.perf_counter() - start,
-            "seconds of processor time": time.process_time() - busy,
+            "seconds of processor time": _processor_seconds() - busy,
         }
         keeping(out, lambda path: chapter.save(model, path))
     conclude(
         console,
         out.with_suffix(".json"),
-        {**made_of, "epochs": epochs, "seed": seed, **seconds, "mdn": mdn.__version__},
+        {**made_of, "epochs": epochs, "seed": seed, "processes": processes, **seconds, "mdn": mdn.__version__},
         lambda: chapter.figures(model, parts, seed),
         chapter.floors,
         chapter.higher_is_better,
@@ -169,20 +220,26 @@ def learn(
     console.print(f"Model: {out}\nNext: {then}", soft_wrap=True)
 
 
-def say_parts(console, parts: Parts, what: str) -> None:
-    """Prints how many of `what` are in each part."""
+def _processor_seconds() -> float:
+    """Of this process and of those that it has started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def say_parts(console, parts: Parts, what: str) -> dict[str, int]:
+    """Prints how many of `what` are in each part, and returns these numbers."""
     console.print(
         f"{len(parts['train'])} {what} to learn from, {len(parts['valid'])} to choose the epoch by, "
         f"{len(parts['test'])} to judge by."
     )
+    return {name: len(part) for name, part in parts.items()}
 
 
 @contextmanager
 def share(console, what: str):
-    """Shows a bar; yields the function that moves it to a share from 0 to 1."""
-    from rich.progress import Progress
+    """Shows a bar of what is no training; yields the function that moves it to a share from 0 to 1."""
+    from mdn_commands.bars import Bar
 
-    with Progress(console=console, transient=True) as progress:
+    with Bar(console=console, transient=True, before=True) as progress:
         task = progress.add_task(what, total=1.0)
         yield lambda share: progress.update(task, completed=share)
 
@@ -215,27 +272,40 @@ def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
 
 
 @contextmanager
-def epochs_bar(console, epochs: int | None):
-    """Shows a bar with the NLL of held-out sequences; yields the Keras callback that moves it; None asks Keras for its length."""
+def epochs_bar(console, epochs: int | None, here: bool = True):
+    """Shows a bar with the NLL of held-out sequences, and yields the callback that moves it.
+
+    Args:
+        console: Where it is shown.
+        epochs: Its length; None asks Keras.
+        here: Whether this process trains: the callback is one of Keras. Else it has `on_epoch_end` alone.
+    """
     import keras
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    from mdn_commands.bars import Bar
 
     columns = (TextColumn("training"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Bar(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=epochs, note="compiling")
 
-        class Told(keras.callbacks.Callback):
-            def on_train_begin(self, logs=None):
-                self.seen = 0
-                progress.update(task, total=epochs or self.params.get("epochs"))
+        class MovesBar:
+            seen = 0
 
             def on_epoch_end(self, epoch, logs=None):
                 note = f"held-out NLL {logs['val_nll']:.3f}" if logs and "val_nll" in logs else ""
+                if epoch < self.seen:  # another part of the training
+                    self.seen = 0
                 # epochs of an earlier run count as well
                 progress.update(task, advance=epoch + 1 - self.seen, note=note)
                 self.seen = epoch + 1
 
-        yield Told()
+        class Heard(MovesBar, keras.callbacks.Callback):
+            def on_train_begin(self, logs=None):
+                self.seen = 0
+                progress.update(task, total=epochs or self.params.get("epochs"))
+
+        yield Heard() if here else MovesBar()
 
 
 def warn(message: str) -> None:
@@ -258,7 +328,7 @@ def conclude(
 
     Args:
         console: Gets the figures.
-        path: Of the .json file beside the model.
+        path: The path of the .json file beside the model.
         provenance: What the model was made of.
         measure: Returns the figures by name. All that takes time or may fail belongs in it, pictures of the model, too.
         floors: For each figure, the names of the figures that it must beat, which are those of models that know far less; names

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.shared import (
-    NOTHING_YET,
+from mdn_commands.options import (
+    Animate,
     ComponentTemperature,
+    Count,
+    Epochs,
+    ModelOut,
+    PictureOut,
     Resume,
+    Seed,
+    Split,
+    TrainProcesses,
     VarianceTemperature,
-    check_folder,
-    learn,
-    messages,
-    say_parts,
-    stop,
-    warn,
 )
+from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages, say_parts, stop, tell, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,14 +32,15 @@ if TYPE_CHECKING:
 Data = Annotated[
     str,
     typer.Option(
-        help="A .npz or .ndjson, a folder of SVGs, kanji, quickdraw, kanjivg, or a class of QuickDraw's, such as cat."
+        help="A .npz or .ndjson, a folder of SVGs, kanji, quickdraw, quickdraw34, kanjivg, or a class of QuickDraw, such as cat."
     ),
 ]
-Model = Annotated[str, typer.Option(help="A file of `mdn train`, or kanji or quickdraw: the ones that come with mdn.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same drawings.")]
-Count = Annotated[int, typer.Option(min=1, help="How many.")]
-Class = Annotated[str | None, typer.Option("--class", help="Of which class, with a model that was told classes.")]
-Out = Annotated[Path, typer.Option(help="A sheet: .svg, .png; .ndjson or .npz for the drawings themselves.")]
+Model = Annotated[
+    str, typer.Option(help="A file of `mdn train`, or kanji, quickdraw or quickdraw34, which come with mdn.")
+]
+Class = Annotated[str | None, typer.Option("--class", help="The class to draw, for a model that learnt classes.")]
+Copies = Annotated[bool, typer.Option("--copies", help="Show beside each the nearest drawing learnt from.")]
+SheetOut = Annotated[Path, typer.Option(help="A sheet: .svg, .png; .ndjson or .npz for the drawings themselves.")]
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -52,23 +55,24 @@ def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
 
 def train_kanji(
     data: Data = "kanji",
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("kanji.keras"),
-    epochs: Annotated[int, typer.Option(min=1, help="At most; 13 take ten minutes on two cores.")] = 40,
+    out: ModelOut = Path("kanji.keras"),
+    processes: TrainProcesses = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="How many epochs at most; 13 take ten minutes on two cores.")] = 40,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train a network that draws new characters, and score it."""
     with messages(NOTHING_YET) as ending:
-        _train(ending, data, out, None, 0, 0.5, False, 256, 2, epochs, seed, resume)
+        _train(
+            ending, data, None, out, processes, epochs, seed, resume,
+            latent=0, kl_weight=0.5, classes=False, units=256, layers=2,
+        )  # fmt: skip
 
 
 def train_sketch(
     data: Data = "quickdraw",
-    out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("sketch.keras"),
-    split: Annotated[
-        Path | None,
-        typer.Option(help="A .json that says which drawings are train, valid and test.", show_default=False),
-    ] = None,
+    split: Split = None,
+    out: ModelOut = Path("sketch.keras"),
     latent: Annotated[int, typer.Option(min=0, help="Numbers of the latent vector; 0 for a network without.")] = 64,
     kl_weight: Annotated[
         float, typer.Option(min=0.0, help="What the latent costs; less keeps more of a drawing.")
@@ -76,40 +80,41 @@ def train_sketch(
     classes: Annotated[
         bool, typer.Option("--classes", help="Tell the network of which class each drawing is.")
     ] = False,
-    units: Annotated[int, typer.Option(min=4, help="Of each layer.")] = 256,
-    layers: Annotated[int, typer.Option(min=1, max=4, help="Of the drawing network.")] = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 40,
+    units: Annotated[int, typer.Option(min=4, help="How many units each layer has.")] = 256,
+    layers: Annotated[int, typer.Option(min=1, max=4, help="How many layers the drawing network has.")] = 1,
+    processes: TrainProcesses = 1,
+    epochs: Epochs = 40,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
     """Train Sketch-RNN on drawings (yours, too), and score it."""
     with messages(NOTHING_YET) as ending:
-        _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed, resume)
+        _train(
+            ending, data, split, out, processes, epochs, seed, resume,
+            latent=latent, kl_weight=kl_weight, classes=classes, units=units, layers=layers,
+        )  # fmt: skip
 
 
-def _train(ending, data, out, split, latent, kl_weight, classes, units, layers, epochs, seed, resume) -> None:
-    check_folder(out)
-    from rich.console import Console
-
-    from mdn.applications.chapter import chapter
-    from mdn.applications.sketch.train import check_classes
-
-    sketch, console = chapter("sketch"), Console()
+def _train(
+    ending, data, split, out, processes, epochs, seed, resume, *, latent, kl_weight, classes, units, layers
+) -> None:
+    sketch, console = begin("sketch", out)
     parts = sketch.split(read(data, split), seed)
-    say_parts(console, parts, "drawings")
+    counts = say_parts(console, parts, "drawings")
     if latent:
         console.print(f"A latent of {latent} numbers, at {kl_weight:g} a nat.")
-    if classes:
-        check_classes(parts)
     made_of = {
         "data": Path(data).name,
-        "drawings": {name: len(part) for name, part in parts.items()},
+        "drawings": counts,
         "latent": latent,
         "KL weight": kl_weight if latent else None,
     }
     then = f"mdn generate sketch --model {out} --out sheet.svg"
+    if processes > 1:
+        tell("with several processes no sheets of samples are drawn during the training.")
     learn(
-        ending, console, sketch, parts, out, epochs, seed, resume, made_of, then, callbacks=[_samples(out, epochs)],
+        ending, console, sketch, parts, out, epochs, seed, resume, made_of, then, processes=processes,
+        callbacks=[_samples(out, epochs)] if processes == 1 else [],  # the network learns elsewhere: nothing to draw from
         classes=classes, units=(units,) * layers, latent_size=latent, kl_weight=kl_weight,
     )  # fmt: skip
 
@@ -149,30 +154,31 @@ def read(data: str, split: Path | None = None) -> Drawings:
 
 
 def generate_kanji(
-    count: Count = 100,
-    out: Out = Path("kanji.svg"),
     model: Model = "kanji",
+    out: SheetOut = Path("kanji.svg"),
+    count: Count = 100,
+    copies: Copies = False,
+    animate: Animate = False,
     component_temperature: ComponentTemperature = 0.8,
     variance_temperature: VarianceTemperature = 0.7,
-    copies: Annotated[
-        bool, typer.Option("--copies", help="Show beside each the nearest character learnt from.")
-    ] = False,
-    animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Draw new characters, and say which share ended by itself."""
-    generate_sketch(count, out, model, None, component_temperature, variance_temperature, copies, animate, seed)
+    generate_sketch(
+        model, out, count, copies=copies, animate=animate, component_temperature=component_temperature,
+        variance_temperature=variance_temperature, seed=seed,
+    )  # fmt: skip
 
 
 def generate_sketch(
-    count: Count = 30,
-    out: Out = Path("sketch.svg"),
     model: Model = "quickdraw",
+    out: SheetOut = Path("sketch.svg"),
+    count: Count = 30,
     label: Class = None,
+    copies: Copies = False,
+    animate: Animate = False,
     component_temperature: ComponentTemperature = 0.8,
     variance_temperature: VarianceTemperature = 0.7,
-    copies: Annotated[bool, typer.Option("--copies", help="Show beside each the nearest drawing learnt from.")] = False,
-    animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Draw, unfiltered, and say which share ended by itself."""
@@ -198,7 +204,9 @@ def _beside_nearest(model: str, drawings):
     from mdn.data import nearest
 
     if model not in SHIPPED:
-        stop("--copies looks among the drawings that kanji and quickdraw, which come with mdn, were learnt from.")
+        stop(
+            "--copies looks among the drawings that kanji, quickdraw and quickdraw34, which come with mdn, were learnt from."
+        )
 
     known = list(read(model).part("train"))
     distances, places = nearest(drawings, known)
@@ -208,15 +216,23 @@ def _beside_nearest(model: str, drawings):
 
 def complete(
     begun: Annotated[str, typer.Argument(help="A file of drawings, or kanji or quickdraw.", show_default=False)],
-    which: Annotated[int, typer.Option(help="Of the drawings in it (of the test part, if it has one), from 0.")] = 0,
+    which: Annotated[
+        int, typer.Option(help="The number of the drawing in that file, from 0; in its test part, if it has one.")
+    ] = 0,
     share: Annotated[float, typer.Option(min=0.05, max=1.0, help="How much of it is taken as begun.")] = 0.5,
-    count: Count = 11,
-    out: Out = Path("completed.svg"),
     model: Model = "kanji",
+    out: SheetOut = Path("completed.svg"),
+    count: Count = 11,
     label: Class = None,
+    freedom: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="For a model with a latent: 0 keeps the latent of what is begun, 1 takes any."
+        ),
+    ] = 0.0,
+    animate: Animate = False,
     component_temperature: ComponentTemperature = 0.8,
     variance_temperature: VarianceTemperature = 0.7,
-    animate: Annotated[bool, typer.Option("--animate", help="Draw before one's eyes; .svg.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Finish a drawing that was begun, in several ways; the whole drawing comes first, and new strokes are red."""
@@ -227,7 +243,7 @@ def complete(
         network, whole = _load(model), _drawing(begun, which)
         first = whole[: max(1, round(share * len(whole)))]
         drawings, ended = go_on(
-            network, first, count, label=label, component_temperature=component_temperature,
+            network, first, count, label=label, freedom=freedom, component_temperature=component_temperature,
             variance_temperature=variance_temperature, seed=seed,
         )  # fmt: skip
         _write(out, [whole, *drawings], [], given=[len(whole)] + [len(first)] * count, animate=animate)
@@ -236,10 +252,10 @@ def complete(
 
 def interpolate(
     first: Annotated[str, typer.Argument(help="FILE:PLACE of a drawing, such as quickdraw:3.", show_default=False)],
-    last: Annotated[str, typer.Argument(help="Another.", show_default=False)],
-    count: Annotated[int, typer.Option(min=2, help="Drawings on the way, both ends included.")] = 10,
-    out: Out = Path("way.svg"),
+    last: Annotated[str, typer.Argument(help="FILE:PLACE of another drawing.", show_default=False)],
     model: Model = "quickdraw",
+    out: SheetOut = Path("way.svg"),
+    count: Annotated[int, typer.Option(min=2, help="Drawings on the way, both ends included.")] = 10,
     label: Class = None,
     component_temperature: ComponentTemperature = 0.3,
     variance_temperature: VarianceTemperature = 0.1,
@@ -261,9 +277,9 @@ def interpolate(
 
 def latent(
     data: Annotated[str, typer.Argument(help="Drawings to lay out, as for `mdn train sketch --data`.")] = "quickdraw",
-    count: Count = 400,
-    out: Annotated[Path, typer.Option(help="A picture: .png or .svg.")] = Path("latent.png"),
     model: Model = "quickdraw",
+    out: PictureOut = Path("latent.png"),
+    count: Annotated[int, typer.Option(min=1, help="How many drawings are laid out.")] = 400,
     seed: Seed = 0,
 ) -> None:
     """Lay drawings out by their latent vectors: those that are alike to the network lie side by side."""
@@ -301,9 +317,7 @@ def _load(model: str) -> SketchRNN:
 
 
 def _check_sheet(out: Path) -> None:
-    check_folder(out)
-    if out.suffix not in (".svg", ".png", ".ndjson", ".npz"):
-        stop(f"--out ends in .svg, .png, .ndjson or .npz, but {out.name!r} came.")
+    check_out(out, ".svg", ".png", ".npz", ".ndjson")
 
 
 def _write(out: Path, drawings, labels, *, given=(), columns=None, animate=False) -> None:

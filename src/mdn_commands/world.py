@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdn_commands import world_stages
-from mdn_commands.shared import (
-    Seed,
-    VarianceTemperature,
-    check_folder,
-    conclude,
-    here_to_train,
-    messages,
-    stop,
-)
+from mdn_commands.options import Seed, VarianceTemperature
+from mdn_commands.shared import check_out, conclude, here_to_train, messages, stop
 from mdn_commands.world_bars import steps_bar
 from mdn_commands.world_stages import Sees, Where
 
@@ -70,7 +63,7 @@ def train_world(
     env: Annotated[
         str | None,
         typer.Option(
-            help="Of Gymnasium, such as CarRacing-v3, or mdn/PixelCartPole-v0; once given, the folder remembers it.",
+            help="An environment of Gymnasium, such as CarRacing-v3, or mdn/PixelCartPole-v0; the folder remembers it.",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +71,9 @@ def train_world(
     stage: Annotated[
         Stage, typer.Option(help="One stage, or all of them; each goes on where it was stopped.")
     ] = Stage.all,
-    episodes: Annotated[int | None, typer.Option(min=1, help="To collect, in all.", show_default=False)] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="How many episodes to collect in all.", show_default=False)
+    ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +84,9 @@ def train_world(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="At most, an episode that is collected or searched in.", show_default=False),
+        typer.Option(
+            min=1, help="How many steps an episode has at most, when collecting and when searching.", show_default=False
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -101,26 +98,33 @@ def train_world(
         ),
     ] = None,
     latent: Annotated[
-        int | None, typer.Option(min=1, help="Numbers that V keeps of a frame.", show_default=False)
+        int | None, typer.Option(min=1, help="How many numbers V keeps of a frame.", show_default=False)
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of the stage, see or remember.", show_default=False)
+        int | None, typer.Option(min=1, help="How many epochs the stages see and remember take.", show_default=False)
     ] = None,
     where: Annotated[Where, typer.Option(help="Where the controller learns.")] = Where.real,
     sees: Annotated[
         Sees | None,
         typer.Option(
-            help="What it sees: z and what M remembers (zh), z and its change since the step before (zz), or z alone.",
+            help="What the controller sees: z and the memory of M (zh), z and its change since the step before (zz), or z alone.",
             show_default=False,
         ),
     ] = None,
-    variance_temperature: VarianceTemperature = 1.0,
-    generations: Annotated[int | None, typer.Option(min=1, help="Of controllers.", show_default=False)] = None,
-    population: Annotated[int | None, typer.Option(min=4, help="Controllers a generation.", show_default=False)] = None,
-    tests: Annotated[
-        int | None, typer.Option(min=1, help="Episodes that judge the last one; 100.", show_default=False)
+    generations: Annotated[
+        int | None, typer.Option(min=1, help="How many generations of controllers.", show_default=False)
     ] = None,
-    layer: Annotated[int, typer.Option(min=0, help="Units of a layer within the controller; 0: a linear map.")] = 0,
+    population: Annotated[
+        int | None, typer.Option(min=4, help="How many controllers a generation has.", show_default=False)
+    ] = None,
+    tests: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many episodes judge the last controller; 100 by default.", show_default=False),
+    ] = None,
+    layer: Annotated[
+        int, typer.Option(min=0, help="How many units the controller's inner layer has; 0: a linear map.")
+    ] = 0,
+    variance_temperature: VarianceTemperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Learn a world: collect episodes of an environment, see them (V), remember what follows what (M), and act in it (C)."""
@@ -155,7 +159,7 @@ def train_world(
                     soft_wrap=True,
                 )
             experiment = Experiment.create(out, faster or env, seed)
-        check_folder(out / "experiment.json")
+        check_out(out / "experiment.json")
         # few by default: each process has its own Keras and JAX in memory
         workers = workers or experiment.suits.workers or min(joblib.cpu_count(), _MOST_WORKERS)
         options = Options(

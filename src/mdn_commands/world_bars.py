@@ -8,10 +8,12 @@ from contextlib import contextmanager
 @contextmanager
 def steps_bar(console, what: str, note=None):
     """Shows a bar; yields the function that moves it, `on_step(steps done, all steps, figures of the last step or None)`."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    from mdn_commands.bars import Bar
 
     columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Bar(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, note="")
 
         def on_step(done: int, total: int, figures: dict | None = None) -> None:

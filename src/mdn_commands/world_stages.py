@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.shared import (
-    ComponentTemperature,
-    Seed,
-    VarianceTemperature,
-    check_folder,
-    conclude,
-    messages,
-    stop,
-)
+from mdn_commands.options import ComponentTemperature, Seed, VarianceTemperature
+from mdn_commands.shared import check_out, conclude, messages, stop
 from mdn_commands.world_bars import steps_bar
 
 if TYPE_CHECKING:
@@ -141,18 +134,20 @@ def act(experiment: Experiment, console, options) -> None:
 
 
 def generate_world(
-    out: Annotated[Path, typer.Option(help="A film, .gif.")] = Path("dream.gif"),
     model: Annotated[
         Path | None,
         typer.Option(
             help="A folder of `mdn train world`, or racing, which comes with mdn, as does the one without it."
         ),
     ] = None,
-    controller: Annotated[str, typer.Option(help="Of the folder's controllers.")] = "real-zh",
+    out: Annotated[Path, typer.Option(help="A film, .gif.")] = Path("dream.gif"),
+    controller: Annotated[str, typer.Option(help="Which controller of the folder acts.")] = "real-zh",
     steps: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of the environment, at most: 200 by default, 1,000 of CarRacing.", show_default=False
+            min=1,
+            help="How many steps of the environment at most: 200 by default, 1,000 for CarRacing.",
+            show_default=False,
         ),
     ] = None,
     component_temperature: ComponentTemperature = 1.0,
@@ -161,9 +156,7 @@ def generate_world(
 ) -> None:
     """Show a real episode beside a dream in which the same controller acts."""
     with messages():
-        check_folder(out)
-        if out.suffix != ".gif":
-            stop(f"--out ends in .gif, but {out.name!r} came.")
+        check_out(out, ".gif")
         from mdn import training
         from mdn.applications.world import WorldModel, environments
         from mdn.applications.world.pictures import write_film

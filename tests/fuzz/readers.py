@@ -146,6 +146,31 @@ def _use_table(path: Path) -> None:
         table.values  # noqa: B018 - it parses what is left
 
 
+def _sequences() -> Files:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    points, found = np.arange(28, dtype="float32").reshape(14, 2), io.BytesIO()
+    columns = {"walk": pa.array(list("aaaabbbbbccccc")), "x": points[:, 0], "y": points[:, 1].astype("int16")}
+    parquet.write_table(pa.table(columns), found, row_group_size=6)
+    return {
+        "fuzzed.npz": _npz(arr_0=points[:4], arr_1=points[4:9].astype("float64"), arr_2=points[9:].astype("int16")),
+        "fuzzed-flat.npz": _npz(points=points, offsets=np.array([0, 4, 9, 14])),
+        "fuzzed.parquet": found.getvalue(),
+    }
+
+
+def _use_sequences(path: Path) -> None:
+    from mdn.data import read_sequences
+    from mdn.sequences import Shards
+
+    for _, one in read_sequences(path, by="walk"):
+        one.copy().tolist()
+    for one in Shards(path, by="walk"):
+        if one.ndim != 2 or not len(one) or np.isinf(one).any():
+            raise Wrong("a sequence holds no events, or infinite ones")
+
+
 # ---- drawings and handwriting ----------------------------------------------------------------------------------------
 
 _ONE = [[3, 0, 0], [0, 4, 1], [-1, 0, 0], [0, -5, 1]]
@@ -381,7 +406,7 @@ def _use_records(path: Path) -> None:
         frames(one[: len(one) // FRAME * FRAME])
 
 
-def _recordings() -> Files:
+def _series() -> Files:
     from scipy.io import wavfile
 
     rows = np.stack([np.arange(60) % 7, np.arange(60) % 5 / 2], axis=-1)
@@ -400,7 +425,7 @@ def _recordings() -> Files:
     return _written(write)
 
 
-def _use_recordings(path: Path) -> None:
+def _use_series(path: Path) -> None:
     from mdn.applications.series.data import pieces, read
 
     for one in read(path).spread(0):
@@ -645,6 +670,7 @@ READERS = {
         Reader("table-gz", _packed, _use_table),
         Reader("table-parquet", _parquet, _use_table),
         Reader("table-office", _office, _use_table),
+        Reader("sequences", _sequences, _use_sequences),
         Reader("object-arrays", _object_arrays, _use_object_arrays),
         Reader("sketch-npz", _sketches, _use_drawings),
         Reader("quickdraw", _quickdraw, _use_drawings),
@@ -660,7 +686,7 @@ READERS = {
         Reader("jam-split", _jam_split, _use_jam_split),
         Reader("robot", _letters, _use_letters),
         Reader("ecg", _records, _use_records),
-        Reader("series", _recordings, _use_recordings),
+        Reader("series", _series, _use_series),
         Reader("regressor", _regressors, _use_regressor),
         Reader("model", _models, _use_model, rare=20),
         Reader("stream", _streams, _use_stream, before=_stream),

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from mdn.data.handwriting import Handwriting, read_handwriting, write_handwriting
     from mdn.data.objects import read_object_arrays
     from mdn.data.registry import find, where
+    from mdn.data.sequence_files import read_sequences
     from mdn.data.shapes import augmented, nearest, resample, shape_distances, simplify
+    from mdn.data.sources import Source, source_of
     from mdn.data.strokes import Drawings, from_lines, from_stroke5, offset_scale, to_lines, to_stroke5
     from mdn.data.table_files import read_chunks, read_table, write_table, writing_table
     from mdn.data.tables import Table, TableError
@@ -28,11 +30,14 @@ _ROOM_OF = {
     "read_object_arrays": "mdn.data.objects",
     "find": "mdn.data.registry",
     "where": "mdn.data.registry",
+    "read_sequences": "mdn.data.sequence_files",
     "augmented": "mdn.data.shapes",
     "nearest": "mdn.data.shapes",
     "resample": "mdn.data.shapes",
     "shape_distances": "mdn.data.shapes",
     "simplify": "mdn.data.shapes",
+    "Source": "mdn.data.sources",
+    "source_of": "mdn.data.sources",
     "Drawings": "mdn.data.strokes",
     "from_lines": "mdn.data.strokes",
     "from_stroke5": "mdn.data.strokes",
@@ -49,6 +54,7 @@ _ROOM_OF = {
 __all__ = [
     "Drawings",
     "Handwriting",
+    "Source",
     "Table",
     "TableError",
     "augmented",
@@ -61,12 +67,14 @@ __all__ = [
     "read_drawings",
     "read_handwriting",
     "read_object_arrays",
+    "read_sequences",
     "read_table",
     "reading",
     "replacing",
     "resample",
     "shape_distances",
     "simplify",
+    "source_of",
     "to_lines",
     "to_stroke5",
     "where",

@@ -18,9 +18,9 @@ from mdn.data.tables import shown
 
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day first", "month first", "year first"
 ORDERS = ("", DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
-_LONGEST = 50  # characters of a date
-_LOOKED_AT = 50  # different cells: if none of them is a date, the column holds none
-_SAMPLE = 1000  # different cells that show whether a column holds dates
+_LONGEST = 50  # a date has so many characters at most
+_LOOKED_AT = 50  # if none of so many different cells is a date, the column holds none
+_SAMPLE = 1000  # so many different cells show whether a column holds dates
 _DAY, _HOUR = 86_400.0, 1 / 24
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _CENTURY = 69  # two-digit years from 69 on belong to the 20th century, as in Python's %y

@@ -17,8 +17,8 @@ from mdn.data.svg import kanjivg_files, read_svg
 from mdn.files import reading, replacing
 
 KANJIVG = "kanjivg"  # names the package kanjivg, instead of a file
-FORMAT = 1  # of the .npz that `write_drawings` writes
-TOLERANCE = 1 / 128  # share of a drawing's longer side: 2 of 256, as in QuickDraw
+FORMAT = 1  # the format of the .npz that `write_drawings` writes
+TOLERANCE = 1 / 128  # as a share of a drawing's longer side: 2 of 256, as in QuickDraw
 _RAW_SIDE = 255.0  # the longer side of a QuickDraw drawing
 _FLAT = ("points", "offsets")
 Found = Iterator[tuple]  # (its place in the file, the drawing or an error, its labels such as word and part)
@@ -50,6 +50,13 @@ def read_drawings(path, tolerance: float = TOLERANCE, go_on: bool | None = None)
         ValueError: for a file that cannot be read, or has no good drawing; for a bad drawing, unless `go_on`. It names the
             file, and the line or the place of the drawing in it.
         ImportError: if svgpathtools, which reads SVGs, is missing (`pip install 'mdn[sketch]'`).
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.data import read_drawings
+        >>> _ = Path('one.svg').write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0 L10 0 L10 10"/></svg>')
+        >>> len(read_drawings('one.svg'))
+        1
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"`tolerance` is a share of the picture's longer side, 0 to 1, but {tolerance} came.")
@@ -281,6 +288,12 @@ def write_drawings(path, drawings: Drawings | Iterable) -> None:
 
     Raises:
         ValueError: if the name has another ending, or a drawing is bad.
+
+    Example:
+        >>> from mdn.data import Drawings, read_drawings, write_drawings
+        >>> write_drawings('corner.ndjson', Drawings(strokes=([[3, 0, 0], [0, 4, 1]],), words=['corner']))
+        >>> read_drawings('corner.ndjson').words.tolist()
+        ['corner']
     """
     path = Path(path)
     writers = {".npz": _write_npz, ".ndjson": _write_ndjson}

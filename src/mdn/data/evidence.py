@@ -109,7 +109,7 @@ class Notations:
         return cells if text else numbers
 
     def shown(self) -> dict[str, Notation]:
-        """For each column of numbers the notation that the rows so far show."""
+        """The notation of each column of numbers, as far as the rows so far show it."""
         marks = self._marks()
         return {name: self._notation(name, column, marks) for name, column in self._seen.items() if column.numeric}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mdn.data.notation import is_missing, is_number
 from mdn.data.table_text import Chunk, check_whole
-from mdn.data.tables import Cells, ExactNumber, TableError, unique
+from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, unique
 from mdn.data.text_lines import check_packed
 
 ENDINGS = (".xlsx", ".xlsm", ".xls")
@@ -64,7 +64,7 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
     line, first = next(filled)
     ahead = list(itertools.islice(filled, _SAMPLE))
     if not ahead:
-        raise TableError(f"{path}: sheet {name!r} has no rows below its header.")
+        raise NoRows(f"{path}: sheet {name!r} has no rows below its header.")
     header, width = [_text(value) for value in first], max(len(values) for _, values in [(line, first), *ahead])
     if all(is_missing(cell) or is_number(cell) for cell in header):
         ahead, header = [(line, first), *ahead], []
@@ -106,7 +106,7 @@ def _sheet(path: Path, book) -> tuple[str, Any, list[str]]:
     """(name, sheet) of the first sheet that holds anything, and the names of the others that do."""
     filled = [sheet for sheet in book.worksheets if next(_filled(path, sheet), None) is not None]
     if not filled:
-        raise TableError(f"{path} is empty.")
+        raise NoRows(f"{path} is empty.")
     return filled[0].title, filled[0], [sheet.title for sheet in filled[1:]]
 
 

@@ -151,6 +151,13 @@ DATA_SETS: tuple[DataSet, ...] = (
         ),
     ),
     DataSet(
+        "quickdraw34",
+        "34,378 drawings of 34 words",
+        "CC BY 4.0",
+        "Google, Quick, Draw!; github khartstein/quickdraw_stimulus_generation, sYeaLumin/SketchGNN, JulienDuranleau/class-intro",
+        local=("quickdraw34_stroke3.npz", "split.json"),
+    ),
+    DataSet(
         "photoz",
         "10,000 SDSS galaxies: magnitudes, colours, redshift",
         "NCSA",
@@ -249,6 +256,14 @@ def where(name: str, file: str) -> Path | None:
     Raises:
         ValueError: if there is no such data set, or no such file in it.
         FileNotFoundError: if MDN_DATA names a folder that does not exist.
+
+    Example:
+        >>> from mdn.data import where
+        >>> try:
+        ...     where('no-such-set', 'x.npz')
+        ... except (ValueError, OSError):
+        ...     print('`mdn data list` names the sets')
+        `mdn data list` names the sets
     """
     chosen = data_set(name)
     chosen.origin(file)
@@ -268,6 +283,14 @@ def find(name: str, file: str, on_share: Callable[[float], None] | None = None) 
         ValueError: if there is no such data set, or no such file in it, or if the fetched file has another checksum.
         FileNotFoundError: if the file is not published and not in MDN_DATA, or MDN_DATA names a folder that does not exist.
         OSError: if the origin can't be reached, does not have the file or breaks off; no part of the file is kept.
+
+    Example:
+        >>> from mdn.data import find
+        >>> try:
+        ...     find('no-such-set', 'x.npz')
+        ... except (ValueError, OSError):
+        ...     print('`mdn data list` names the sets')
+        `mdn data list` names the sets
     """
     chosen = data_set(name)
     origin, local = chosen.origin(file), local_folder()
@@ -279,6 +302,18 @@ def find(name: str, file: str, on_share: Callable[[float], None] | None = None) 
             f"as {name}/{file} and name that folder in MDN_DATA."
         )
     return _fetched(cache_folder() / name / file, origin, on_share)
+
+
+def find_with_split(name: str, file: str, split=None) -> tuple[Path, Path | None]:
+    """(where a file of a data set lies, the .json that says which of its items are of which part).
+
+    Args:
+        name, file: As in `find`.
+        split: The .json that the user names; by default split.json beside the file, if there is one.
+    """
+    path = find(name, file)
+    beside = path.with_name("split.json")
+    return path, beside if split is None and beside.is_file() else split
 
 
 def _fetched(path: Path, origin: Origin, on_share) -> Path:

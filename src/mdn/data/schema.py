@@ -8,7 +8,7 @@ a sentence.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,11 @@ def record(*, optional: Iterable[str] = (), others: bool = False, **rules: Rule)
         others: Whether other names are allowed; their values are not checked.
         **rules: The rule for each name.
     """
+    return named(rules, optional, others)
+
+
+def named(rules: Mapping[str, Rule], optional: Iterable[str] = (), others: bool = False) -> Rule:
+    """As `record`, with the rules in a mapping, so that any name can have one."""
 
     def checked(value, name):
         _expect(isinstance(value, dict), name or "the description", "values by name", value)

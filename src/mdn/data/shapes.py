@@ -29,6 +29,12 @@ def simplify(drawing, epsilon: float) -> np.ndarray:
 
     Raises:
         ValueError: if `epsilon` is not positive.
+
+    Example:
+        >>> from mdn.data import simplify
+        >>> simplify([[1, 0, 0], [1, 0, 0], [0, 2, 1]], 0.1).tolist()
+        [[2.0, 0.0, 0.0], [0.0, 2.0, 1.0]]
+
     Reference:
         Ramer (1972), An iterative procedure for the polygonal approximation of plane curves; Douglas and Peucker (1973).
     """
@@ -91,6 +97,11 @@ def resample(drawing, points: int) -> np.ndarray:
     Args:
         drawing: Stroke-3 `(T, 3)`.
         points: How many places.
+
+    Example:
+        >>> from mdn.data import resample
+        >>> resample([[1, 0, 0], [3, 0, 1]], 3).tolist()
+        [[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]
     """
     return evenly(places_of(drawing), points)
 
@@ -114,13 +125,19 @@ def shape_distances(drawings: Iterable, others: Iterable, points: int = 64) -> n
         drawings: Stroke-3 `(T, 3)` each.
         others: Stroke-3 `(T, 3)` each.
         points: How many places each drawing becomes.
+
+    Example:
+        >>> from mdn.data import shape_distances
+        >>> line, corner = [[2, 0, 0], [2, 0, 1]], [[2, 0, 0], [0, 2, 1]]
+        >>> (shape_distances([line], [line, corner]) > 0.01).tolist()
+        [[False, True]]
     """
     a, b = _normalised(drawings, points), _normalised(others, points)
     return np.sqrt(np.maximum(2.0 - 2.0 * (a @ b.T), 0.0))
 
 
 def nearest(drawings: Iterable, others: Iterable, points: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """For each drawing the distance to the nearest of `others`, as in `shape_distances`, and the index of that one.
+    """The distance of each drawing to the nearest of `others`, as in `shape_distances`, and the index of that one.
 
     Args:
         drawings: Stroke-3 `(T, 3)` each.
@@ -132,6 +149,12 @@ def nearest(drawings: Iterable, others: Iterable, points: int = 64) -> tuple[np.
 
     Raises:
         ValueError: if there are no others.
+
+    Example:
+        >>> from mdn.data import nearest
+        >>> line, corner = [[2, 0, 0], [2, 0, 1]], [[2, 0, 0], [0, 2, 1]]
+        >>> nearest([line], [corner, line])[0].tolist()
+        [0.0]
     """
     a, b = _normalised(drawings, points), _normalised(others, points)
     if not len(b):
@@ -162,6 +185,12 @@ def augmented(
         drop: The share of points inside of strokes that are left out; the offset to the next point then starts at the
             point before, so that all other points keep their places. First and last points of strokes stay.
         rotation: In radians; the drawing is turned by an angle from `-rotation` to `rotation`, after it was stretched.
+
+    Example:
+        >>> import numpy as np
+        >>> from mdn.data import augmented
+        >>> augmented([[3.0, 0, 0], [0, 3.0, 1]], np.random.default_rng(0), drop=0.0).shape
+        (2, 3)
     """
     drawing = np.asarray(drawing, "float64")
     offsets, lift = drawing[:, :2], drawing[:, 2]

@@ -68,7 +68,7 @@ def read_split(path, count: int) -> dict[str, np.ndarray]:
     """Reads from a .json which of `count` items are "train", "valid" and "test", by their places.
 
     Args:
-        path: Of the .json file.
+        path: The path of the .json file.
         count: How many items there are.
 
     Raises:

@@ -43,6 +43,11 @@ class Drawings(Sequence[np.ndarray]):
         words: What each drawing shows, strings of shape `(N,)`; "" where the source does not say.
         parts: "train", "valid" or "test" for each, strings of shape `(N,)`; "" where the source does not say.
         skipped: A sentence for each drawing of the source that was bad and left out.
+
+    Example:
+        >>> from mdn.data import Drawings
+        >>> len(Drawings(strokes=([[3, 0, 0], [0, 4, 1]],), words=['corner']))
+        1
     """
 
     strokes: tuple[np.ndarray, ...]
@@ -188,7 +193,13 @@ def places_of(drawing) -> np.ndarray:
 
 
 def to_lines(drawing) -> list[np.ndarray]:
-    """The strokes of a drawing `(T, 3)` as places: an array `(n_i, 2)` for each; the first starts at the origin."""
+    """The strokes of a drawing `(T, 3)` as places: an array `(n_i, 2)` for each; the first starts at the origin.
+
+    Example:
+        >>> from mdn.data import to_lines
+        >>> [line.tolist() for line in to_lines([[3, 0, 0], [0, 4, 1]])]
+        [[[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]]
+    """
     drawing = np.asarray(drawing, "float64")
     if not len(drawing):
         return []
@@ -202,6 +213,11 @@ def from_lines(lines: Iterable) -> np.ndarray:
 
     Raises:
         ValueError: as `as_drawing` does.
+
+    Example:
+        >>> from mdn.data import from_lines
+        >>> from_lines([[[0, 0], [3, 0]], [[3, 4]]]).tolist()
+        [[3.0, 0.0, 1.0], [0.0, 4.0, 1.0]]
     """
     arrays = [np.asarray(line, "float64") for line in lines]
     arrays = [line for line in arrays if line.size]
@@ -227,6 +243,11 @@ def to_stroke5(drawing, length: int | None = None) -> np.ndarray:
 
     Raises:
         ValueError: if `length` is too short.
+
+    Example:
+        >>> from mdn.data import to_stroke5
+        >>> to_stroke5([[3, 0, 0], [0, 4, 1]]).tolist()
+        [[3.0, 0.0, 1.0, 0.0, 0.0], [0.0, 4.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0]]
     """
     drawing = as_drawing(drawing)
     rows = len(drawing) + 1 if length is None else length
@@ -247,6 +268,11 @@ def from_stroke5(encoded) -> np.ndarray:
 
     Raises:
         ValueError: if it has another shape.
+
+    Example:
+        >>> from mdn.data import from_stroke5
+        >>> from_stroke5([[3, 0, 1, 0, 0], [0, 4, 0, 1, 0], [0, 0, 0, 0, 1]]).tolist()
+        [[3.0, 0.0, 0.0], [0.0, 4.0, 1.0]]
     """
     encoded = np.asarray(encoded, "float64")
     if encoded.ndim != 2 or encoded.shape[-1] != 5:
@@ -264,6 +290,11 @@ def offset_scale(drawings: Iterable) -> float:
 
     Raises:
         ValueError: if there is no drawing, or no point moves.
+
+    Example:
+        >>> from mdn.data import offset_scale
+        >>> offset_scale([[[3, 0, 0], [0, 3, 1]]])
+        1.5
     """
     drawings = list(drawings)
     scale = float(np.std(np.concatenate([np.asarray(one)[:, :2] for one in drawings]))) if drawings else 0.0

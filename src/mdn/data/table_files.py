@@ -10,26 +10,28 @@ import dataclasses
 import difflib
 import gzip
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mdn.data.arrow import columns_of, from_arrow, parquet_file, pyarrow_there
 from mdn.data.evidence import Notations
 from mdn.data.excel import ENDINGS, read_excel
 from mdn.data.separators import check_separator
 from mdn.data.table_text import Chunk, check_whole, read_text
-from mdn.data.tables import Cells, Table, TableError, as_words, unique
+from mdn.data.tables import NoRows, Table, TableError, as_words
 from mdn.data.text_lines import check_packed
 from mdn.files import reading, replacing
 
-_ROWS = 65_536  # at a time
-_BYTES = 1 << 24  # of the rows of a chunk of Parquet
+_ROWS = 65_536  # a chunk has so many rows at most
+_BYTES = 1 << 24  # the rows of a chunk of Parquet take so many bytes at most
 _NUMBER = 8  # bytes of a number
-_DIGITS = "%.9g"  # of a number that is written as text
-_PARQUET = (".parquet", ".pq")
+_DIGITS = "%.9g"  # how a number is written as text
+PARQUET = (".parquet", ".pq")
+"""The endings of Parquet files."""
 _TABS = (".tsv", ".tab")
 
 
@@ -42,7 +44,7 @@ def read_table(
     learnt: Mapping[str, str] | None = None,
     on_share: Callable[[float], Any] | None = None,
 ) -> Table:
-    """Reads a whole table, which may hold 2 GiB at most.
+    r"""Reads a whole table, which may hold 2 GiB at most.
 
     Args:
         path: The path of the file; `read_chunks` says which files it reads.
@@ -57,6 +59,13 @@ def read_table(
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
         OSError: if the file cannot be read.
         ValueError: if `separator`, `decimal` or a mark in `learnt` is none of these.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.data import read_table
+        >>> _ = Path('flats.csv').write_text('size,price\n70,210000\n55,180000\n')
+        >>> sorted(read_table('flats.csv').columns)
+        ['price', 'size']
     """
     _check(separator, decimal, learnt)
     kept: set[str] = set()
@@ -106,7 +115,7 @@ def read_chunks(
     rows: int = _ROWS,
     on_share: Callable[[float], Any] | None = None,
 ) -> Iterator[Table]:
-    """Reads a table, some rows at a time; the separator, the header and the notation of numbers are found out.
+    r"""Reads a table, some rows at a time; the separator, the header and the notation of numbers are found out.
 
     A first line is a header if one of its cells is no number, or if it begins with '#'. Without a header, columns are named
     "0", "1", ... by their place. So is a column whose name is empty, such as the first one that pandas and R write, and each
@@ -141,6 +150,13 @@ def read_chunks(
         TableError: if the file is missing, empty, not a table, damaged or too large, or if its rows are uneven.
         OSError: if the file cannot be read.
         ValueError: if `separator`, `decimal` or a mark in `learnt` is none of these.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.data import read_chunks
+        >>> _ = Path('flats.csv').write_text('size,price\n70,210000\n55,180000\n60,190000\n')
+        >>> [len(part) for part in read_chunks('flats.csv', rows=2)]
+        [2, 1]
     """
     _check(separator, decimal, learnt)
     notations = Notations(str(path), decimal, text, learnt=learnt)
@@ -159,7 +175,33 @@ def _check(separator: str | None, decimal: str | None, learnt: Mapping[str, str]
 def _tables(path, text, keep, rows, separator, notations: Notations, on_share, whole: bool) -> Iterator[Table]:
     path, text = Path(path), frozenset(text)
     kept = text | set(keep)
-    for columns, cells, lines, note, share, mark, unnamed in _chunks(path, rows, kept, whole, separator):
+    yield from tables_of(_chunks(path, rows, kept, whole, separator), str(path), text, kept, notations, on_share, whole)
+
+
+def tables_of(
+    chunks: Iterable[Chunk],
+    source: str,
+    text: frozenset[str],
+    kept: frozenset[str],
+    notations: Notations,
+    on_share: Callable[[float], Any] | None = None,
+    whole: bool = False,
+) -> Iterator[Table]:
+    """Chunks as tables, whose numbers are read in the notation that the first chunk shows.
+
+    Args:
+        chunks: The chunks of one file.
+        source: The name of the file.
+        text: Columns that are text.
+        kept: Columns whose cells stay strings, those of `text` too.
+        notations: Of this file; it looks at every chunk.
+        on_share: Called before each table with the share of the file that has been read.
+        whole: Whether the caller reads again where a later chunk shows another notation; else that is an error.
+
+    Raises:
+        TableError: if a later chunk contradicts the notation of the first.
+    """
+    for columns, cells, lines, note, share, mark, unnamed in chunks:
         if on_share is not None:
             on_share(share)
         notations.semicolons = mark == ";"
@@ -179,7 +221,7 @@ def _tables(path, text, keep, rows, separator, notations: Notations, on_share, w
             columns,
             cells,
             lines,
-            source=str(path),
+            source=source,
             note=" ".join(filter(None, [note, notations.note])),
             text=text,
             notations=notations.settled or {},
@@ -194,7 +236,7 @@ def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator:
         _check_there(path)
         nothing = True
         ending = path.suffix.lower()
-        if ending in _PARQUET:
+        if ending in PARQUET:
             chunks = _parquet(path, rows, kept, whole)
         elif ending in ENDINGS:
             chunks = read_excel(path, rows, kept, whole)
@@ -204,7 +246,7 @@ def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator:
             nothing = False
             yield chunk
         if nothing:
-            raise TableError(f"{path} has no rows below its header.")
+            raise NoRows(f"{path} has no rows below its header.")
 
 
 @contextmanager
@@ -235,12 +277,13 @@ def _check_there(path: Path) -> None:
 
 
 def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterator[Chunk]:
-    arrow, parquet = _pyarrow()
+    arrow, _ = pyarrow_there()
     with open(path, "rb"):
         pass  # here an OSError comes from the system; below, pyarrow raises one for anything that it cannot parse
     try:
-        with parquet.ParquetFile(path) as file:
-            columns, total, done = unique(file.schema_arrow.names), max(file.metadata.num_rows, 1), 0
+        with parquet_file(path) as file:
+            places, total, done = columns_of(file.schema_arrow), max(file.metadata.num_rows, 1), 0
+            columns = tuple(places)
             size = max(total * len(columns) * _NUMBER, _unpacked(file.metadata))
             check_packed(path, size, path.stat().st_size)
             if whole:
@@ -248,7 +291,7 @@ def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterat
             rows = max(1, min(rows, _BYTES * total // max(size, 1)))
             for batch in file.iter_batches(batch_size=rows):
                 cells = tuple(
-                    _from_arrow(arrow, path, name, batch.column(i), name in kept) for i, name in enumerate(columns)
+                    from_arrow(arrow, path, name, batch.column(at), name in kept) for name, at in places.items()
                 )
                 lines = np.arange(done + 1, done + 1 + batch.num_rows)
                 done += batch.num_rows
@@ -260,37 +303,6 @@ def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterat
 
 def _unpacked(metadata) -> int:
     return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-
-
-def _from_arrow(arrow, path: Path, name: str, column, kept: bool) -> Cells:
-    kind = column.type
-    if arrow.types.is_dictionary(kind):
-        column = column.dictionary_decode()
-        kind = column.type
-    try:
-        number = arrow.types.is_boolean(kind) or (arrow.types.is_primitive(kind) and not arrow.types.is_temporal(kind))
-        if (number or arrow.types.is_decimal(kind) or arrow.types.is_null(kind)) and not kept:
-            # whole numbers above 2⁵³ lose their last digits, as they do in text
-            return column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False).astype("float64")
-        if arrow.types.is_nested(kind) or "binary" in str(kind):
-            raise arrow.ArrowNotImplementedError
-        if arrow.types.is_boolean(kind):  # Arrow writes "true", but CSV files of Python "True"
-            return tuple("" if cell is None else str(cell) for cell in column.to_pylist())
-        cells = tuple("" if cell is None else cell for cell in column.cast(arrow.string()).to_pylist())
-    except (arrow.ArrowNotImplementedError, arrow.ArrowTypeError):
-        raise TableError(
-            f"{path}: column {name!r} holds {kind}, but numbers or text are needed. Leave it out of the file."
-        ) from None
-    return cells
-
-
-def _pyarrow():
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise TableError("Parquet needs pyarrow: pip install 'mdn[parquet]', or save the table as CSV.") from None
-    return pyarrow, pyarrow.parquet
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
@@ -314,8 +326,8 @@ def writing_table(path, columns: Sequence[str], text: Sequence[str] = ()) -> Ite
     """
     path = Path(path)
     with replacing(path) as temporary:
-        if path.suffix.lower() in _PARQUET:
-            arrow, parquet = _pyarrow()
+        if path.suffix.lower() in PARQUET:
+            arrow, parquet = pyarrow_there()
             kinds = [*((name, arrow.string()) for name in text), *((name, arrow.float64()) for name in columns)]
             with parquet.ParquetWriter(temporary, arrow.schema(kinds)) as file:
                 yield lambda values, words=(): file.write_table(

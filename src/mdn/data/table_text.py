@@ -12,17 +12,17 @@ import numpy as np
 
 from mdn.data import separators
 from mdn.data.notation import is_error, is_missing, is_number, plain_number
-from mdn.data.tables import Cells, TableError, unique
+from mdn.data.tables import Cells, NoRows, TableError, unique
 from mdn.data.text_lines import LONGEST, TextLines
 
-_SAMPLE = 20  # lines that show the separator, and rows that show what a short header means
-_MOST_REMARKS = 1000  # lines that begin with '#' before a table
+_SAMPLE = 20  # so many lines show the separator, and so many rows what a short header means
+_MOST_REMARKS = 1000  # so many lines may begin with '#' before a table
 _MOST_COLUMNS = 100_000
-_MOST_LINES = 1000  # of one row: a cell in quotes may contain line breaks
-_AT_ONCE = 1 << 24  # characters of the rows of a chunk
-_SWALLOWED = 6  # separators within a cell, in each of its lines as many as in a row: a stray quote swallowed rows
+_MOST_LINES = 1000  # one row may have so many lines: a cell in quotes may contain line breaks
+_AT_ONCE = 1 << 24  # the rows of a chunk have so many characters at most
+_SWALLOWED = 6  # a cell with so many separators, as many in each line as in a row, is rows that a stray quote swallowed
 
-WHOLE = 1 << 31  # bytes of a table that is read whole: characters of text, or 8 a cell of Parquet
+WHOLE = 1 << 31  # a table that is read whole has so many bytes at most: characters of text, or 8 a cell of Parquet
 
 
 class Chunk(NamedTuple):
@@ -83,8 +83,8 @@ def check_whole(path: Path, size: int) -> None:
     """Raises a TableError if a table that is read whole has more than `WHOLE` bytes."""
     if size > WHOLE:
         raise TableError(
-            f"{path} holds more than {WHOLE >> 30} GiB, too much to read whole. Take a part of its rows, or read some at a "
-            "time with mdn.data.read_chunks."
+            f"{path} holds more than {WHOLE >> 30} GiB, too much to read whole. Learn from it with --memory (in Python "
+            'fit(path, target="...")), or read some rows at a time with mdn.data.read_chunks.'
         )
 
 
@@ -129,7 +129,7 @@ class _Lines:
             if len(found) == _SAMPLE or self.size > LONGEST:
                 break
         if not found:
-            raise TableError(f"{self._path} is empty.")
+            raise NoRows(f"{self._path} is empty.")
         if self._asked is not None:
             self.mark = separators.asked_for(self._asked)
         elif said:
@@ -206,7 +206,7 @@ class _Body:
         header, marked, rest = _header(lines.rows())
         ahead = list(itertools.islice(rest, _SAMPLE))
         if not ahead:
-            raise TableError(f"{path} has no rows below its header.")
+            raise NoRows(f"{path} has no rows below its header.")
         width = next((len(row.cells) for row in ahead if not row.marked), len(header or ahead[0].cells))
         names = [str(i) for i in range(width)] if header is None else header
         self._header_note = ""

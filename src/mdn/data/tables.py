@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +13,31 @@ import numpy as np
 
 from mdn.data.notation import PLAIN_NUMBERS, Notation, foreign_number, is_missing, parse
 
-_MOSTLY = 0.5  # share of the cells: a column with more text is text
-_REPEATED, FEW_LEVELS = 3, 32  # so is a column of few levels whose words repeat: "1", "2", "north"
-_NEAR = 1000  # columns that are searched for the nearest name
-_SHOWN = 60  # characters of a cell or a name in a message
+_MOSTLY = 0.5  # a column is text if more than this share of its cells are
+_REPEATED, FEW_LEVELS = 3, 32  # a column of few levels whose words repeat is text, too: "1", "2", "north"
+_NEAR = 1000  # the nearest name is sought among so many columns
+_SHOWN = 60  # a message shows so many characters of a cell or a name
 
 Cells = np.ndarray | tuple[str, ...]
 
 
 class TableError(ValueError):
-    """A table that cannot be used: one sentence that says where and why."""
+    """A table that cannot be used: one sentence that says where and why.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.data import TableError, read_table
+        >>> _ = Path('empty.csv').write_text('')
+        >>> try:
+        ...     read_table('empty.csv')
+        ... except TableError:
+        ...     print('there is no row in empty.csv')
+        there is no row in empty.csv
+    """
+
+
+class NoRows(TableError):
+    """A file that is no table because it holds no rows."""
 
 
 class ExactNumber(str):
@@ -52,7 +68,7 @@ def as_words(cells: Cells) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Named columns of one file, or of some rows of it.
+    r"""Named columns of one file, or of some rows of it.
 
     Attributes:
         columns: The names of the columns, in the order of the file.
@@ -65,6 +81,14 @@ class Table:
         marks: The decimal mark of the columns in which some cell has a point or a comma.
         padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
         unnamed: The name that the reader gave to a first column without one, else "".
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.data import read_table
+        >>> _ = Path('flats.csv').write_text('size,price\n70,210000\n55,180000\n')
+        >>> table = read_table('flats.csv')
+        >>> len(table), table.columns
+        (2, ('size', 'price'))
     """
 
     columns: tuple[str, ...]
@@ -242,6 +266,37 @@ class Table:
                 "or encode it as numbers."
             )
         raise TableError(f"{self.source}: column {name!r} must hold numbers, but has {what}{more}.")
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """The rows of several tables of the same columns, with what the last one knows of its file, and the units of all.
+
+    A column that has nothing in one table, where its cells look like missing numbers, may be text in another.
+
+    Args:
+        tables: At least one.
+    """
+    cells = tuple(_joined(column) for column in zip(*(table.cells for table in tables), strict=True))
+    marks = {name: mark for table in tables for name, mark in table.marks.items()}
+    text = frozenset().union(*(table.text for table in tables))
+    padded = frozenset().union(*(table.padded for table in tables))
+    units = {name: one for table in tables for name, one in table.notations.items() if one.unit}
+    lines = np.concatenate([table.lines for table in tables])
+    return dataclasses.replace(
+        tables[-1],
+        cells=cells,
+        lines=lines,
+        marks=marks,
+        text=text,
+        padded=padded,
+        notations={**tables[-1].notations, **units},
+    )
+
+
+def _joined(column: Sequence[Cells]) -> Cells:
+    if all(isinstance(part, np.ndarray) for part in column):
+        return np.concatenate(column)
+    return tuple(itertools.chain(*(("",) * len(part) if isinstance(part, np.ndarray) else part for part in column)))
 
 
 def words_repeat(count: int, different: int, levels: int) -> bool:

@@ -4,7 +4,7 @@ from mdn.distributions import bijections
 from mdn.distributions.bernoulli import Bernoulli, BernoulliSpec
 from mdn.distributions.beta import Beta, BetaSpec
 from mdn.distributions.categorical import Categorical, CategoricalSpec
-from mdn.distributions.circular import Circular
+from mdn.distributions.circular import Circular, CircularSpec
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.factorised import Factorised, FactorisedSpec
 from mdn.distributions.gamma import Gamma, GammaSpec
@@ -39,6 +39,7 @@ __all__ = [
     "Categorical",
     "CategoricalSpec",
     "Circular",
+    "CircularSpec",
     "Distribution",
     "Factorised",
     "FactorisedSpec",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
+from mdn import numerics
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.spec import Spec
 
@@ -23,6 +26,17 @@ class Based(Distribution):
 
     def _tensors(self):
         return self.base._tensors()
+
+    def _each_moments(self):
+        """(weights `(*batch, K, 1)`, means `(*batch, K, D)`, variances `(*batch, K, D)`) of its components."""
+        raise self._lacks("mean")
+
+    def _mean(self):
+        weights, means, _ = self._each_moments()
+        return numerics.weighted_sum(weights, means, axis=-2)
+
+    def _variance(self):
+        return numerics.mixed_variance(*self._each_moments())
 
 
 class BasedSpec(Spec):
@@ -47,3 +61,7 @@ class BasedSpec(Spec):
 
     def constrain(self, raw, shift, spread):
         return self.spec.constrain(raw, shift, spread)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})

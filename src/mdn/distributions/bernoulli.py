@@ -11,6 +11,7 @@ from keras import ops
 from mdn import numerics
 from mdn.distributions.component import parameter
 from mdn.distributions.discrete import Discrete, DiscreteSpec
+from mdn.distributions.independent import Independent
 from mdn.distributions.spec import serializable
 from mdn.distributions.value import value
 
@@ -18,11 +19,18 @@ _MOST_BITS = 16  # the mode of a mixture is found by trying all 2^n outcomes
 
 
 @value
-class Bernoulli(Discrete):
+class Bernoulli(Discrete, Independent):
     """n independent bits; an outcome is n numbers 0 or 1, shape `(*batch, n)`.
 
     Args:
         logits: Log odds of 1, shape `(*batch, n)`.
+
+    Example:
+        >>> import mdn
+        >>> mdn.Bernoulli([0.0, 2.0]).mean().shape
+        (2,)
+        >>> round(float(mdn.Bernoulli([0.0]).prob([1.0])), 2)
+        0.5
     """
 
     logits: Any = parameter()
@@ -31,12 +39,6 @@ class Bernoulli(Discrete):
         bit = ops.logical_or(y == 0.0, y == 1.0)
         signed = ops.where(y == 1.0, self.logits, -self.logits)
         return ops.where(bit, ops.log_sigmoid(signed), -np.inf)
-
-    def _log_prob(self, y):
-        return ops.sum(self._log_prob_each(y), axis=-1)
-
-    def _log_prob_observed(self, y, observed):
-        return ops.sum(ops.where(observed, self._log_prob_each(y), 0.0), axis=-1)
 
     @property
     def probs(self):
@@ -49,21 +51,12 @@ class Bernoulli(Discrete):
     def _variance(self):
         return ops.sigmoid(self.logits) * ops.sigmoid(-self.logits)
 
-    def _covariance(self):
-        return ops.expand_dims(self._variance(), -1) * ops.eye(self.event_size, dtype=self.dtype)
-
     def _mode(self):
         return ops.cast(self.logits > 0.0, self.dtype)
 
     def _sample(self, sample_shape, stream):
-        u = stream.uniform((*sample_shape, *ops.shape(self.logits)))
+        u = stream.uniform(self._shape(sample_shape))
         return ops.cast(u < self.probs, self.dtype)
-
-    def _marginal(self, dims):
-        return self._new(ops.take(self.logits, ops.convert_to_tensor(dims, "int32"), axis=-1))
-
-    def _given(self, values, free, known):
-        return self._marginal(free), self._marginal(known)._log_prob(values)
 
     def _outcomes(self):
         if self.event_size > _MOST_BITS:
@@ -80,7 +73,13 @@ class Bernoulli(Discrete):
 
 @serializable
 class BernoulliSpec(DiscreteSpec):
-    """Parameters of `Bernoulli`: `[logits n]`; a target is n columns of 0 and 1."""
+    """Parameters of `Bernoulli`: `[logits n]`; a target is n columns of 0 and 1.
+
+    Example:
+        >>> import mdn
+        >>> mdn.BernoulliSpec(3).params_size
+        3
+    """
 
     _family = Bernoulli
     kind = "bit"

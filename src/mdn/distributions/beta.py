@@ -15,9 +15,9 @@ from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 from mdn.distributions.value import value
 
-_LEAST_MEAN = 1e-3  # of a start
-_LEAST_TOTAL = 0.1
-_RESOLUTION = 4.0  # of log odds, in which the log of a tail is rounded: a search for more digits follows that noise
+_LEAST_MEAN = 1e-3  # a component starts at least this far from 0 and 1
+_LEAST_TOTAL = 0.1  # a component starts with at least this sum of its concentrations
+_RESOLUTION = 4.0  # log odds are found to the spacing of a float of this size: more digits would be noise of the tail
 
 
 @value
@@ -100,10 +100,6 @@ class Beta(Independent):
         far = ops.where(log_lower <= log_upper, low, high)
         return ops.where(ops.minimum(a, b) > 1.0, ops.log(a) - ops.log(b) + 2.0 * w, far)
 
-    def _sample(self, sample_shape, stream):
-        u = stream.uniform(self._shape(sample_shape))
-        return self._quantile(ops.log(u), ops.log1p(-u))
-
     def _total(self):
         return self.concentration1 + self.concentration0
 
@@ -158,17 +154,19 @@ def _of_log_odds(u) -> tuple[Any, Any, Any, Any]:
 
 @serializable
 class BetaSpec(ComponentSpec):
-    """Parameters of `Beta`: `[concentration1 D | concentration0 D]`. `adapt` needs targets in [0, 1]."""
+    """Parameters of `Beta`: `[concentration1 D | concentration0 D]`. `adapt` needs targets in [0, 1].
+
+    Example:
+        >>> import mdn
+        >>> mdn.BetaSpec(2).params_size
+        4
+    """
+
+    _family = Beta
 
     _moves = False
     _scales_targets = False
     _first_is_free = False
-
-    def _distribution(self, concentration1, concentration0):
-        return Beta._new(concentration1, concentration0)
-
-    def _blocks(self, distribution):
-        return distribution.concentration1, distribution.concentration0
 
     def constrain(self, raw, shift, spread):
         return [numerics.positive(block) for block in raw]

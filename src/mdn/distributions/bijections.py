@@ -21,6 +21,11 @@ class Bijection:
 
     It is a value of plain numbers: two with equal numbers are equal, and Keras saves it. Its methods work entry by entry: on a
     tensor by the backend, on a NumPy array (or a number) by NumPy, so that targets of float64 keep their precision.
+
+    Example:
+        >>> from mdn.distributions import bijections
+        >>> issubclass(bijections.Exp, bijections.Bijection)
+        True
     """
 
     @property
@@ -69,7 +74,13 @@ class Bijection:
 @serializable
 @dataclass(frozen=True)
 class Identity(Bijection):
-    """y = z, on the whole line."""
+    """y = z, on the whole line.
+
+    Example:
+        >>> from mdn.distributions.bijections import Identity
+        >>> Identity().forward(2.5)
+        2.5
+    """
 
     @property
     def support(self):
@@ -137,6 +148,11 @@ class Softplus(Bijection):
 
     Raises:
         ValueError: if `low` is not finite, or `scale` is not positive.
+
+    Example:
+        >>> from mdn.distributions.bijections import Softplus
+        >>> round(float(Softplus().forward(0.0)), 4)
+        0.6931
     """
 
     low: float = 0.0
@@ -174,6 +190,11 @@ class Sigmoid(Bijection):
 
     Raises:
         ValueError: if they are not finite, or `low` is not below `high`.
+
+    Example:
+        >>> from mdn.distributions.bijections import Sigmoid
+        >>> round(float(Sigmoid(0.0, 10.0).forward(0.0)), 4)
+        5.0
     """
 
     low: float = 0.0
@@ -211,6 +232,12 @@ class Each(Bijection):
 
     Raises:
         TypeError: if one of them is no bijection of one coordinate.
+
+    Example:
+        >>> import numpy as np
+        >>> from mdn.distributions.bijections import Each, Exp, Identity
+        >>> Each((Identity(), Exp())).forward(np.array([2.0, 0.0])).tolist()
+        [2.0, 1.0]
     """
 
     bijections: tuple[Bijection, ...]
@@ -260,6 +287,11 @@ def checked(bijection, event_size: int) -> Bijection:
     Raises:
         TypeError: if something else came.
         ValueError: if there is not one for each coordinate.
+
+    Example:
+        >>> from mdn.distributions.bijections import Exp, checked
+        >>> checked(Exp(), event_size=1) == Exp()
+        True
     """
     each = bijection.bijections if isinstance(bijection, Each) else bijection
     if isinstance(each, Bijection):
@@ -279,11 +311,17 @@ def inverse_of_targets(bijection: Bijection, y: np.ndarray) -> np.ndarray:
     """`bijection.inverse(y)` of targets, in float64.
 
     Args:
-        bijection: Of the targets.
+        bijection: The bijection of the targets.
         y: Shape `(N, D)`; NaN, where a target is missing, stays NaN.
 
     Raises:
         ValueError: if a target lies outside the support.
+
+    Example:
+        >>> import numpy as np
+        >>> from mdn.distributions.bijections import Exp, inverse_of_targets
+        >>> inverse_of_targets(Exp(), np.array([[1.0]])).tolist()
+        [[0.0]]
     """
     y = np.asarray(y, "float64")
     low, high = (np.broadcast_to(end, y.shape) for end in bijection.support)

@@ -22,6 +22,11 @@ class Categorical(Discrete):
 
     Args:
         logits: Log weights up to a constant, shape `(*batch, n)`.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> round(float(mdn.Categorical(np.log([0.2, 0.8])).prob([1.0])), 2)
+        0.8
     """
 
     logits: Any = parameter()
@@ -68,7 +73,13 @@ class Categorical(Discrete):
 
 @serializable
 class CategoricalSpec(DiscreteSpec):
-    """Parameters of `Categorical`: `[logits n]`; a target is one integer column."""
+    """Parameters of `Categorical`: `[logits n]`; a target is one integer column.
+
+    Example:
+        >>> import mdn
+        >>> mdn.CategoricalSpec(3).params_size
+        3
+    """
 
     _family = Categorical
     kind = "class"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.based import Based
+from mdn.distributions.based import Based, BasedSpec
 from mdn.distributions.component import Component
-from mdn.distributions.mixture import Mixture, blend
+from mdn.distributions.mixture import Mixture, as_mixture
+from mdn.distributions.spec import Spec, serializable
 from mdn.distributions.value import static, value
 from mdn.distributions.von_mises import wrap
 
@@ -20,7 +22,7 @@ _ROUNDED = 1e-6  # radians
 
 @value
 class Circular(Based):
-    r"""The distribution of :math:`Y = T \Theta / 2\pi` for an angle Θ: a number for which y and y + T are the same.
+    r"""The distribution of Y = T·Θ / 2π for an angle Θ: a number for which y and y + T are the same.
 
     .. math:: p_Y(y) = \frac{2\pi}{T}\, p_\Theta\!\left(\frac{2\pi y}{T}\right)
 
@@ -60,11 +62,7 @@ class Circular(Based):
             raise TypeError(f"`base` of Circular must be a VonMises or a Mixture of them, but {base!r} came.")
         if base.event_size != 1:
             raise ValueError(f"`base` of Circular must be of one angle, but it has {base.event_size}: take a marginal.")
-        if not (math.isfinite(period) and period > 0.0 and math.isfinite(low)):
-            raise ValueError(
-                f"`period` of Circular must be a positive number and `low` a number, but {period!r} and {low!r} came."
-            )
-        self._set(base=blend([base]), period=float(period), low=float(low))
+        self._set(base=base if isinstance(base, Mixture) else as_mixture(base), **_checked(period, low))
 
     # ---- parts ---------------------------------------------------------------------------------------------------------
 
@@ -168,11 +166,70 @@ class Circular(Based):
         return self._with_base(self.base._with_temperature(component, variance))
 
 
+def _checked(period, low) -> dict:
+    """`period` and `low` as floats, or an error."""
+    if not (math.isfinite(period) and period > 0.0 and math.isfinite(low)):
+        raise ValueError(
+            f"`period` of Circular must be a positive number and `low` a number, but {period!r} and {low!r} came."
+        )
+    return {"period": float(period), "low": float(low)}
+
+
+@serializable
+class CircularSpec(BasedSpec):
+    """Parameters of a `Circular`: those of its base, in radians. So a network predicts degrees or hours as they are.
+
+    Args:
+        spec: The spec of the angles, such as `MixtureSpec(VonMisesSpec(1), 5)`.
+        period: The circumference, such as 360.
+        low: Where the range of draws begins.
+
+    Raises:
+        TypeError: if `spec` is no MixtureSpec of VonMisesSpec.
+        ValueError: if it has several coordinates, `period` is not positive or `low` is not finite.
+
+    Example:
+        >>> import mdn
+        >>> mdn.CircularSpec(mdn.MixtureSpec(mdn.VonMisesSpec(1), 5), period=360).params_size
+        15
+    """
+
+    def __init__(self, spec: Spec, period: float, low: float = 0.0):
+        base = spec(np.ones((1, spec.params_size), "float32")) if isinstance(spec, Spec) else None
+        if not isinstance(base, Mixture) or not base._circular:
+            raise TypeError(
+                "`spec` of CircularSpec must be a mixture of angles such as MixtureSpec(VonMisesSpec(1), 5), "
+                f"but {spec!r} came."
+            )
+        Circular(base, period, low)  # raises the sentences about its arguments
+        self.spec = spec
+        self.period, self.low = _checked(period, low).values()
+
+    def _from_blocks(self, blocks):
+        return Circular._new(self.spec._from_blocks(blocks), self.period, self.low)
+
+    def _angles(self, y) -> np.ndarray:
+        """Targets in radians."""
+        return 2.0 * np.pi * np.asarray(y, "float64") / self.period
+
+    def scaling(self, y):
+        return self.spec.scaling(self._angles(y))
+
+    def starting_biases(self, y=None, seed=0):
+        return self.spec.starting_biases(None if y is None else self._angles(y), seed)
+
+    def get_config(self):
+        return {"spec": keras.saving.serialize_keras_object(self.spec), "period": self.period, "low": self.low}
+
+    def __repr__(self):
+        return f"CircularSpec({self.spec!r}, period={self.period:g}, low={self.low:g})"
+
+
 def arcs(distribution: Circular, ends: np.ndarray) -> np.ndarray:
     """Disjoint intervals about the mean of a Circular, as arcs of the circle: two that meet opposite the mean become one.
 
     Args:
-        distribution: Of batch `(*batch,)`.
+        distribution: A distribution of batch `(*batch,)`.
         ends: Angles from the mean, `(*batch, M, 2)`, ascending; NaN beyond the last.
     Returns:
         Numbers `(*batch, up to M, 2)`: lower ends lie in the range, in ascending order, and each upper end above its lower one.

@@ -84,7 +84,7 @@ class Component(Distribution):
         return first, self._variance() + ops.square(first)
 
     def _resultant(self):
-        """For angles: the length of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
+        """The length, for angles, of the mean of the unit vectors, `(*batch, D)`, from 0 (uniform) to 1 (a point)."""
         raise self._lacks("mean")
 
     def _log_prob_each(self, y):
@@ -156,7 +156,7 @@ class Component(Distribution):
         )
 
     def _outcomes(self):
-        """For discrete families: all outcomes, as a NumPy array `(S, D)`."""
+        """All outcomes of a discrete family, as a NumPy array `(S, D)`."""
         raise self._lacks("mode")
 
     # ---- other distributions from this one -------------------------------------------------------------------------

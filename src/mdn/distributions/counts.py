@@ -57,10 +57,6 @@ class Counts(Independent):
         low, high = self._quantile_bounds(log_lower, log_upper)
         return grid.least(self._log_tail, log_lower, log_upper, low - 1.0, high)
 
-    def _sample(self, sample_shape, stream):
-        u = stream.uniform(self._shape(sample_shape))
-        return self._quantile(ops.log(u), ops.log1p(-u))
-
     def _breaks(self):
         mean, variance = self._mean(), self._variance()
         rank = len(mean.shape)

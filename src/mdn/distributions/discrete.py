@@ -71,12 +71,6 @@ class DiscreteSpec(ComponentSpec):
     def heads(self):
         return (("mdn_logits", self.n),)
 
-    def _distribution(self, loc):
-        return self._family._new(loc)
-
-    def _blocks(self, distribution):
-        return (distribution.logits,)
-
     @property
     def scaling_size(self):
         return 0

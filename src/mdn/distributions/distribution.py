@@ -20,6 +20,14 @@ class Distribution(Value):
     logarithms are natural. The public constructor checks values, if they are concrete; nothing checks them again.
     A distribution is a frozen dataclass (`value`) of its parameters. A public method checks its arguments and runs one with an
     underscore, such as `_log_prob`, compiled on JAX; a subclass writes these. One without a meaning raises a ValueError.
+
+    Example:
+        >>> import mdn
+        >>> normal = mdn.Normal([0.0], [2.0])
+        >>> isinstance(normal, mdn.Distribution), normal.event_size, normal.batch_shape
+        (True, 1, ())
+        >>> round(float(normal.cdf([0.0])), 2)
+        0.5
     """
 
     _circular = False
@@ -196,7 +204,7 @@ class Distribution(Value):
         """The interval that holds `coverage` of the probability, with equal shares below and above it; only for D = 1.
 
         Args:
-            coverage: In (0, 1), any shape; it broadcasts like a sample shape.
+            coverage: A number in (0, 1), any shape; it broadcasts like a sample shape.
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """
@@ -210,7 +218,7 @@ class Distribution(Value):
         """The shortest interval that holds `coverage` of the probability; only for D = 1.
 
         Args:
-            coverage: In (0, 1), any shape; it broadcasts like a sample shape.
+            coverage: A number in (0, 1), any shape; it broadcasts like a sample shape.
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """

@@ -124,6 +124,11 @@ class FactorisedSpec(Spec):
     Args:
         event_size: D.
         num_components: K, the number of components of each coordinate.
+
+    Example:
+        >>> import mdn
+        >>> mdn.FactorisedSpec(2, num_components=3).params_size
+        18
     """
 
     def __init__(self, event_size: int, num_components: int):

@@ -84,10 +84,6 @@ class Gamma(Independent):
         finite = (ops.where(log == -math.inf, -1.0, log) for log in (log_lower, log_upper))
         return tuple(self._place(u, log_lower, log_upper) for u in self._bracket(*finite))
 
-    def _sample(self, sample_shape, stream):
-        u = stream.uniform(self._shape(sample_shape))
-        return self._quantile(ops.log(u), ops.log1p(-u))
-
     def _tail_rate(self):
         return self.rate
 
@@ -142,13 +138,15 @@ def _near_log_quantile(a, log_lower, log_upper, low):
 
 @serializable
 class GammaSpec(PositiveSpec):
-    """Parameters of `Gamma`: `[concentration D | rate D]`. `adapt` needs positive targets."""
+    """Parameters of `Gamma`: `[concentration D | rate D]`. `adapt` needs positive targets.
 
-    def _distribution(self, concentration, rate):
-        return Gamma._new(concentration, rate)
+    Example:
+        >>> import mdn
+        >>> mdn.GammaSpec(2).params_size
+        4
+    """
 
-    def _blocks(self, distribution):
-        return distribution.concentration, distribution.rate
+    _family = Gamma
 
     def constrain(self, raw, shift, spread):
         concentration, rate = map(numerics.positive, raw)

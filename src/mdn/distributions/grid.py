@@ -14,9 +14,9 @@ from keras import ops
 from mdn import backend, numerics
 
 _SEARCH_STEPS = 200  # an upper bound only: a bracket is bisected, by orders of magnitude where it spans several
-_POINTS, _ROUNDS = 33, 3  # of a search for the best of many outcomes; up to 33 are all tried
-_EXACT = 32  # outcomes from the least one on, in cells of 4
-_DOUBLINGS = 16  # of a distance of 32 outcomes, two cells each
+_POINTS, _ROUNDS = 33, 3  # the best of many outcomes is sought among so many points, in so many rounds
+_EXACT = 32  # sums take the first outcomes, so many, in cells of 4 ...
+_DOUBLINGS = 16  # ... and then double their distance from the least one so often, in two cells each
 
 
 def least(log_tail, log_lower, log_upper, low, high):
@@ -154,7 +154,7 @@ def total(dist, centre, breaks, function):
         dist: A distribution of one coordinate on a grid.
         centre: Whole numbers `(..., 1)`.
         breaks: `(M, *batch, 1)`, so dense that tails are smooth between neighbours, and so wide that little is beyond.
-        function: Of whole numbers and tails, `(M, ..., 1)` each, and of whether numbers are at or above the centre.
+        function: A function of whole numbers and tails, `(M, ..., 1)` each, and of whether numbers are at or above the centre.
     """
     step, least_outcome = dist._grid
     extra = max(len(centre.shape) - len(breaks.shape) + 1, 0)  # leading axes that the centre has beyond the batch

@@ -15,7 +15,7 @@ class Independent(Component):
     """A product of one-dimensional distributions, each parameter of shape `(*batch, D)`, or `(*batch, 1)` if shared.
 
     A family writes formulas for one coordinate, all of shape `(..., D)`: `_log_prob_each`, `_log_tail`, `_quantile`, `_mean`,
-    `_variance`, `_sample`, and `_mode` if it is not the mean.
+    `_variance`, `_mode` if it is not the mean, and `_sample` if there is a better way than by `_quantile`.
     """
 
     def __post_init__(self):
@@ -49,6 +49,10 @@ class Independent(Component):
     def _shape(self, sample_shape: tuple) -> tuple:
         """The shape of draws."""
         return (*sample_shape, *ops.shape(self._tensors()[0]))
+
+    def _sample(self, sample_shape, stream):
+        u = stream.uniform(self._shape(sample_shape))
+        return self._quantile(ops.log(u), ops.log1p(-u))
 
     def _log_prob(self, y):
         return ops.sum(self._log_prob_each(y), axis=-1)

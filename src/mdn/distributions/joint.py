@@ -19,6 +19,12 @@ class Joint(Distribution):
 
     Args:
         parts: `{name: distribution}`, all with the same batch shape.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> both = mdn.Joint({'place': mdn.Normal([0.0], [1.0]), 'pen': mdn.Categorical(np.zeros(2))})
+        >>> round(float(both.log_prob({'place': [0.0], 'pen': [1.0]})), 3)
+        -1.612
     """
 
     parts: Any

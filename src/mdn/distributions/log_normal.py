@@ -26,6 +26,11 @@ class LogNormal(Independent):
     Args:
         loc: Mean μ of log y, shape `(*batch, D)`.
         scale: Standard deviation σ > 0 of log y, shape `(*batch, D)`.
+
+    Example:
+        >>> import mdn
+        >>> round(float(mdn.LogNormal([0.0], [1.0]).quantile(0.5)[0]), 3)
+        1.0
     """
 
     loc: Any = parameter()
@@ -110,15 +115,17 @@ def _signed(z):
 
 @serializable
 class LogNormalSpec(ComponentSpec):
-    """Parameters of `LogNormal`: `[loc D | scale D]`, both of log y. `adapt` needs positive targets."""
+    """Parameters of `LogNormal`: `[loc D | scale D]`, both of log y. `adapt` needs positive targets.
+
+    Example:
+        >>> import mdn
+        >>> mdn.LogNormalSpec(2).params_size
+        4
+    """
+
+    _family = LogNormal
 
     _moves = False
-
-    def _distribution(self, loc, scale):
-        return LogNormal._new(loc, scale)
-
-    def _blocks(self, distribution):
-        return distribution.loc, distribution.scale
 
     def _start(self, loc, scale):
         return loc, scale

@@ -26,6 +26,11 @@ class Logistic(Independent):
     Args:
         loc: Means μ, shape `(*batch, D)`.
         scale: s > 0, shape `(*batch, D)`; the standard deviation is s π / √3.
+
+    Example:
+        >>> import mdn
+        >>> round(float(mdn.Logistic([0.0], [1.0]).cdf([0.0])), 3)
+        0.5
     """
 
     loc: Any = parameter()
@@ -44,10 +49,6 @@ class Logistic(Independent):
 
     def _quantile(self, log_lower, log_upper):
         return self.loc + self.scale * (log_lower - log_upper)
-
-    def _sample(self, sample_shape, stream):
-        u = stream.uniform(self._shape(sample_shape))
-        return self._quantile(ops.log(u), ops.log1p(-u))
 
     def _tail_rate(self):
         return 1.0 / self.scale
@@ -98,13 +99,15 @@ def _softplus(x):
 
 @serializable
 class LogisticSpec(ComponentSpec):
-    """Parameters of `Logistic`: `[loc D | scale D]`."""
+    """Parameters of `Logistic`: `[loc D | scale D]`.
 
-    def _distribution(self, loc, scale):
-        return Logistic._new(loc, scale)
+    Example:
+        >>> import mdn
+        >>> mdn.LogisticSpec(2).params_size
+        4
+    """
 
-    def _blocks(self, distribution):
-        return distribution.loc, distribution.scale
+    _family = Logistic
 
     def _start(self, loc, scale):
         return loc, scale * (math.sqrt(3.0) / math.pi)

@@ -17,7 +17,7 @@ from mdn.distributions.value import value
 
 @value
 class LowRankNormal(CorrelatedNormal):
-    r"""Normal with covariance $\Sigma = \mathrm{diag}(s^2) + W W^\top$, for many coordinates with few common causes.
+    r"""Normal with covariance Σ = diag(s²) + W Wᵀ, for many coordinates with few common causes.
 
     With $A = W / s$ and $z = (y - \mu) / s$ the quadratic form is the residual of a ridge regression,
     $\min_w \|z - A w\|^2 + \|w\|^2$, a sum of squares with nothing to cancel (unlike Woodbury's formula), and
@@ -27,6 +27,12 @@ class LowRankNormal(CorrelatedNormal):
         loc: Means μ, shape `(*batch, D)`.
         scale: s > 0, shape `(*batch, D)`, the standard deviation of each coordinate's own noise.
         factor: W, shape `(*batch, D, r)`.
+
+    Example:
+        >>> import mdn
+        >>> one = mdn.LowRankNormal([0.0, 0.0], [1.0, 1.0], [[1.0], [1.0]])
+        >>> one.covariance().tolist()
+        [[2.0, 1.0], [1.0, 2.0]]
     """
 
     loc: Any = parameter()

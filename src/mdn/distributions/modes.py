@@ -9,9 +9,9 @@ from mdn import numerics
 from mdn.distributions import grid
 from mdn.distributions.triangular import solve_positive
 
-_LINE_LEVELS = 64
-_LINE_STEPS = 60
-_SPACE_STEPS = 400
+_LINE_LEVELS = 64  # a mode on a line is sought first at so many quantiles of each component ...
+_LINE_STEPS = 60  # ... and then in so many steps of the golden section
+_SPACE_STEPS = 400  # a mode in space takes so many fixed-point iterations at most
 _GOLDEN = 0.6180339887498949
 
 

@@ -19,7 +19,7 @@ _SMALL = 4  # up to so many coordinates, unrolled code is faster than a loop ove
 
 @value
 class MultivariateNormal(CorrelatedNormal):
-    r"""Normal with covariance $\Sigma = L L^\top$.
+    r"""Normal with covariance Σ = L Lᵀ.
 
     .. math:: \log p(y) = -\tfrac12 \|L^{-1}(y - \mu)\|^2 - \sum_d \log L_{dd} - \tfrac D2 \log 2\pi
 
@@ -29,6 +29,12 @@ class MultivariateNormal(CorrelatedNormal):
     Args:
         loc: Means μ, shape `(*batch, D)`.
         scale_tril: L, lower triangular with a positive diagonal, shape `(*batch, D, D)`.
+
+    Example:
+        >>> import mdn
+        >>> one = mdn.MultivariateNormal([0.0, 0.0], [[1.0, 0.0], [1.0, 1.0]])
+        >>> one.covariance().tolist()
+        [[1.0, 1.0], [1.0, 2.0]]
     """
 
     loc: Any = parameter()

@@ -70,13 +70,15 @@ class NegativeBinomial(Counts):
 
 @serializable
 class NegativeBinomialSpec(CountSpec):
-    """Parameters of `NegativeBinomial`: `[rate D | concentration D]`. `adapt` needs whole numbers from 0 on."""
+    """Parameters of `NegativeBinomial`: `[rate D | concentration D]`. `adapt` needs whole numbers from 0 on.
 
-    def _distribution(self, rate, concentration):
-        return NegativeBinomial._new(rate, concentration)
+    Example:
+        >>> import mdn
+        >>> mdn.NegativeBinomialSpec(2).params_size
+        4
+    """
 
-    def _blocks(self, distribution):
-        return distribution.rate, distribution.concentration
+    _family = NegativeBinomial
 
     def _start(self, loc, scale):
         # a Gamma of the concentration r has about this variance of its log, and this ratio of its mean to its geometric mean

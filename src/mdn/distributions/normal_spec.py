@@ -21,6 +21,11 @@ class NormalSpec(ComponentSpec):
         event_size: D.
         covariance: Decides the scale block. "diagonal": D scales; "isotropic": one scale; "full": the lower triangle of the
             Cholesky factor, row by row; an int r: low rank, D scales, then the factor's D·r entries, row by row.
+
+    Example:
+        >>> import mdn
+        >>> [mdn.NormalSpec(3, covariance).params_size for covariance in ('isotropic', 'diagonal', 'full', 1)]
+        [4, 6, 9, 9]
     """
 
     def __init__(self, event_size: int, covariance: str | int = "diagonal"):
@@ -80,7 +85,7 @@ class NormalSpec(ComponentSpec):
         return [shift + spread * loc, ops.where(positive, numerics.safe_scale(scaled), scaled)]
 
     def layout(self):
-        """For each entry of the scale block: whether it must be positive, and the coordinate whose unit it has."""
+        """Whether each entry of the scale block must be positive, and the coordinate whose unit it has."""
         size = self.event_size
         if self.covariance == "full":
             rows, columns = np.tril_indices(size)
@@ -109,16 +114,13 @@ class NormalSpec(ComponentSpec):
         return loc, np.where(positive, 1.0, 0.1 * noise) * scale[:, unit]
 
     def starting_blocks(self, y, count, seed):
-        if y is None or self.covariance != "full" or self.event_size == 1:
+        if y is None or self.covariance != "full":
             return super().starting_blocks(y, count, seed)
         shift, spread = self.scaling(y)
         scaled = (np.asarray(y, "float64") - shift) / spread
-        # The mixture starts in coordinates that are not correlated: all of its normals then lie as the targets do
-        factor = initializers.correlation_factor(scaled)
-        loc, scale, weights = initializers.starting_mixture(scaled @ np.linalg.inv(factor).T, count, seed)
+        loc, scale_tril, weights = initializers.correlated_mixture(scaled, count, seed)
         rows, columns = np.tril_indices(self.event_size)
-        scale_tril = (factor * scale[:, None, :])[:, rows, columns]
-        return self._release(loc @ factor.T, scale_tril), np.log(weights)
+        return self._release(loc, scale_tril[:, rows, columns]), np.log(weights)
 
     def scaling(self, y):
         shift, spread = super().scaling(y)

@@ -54,17 +54,19 @@ class Poisson(Counts):
 
 @serializable
 class PoissonSpec(CountSpec):
-    """Parameters of `Poisson`: `[rate D]`. `adapt` needs whole numbers from 0 on."""
+    """Parameters of `Poisson`: `[rate D]`. `adapt` needs whole numbers from 0 on.
+
+    Example:
+        >>> import mdn
+        >>> mdn.PoissonSpec(2).params_size
+        2
+    """
+
+    _family = Poisson
 
     @property
     def block_sizes(self):
         return self.event_size, 0
-
-    def _distribution(self, rate):
-        return Poisson._new(rate)
-
-    def _blocks(self, distribution):
-        return (distribution.rate,)
 
     def _start(self, loc, scale):
         return (np.exp(loc),)

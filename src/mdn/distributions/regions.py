@@ -24,11 +24,18 @@ from mdn.few_shapes import fitting
 
 _ZOOM = 16  # parts of the range of a turn, of which 2 are left
 _ZOOMS = 3  # the height of the turn is then exact to float precision
-_HALVINGS = 6  # of a cell, which holds a 64th of a component; secants between them then reach float precision
-_LEVEL_HALVINGS = 6  # of the log density at the edges, whose bracket is one cell wide at first; with secants, too
+_HALVINGS = (
+    6  # a cell, which holds a 64th of a component, is halved so often; secants between halvings reach float precision
+)
+_LEVEL_HALVINGS = 6  # the bracket of the log density at the edges, one cell wide, is halved so often, with secants, too
 _CLOSE = 2e-7  # probabilities that differ by no more are equal: float32 knows them to 1e-7
 _SLIVER = 1e-6  # probability of a gap or an interval that is rounding alone
-_PLACES = 4, 16, 64, *(2**power for power in range(7, 21))  # in one call: each number is compiled once
+_PLACES = (
+    4,
+    16,
+    64,
+    *(2**power for power in range(7, 21)),
+)  # how many places a call computes: each number is compiled once
 
 
 def highest_density_region(distribution, coverage: float) -> np.ndarray:
@@ -40,7 +47,7 @@ def highest_density_region(distribution, coverage: float) -> np.ndarray:
 
     Args:
         distribution: A family, a Mixture, a Transformed, a Spiked or a Circular of one number for each point of the batch.
-        coverage: In (0, 1): 0.9 for 90 %.
+        coverage: A number in (0, 1): 0.9 for 90 %.
     Returns:
         Shape `(*batch, M, 2)`, NumPy: lower and upper ends in ascending order. M is the largest number of intervals in the
         batch; the rows of the others end in NaN.
@@ -129,7 +136,7 @@ def _atoms(spiked: Spiked) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _above(weights: np.ndarray) -> np.ndarray:
-    """For each atom the probability of all that are as probable or more, `(B, A)`; of equal ones, the first comes first."""
+    """The probability of all atoms that are as probable as each one, or more, `(B, A)`; of equal ones, the first comes first."""
     order = np.argsort(-weights, axis=1, kind="stable")
     return np.take_along_axis(
         np.cumsum(np.take_along_axis(weights, order, 1), axis=1), np.argsort(order, axis=1, kind="stable"), 1

@@ -10,13 +10,16 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions import grid, modes, scores, univariate
+from mdn.distributions import grid, modes, scores
 from mdn.distributions.based import Based, BasedSpec
 from mdn.distributions.component import Component
 from mdn.distributions.mixture import Mixture, as_mixture, components_first
 from mdn.distributions.spec import Spec, serializable
 from mdn.distributions.transformed import Transformed
 from mdn.distributions.value import static, value
+
+_DEEPEST_LOG = -200.0  # the log of a tail where sums end: beyond it, a log-normal's moments have no digits in float32
+_SPREAD = 97  # points at distances from the median that rise by one factor up to the end of each tail
 
 
 @value
@@ -132,20 +135,37 @@ class Rounded(Based):
     # ---- sums over outcomes ----------------------------------------------------------------------------------------------
 
     def _breaks(self):
-        levels = scores.crps_levels()
-        # sums need finer cells than quadrature does
-        levels = np.concatenate([levels, np.sqrt(levels[1:] * levels[:-1])])
         found = []
         for group in self._mixture()._groups:
-            tail = ops.reshape(numerics.as_tensor(levels), (-1, *(1,) * (len(group.batch_shape) + 1)))
-            found.append(components_first(ops.concatenate(univariate.two_quantiles(group, tail, tail), axis=0)))
-        return ops.stop_gradient(numerics.finite_place(self._forward(ops.concatenate(found, axis=0))))
+            logs = ops.reshape(numerics.as_tensor(_log_tails()), (-1, *(1,) * (len(group.batch_shape) + 1)))
+            other = numerics.safe_log1p(-ops.exp(logs))
+            log_lower, log_upper = ops.concatenate([logs, other]), ops.concatenate([other, logs])
+            found.append(components_first(group._quantile(log_lower, log_upper)))
+        found = numerics.finite_place(self._forward(ops.concatenate(found, axis=0)))
+        # a heavy tail spans orders of magnitude between the quantiles of one component
+        half = numerics.as_tensor([math.log(0.5)])
+        centre = self.base._quantile(half, half)
+        shares = ops.reshape(numerics.as_tensor(np.linspace(0.0, 1.0, _SPREAD)), (-1, *(1,) * len(centre.shape)))
+        below, above = centre - ops.min(found, axis=0), ops.max(found, axis=0) - centre
+        near, far = [
+            side * self.step * (numerics.floor(distance / self.step, 1.0) ** shares)
+            for side, distance in ((-1.0, below), (1.0, above))
+        ]
+        return ops.stop_gradient(ops.concatenate([found, centre + near, centre + far], axis=0))
+
+    def _ends(self, breaks):
+        """(the point where sums over outcomes end, whether it is the lower one) of each end but the least outcome."""
+        ends = [(ops.max(breaks, axis=0), False)]
+        return ends if self.lowest is not None else [(ops.min(breaks, axis=0), True), *ends]
 
     def _crps(self, y):
-        return scores.crps_by_quadrature(self, y, self._breaks())
+        breaks = self._breaks()
+        at = ops.stop_gradient(y)
+        beyond = [scores.crps_beyond(self.base, end + 0.0 * at, at, below) for end, below in self._ends(breaks)]
+        return grid.crps(self, y, breaks) + sum(beyond)
 
     def _moments(self):
-        """(a whole number, the first and the second moment of Y / step about it)."""
+        """(mean, variance), `(*batch, 1)` each; for a mixture, `_each_moments` needs a K-th of the tails."""
         half = numerics.as_tensor([math.log(0.5)])
         centre = ops.stop_gradient(self._cell(self.base._quantile(half, half)))
         breaks = self._breaks()
@@ -153,18 +173,26 @@ class Rounded(Based):
         def second(k, tail, above):
             return tail * ops.where(above, 2.0 * (k - centre) + 1.0, 2.0 * (centre - k) - 1.0)
 
+        # the moments of Y / step about the centre
         first = grid.total(self, centre, breaks, lambda k, tail, above: ops.where(above, tail, -tail))
-        return centre, first, grid.total(self, centre, breaks, second)
+        square = grid.total(self, centre, breaks, second)
+        for end, below in self._ends(breaks):
+            one, two = scores.moments_beyond(self.base, end, self.step * centre, below)
+            first, square = first + one / self.step, square + two / self.step**2
+        mean, variance = self.base._mean(), self.base._variance()
+        return (
+            ops.where(ops.isfinite(mean), self.step * (centre + first), mean),
+            ops.where(ops.isfinite(variance), self.step**2 * (square - ops.square(first)), variance),
+        )
 
-    def _mean(self):
-        centre, first, _ = self._moments()
-        mean = self.base._mean()
-        return ops.where(ops.isfinite(mean), self.step * (centre + first), mean)
-
-    def _variance(self):
-        _, first, second = self._moments()
-        variance = self.base._variance()
-        return ops.where(ops.isfinite(variance), self.step**2 * (second - ops.square(first)), variance)
+    def _each_moments(self):
+        """(weights `(*batch, K, 1)`, means `(*batch, K, 1)`, variances `(*batch, K, 1)`) of the rounded components."""
+        mixture, curved = self._mixture(), isinstance(self.base, Transformed)
+        bases = [self.base._with_base(group) if curved else group for group in mixture._groups]
+        each = [self._new(base, self.step, self.lowest)._moments() for base in bases]
+        return ops.expand_dims(mixture.weights, -1), *(
+            ops.concatenate(side, axis=-2) for side in zip(*each, strict=True)
+        )
 
     def _covariance(self):
         return ops.expand_dims(self._variance(), -1)
@@ -178,6 +206,13 @@ class Rounded(Based):
 
     def _with_temperature(self, component, variance):
         return self._new(self.base._with_temperature(component, variance), self.step, self.lowest)
+
+
+def _log_tails() -> np.ndarray:
+    """Logs of tail probabilities, whose quantiles are break points of sums, which need finer cells than quadrature does."""
+    levels = scores.crps_levels()
+    logs = np.log(np.concatenate([levels, np.sqrt(levels[1:] * levels[:-1])]))
+    return np.append(logs, _DEEPEST_LOG)
 
 
 def _checked(step, lowest) -> dict:
@@ -243,10 +278,6 @@ class RoundedSpec(BasedSpec):
 
     def get_config(self):
         return {"spec": keras.saving.serialize_keras_object(self.spec), "step": self.step, "lowest": self.lowest}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
     def __repr__(self):
         return f"RoundedSpec({self.spec!r}, step={self.step:g}, lowest={self.lowest})"

@@ -58,7 +58,7 @@ def crps_by_quadrature(dist, y, breaks):
     cells = ops.sum((weights * ops.exp(2.0 * tail))[..., 0], axis=(0, 1))
     # the gradient holds the nodes fixed; the moving boundary at y adds F² - (1 - F)² = 2 F - 1
     boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))[..., 0]) - 1.0
-    beyond = sum(_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
+    beyond = sum(crps_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
     return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
 
 
@@ -77,14 +77,27 @@ def moments_by_quadrature(dist, center, breaks):
     first = ops.sum(ops.where(above, shares, -shares), axis=(0, 1))
     second = ops.sum(2.0 * ops.abs(x - center) * shares, axis=(0, 1))
     for end in (0, -1):
-        point = ops.stop_gradient(points[end])
-        mass, power, _ = dist._tail_laws(point, end == 0)
-        distance = ops.abs(point - center)
-        one, two = (ops.where(power <= n, math.inf, mass / ops.where(power <= n, 1.0, power - n)) for n in (1.0, 2.0))
-        one, two = (ops.sum(ops.where(mass > 0.0, each, 0.0), axis=-1, keepdims=True) for each in (one, two))
-        first = first + (distance * one if end else -distance * one)
-        second = second + 2.0 * ops.square(distance) * two
+        one, two = moments_beyond(dist, ops.stop_gradient(points[end]), center, end == 0)
+        first, second = first + one, second + two
     return first, second
+
+
+def moments_beyond(dist, point, center, below):
+    """What the tail below or above `point` adds to (E(Y - c), E(Y - c)²), if it falls as a power of the distance from c.
+
+    Args:
+        dist: A distribution of one coordinate.
+        point: Shape `(*batch, 1)`, without a gradient.
+        center: c, as in `moments_by_quadrature`.
+        below: Whether the tail is the lower one.
+    Returns:
+        Shape `(*batch, 1)` each.
+    """
+    mass, power, _ = dist._tail_laws(point, below)
+    distance = ops.abs(point - center)
+    one, two = (ops.where(power <= n, math.inf, mass / ops.where(power <= n, 1.0, power - n)) for n in (1.0, 2.0))
+    one, two = (ops.sum(ops.where(mass > 0.0, each, 0.0), axis=-1, keepdims=True) for each in (one, two))
+    return (-distance if below else distance) * one, 2.0 * distance * (distance * two)
 
 
 def _nodes(y, breaks):
@@ -114,7 +127,7 @@ def _nodes(y, breaks):
     return y, points, ops.stop_gradient(x), weights * jacobian, above
 
 
-def _beyond(dist, point, y, below):
+def crps_beyond(dist, point, y, below):
     """∫ F² below `point`, or ∫ (1 - F)² above it, for tails that fall as powers of the distance from y.
 
     Two tails that fall by the powers a and b contribute mass · mass · distance / (a + b - 1). The integral is infinite if a

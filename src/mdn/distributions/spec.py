@@ -18,7 +18,16 @@ serializable = keras.saving.register_keras_serializable(package="mdn")
 
 
 class ShapeError(ValueError, AssertionError):
-    """Parameters have the wrong size. It is also an AssertionError, which keras-mdn-layer raised."""
+    """Parameters have the wrong size. It is also an AssertionError, which keras-mdn-layer raised.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> try:
+        ...     mdn.NormalSpec(2)(np.zeros((5, 3)))
+        ... except mdn.ShapeError:
+        ...     print('4 numbers were expected, not 3')
+        4 numbers were expected, not 3
+    """
 
 
 class Spec:
@@ -27,6 +36,14 @@ class Spec:
     `spec(params)` returns the distribution, and `spec.pack(distribution)` the same vector again, to the bit. A spec also
     says how a layer computes such a vector: which heads it needs (`heads`), what turns their free outputs into parameters
     (`constrain`), and where training starts (`scaling`, `starting_biases`).
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), num_components=2)
+        >>> spec.params_size
+        6
+        >>> spec(np.ones((5, spec.params_size), 'float32')).batch_shape
+        (5,)
     """
 
     event_size: int
@@ -245,13 +262,15 @@ def _draw(params, key, spec, sample_shape):
 class ComponentSpec(Spec):
     """A spec of one family, with a block `loc` and a block `scale` (which holds any other parameters too).
 
-    A family writes `_distribution` and `_blocks`, which turn blocks `(..., size)` into the distribution and back, and `_start`,
-    from locations and standard deviations. It overrides the methods that assume a loc of size D and a scale of size D.
+    A family names its class, `_family`, whose fields are the blocks `(..., size)`; if they are not, it writes `_distribution`
+    and `_blocks`, which turn blocks into the distribution and back. It writes `_start`, from locations and standard deviations,
+    and overrides the methods that assume a loc of size D and a scale of size D.
 
     Args:
         event_size: D, the number of coordinates.
     """
 
+    _family: type[Distribution]
     _scales_targets = True
     _moves = True  # whether its first block is a loc, so that adding to it moves the distribution
     _first_is_free = True  # whether its first block may hold any number; the later ones are positive
@@ -270,10 +289,10 @@ class ComponentSpec(Spec):
         return tuple((name, size) for name, size in zip(names, self.block_sizes, strict=True) if size)
 
     def _distribution(self, *blocks) -> Distribution:
-        raise NotImplementedError
+        return self._family._new(*blocks)
 
     def _blocks(self, distribution) -> tuple:
-        raise NotImplementedError
+        return tuple(distribution._tensors())
 
     def _from_blocks(self, blocks):
         return self._distribution(*blocks)

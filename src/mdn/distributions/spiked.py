@@ -166,8 +166,8 @@ class Spiked(Based):
         return (without, with_atom) if below else (with_atom, without)
 
     def _quantile(self, log_lower, log_upper):
-        # all of an atom that is `passed` lies below q, some of one that is `reached`; if q lies in the jump of none, the base has
-        # to give what the atoms that are passed, or ahead, do not
+        # An atom is `passed` if all of its probability lies below q, `reached` if some does. If q lies in no atom's jump, the
+        # base holds the rest of the probability
         from_below, atoms, weights = log_lower <= log_upper, numerics.as_tensor(self.atoms), self._weights()
         (start, end), (start_above, end_above) = self._tails_at_atoms(True), self._tails_at_atoms(False)
         passed = ops.where(from_below, log_lower > end, log_upper < end_above)
@@ -260,7 +260,7 @@ class SpikedSpec(BasedSpec):
     `adapt` starts with the frequencies of the atoms among the targets, and fits the base to the others.
 
     Args:
-        spec: Of the base: of one real number, such as a MixtureSpec or a TransformedSpec.
+        spec: The spec of the base: of one real number, such as a MixtureSpec or a TransformedSpec.
         atoms: Distinct numbers in ascending order, shape `(A,)`.
 
     Raises:
@@ -323,10 +323,6 @@ class SpikedSpec(BasedSpec):
 
     def get_config(self):
         return {"spec": keras.saving.serialize_keras_object(self.spec), "atoms": list(self.atoms)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["spec"]), config["atoms"])
 
     def __repr__(self):
         return f"SpikedSpec({self.spec!r}, {list(self.atoms)})"

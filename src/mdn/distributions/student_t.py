@@ -36,6 +36,11 @@ class StudentT(Independent):
         loc: Median μ, shape `(*batch, D)`.
         scale: s > 0, shape `(*batch, D)`; not the standard deviation.
         df: Degrees of freedom ν > 0, shape `(*batch, D)`.
+
+    Example:
+        >>> import mdn
+        >>> round(float(mdn.StudentT([0.0], [1.0], [4.0]).variance()[0]), 3)
+        2.0
     """
 
     loc: Any = parameter()
@@ -182,7 +187,13 @@ def _bracket(df):
 
 @serializable
 class StudentTSpec(ComponentSpec):
-    """Parameters of `StudentT`: `[loc D | scale D, df D]`; a layer keeps df above 0.2."""
+    """Parameters of `StudentT`: `[loc D | scale D, df D]`; a layer keeps df above 0.2.
+
+    Example:
+        >>> import mdn
+        >>> mdn.StudentTSpec(2).params_size
+        6
+    """
 
     @property
     def block_sizes(self):

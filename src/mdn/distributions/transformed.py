@@ -29,7 +29,7 @@ _DEEPEST = 12  # the mode of exp(Z) lies σ standard deviations of Z below its m
 
 @value
 class Transformed(Based):
-    r"""The distribution of :math:`Y_d = g_d(Z_d)` for increasing maps :math:`g_d`, and Z from a distribution of real numbers.
+    r"""The distribution of Y = g(Z), coordinate by coordinate, for increasing maps g, and Z from a distribution of real numbers.
 
     .. math:: p_Y(y) = p_Z\big(g^{-1}(y)\big) \prod_d \frac{1}{g_d'(z_d)}, \qquad F_Y = F_Z \circ g^{-1}
 
@@ -133,16 +133,6 @@ class Transformed(Based):
         moments = zip(*(self._with_base(group)._moments() for group in mixture._groups), strict=True)
         return ops.expand_dims(mixture.weights, -1), *(ops.concatenate(side, axis=-2) for side in moments)
 
-    def _mean(self):
-        weights, means, _ = self._each_moments()
-        return numerics.weighted_sum(weights, means, axis=-2)
-
-    def _variance(self):
-        weights, means, variances = self._each_moments()
-        apart = means - ops.expand_dims(numerics.weighted_sum(weights, means, axis=-2), -2)
-        squares = ops.square(ops.where(variances < math.inf, apart, 0.0))
-        return numerics.weighted_sum(weights, variances + squares, axis=-2)
-
     def _covariance(self):
         if self.event_size > 1 and not all(isinstance(group, Independent) for group in self._mixture()._groups):
             raise ValueError(
@@ -212,7 +202,11 @@ class Transformed(Based):
     def _tail_laws(self, y, below):
         mass, power, rate = self.base._tail_laws(self._inverse(y)[0], below)
         if math.isfinite(self.bijection.support[0 if below else 1]):
-            return mass, math.inf + 0.0 * mass, math.inf + 0.0 * mass  # beyond the last break point there is no room
+            return (
+                mass,
+                math.inf + 0.0 * mass,
+                math.inf + 0.0 * mass,
+            )  # the support ends: no tail is left beyond the last break point
         return mass, *self.bijection._tail_laws(power, rate)
 
     def _crps(self, y):
@@ -250,7 +244,7 @@ class TransformedSpec(BasedSpec):
     """Parameters of a `Transformed`: those of its base, so that a network predicts z, and targets are y.
 
     Args:
-        spec: Of the base: a MixtureSpec, or the spec of a family of real numbers.
+        spec: The spec of the base: a MixtureSpec, or the spec of a family of real numbers.
         bijection: One bijection of `mdn.bijections` for all coordinates, or a tuple with one for each.
 
     Raises:

@@ -15,9 +15,11 @@ from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
 from mdn.distributions.value import value
 
-_NODES = 12, 32  # in float32 and float64
+_NODES = 12, 32  # nodes of the quadrature in float32 and in float64
 _CUT = 20.0, 40.0  # an integrand is cut off where its log has fallen by this much
-_RESOLUTION = 4.0  # of t, in widths, in which the log of a tail is rounded: a search for more digits follows that noise
+_RESOLUTION = (
+    4.0  # t, in widths, is found to the spacing of a float of this size: more digits would be noise of the tail
+)
 
 
 @value
@@ -136,10 +138,6 @@ class TruncatedNormal(Independent):
 
     def _quantile_bounds(self, log_lower, log_upper):
         return tuple(self._place(t, log_lower, log_upper) for t in self._bracket(log_lower, log_upper))
-
-    def _sample(self, sample_shape, stream):
-        u = stream.uniform(self._shape(sample_shape))
-        return self._quantile(ops.log(u), ops.log1p(-u))
 
     def _moments(self):
         """(mean, mean square) of t."""

@@ -69,10 +69,6 @@ class Weibull(Independent):
         y = self.scale * half * half
         return ops.where(none, 0.0, ops.where(all_of_it, math.inf, y))
 
-    def _sample(self, sample_shape, stream):
-        u = stream.uniform(self._shape(sample_shape))
-        return self._quantile(ops.log(u), ops.log1p(-u))
-
     def _tail_rate(self):
         k = self.concentration
         return ops.where(k > 1.0, math.inf, ops.where(k < 1.0, 0.0, 1.0 / self.scale))
@@ -109,13 +105,15 @@ def _log_lower(log_hazard, hazard):
 
 @serializable
 class WeibullSpec(PositiveSpec):
-    """Parameters of `Weibull`: `[concentration D | scale D]`. `adapt` needs positive targets."""
+    """Parameters of `Weibull`: `[concentration D | scale D]`. `adapt` needs positive targets.
 
-    def _distribution(self, concentration, scale):
-        return Weibull._new(concentration, scale)
+    Example:
+        >>> import mdn
+        >>> mdn.WeibullSpec(2).params_size
+        4
+    """
 
-    def _blocks(self, distribution):
-        return distribution.concentration, distribution.scale
+    _family = Weibull
 
     def constrain(self, raw, shift, spread):
         concentration, scale = map(numerics.positive, raw)

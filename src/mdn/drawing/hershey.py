@@ -163,7 +163,7 @@ def random_texts(count: int, characters: str, rng: np.random.Generator, longest:
 
 @lru_cache(maxsize=len(FONTS))
 def _glyphs(font: str) -> dict[str, tuple[list[np.ndarray], float, float]]:
-    """For each character (its strokes, y downwards from the base line; its left edge; its width)."""
+    """A font: (strokes, y downwards from the base line; left edge; width) of each character."""
     try:
         from HersheyFonts import HersheyFonts
     except ImportError:

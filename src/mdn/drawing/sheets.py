@@ -56,6 +56,13 @@ def write_drawing(path, drawing) -> None:
 
     Raises:
         ValueError: if the name has another ending.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.drawing import write_drawing
+        >>> write_drawing('corner.svg', [[3, 0, 0], [0, 4, 1]])
+        >>> Path('corner.svg').exists()
+        True
     """
     if ending_of(path) == ".png":
         write_sheet(path, [drawing])
@@ -97,6 +104,13 @@ def write_sheet(
 
     Raises:
         ValueError: if the name has another ending, or there are not as many labels or `given` as drawings.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.drawing import write_sheet
+        >>> write_sheet('sheet.svg', [[[3, 0, 0], [0, 4, 1]]] * 6, columns=3)
+        >>> Path('sheet.svg').exists()
+        True
     """
     ending = ending_of(path)
     sheet = _Sheet(drawings, labels, columns, given)
@@ -126,6 +140,13 @@ def write_animation(
 
     Raises:
         ValueError: as `write_sheet` does.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mdn.drawing import write_animation
+        >>> write_animation('corner.svg', [[[3, 0, 0], [0, 4, 1]]])
+        >>> Path('corner.svg').exists()
+        True
     """
     if ending_of(path) != ".svg":
         raise ValueError(f"an animation ends in .svg, but {Path(path).name!r} came.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ from mdn.exporting.step import Call, RecurrentStep, call_of
 from mdn.sequences.program import program_of
 from mdn.sequences.sampler import Noise, Sampler
 
-_NEAR = 1e-5
+_NEAR = 1e-5  # numbers that deviate by less are equal but for rounding
 _LEAP = 1e-4  # rounding never moves an event so far
-_NUDGE = 1e-6  # rounding may decide for a uniform this close to the edge between two components or classes
+_NUDGE = 1e-6  # rounding may decide for a number this close to the edge between two components, classes or steps
+_HELD, _HELD_STEPS = 1e-4, 32  # a file is written only if it deviates by no more than this in so many steps
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Comparison:
     Attributes:
         steps: The number of steps.
         given: The deviation of each output if the file gets the model's event and state at each step, except `flips`.
-        flips: Steps at which a uniform lay so close to the edge between two components or classes that rounding alone
-            decided: the model itself, with uniforms moved by a millionth, draws what the file drew.
+        flips: Steps at which a random number lay so close to the edge between two components, two classes or two steps of a grid
+            that rounding alone decided: the model itself, with the numbers moved by a millionth, draws what the file drew.
         free: The deviation of events if the file goes on from its own events and states, up to its first flip; 0 without a
             sampler. A chaotic network lets any rounding grow and makes it large; `given` shows whether the file is right.
         free_steps: For how many steps the file, going on like this, stays within 1e-5 of the model.
@@ -74,6 +76,16 @@ def compare(
         if value is not None:
             fixed[name] = np.broadcast_to(np.asarray(value, "float32"), call.inputs[name])
     return _Run(model, call, play, fixed, _noise(call, steps, seed), x, seed).over(steps)
+
+
+def hold(model, path) -> None:
+    """Raises a ValueError if the file at `path` answers something else than its model."""
+    away = max(compare(model, path, _HELD_STEPS).given.values())
+    if not away <= _HELD:
+        raise ValueError(
+            f"the file would not answer as the model does (they are {away:.1g} apart), so it is not written: please report it, "
+            "with the settings of the model."
+        )
 
 
 def _noise(call: Call, steps: int, seed) -> dict[str, np.ndarray]:
@@ -144,7 +156,7 @@ class _Run:
         return {"event": event, "state": outputs["next_state"]}
 
     def _flipped(self, inputs, found, expected) -> bool:
-        """Whether, in each row that deviates, the model itself draws what the file drew if uniforms move by a millionth."""
+        """Whether, in each row that deviates, the model itself draws what the file drew if its noise moves by a millionth."""
         if not self._drawn or "uniforms" not in inputs:
             return False
         rows = len(inputs["uniforms"])
@@ -153,8 +165,9 @@ class _Run:
         if not off:
             return False
         leapt = set()
-        for nudge in (-_NUDGE, _NUDGE):
-            moved = self._original({**inputs, "uniforms": inputs["uniforms"] + np.float32(nudge)})
+        noise = [name for name in ("uniforms", "normals") if name in inputs]
+        for name, nudge in itertools.product(noise, (-_NUDGE, _NUDGE)):
+            moved = self._original({**inputs, name: inputs[name] + np.float32(nudge)})
             near = np.reshape(moved[self._drawn], (rows, -1))
             leapt |= {
                 row for row in off if _apart(near[row], wanted[row]) > _LEAP and _apart(seen[row], near[row]) < _LEAP

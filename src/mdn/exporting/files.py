@@ -15,7 +15,7 @@ from typing import Any
 from mdn import backend
 from mdn.data import reading, replacing
 from mdn.data.schema import record, whole
-from mdn.exporting.step import Call, call_of
+from mdn.exporting.step import Call, PlayedStep, call_of
 from mdn.tabular.asking import Asking
 
 FORMAT = 1
@@ -48,12 +48,16 @@ def export(
     of the distribution of the event. For any other Keras model that ends in MDN, inputs are `x`, noise and temperatures, and
     outputs `sample` and `params`.
 
+    The file of an instrument (`mdn train instrument`) is such a step, but its `event` and `next_event` are what is played, dt in
+    seconds and the N values `(B, 1 + N)`: bounds, steps and all that makes events of them are inside. Under JAX its answers are
+    compared with those of the model before it is written. Beside it a file that ends in .json says what each number means.
+
     Args:
         model: An MDNRegressor, an MDNRNN, or a Keras model that ends in MDN.
         path: Ends in .onnx or .tflite, which decides the format.
         batch_size: B; fixed in the file. This and the next three have no meaning for an MDNRegressor.
         sampler: Whether the file draws events; if not, it returns only params and state.
-        constrain: See `MDNRNN.generate`; the file includes it.
+        constrain: See `MDNRNN.generate`; the file includes it. An instrument brings its own.
         context_length: U, for a model with a context; pad shorter contexts with zeros.
         quantiles: The levels of the quantiles, for an MDNRegressor only.
 
@@ -71,7 +75,7 @@ def export(
         >>> model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(2), 3), units=(8,))
         >>> said = mdn.export(model, "step.onnx")
         >>> [(one["name"], one["shape"]) for one in said["outputs"]]
-        [('next_event', [1, 2]), ('next_state', [1, 38]), ('params', [1, 15])]
+        [('next_event', [1, 2]), ('next_state', [1, 139]), ('params', [1, 15])]
     """
     path = Path(path)
     writer_of(path)
@@ -99,12 +103,32 @@ def export(
         content, description = encoded(call, path)
         with replacing(path) as temporary:
             temporary.write_bytes(content)
+            if isinstance(call, PlayedStep):
+                import_module("mdn.exporting.comparison").hold(model, temporary)  # which imports this module
     else:
         with replacing(path) as temporary:
             settings = {"batch_size": batch_size, "sampler": sampler, "context_length": context_length}
             _elsewhere(model, temporary, settings)
             description = describe(temporary)
+    if isinstance(call, PlayedStep):
+        write_beside(path, description)
     return description
+
+
+def write_beside(path, description: dict[str, Any], **more) -> Path:
+    """Writes what a player of an instrument must know as JSON beside the file at `path`, and returns its path.
+
+    Args:
+        path: The path of the exported file.
+        description: From `export`.
+        **more: Further entries, such as `midi`.
+    """
+    path = Path(path)
+    beside = path.with_name(path.name + ".json")  # a .json of the same stem holds the figures of a training
+    said = {name: value for name, value in description.items() if name != "spec"}
+    with replacing(beside) as temporary:
+        temporary.write_text(json.dumps({"file": path.name, **said, **more}, indent=1) + "\n", encoding="utf-8")
+    return beside
 
 
 def writer_of(path: Path):

@@ -71,8 +71,8 @@ class Node:
         Args:
             kind: Its name.
             others: Its other inputs.
-            dtype: Of the result, if it is not that of this tensor.
-            attributes: Of the operator.
+            dtype: The dtype of the result, if it is not that of this tensor.
+            attributes: The attributes of the operator.
         """
         return self.graph.op(kind, self, *others, dtype=dtype or self.dtype, **attributes)
 

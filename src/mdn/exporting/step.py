@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -44,6 +44,7 @@ class Call:
 
     inputs: dict[str, tuple[int, ...]]
     outputs: dict[str, tuple[int, ...]]
+    meanings: ClassVar[dict[str, str]] = {**_MEANINGS, **_GIVEN_BACK}
 
     def __init__(self, spec: Spec, rows: int, sampler: bool):
         self.spec, self._sampler = spec, Sampler(spec) if sampler else None
@@ -66,8 +67,10 @@ class Call:
     def describe(self) -> dict[str, Any]:
         """The description that a player needs, as JSON types."""
         found: dict[str, Any] = {
-            "inputs": [{"name": n, "shape": list(s), "meaning": _MEANINGS[n]} for n, s in self.inputs.items()],
-            "outputs": [{"name": n, "shape": list(s), "meaning": _GIVEN_BACK[n]} for n, s in self.outputs.items()],
+            **{
+                name: [{"name": n, "shape": list(s), "meaning": self.meanings[n]} for n, s in shapes.items()]
+                for name, shapes in (("inputs", self.inputs), ("outputs", self.outputs))
+            },
             "parameters": [{"name": name, "size": size} for name, size in self.spec.heads],
             "spec": keras.saving.serialize_keras_object(self.spec),
         }
@@ -155,6 +158,68 @@ class RecurrentStep(Call):
         return {"kind": "step", **super().describe(), "state_widths": self._widths}
 
 
+@runtime_checkable
+class Played(Protocol):
+    """An MDNRNN that others play with: what happens, such as dt and the values of knobs, is not yet an event of the network."""
+
+    def played_columns(self) -> list[dict[str, Any]]:
+        """What each number of what is played means, as JSON types."""
+
+    def heard(self, played, place, first):
+        """The event `(B, D)` that `played` `(B, P)` is; `place` is the sum of offsets before, `first` `(B, 1)` if none came."""
+
+    def sounded(self, event, place, values):
+        """What is played `(B, P)` for a drawn event; `values` `(B, P - 1)` stay, to the bit, where the event moves nothing."""
+
+    def playable(self, event, place):
+        """A drawn event, as it can be played: the `constrain` of `MDNRNN.generate`."""
+
+
+class PlayedStep(RecurrentStep):
+    """One step of a model that is `Played`: `event` and `next_event` are what is played.
+
+    Args:
+        model: An MDNRNN with the methods of `Played`.
+        batch_size: The number of players side by side.
+        sampler: Whether an event is drawn; if not, outputs are only params and state.
+    """
+
+    meanings: ClassVar[dict[str, str]] = {
+        **RecurrentStep.meanings,
+        "event": "what was played last, as `columns` says; NaN in the first call, whose answer may be left out",
+        "next_event": "what to play next, as `columns` says",
+    }
+
+    def __init__(self, model, batch_size: int = 1, sampler: bool = True):
+        super().__init__(model, batch_size, sampler, model.playable)
+        self._played = len(model.played_columns())
+        self.inputs["event"] = (batch_size, self._played)
+        self.inputs["state"] = self.outputs["next_state"] = (batch_size, sum(self._widths) + 1)
+        if sampler:
+            self.outputs["next_event"] = (batch_size, self._played)
+
+    def __call__(self, inputs: dict) -> dict:
+        """As in `Call`."""
+        played, state = (ops.convert_to_tensor(inputs[name]) for name in ("event", "state"))
+        state, begun = state[:, :-1], ops.nan_to_num(state[:, -1:])
+        nothing = ops.isnan(played[:, :1])
+        before = ops.nan_to_num(state[:, : self._widths[0]])
+        event = ops.where(nothing, np.float32(np.nan), self._model.heard(played, before, begun == 0.0))
+        found = super().__call__({**inputs, "event": event, "state": state})
+        after = found["next_state"]
+        found["next_state"] = ops.concatenate([after, ops.where(nothing, begun, 1.0)], axis=-1)
+        if "next_event" in found:
+            place = after[:, : self._widths[0]]
+            found["next_event"] = self._model.sounded(
+                found["next_event"], place, ops.where(nothing, place, played[:, 1:])
+            )
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """As in `RecurrentStep`; `columns` are those of what is played; the last number of a state is 1 once it has begun."""
+        return {**super().describe(), "columns": self._model.played_columns(), "state_widths": [*self._widths, 1]}
+
+
 class Forward(Call):
     """One call of a Keras model that ends in MDN, and a draw from the predicted distribution.
 
@@ -214,6 +279,12 @@ def call_of(model, batch_size: int, sampler: bool, constrain, context_length: in
     _check_count("batch_size", batch_size)
     if constrain is not None and not callable(constrain):
         raise TypeError(f"`constrain` must be a function, as in `MDNRNN.generate`, but {constrain!r} came.")
+    if isinstance(model, MDNRNN) and isinstance(model, Played):
+        if constrain is not None:
+            raise ValueError(
+                "`constrain` must be left out here: the file holds the bounds and steps of the instrument already."
+            )
+        return PlayedStep(model, batch_size, sampler)
     if isinstance(model, MDNRNN):
         return RecurrentStep(model, batch_size, sampler, constrain, context_length)
     if not isinstance(model, keras.Model):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WEEKS_OF_A_CENTURY = np.arange(0.0, 36_525.0, 7.0)  # from 1970: no zone changes its clock for less than a week
 _SECONDS = 86_400.0
-_SPREADS = 2.0  # of training features: the standard deviation of features that a file is tried on
+_SPREADS = 2.0  # a file is tried on features with this many times the spread of those of training
 
 
 def feature_count(regressor: MDNRegressor) -> int:

@@ -217,9 +217,14 @@ class _Reader(Builder):
         return self.emit("take", [value, self.shaped(index, places)], out.shape, out.dtype, axis=axis)
 
     def _round(self, inputs, equation, out):
-        if equation.params["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
-            raise ValueError("the network needs an operation that cannot be exported: rounding halves away from 0.")
-        return self.arithmetic("round", inputs[0])
+        (x,) = inputs
+        if equation.params["rounding_method"] == jax.lax.RoundingMethod.TO_NEAREST_EVEN:
+            return self.arithmetic("round", x)
+        size = self.arithmetic("abs", x)  # halves away from 0, as `//` has it, which neither format knows
+        whole = self.arithmetic("floor", size)
+        up = self.arithmetic("ge", self.arithmetic("sub", size, whole), number(0.5))
+        nearest = self.arithmetic("select", up, self.arithmetic("add", whole, number(1.0)), whole)
+        return self.arithmetic("mul", self.arithmetic("sign", x), nearest)
 
     def _integer_pow(self, inputs, equation, out):
         x, power = inputs[0], equation.params["y"]

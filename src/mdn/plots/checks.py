@@ -20,6 +20,12 @@ def pit(values, ax=None, *, bins: int = 20):
 
     Returns:
         The axes.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> ax = mdn.plots.pit(np.linspace(0, 1, 500), bins=10, ax=plt.figure().add_subplot())
+        >>> len(ax.patches)
+        11
     """
     ax = axes_of(ax)
     values = np.reshape(values, -1)
@@ -39,11 +45,17 @@ def reliability(values, ax=None, *, label: str | None = None, color=BLUE):
     Args:
         values: `mdn.metrics.pit(distribution, y)`, shape `(N,)`.
         ax: Axes.
-        label: For the legend.
-        color: Of the line.
+        label: Its label in the legend.
+        color: The colour of the line.
 
     Returns:
         The axes.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> ax = mdn.plots.reliability(np.linspace(0, 1, 500), ax=plt.figure().add_subplot())
+        >>> len(ax.lines)
+        2
     """
     ax = axes_of(ax)
     nominal = np.linspace(0.0, 1.0, 101)
@@ -62,15 +74,21 @@ def surprise(log_prob, ax=None, *, at=None, most: int = 5, label: str | None = N
     A density may exceed 1, so surprise may be negative: compare the events with one another, not with 0.
 
     Args:
-        log_prob: Of one sequence, as `MDNRNN.log_prob` returns it, `(T,)`.
+        log_prob: The log density of one sequence, as `MDNRNN.log_prob` returns it, `(T,)`.
         ax: Axes.
         at: Where each event is on the horizontal axis, `(T,)`, such as its time; by default its number.
         most: How many of the most surprising events are marked.
-        label: For a legend.
-        color: Of the line.
+        label: Its label in the legend.
+        color: The colour of the line.
 
     Raises:
         ValueError: if `log_prob` is not that of one sequence, or `at` has another length.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> ax = mdn.plots.surprise(np.array([-1.0, -1.2, -6.0, -1.1]), ax=plt.figure().add_subplot())
+        >>> len(ax.lines) > 0
+        True
     """
     ax, values = axes_of(ax), -np.asarray(log_prob, "float64")
     if values.ndim != 1 or not len(values):
@@ -93,13 +111,20 @@ def surprising_path(places, log_prob, ax=None, *, cmap="viridis_r", width: float
 
     Args:
         places: `(T, 2)`.
-        log_prob: Of the events that led to each place, `(T,)`.
+        log_prob: The log density of the events that led to each place, `(T,)`.
         ax: Axes.
         cmap: Colour map, from low to high surprise.
-        width: Of the line, in points.
+        width: The width of the line, in points.
 
     Raises:
         ValueError: if `places` has another shape.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> places = np.cumsum(np.ones((4, 2)), axis=0)
+        >>> ax = mdn.plots.surprising_path(places, np.array([-1.0, -1.2, -6.0, -1.1]), ax=plt.figure().add_subplot())
+        >>> len(ax.collections) > 0
+        True
     """
     from matplotlib.collections import LineCollection
 
@@ -127,6 +152,12 @@ def loss(history, ax=None, *, best: float | None = None):
 
     Returns:
         The axes.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn
+        >>> ax = mdn.plots.loss(mdn.training.History(loss=[3.0, 2.0, 1.5]), ax=plt.figure().add_subplot())
+        >>> ax.get_xlabel()
+        'epoch'
     """
     ax = axes_of(ax)
     curves = getattr(history, "history", history)

@@ -12,7 +12,7 @@ _AXES = {
     "spread": "spread: change of log width",
 }
 _NAME = 24  # characters of a name beside the axes
-_MOST_LEVELS = 12  # of a category
+_MOST_LEVELS = 12  # of a column of categories so many levels are drawn
 _CROWDED = 5  # names of levels that are written without a slant
 
 
@@ -25,7 +25,7 @@ def importances(found, ax=None, *, measure: str = "nll", target: int = 0, most: 
         measure: "nll", "median" or "spread".
         target: The number of the target, for the median and the spread.
         most: How many columns at most, the most important by the NLL from the top.
-        color: Of the bars.
+        color: The colour of the bars.
 
     Returns:
         The axes.
@@ -60,7 +60,7 @@ def partial_dependence(found, ax=None, *, target: int = 0, color=BLUE):
         found: What `MDNRegressor.partial_dependence` returned.
         ax: Axes.
         target: The number of the target.
-        color: Of lines and bands.
+        color: The colour of lines and bands.
 
     Returns:
         The axes.

@@ -34,14 +34,20 @@ def density(distribution, ax=None, *, limits=None, components: bool = True, labe
         ax: Axes.
         limits: `(low, high)` of the values; by default they leave out 0.2 % of the probability.
         components: Whether to draw the components of a mixture.
-        label: For the legend.
-        color: Of the line.
+        label: Its label in the legend.
+        color: The colour of the line.
 
     Returns:
         The axes.
 
     Raises:
         ValueError: if the distribution has a batch, or more than one coordinate.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn
+        >>> ax = mdn.plots.density(mdn.Normal([0.0], [1.0]), ax=plt.figure().add_subplot())
+        >>> ax.get_ylabel()
+        'density'
     """
     _require(distribution, 0, "density()")
     ax = axes_of(ax)
@@ -74,6 +80,13 @@ def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> ax = mdn.plots.conditional(x, mdn.Normal(x, 0.1 + 0.0 * x), ax=plt.figure().add_subplot())
+        >>> len(ax.collections)
+        1
     """
     _require(distribution, 1, "conditional()")
     x = np.reshape(x, -1)
@@ -106,6 +119,14 @@ def component_means(x, mixture, ax=None, *, widest: float = 40.0):
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> mixture = mdn.Mixture(np.zeros((20, 2)), mdn.Normal(np.stack([x, -x], axis=1), np.ones((20, 2, 1))))
+        >>> ax = mdn.plots.component_means(x, mixture, ax=plt.figure().add_subplot())
+        >>> len(ax.collections)
+        2
     """
     _require(mixture, 1, "component_means()")
     ax = axes_of(ax)
@@ -126,7 +147,7 @@ def samples(x, distribution, ax=None, *, seed=0, color=ORANGE, **marks):
         distribution: Batch `(N,)`, event_size 1.
         ax: Axes.
         seed: As in `sample`.
-        color: Of the marks.
+        color: The colour of the marks.
         **marks: Further arguments of `Axes.scatter`.
 
     Returns:
@@ -134,6 +155,13 @@ def samples(x, distribution, ax=None, *, seed=0, color=ORANGE, **marks):
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> ax = mdn.plots.samples(x, mdn.Normal(x, 0.1 + 0.0 * x), ax=plt.figure().add_subplot())
+        >>> len(ax.collections[0].get_offsets())
+        20
     """
     _require(distribution, 1, "samples()")
     ax = axes_of(ax)
@@ -157,6 +185,13 @@ def density_2d(distribution, ax=None, *, limits, cells: int = 160, cmap=HEAT):
 
     Raises:
         ValueError: if the distribution has a batch, or its event_size is not 2.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn
+        >>> normal = mdn.Normal([0.0, 0.0], [1.0, 2.0])
+        >>> ax = mdn.plots.density_2d(normal, limits=((-3, 3), (-6, 6)), ax=plt.figure().add_subplot())
+        >>> float(ax.get_xlim()[1])
+        3.0
     """
     if distribution.event_size != 2 or distribution.batch_shape:
         raise ValueError(
@@ -189,6 +224,13 @@ def ellipses(distribution, ax=None, *, at=(0.0, 0.0), sigmas=(1.0, 2.0), colors=
 
     Raises:
         ValueError: if it is not a mixture, its event_size is not 2, or the batch has more than one axis.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, mdn, numpy as np
+        >>> mixture = mdn.Mixture(np.zeros(2), mdn.Normal(np.array([[0.0, 0.0], [3.0, 3.0]]), np.ones((2, 2))))
+        >>> ax = mdn.plots.ellipses(mixture, ax=plt.figure().add_subplot())
+        >>> len(ax.patches)
+        4
     """
     if not isinstance(distribution, Mixture) or distribution.event_size != 2 or len(distribution.batch_shape) > 1:
         raise ValueError(

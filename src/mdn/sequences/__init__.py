@@ -3,7 +3,8 @@
 from mdn.sequences import baselines
 from mdn.sequences.model import MDNRNN
 from mdn.sequences.ragged import as_sequences
+from mdn.sequences.shards import Shards
 from mdn.sequences.stream import Stream
 from mdn.sequences.training import adam, muon
 
-__all__ = ["MDNRNN", "Stream", "adam", "as_sequences", "baselines", "muon"]
+__all__ = ["MDNRNN", "Shards", "Stream", "adam", "as_sequences", "baselines", "muon"]

@@ -12,7 +12,8 @@ from mdn import initializers, training
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
 from mdn.layers import MDN, FeatureScaling
 from mdn.losses import NegativeLogLikelihood
-from mdn.sequences.linear import LAGS, autoregression, lagged, worthwhile
+from mdn.random import seeded
+from mdn.sequences.autoregression import LAGS, autoregression, lagged, worthwhile
 from mdn.sequences.ragged import as_sequences
 
 _MOST_COMPONENTS = 5
@@ -20,7 +21,14 @@ _MOST_FITTED = 50_000  # rows from which the mixture of residuals is learnt
 
 
 class Beaten(UserWarning):
-    """A baseline is better than the network."""
+    """A baseline is better than the network.
+
+    Example:
+        >>> import warnings
+        >>> from mdn.sequences.baselines import Beaten
+        >>> warnings.simplefilter('error', Beaten)  # a training that was not worth it then raises
+        >>> warnings.resetwarnings()
+    """
 
 
 def memoryless(
@@ -64,8 +72,8 @@ def memoryless(
     found = np.empty(len(judged))
     for value in np.unique(asked):
         y, chosen = events[known == value], asked == value
-        keras.utils.set_random_seed(seed)
-        model = keras.Sequential([keras.Input((1,)), MDN(spec).adapt(y)])
+        with seeded(seed):
+            model = keras.Sequential([keras.Input((1,)), MDN(spec).adapt(y)])
         nothing, loss = np.zeros((len(y), 1), "float32"), NegativeLogLikelihood(spec)
         training.fit(
             model, nothing, y, loss, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
@@ -91,6 +99,13 @@ def mixture(sequences, test, seed: int = 0) -> list[np.ndarray]:
 
     Returns:
         A list of arrays `(T_i,)`, in nats and data units, as `MDNRNN.log_prob` returns it.
+
+    Example:
+        >>> import numpy as np
+        >>> from mdn.sequences.baselines import mixture
+        >>> walks = [np.random.default_rng(k).normal(size=(60, 1)) for k in range(4)]
+        >>> [one.shape for one in mixture(walks, walks[:1])]
+        [(60,)]
     """
     return linear(sequences, test, lags=0, seed=seed)
 
@@ -98,7 +113,7 @@ def mixture(sequences, test, seed: int = 0) -> list[np.ndarray]:
 def linear(sequences, test, lags: int = LAGS, seed: int = 0) -> list[np.ndarray]:
     """Log density of each event of `test` under a linear autoregression with a mixture of correlated normals of its residuals.
 
-    The order, up to `lags`, is chosen on held-out events, as `MDNRNN` chooses that of its start; BIC chooses how many normals.
+    It is the autoregression that `MDNRNN` starts from; BIC chooses how many normals.
 
     Args:
         sequences, test, seed: As in `mixture`.
@@ -109,17 +124,25 @@ def linear(sequences, test, lags: int = LAGS, seed: int = 0) -> list[np.ndarray]
 
     Raises:
         ValueError: if a number is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> from mdn.sequences.baselines import linear
+        >>> walks = [np.cumsum(np.random.default_rng(k).normal(size=(60, 1)), axis=0) for k in range(4)]
+        >>> [one.shape for one in linear(walks, walks[:1], lags=2)]
+        [(60,)]
     """
     from sklearn.mixture import GaussianMixture  # here, since it takes a fifth of a second
 
     (learn, judged), size = _whole(sequences, test)
     shift, spread = initializers.robust_scaling(np.concatenate(learn))
 
+    shift = shift + spread * np.mean(np.concatenate([(one - shift) / spread for one in learn]), axis=0)
     known, asked = ([(one - shift) / spread for one in rows] for rows in (learn, judged))
-    matrix = worthwhile(autoregression(known, lags), known, lags) if lags else np.zeros((0, size))
+    found = worthwhile(autoregression(known, lags), known) if lags else None
 
     def left(rows):
-        return [z - lagged(z, lags) @ matrix if lags else z for z in rows]
+        return rows if found is None else [z - found.foretold(z) for z in rows]
 
     residuals = np.concatenate(left(known))
     some = residuals[:: -(-len(residuals) // _MOST_FITTED)]
@@ -138,7 +161,7 @@ def of_order(
         sequences, test, seed: As in `mixture`.
         order: How many events it reads; before the first one they are the medians.
         num_components: K.
-        units: Of its hidden layer.
+        units: How many units its hidden layer has.
         epochs: How long it trains.
 
     Returns:
@@ -154,10 +177,10 @@ def of_order(
         return np.concatenate([lagged(one - center, order) for one in rows]).astype("float32")
 
     x, y = before(learn), np.concatenate(learn).astype("float32")
-    keras.utils.set_random_seed(seed)
     spec = MixtureSpec(NormalSpec(size), num_components)
-    layers = [FeatureScaling().adapt(x), keras.layers.Dense(units, activation="silu"), MDN(spec).adapt(y)]
-    model = keras.Sequential([keras.Input((order * size,)), *layers])
+    with seeded(seed):
+        layers = [FeatureScaling().adapt(x), keras.layers.Dense(units, activation="silu"), MDN(spec).adapt(y)]
+        model = keras.Sequential([keras.Input((order * size,)), *layers])
     loss = NegativeLogLikelihood(spec)
     training.fit(model, x, y, loss, epochs=epochs, batch_size=256, learning_rate=1e-2, seed=seed).check_whole()
     params = model.predict(before(judged), verbose=0, batch_size=4096)

@@ -16,32 +16,32 @@ from mdn.sequences.program import alone, jitted, program_of, stateless
 
 
 class Frozen:
-    """Runs `function(given, state)`, which returns the next state, with the weights that `model` has now.
+    """Runs `function(inputs, state)`, which returns the next state, with the weights that `model` has now.
 
-    On a CPU, a small model's step takes about ten microseconds, less than passing arrays to JAX and back. There `given` is
+    On a CPU, a small model's step takes about ten microseconds, less than passing arrays to JAX and back. There `inputs` is
     memory that JAX uses as an array of its own, and each new state overwrites the one before it, so that NumPy can read it
     in place.
 
     Args:
         model: Its weights become constants of the program: as arguments they would cost as much as their arithmetic.
-        function: Takes `given` and a state `(B, S)`.
-        shape: The shape of `given`.
+        function: Takes `inputs` and a state `(B, S)`.
+        shape: The shape of `inputs`.
         one_row: See `jitted`.
 
     Attributes:
         step: `step(state)` overwrites `state` and returns the next one. Fetch it again after `place`.
-        given: Float32, for the caller to write before each step.
+        inputs: Float32, for the caller to write before each step.
         view: The memory of the present state, `(B, S)`, while `shows` is true; None where states are not in place.
     """
 
     def __init__(self, model, function, shape: tuple[int, ...], one_row: bool = False):
-        self.given = given = aligned(math.prod(shape)).reshape(shape)
+        self.inputs = inputs = aligned(math.prod(shape)).reshape(shape)
         self.view: np.ndarray | None = None
         self._in_place: bool | None = None  # whether states are; found out at the first `place`
-        self._address = 0  # of the memory that `view` shows
+        self._address = 0  # the address of the memory that `view` shows
         self._device = None
         if backend.NAME != "jax":
-            self.step = functools.partial(program_of(model, function), given)
+            self.step = functools.partial(program_of(model, function), inputs)
             return
         import jax
 
@@ -52,10 +52,10 @@ class Frozen:
         constant = functools.partial(stateless(model, function), weights)
         self._program = jitted(constant, one_row, compiler_options=alone(), donate_argnums=over)
         if self._device is not None:
-            seen = jax.device_put(given, self._device, may_alias=True)
+            seen = jax.device_put(inputs, self._device, may_alias=True)
             # On this device a step has ended when its call returns, so memory is never written or read too early
-            given = seen if seen.unsafe_buffer_pointer() == given.ctypes.data else given
-        self.step = functools.partial(self._program, given)
+            inputs = seen if seen.unsafe_buffer_pointer() == inputs.ctypes.data else inputs
+        self.step = functools.partial(self._program, inputs)
 
     def place(self, state: np.ndarray):
         """Puts a state to begin from where the program needs it, and returns it; the state placed before is dropped."""

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from mdn.distributions.spec import serializable
-from mdn.few_shapes import blocks, fitting, powers_of_two
 from mdn.losses import NegativeLogLikelihood
-from mdn.sequences import plan
+from mdn.random import seeded
+from mdn.sequences import plan, together
 from mdn.sequences.conditions import as_conditions, for_all
+from mdn.sequences.material import material
 from mdn.sequences.network import Network
 from mdn.sequences.program import program_of
 from mdn.sequences.ragged import (
-    Batches,
-    Windows,
-    as_items,
     as_primes,
     as_sequences,
-    bucket_lengths,
     check_given,
-    padded,
-    shifted,
+    lengths_of,
 )
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
-from mdn.sequences.scores import log_prob_of_steps
+from mdn.sequences.scores import log_prob_of_steps, params_of_steps
 from mdn.sequences.training import BestWeights, Kept, adam, schedule
-from mdn.training.checkpoints import Checkpoints, digest, digest_of_description
+from mdn.training.checkpoints import Checkpoints, OwnFolder, digest, digest_of_description
 from mdn.training.interrupt import ctrl_c_waits
-
-_ROWS_AT_ONCE = 32_768  # steps that one call of a prediction takes at most
 
 
 @serializable
 class MDNRNN(Network):
-    r"""The distribution of each event of a sequence given the events before it, :math:`p(x_t \mid x_1, \dots, x_{t-1})`.
+    r"""The distribution of each event of a sequence given the events before it, p(xₜ | x₁, …, xₜ₋₁).
 
     Inputs `(B, T, D)` are the events *before* each step, NaN before the first; outputs are the packed params
     `(B, T, spec.params_size)` of the events at these steps, in data units. `fit`, `log_prob` and `generate` take and return
@@ -57,7 +50,7 @@ class MDNRNN(Network):
         window_components: How many parts that window has.
         recurrent_dropout: See `Recurrent`.
         lags: How many events back a linear autoregression looks, from which the model starts: it moves each distribution, and
-            the network adds what is not linear. 0: none; None: 10, if distributions of the spec can be moved.
+            the network adds what is not linear. 0: none; None: 60, or fewer if events have more than five numbers.
     Example:
         >>> import numpy as np, mdn
         >>> model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(1), 2), units=(16,))
@@ -113,7 +106,8 @@ class MDNRNN(Network):
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`; with
-                `encode` a list of items.
+                `encode` a list of items. Or a source that need not fit into memory: `Shards`, a folder, a path, a pattern such as
+                "walks/*.npz", a list of paths, or a function that returns an iterator of arrays (see `Shards`).
             validation_data: Events in these forms, or `(events, condition)`, `(events, context)`, `(events, condition, context)`.
             condition: Shape `(N, C)`.
             context: A list of N arrays `(U_i, S)`.
@@ -132,59 +126,66 @@ class MDNRNN(Network):
             optimizer: A function of the rate: `mdn.sequences.adam`, or `muon`, or your own.
             patience: Stop after this many epochs without a better validation NLL.
             seed: Seeds the order of the batches, and what `encode` and dropout draw.
-            callbacks, verbose: As in Keras; logs hold "val_nll", mean nats a step.
+            callbacks, verbose: As in Keras; logs hold "val_nll", mean nats a step. The last line says what
+                training was worth: the held-out NLL, and that of the model before, which is linear.
             checkpoint: A folder, for a training that must survive a kill: after each epoch its state is written there, and
                 `fit` with the same data and settings goes on from the last epoch, to the same bits.
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed before the first step.
-            ValueError: if `checkpoint` holds a training of other data or settings, or is damaged.
+            ValueError: if `checkpoint` holds a training of other data or settings, is damaged, or is not the same for all
+                processes that learn together; if a function yields other numbers at each call and there is a `checkpoint`; if a
+                file of a source is damaged, holds other sequences than it did, or its events have another width.
         """
         sizes = {"epochs": epochs, "batch_size": batch_size, "buckets": buckets, "window": window}
         for name, value in sizes.items():
             if value is not None and value != "auto" and (isinstance(value, str) or value < 1):
                 raise ValueError(f"`{name}` must be at least 1, but {value!r} came.")
-        rows, again = sequences, None
-        if encode is not None:
-            items, rng = as_items(sequences, self.spec.target_size), np.random.default_rng([seed, 1])
-            rows = [encode(item, rng) for item in items]
-
-            def again(row, rng):
-                return encode(items[row], rng)
-
-        rows = as_sequences(rows, self.spec.target_size, "sequences" if encode is None else "encode(item, generator)")
-        conditions = self.conditions(condition, context, len(rows))
-        check_given(rows, given)
-        held_out, judged_after = plan.named(validation_data, self._asked_for, self.spec.target_size, given), given
-        if not self.adapted:
-            self.adapt(rows)
-        if by_itself := held_out is None and epochs is None and encode is None:
-            rows, conditions, held_out, judged_after = plan.dealt(rows, conditions, self._asked_for, given, seed)
-        how = plan.plan_of(list(map(len, rows)), epochs, batch_size, window)
-        cut = {"buckets": buckets} if how.window is None else {"window": how.window, "cut": window == "auto"}
-        deal = Batches if how.window is None else Windows
-        batches = deal(rows, conditions, batch_size=how.batch_size, given=given, encode=again, seed=seed, **cut)
+        data = material(
+            self, self._asked_for, sequences, validation_data, condition, context,
+            given=given, encode=encode, open_end=epochs is None, seed=seed, same=checkpoint is not None,
+        )  # fmt: skip
+        # Not the adapted weights: those of another machine differ from them by rounding
+        start = "" if checkpoint is None else digest(self.get_weights(), np.array(self.adapted))
+        together.check_same(data)
+        if fresh := not self.adapted:
+            together.adapt(self, data.sample)
+        adapted_start = "" if checkpoint is None else digest(self.get_weights())
+        how = plan.plan_of(lengths_of(data.rows), epochs, batch_size, window)
+        together.check(how.batch_size)
+        batches = data.batches(how, given=given, buckets=buckets, cut=window == "auto", seed=seed)
         if not self.compiled or self._compiled_by_fit:
             self.compile(
                 optimizer=optimizer(schedule(learning_rate, len(batches) * how.epochs)),
                 loss=NegativeLogLikelihood(self.spec),
             )
             self._compiled_by_fit = True
-        keras.utils.set_random_seed(seed)
+        with seeded(seed):  # of layers of the user's own that draw without a seed
+            pass
         with ctrl_c_waits() as pressed, self._turns.training():
             pressed.begin()
-            best = BestWeights(held_out, judged_after, patience, pressed, plan.SURE if by_itself else 0.0)
+            sure = plan.SURE if data.by_itself else 0.0
+            best = BestWeights(data.held_out, data.judged_after, patience, pressed, sure)
             self._carry(None if how.window is None else how.batch_size)
             try:
                 every, done, kept = [best, self._turns, *callbacks], 0, None
                 if checkpoint is not None:
                     settings = {
                         "network": digest_of_description(self), "optimizer": digest_of_description(self.optimizer),
-                        "loss": digest_of_description(self.loss), "weights at the start": digest(self.get_weights()),
-                        "data": digest(rows, conditions, *(() if held_out is None else (held_out[0], *held_out[1].values()))),
+                        "loss": digest_of_description(self.loss), "weights at the start": start,
+                        "data": data.digest,
                         "epochs": how.epochs, "batch_size": how.batch_size, "given": given, "window": how.window,
-                        "buckets": buckets, "patience": patience, "seed": seed, "encode": getattr(encode, "__qualname__", None),
+                        "buckets": buckets, "patience": patience, "seed": seed,
+                        "encode": getattr(getattr(encode, "func", encode), "__qualname__", None),
                     }  # fmt: skip
-                    kept = Kept(Checkpoints(checkpoint, settings), batches, best)
+                    checkpoints = Checkpoints(checkpoint, settings)
+                    earlier = {}  # as earlier versions wrote
+                    if checkpoints.begun_with("weights at the start") == adapted_start:
+                        earlier["weights at the start"] = adapted_start
+                    if hasattr(encode, "func") and "<locals>" in (begun := checkpoints.begun_with("encode") or ""):
+                        earlier["encode"] = begun
+                    if earlier:
+                        checkpoints = Checkpoints(checkpoint, settings | earlier)
+                    kept = Kept(checkpoints, batches, best, isinstance(checkpoint, OwnFolder))
                     done = kept.resume(self)
                     every.insert(1, kept)
                 ends = done if best.is_over else how.epochs
@@ -199,10 +200,11 @@ class MDNRNN(Network):
             finally:
                 self._carry(None)
                 best.restore(self)
+                best.say(verbose, self.starts_as if fresh else "the model as it came")
 
     def _carry(self, batch_size: int | None) -> None:
         if (self._carried is None) != (batch_size is None):
-            self.make_train_function(force=True)
+            self.train_function = None  # Keras makes it anew, with other variables
         for variable in self._carried or ():
             self._untrack_variable(variable)  # the carried state belongs neither to the model nor to its file
         self._tracker.unlock()
@@ -244,30 +246,30 @@ class MDNRNN(Network):
             sequences, condition, context: As in `fit` without `encode`.
         """
         rows = as_sequences(sequences, self.spec.target_size)
-        return self._scored(rows, self.conditions(condition, context, len(rows)), self.predict_on_batch)
+        return self._scored(rows, self.conditions(condition, context, len(rows)), self._predictor())
+
+    def _predictor(self):
+        """Maps inputs to params, on this process alone, and waits for the end of a step of a training in another thread."""
+        with self._turns.turn():
+            predict = together.predictor(self)
+        return self._in_turn(predict)
+
+    def _in_turn(self, run):
+        def in_turn(*arguments):
+            with self._turns.turn():
+                return run(*arguments)
+
+        return in_turn
 
     def _scored(self, rows, conditions, predict) -> list[np.ndarray]:
         """`log_prob` of checked sequences; `predict(inputs)` returns their params."""
-        lengths = bucket_lengths([len(one) for one in rows], 8)
         found: list = [None] * len(rows)
-        for length in np.unique(lengths):
-            group = np.flatnonzero(lengths == length)
-            most = 2 ** max(0, int(math.log2(max(1, _ROWS_AT_ONCE // length))))
-            for filled, new in blocks(group, (fitting(len(group), powers_of_two(most)),)):
-                batch = padded([rows[i] for i in filled], length)
-                before = shifted(batch)
-                inputs = [before, *(part[filled] for part in conditions)] if conditions else before
-                values = self._scores(predict, inputs, batch)
-                for i, value in zip(filled[:new], values, strict=False):
-                    found[i] = value[: len(rows[i])]
-        return found
-
-    def _scores(self, predict, inputs, batch) -> np.ndarray:
-        with self._turns.turn():
-            params = np.asarray(keras.ops.convert_to_numpy(predict(inputs)))
-        there = ~np.isnan(batch).all(axis=-1)  # rows behind the end of a sequence are no steps
-        found = np.zeros(there.shape)
-        found[there] = log_prob_of_steps(self.spec, params[there], batch[there])
+        for places, params in params_of_steps(rows, conditions, predict):
+            events = [rows[place] for place in places]
+            values = log_prob_of_steps(self.spec, np.concatenate(params), np.concatenate(events)).astype("float64")
+            ends = np.cumsum([len(one) for one in events])
+            for place, value in zip(places, np.split(values, ends[:-1]), strict=True):
+                found[place] = value
         return found
 
     def nll(self, sequences, condition=None, context=None, given: int = 0) -> float:
@@ -277,7 +279,7 @@ class MDNRNN(Network):
             sequences, condition, context, given: As in `fit` without `encode`.
         """
         scores = self.log_prob(sequences, condition, context)
-        check_given(scores, given)
+        check_given(lengths_of(scores), given)
         return -float(np.mean(np.concatenate([one[given:] for one in scores])))
 
     # ---- programs --------------------------------------------------------------------------------------------------
@@ -299,13 +301,7 @@ class MDNRNN(Network):
         """
         if name not in self._programs:
             self._programs[name] = program_of(self, function)
-        run = self._programs[name]
-
-        def in_turn(*arguments):
-            with self._turns.turn():
-                return run(*arguments)
-
-        return in_turn
+        return self._in_turn(self._programs[name])
 
     # ---- generating ------------------------------------------------------------------------------------------------
 
@@ -355,10 +351,8 @@ class MDNRNN(Network):
         hooks = stop, constrain, self._is_guided(guidance)
         if hooks not in self._rollouts:
             self._rollouts[hooks] = Rollout(self, *hooks)
-        primes, beside = (
-            as_primes(prime, batch_size, self.spec.target_size),
-            self.conditions(*for_all(condition, context, batch_size), batch_size, self.condition_size),
-        )
+        primes = as_primes(prime, batch_size, self.spec.target_size)
+        beside = self.conditions(*for_all(condition, context, batch_size), batch_size, self.condition_size)
         with self._turns.turn():
             return self._rollouts[hooks](primes, int(steps), beside, temperatures, seed)
 

@@ -12,8 +12,9 @@ from keras import ops
 from mdn import numerics
 from mdn.distributions import Spec
 from mdn.layers import MDN, FeatureScaling
+from mdn.sequences.autoregression import lags_for
 from mdn.sequences.encoding import EventEncoding
-from mdn.sequences.linear import LAGS, LinearStart, movable
+from mdn.sequences.linear import LinearStart, movable
 from mdn.sequences.recurrent import Recurrent
 from mdn.sequences.training import Turns
 from mdn.sequences.window import Window
@@ -55,7 +56,8 @@ class Network(keras.Model):
         self.positions = [int(column) for column in positions]
         self.place = FeatureScaling(name="place") if self.positions else None
         self.encoding = EventEncoding(spec, name="encoding")
-        lags = (LAGS if len(movable(spec)) else 0) if lags is None else int(lags)
+        moved = len(movable(spec))
+        lags = (lags_for(moved) if moved else 0) if lags is None else int(lags)
         self.linear = LinearStart(spec, lags, name="linear") if lags else None
         layers = [Recurrent(size, cell, recurrent_dropout, name=f"{cell}_{i}") for i, size in enumerate(self.units)]
         if context_size:
@@ -109,6 +111,13 @@ class Network(keras.Model):
         for variable, part in zip(self._carried, state, strict=True):
             variable.assign(ops.stop_gradient(part))
         return params
+
+    @property
+    def starts_as(self) -> str:
+        """What the model is once it is adapted, before the first step of training."""
+        if self.linear is None:
+            return "a distribution that remembers nothing"
+        return f"a linear autoregression of the last {self.linear.lags} events with a mixture of its errors"
 
     @property
     def label_size(self) -> int:

@@ -9,8 +9,10 @@ import keras
 import numpy as np
 
 from mdn import backend
+from mdn.sequences.together import share
 
 _GRAIN, _LEVELS = 8, 64  # lengths of batches are multiples of a grain, `_LEVELS` different ones at most
+_FEW = 8  # sequences
 
 
 def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarray]:
@@ -24,6 +26,12 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
 
     Raises:
         ValueError: if there are none, if one is empty or of another width, or if a step is infinite or wholly NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> from mdn.sequences import as_sequences
+        >>> [one.shape for one in as_sequences([np.zeros((3, 2)), np.zeros((5, 2))], size=2)]
+        [(3, 2), (5, 2)]
     """
     if _is_flat(sequences):
         points, offsets = np.asarray(sequences[0]), np.asarray(sequences[1])
@@ -37,22 +45,37 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
             f"`{name}` must be a list of arrays (T, {size}), an array (N, T, {size}) or (points, offsets), but an array of "
             f"shape {tuple(sequences.shape)} came. For one sequence: [array]."
         )
-    found = [np.asarray(one, "float32") for one in sequences]
+    found = list(sequences)
     if not found:
         raise ValueError(f"`{name}` must hold at least one sequence, but it is empty.")
-    for i, one in enumerate(found):
-        if one.ndim != 2 or one.shape[-1] != size or not len(one):
-            raise ValueError(
-                f"`{name}`: each must have shape (steps, {size}) with at least one step, but sequence {i} has {one.shape}."
-            )
-        bad = np.isinf(one).any(axis=-1) | np.isnan(one).all(axis=-1)
-        if bad.any():
-            step = int(np.argmax(bad))
-            raise ValueError(
-                f"`{name}`: step {step} of sequence {i} is {one[step].tolist()}: a step needs finite numbers (NaN for some "
-                "of them means missing). Leave it out or mend it."
-            )
-    return found
+    return [as_sequence(one, size, i, name) for i, one in enumerate(found)]
+
+
+def as_sequence(one, size: int, place: int, name: str) -> np.ndarray:
+    """A float32 array `(T, size)` of finite steps.
+
+    Args:
+        one: Shape `(T, size)`.
+        size: The width of an event.
+        place: Which sequence this is, for messages.
+        name: What it belongs to, for messages.
+
+    Raises:
+        ValueError: if it is empty or of another width, or if a step is infinite or wholly NaN.
+    """
+    one = np.asarray(one, "float32")
+    if one.ndim != 2 or one.shape[-1] != size or not len(one):
+        raise ValueError(
+            f"`{name}`: each must have shape (steps, {size}) with at least one step, but sequence {place} has {one.shape}."
+        )
+    bad = np.isinf(one).any(axis=-1) | np.isnan(one).all(axis=-1)
+    if bad.any():
+        step = int(np.argmax(bad))
+        raise ValueError(
+            f"`{name}`: step {step} of sequence {place} is {one[step].tolist()}: a step needs finite numbers (NaN for some "
+            "of them means missing). Leave it out or mend it."
+        )
+    return one
 
 
 def as_items(items, size: int) -> list:
@@ -90,14 +113,25 @@ def _length(one: np.ndarray) -> int:
     return int(known[-1]) + 1 if len(known) else 0
 
 
-def check_given(sequences: Sequence[np.ndarray], given: int, name: str = "sequences") -> None:
-    """Raises a ValueError if nothing is left of `sequences` behind the first `given` events of each."""
-    longest = max(map(len, sequences))
+def check_given(lengths, given: int, name: str = "sequences") -> None:
+    """Raises a ValueError if nothing is left of sequences of these lengths behind the first `given` events of each."""
+    longest = int(np.max(lengths))
     if not 0 <= given < longest:
         raise ValueError(
             f"`given` must be from 0 to {longest - 1}, so that something is left to learn or to score: the longest of `{name}` "
             f"has {longest} events. {given} came."
         )
+
+
+def lengths_of(sequences) -> np.ndarray:
+    """The number of steps of each sequence, `(N,)`: of a list, or of sequences that know their `lengths`."""
+    known = getattr(sequences, "lengths", None)
+    return np.array([len(one) for one in sequences]) if known is None else known
+
+
+def width_of(sequences) -> int:
+    """D, the width of an event: of a list, or of sequences that know their `width`."""
+    return sequences[0].shape[-1] if (known := getattr(sequences, "width", None)) is None else known
 
 
 def padded(sequences: Sequence[np.ndarray], length: int) -> np.ndarray:
@@ -147,6 +181,15 @@ def bucket_lengths(lengths, buckets: int, batch_size: int = 1) -> np.ndarray:
     return chosen[np.searchsorted(chosen, lengths)]
 
 
+def reading_lengths(lengths) -> np.ndarray:
+    """The batch length for each sequence that a network only reads: of fewer than `_FEW` sequences, powers of two.
+
+    A page that asks after each stroke of a pen comes with another length each time; each length is compiled once.
+    """
+    few = [1 << max(one - 1, _GRAIN).bit_length() for one in lengths] if len(lengths) < _FEW else lengths
+    return bucket_lengths(few, 4)
+
+
 class _Dealt(keras.utils.PyDataset):
     """Batches that are dealt anew for each epoch; everything random comes from one generator."""
 
@@ -155,17 +198,18 @@ class _Dealt(keras.utils.PyDataset):
         self._rng = np.random.default_rng(seed)
         self._sequences, self._conditions, self._size = sequences, conditions, batch_size
         self._given, self._encode = given, encode
+        self._width = width_of(sequences)
 
     def _encoded(self, row: int) -> np.ndarray:
         """The sequence of a row as it is in this epoch."""
         if self._encode is None:
             return self._sequences[row]
-        size = self._sequences[0].shape[-1]
-        return as_sequences([self._encode(row, self._rng)], size, f"encode(item {row}, generator)")[0]
+        return as_sequences([self._encode(row, self._rng)], self._width, f"encode(item {row}, generator)")[0]
 
-    def _beside(self, before, rows):
-        """The inputs of a batch: the events before each step, and the conditions of its rows."""
-        return (before, *(part[rows] for part in self._conditions)) if self._conditions else before
+    def _dealt_out(self, before, rows, targets):
+        """This process's share of a batch: the events before each step, with the conditions of its rows, and the targets."""
+        before, rows = share(before), share(rows)
+        return (before, *(part[rows] for part in self._conditions)) if self._conditions else before, share(targets)
 
     def on_epoch_end(self):
         """Deals the batches of the next epoch."""
@@ -204,9 +248,11 @@ class Batches(_Dealt):
     def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, buckets=4, encode=None, seed=0):
         super().__init__(sequences, conditions, batch_size, given, encode, seed)
         spare = 0 if encode is None else _GRAIN
-        lengths = bucket_lengths([len(one) + spare for one in sequences], buckets, batch_size)
-        self._first_length = 0  # of the batch 0 that was asked for last
-        self._groups = {int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
+        lengths = bucket_lengths(lengths_of(sequences) + spare, buckets, batch_size)
+        # Without `encode` all lengths are known when batches are dealt, so that the first two can be chosen
+        self._must_vary = encode is not None and backend.FIXES_EQUAL_AXES
+        self._first_length = 0  # the length of batch 0, when it was asked for last
+        self._bucket, self._groups = lengths, np.unique(lengths).tolist()
         self._plan: list[tuple[int, np.ndarray]] = []
         self.on_epoch_end()
 
@@ -219,7 +265,7 @@ class Batches(_Dealt):
         batch = padded(chosen, self._length(index, length, max(map(len, chosen))))
         before = shifted(batch)
         batch[:, : self._given] = np.nan
-        return self._beside(before, rows), batch
+        return self._dealt_out(before, rows, batch)
 
     def _length(self, index: int, length: int, longest: int) -> int:
         """The length of batch `index`: that of its bucket, or of the first longer one that holds the longest sequence."""
@@ -227,8 +273,7 @@ class Batches(_Dealt):
             length = min(
                 (each for each in self._groups if each >= longest), default=math.ceil(longest / _GRAIN) * _GRAIN
             )
-        if self._encode is not None and backend.NAME == "tensorflow":
-            # if the two batches that Keras looks at had one length, it would be fixed, and a longer batch would be refused
+        if self._must_vary:
             if index == 0:
                 self._first_length = length
             elif index == 1 and length == self._first_length:
@@ -236,18 +281,33 @@ class Batches(_Dealt):
         return length
 
     def _deal(self):
-        plan = []
-        for length, rows in self._groups.items():
-            order = self._rng.permutation(rows)
-            count = math.ceil(len(order) / self._size)
-            order = np.resize(order, count * self._size)
-            plan += [(length, part) for part in np.split(order, count)]
-        self._plan = [plan[i] for i in self._rng.permutation(len(plan))]
-        # Keras looks at the first two batches to learn which axes vary, so these must differ in length
-        other = next((i for i, (length, _) in enumerate(self._plan) if length != self._plan[0][0]), 0)
+        self._plan = self._batches_of(np.arange(len(self._bucket)))[0]
+        self._let_lengths_differ()
+
+    def _batches_of(self, rows: np.ndarray, left: dict | None = None, last: bool = True) -> tuple[list, dict]:
+        """Batches of rows, in any order, and the rows of each length that fill no batch.
+
+        Args:
+            rows: Ascending.
+            left: The rows of each length that are left from before.
+            last: Whether these are the last rows of the epoch: then no row is left, and batches are filled up.
+        """
+        plan, rest = [], {}
+        for length in self._groups:
+            order = self._rng.permutation(rows[self._bucket[rows] == length])
+            order = order if left is None else np.concatenate([left[length], order])
+            count = math.ceil(len(order) / self._size) if last else len(order) // self._size
+            rest[length] = order[count * self._size :]
+            plan += [(length, part) for part in np.resize(order, (count, self._size))]
+        return [plan[i] for i in self._rng.permutation(len(plan))], rest
+
+    def _let_lengths_differ(self, most: int | None = None) -> None:
+        # See `backend.FIXES_EQUAL_AXES`: the first two batches differ in length if any two do
+        first = self._plan[:most]
+        other = next((i for i, (length, _) in enumerate(first) if length != first[0][0]), 0)
         if other:
             self._plan.insert(1, self._plan.pop(other))
-        if self._encode is not None and backend.NAME == "tensorflow" and len(self._plan) == 1:
+        if self._must_vary and len(self._plan) == 1:
             length, rows = self._plan[0]
             self._plan = [(length, part) for part in np.array_split(np.resize(rows, max(2, len(rows))), 2)]
 
@@ -273,18 +333,18 @@ class Windows(_Dealt):
     def __init__(self, sequences, conditions=(), *, batch_size=32, given=0, window=100, cut=False, encode=None, seed=0):
         super().__init__(sequences, conditions, batch_size, given, encode, seed)
         self._window, self._cut = window, cut
-        self._count = 0  # of batches
+        self._count = 0  # how many batches an epoch has
         self.on_epoch_end()
 
     def __len__(self):
         return self._count
 
     def __getitem__(self, index):
-        length, size = self._window, self._sequences[0].shape[-1]
+        length, size = self._window, self._width
         before = np.full((self._size, length, size), np.nan, "float32")
         batch = np.full((self._size, length, size), np.nan, "float32")
         rows = np.zeros(self._size, int)
-        for i, piece in enumerate(self._plan[index]):
+        for i, piece in enumerate(self._pieces(index)):
             if piece is None:
                 continue
             rows[i], first, begins = piece
@@ -296,7 +356,11 @@ class Windows(_Dealt):
                 batch[i] = np.nan
             elif first:
                 before[i, 0] = self._sequences[rows[i]][first - 1]
-        return self._beside(before, rows), batch
+        return self._dealt_out(before, rows, batch)
+
+    def _pieces(self, index: int) -> list[tuple[int, int, bool] | None]:
+        """For each row of a batch (sequence, first step, whether a part begins there), or None if nothing is left for it."""
+        return self._plan[index]
 
     def _deal(self):
         # Deals the parts of this epoch, longest first, each to the row of the batch that has the fewest windows so far
@@ -331,7 +395,10 @@ class Windows(_Dealt):
         whole = [(row, 0, len(one)) for row, one in enumerate(self._sequences)]
         if not self._cut:
             return whole
-        most = math.ceil(sum(map(self._windows, whole)) / self._size) * self._window  # steps a row
+        return self._divided(whole, math.ceil(sum(map(self._windows, whole)) / self._size) * self._window)
+
+    def _divided(self, whole, most: int) -> list[tuple[int, int, int]]:
+        """`whole` sequences cut into parts of `most` steps; each but the first begins one window early."""
         return [
             (row, max(0, first - self._window), min(first + most, length))
             for row, _, length in whole

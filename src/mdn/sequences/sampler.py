@@ -50,7 +50,7 @@ class Sampler:
 
     def draw(self, distribution, uniforms, normals, sample_shape=()):
         """Events `(*sample_shape, B, spec.target_size)` from a distribution of this spec; temperatures are applied already."""
-        drawn = distribution._sample(sample_shape, _Given(uniforms, normals))
+        drawn = distribution._sample(sample_shape, _Prepared(uniforms, normals))
         return self.spec.join(drawn)
 
 
@@ -91,7 +91,7 @@ class Guided(Sampler):
         tempered = with_context._with_temperature(component_temperature, variance_temperature)
         events = self.draw(tempered, each_uniforms, each_normals, (self.candidates,))
         odds = guidance * numerics.log_odds(with_context.log_prob(events), without.log_prob(events))
-        chosen = draw_index(ops.softmax(ops.transpose(odds)), (), _Given(uniforms[:, -1:], normals))
+        chosen = draw_index(ops.softmax(ops.transpose(odds)), (), _Prepared(uniforms[:, -1:], normals))
         return ops.take_along_axis(events, chosen[None, :, None], axis=0)[0]
 
 
@@ -135,7 +135,7 @@ class Noise:
         return noise
 
 
-class _Given(Draws):
+class _Prepared(Draws):
     """A stream of random numbers that reads them from arrays `(..., count)`, from left to right."""
 
     def __init__(self, uniforms, normals):

@@ -16,7 +16,7 @@ from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import Noise, check_temperatures
 
 _AHEAD = 256  # steps whose noise is drawn at once
-_FORMAT = 1
+_FORMAT = 2  # in format 1 the state of a linear start may lack the count of known events
 _FLOAT = np.dtype("float32")
 
 
@@ -52,18 +52,18 @@ class Stream:
         self._rollout = Rollout(self._model, None, constrain, guidance > 0.0)
         self._condition, self._seed = condition, seed
         self._edges = np.cumsum([self._size, *self._rollout.state_widths]).tolist()
-        # Row 0 of `given`: the event, the settings, the index of the next noise; the rows below: noise for many steps
+        # Row 0 of `inputs`: the event, the settings, the index of the next noise; the rows below: noise for many steps
         sampler = self._rollout.sampler
         self._numbers = sampler.uniforms + sampler.normals
         shape = 1 + _AHEAD, batch_size, max(self._size + 5, self._numbers)
         frozen = Frozen(self._model, self._advance, shape, self._rollout.is_one_row(batch_size))
-        self._frozen, given = frozen, frozen.given
+        self._frozen, inputs = frozen, frozen.inputs
         # Views are made once: making them anew would take a good part of a step's time
         self._first = 0 if batch_size == 1 else slice(None)
-        self._event = given[0, self._first, : self._size]
+        self._event = inputs[0, self._first, : self._size]
         self._shape = self._event.shape
-        self._settings, self._used_up = given[0, :, self._size : -1], given[0, 0, -1:].reshape(())
-        self._ahead = given[1:, :, : self._numbers]
+        self._settings, self._used_up = inputs[0, :, self._size : -1], inputs[0, 0, -1:].reshape(())
+        self._ahead = inputs[1:, :, : self._numbers]
         self._set = False, 1.0, 1.0
         self._noise = Noise(seed, batch_size, sampler)
         self._settings[:, :4] = *self._set, guidance
@@ -119,7 +119,7 @@ class Stream:
         self._settings[:, :3] = self._set = settings
 
     def _go_on(self) -> np.ndarray:
-        """Draws the event after the last drawn one, or after the one in `given`, as the settings say."""
+        """Draws the event after the last drawn one, or after the one in `inputs`, as the settings say."""
         at = self._next
         if at == _AHEAD:
             self._draw()
@@ -193,18 +193,30 @@ class Stream:
                 found = plain_arrays(path)
                 if array(kinds="iu")(found["format"], "format") > _FORMAT:
                     raise ValueError("it was written by a newer version of mdn: upgrade mdn to restore it.")
-                self.state = found["state"]
+                self.state = found["state"] if found["format"] > 1 else self._as_now(found["state"])
         except ValueError as error:
             raise ValueError(f"{str(path)!r} holds no state of a stream: {error}") from None
 
-    def _advance(self, given, state):
-        """The state (B, D + widths) after a step. `given` holds all other inputs, since each argument costs a microsecond.
+    def _as_now(self, state):
+        """The state of a file of format 1."""
+        network, widths = self._model, self._rollout.state_widths
+        counts = len(widths) // len(network.state_widths) if network.linear else 0
+        if not counts or np.ndim(state) != 2 or state.shape[1] + counts != self._edges[-1]:
+            return state
+        read = 0.0 if np.isnan(state[:, : self._size]).all() else float(network.linear.lags)
+        for place in range(counts):
+            end = self._edges[place * len(network.state_widths) + len(network.positions[:1]) + 1] - 1
+            state = np.insert(state, end, read, axis=1)
+        return state
+
+    def _advance(self, inputs, state):
+        """The state (B, D + widths) after a step. `inputs` holds everything else, since each argument costs a microsecond.
 
         Its first row holds the event, whether to continue from the last drawn event instead, the two temperatures and
         guidance, and, as its last number, the index of the row below that holds the noise of this step.
         """
-        event, settings = given[0, :, : self._size], given[0, 0, self._size : self._size + 4]
-        noise = given[1:, :, : self._numbers][ops.cast(given[0, 0, -1], "int32")]
+        event, settings = inputs[0, :, : self._size], inputs[0, 0, self._size : self._size + 4]
+        noise = inputs[1:, :, : self._numbers][ops.cast(inputs[0, 0, -1], "int32")]
         last, *cells = ops.split(state, self._edges[:-1], axis=-1)
         event = ops.where(settings[0] > 0.0, last, event)
         uniforms, normals = self._rollout.sampler.parted(noise)

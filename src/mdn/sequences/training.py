@@ -10,8 +10,11 @@ import keras
 import numpy as np
 
 from mdn import backend
+from mdn.sequences.together import agreed, place, share_newest
 from mdn.training.checkpoints import Checkpoints, arrays_of, restore
 from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
+
+_FEW = 10.0  # held-out events
 
 
 def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -23,7 +26,13 @@ def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.Lea
 
 
 def adam(rate) -> keras.optimizers.Optimizer:
-    """Adam with gradients clipped to a norm of 1, which suits most networks."""
+    """Adam with gradients clipped to a norm of 1, which suits most networks.
+
+    Example:
+        >>> import mdn
+        >>> round(float(mdn.sequences.adam(0.003).learning_rate), 4)
+        0.003
+    """
     return keras.optimizers.Adam(rate, global_clipnorm=1.0)
 
 
@@ -31,6 +40,11 @@ def muon(rate) -> keras.optimizers.Optimizer:
     """Muon for the matrices of the layers, Adam at half the rate for biases, the head and the mover of a window.
 
     Use it after a few epochs of Adam: then it needs far fewer steps than `adam`, each a tenth slower. At first Adam is faster.
+
+    Example:
+        >>> import mdn
+        >>> mdn.sequences.muon(0.003).name
+        'muon'
 
     Reference:
         Liu et al. (2025), Muon is scalable for LLM training.
@@ -55,14 +69,14 @@ class BestWeights(StopsAtBatchEnd):
         given: How many events at the start of each held-out sequence are not scored.
         patience: Epochs without a better score before training stops.
         pressed: See `StopsAtBatchEnd`.
-        sure: How many standard errors better an epoch must be than the best one so far. Of thousands of epochs one is better on
-            a few held-out events by chance alone.
+        sure: How many standard errors better an epoch must be than the best one so far, of many held-out events. Of thousands of
+            epochs one is better on a few events by chance alone, so of twenty events it must be half as many again.
     """
 
     def __init__(self, held_out, given: int, patience: int | None, pressed: CtrlC, sure: float = 0.0):
         super().__init__(pressed)
         self._held_out, self._given, self._patience, self._sure = held_out, given, patience, sure
-        self._best, self._stale, self._epochs = math.inf, 0, 0
+        self._best, self._start, self._stale, self._epochs = math.inf, math.inf, 0, 0
         self._scores: np.ndarray | None = None  # of the best epoch, one a held-out event
         self._weights: list[np.ndarray] = []
         self._kept: list[tuple[keras.Variable, np.ndarray]] = []
@@ -72,6 +86,7 @@ class BestWeights(StopsAtBatchEnd):
         self._keep()
         if self._held_out is not None and not self._weights:
             self._keep_best(self._score())
+            self._start = self._best
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds "val_nll" to the logs, unless Ctrl-C was pressed twice."""
@@ -92,13 +107,15 @@ class BestWeights(StopsAtBatchEnd):
 
     def _score(self) -> np.ndarray:
         sequences, beside = self._held_out
-        return -np.concatenate([one[self._given :] for one in self.model.log_prob(sequences, **beside)])
+        scores = [one[self._given :] for one in self.model.log_prob(sequences, **beside)]
+        return agreed(-np.concatenate(scores))
 
     def _is_better(self, scores: np.ndarray) -> bool:
         if self._scores is None or not self._sure:
             return float(np.mean(scores)) < self._best
         gain = self._scores - scores
-        return float(np.mean(gain)) > self._sure * float(np.std(gain)) / math.sqrt(len(gain))
+        errors = self._sure * (1.0 + _FEW / len(gain))
+        return float(np.mean(gain)) > errors * float(np.std(gain)) / math.sqrt(len(gain))
 
     def _keep_best(self, scores: np.ndarray) -> None:
         self._best, self._scores, self._weights = float(np.mean(scores)), scores, self._current()
@@ -114,8 +131,9 @@ class BestWeights(StopsAtBatchEnd):
     @property
     def state(self) -> dict[str, float]:
         """The state that belongs to `weights` in a checkpoint, as JSON allows it."""
-        score = {} if math.isinf(self._best) else {"best": self._best}
-        return {**score, "stale": self._stale, "epochs": self._epochs}
+        scores = {"best": self._best, "start": self._start}
+        finite = {name: score for name, score in scores.items() if math.isfinite(score)}
+        return {**finite, "stale": self._stale, "epochs": self._epochs}
 
     @property
     def scores(self) -> np.ndarray:
@@ -124,7 +142,8 @@ class BestWeights(StopsAtBatchEnd):
 
     def go_on_from(self, weights: list[np.ndarray], scores: np.ndarray, state: dict[str, float]) -> None:
         """Continues with `weights`, `scores` and `state` of a training that was killed."""
-        self._weights, self._best = weights, state.get("best", math.inf)
+        self._weights = weights
+        self._best, self._start = (state.get(name, math.inf) for name in ("best", "start"))
         self._scores = scores if len(scores) else None
         self._stale, self._epochs = int(state["stale"]), int(state["epochs"])
 
@@ -137,6 +156,18 @@ class BestWeights(StopsAtBatchEnd):
     def is_over(self) -> bool:
         """Whether `patience` epochs have brought no better score."""
         return self._patience is not None and self._stale >= self._patience
+
+    def say(self, verbose, start: str) -> None:
+        """Prints what training was worth on the held-out events, if there are any.
+
+        Args:
+            verbose: Of `fit`; nothing is printed if it is 0.
+            start: What the model was before the first step.
+        """
+        if verbose and math.isfinite(self._best) and math.isfinite(self._start):
+            print(f"held-out events: {self._best:.3f} nats an event; before training, {self._start:.3f}: {start}.")
+            if self._best >= self._start:
+                print("Warning: training has not made the model better, so it is what it was before.")
 
     def restore(self, model) -> None:
         """Puts the best weights into the model."""
@@ -171,10 +202,12 @@ class Kept(keras.callbacks.Callback):
         checkpoints: Where to write; its settings are all that the result depends on.
         batches: The batches of the training.
         best: Its best weights and its state are written, too.
+        everywhere: Whether each process writes, and not only the first one.
     """
 
-    def __init__(self, checkpoints: Checkpoints, batches, best: BestWeights):
+    def __init__(self, checkpoints: Checkpoints, batches, best: BestWeights, everywhere: bool = False):
         super().__init__()
+        self._writes = everywhere or not place()[0]
         self._checkpoints, self._batches, self._best = checkpoints, batches, best
         self.figures: list[dict[str, float]] = []
         self._order: dict | None = None
@@ -188,6 +221,8 @@ class Kept(keras.callbacks.Callback):
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         last = self._checkpoints.last()
+        if share_newest(self._checkpoints.path, 0 if last is None else last.done):
+            last = self._checkpoints.last()
         if last is None:
             return 0
         arrays, self.figures = last.arrays, last.figures
@@ -206,7 +241,7 @@ class Kept(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Writes the state. The batches of the next epoch have been dealt by then."""
         self.figures = [*self.figures, {name: float(value) for name, value in (logs or {}).items()}]
-        if self._best.cut_short:
+        if self._best.cut_short or not self._writes:
             return  # a later run repeats an epoch that Ctrl-C ended
         arrays = arrays_of(self.model, self.model.optimizer)
         arrays |= {f"best.{i}": value for i, value in enumerate(self._best.weights)}

@@ -9,7 +9,7 @@ from mdn.special.elementary import gauss_legendre, log1p_rest, near_exp_rest
 from mdn.special.gamma import SMALL_SHAPE, excess, log_gamma_rest, log_gamma_series
 
 _STEPS_UP = 3  # steps of the recurrence in `log_beta_tails`: the integrand then falls like e^(-3 s) or faster
-_NODES = 14, 40  # in float32 and float64
+_NODES = 14, 40  # nodes of the quadrature in float32 and in float64
 _CUT = 17.0, 40.0  # an integrand is cut off where its log has fallen by this much
 
 

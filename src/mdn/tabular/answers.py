@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -11,10 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from mdn.distributions import Distribution
 from mdn.random import Draws
 from mdn.tabular import circular, conformal, inputs
+from mdn.tabular import groups as row_groups
 from mdn.tabular.asking import Asking
+from mdn.tabular.by_blocks import by_blocks
 from mdn.tabular.dependence import Dependence, dependence_of
 from mdn.tabular.importances import Importances, importances_of
-from mdn.tabular.regions import ranks_of, regions_of
+from mdn.tabular.regions import ranked, regions_of
 from mdn.tabular.report import write_report
 from mdn.tabular.scores import Scores, scores_of
 from mdn.tabular.seen import checksums, share_seen
@@ -23,7 +26,11 @@ _MOSTLY = 0.5  # a smaller share of rows equal to those of training comes about 
 
 
 class Answers(Asking):
-    """The half of `MDNRegressor` that predicts and scores."""
+    """The half of `MDNRegressor` that predicts and scores.
+
+    X may be a source, too, as in `fit`: a pattern of files, say. It is then read and answered block by block, and only the
+    answers are held whole. Where these are too many, loop: `for block in mdn.data.source_of("new/*.parquet").blocks(): ...`.
+    """
 
     def predict_distribution(self, X) -> Distribution:
         """The exact mixture of all members for each row, batch `(N,)`; its tensors are those of the backend.
@@ -37,16 +44,21 @@ class Answers(Asking):
         check_is_fitted(self)
         return self._distribution(self._features(X), origin=self.target_origin_)
 
+    @by_blocks
     def predict(self, X) -> np.ndarray:
         """The mean for each row, shape `(N,)` or `(N, D)`, like the targets of training; with `period` the mean direction."""
         return self._as_targets(self._ask(X, lambda mixture, _: mixture.mean()) + self.target_origin_)
 
+    @by_blocks
     def predict_quantile(self, X, q, groups=None) -> np.ndarray:
         """Quantiles of each target for each row.
 
         After `calibrate` the quantile of level q > 1/2 lies above a new target with probability q at least, and that of
         q < 1/2 lies below it with probability 1 - q at least, under the conditions that stand there. The median is between the
         two middle ranks, without a guarantee. Quantiles never fall as q rises.
+
+        Where training targets lay on a grid (`recorded_`) it is the quantile of the target as it is recorded: the least value of
+        the grid with the probability q at least of a target up to it.
 
         With `period` quantiles are counted from the point opposite the mean direction, and lie within half a turn of `predict`:
         they may leave the range, -5 instead of 355, say.
@@ -66,18 +78,22 @@ class Answers(Asking):
         values = self._as_targets(self._quantiles(X, q.reshape(-1), groups))
         return values.reshape(*values.shape[:-1], *q.shape)
 
+    @by_blocks
     def predict_interval(self, X, coverage=0.9, groups=None) -> np.ndarray:
         """The central interval that should hold a new target with probability `coverage`.
 
         After `calibrate` it holds each target with probability `coverage` at least, and leaves out (1 - coverage) / 2 at most
         on each side, under the conditions that stand there.
 
+        Where training targets lay on a grid (`recorded_`) its ends are values of the grid, and belong to it: it holds the target
+        as it is recorded with probability `coverage` at least, and more where the grid is coarse. (2, 2) is the value 2 alone.
+
         With `period` it is an arc about the mean direction: its lower end lies in the range, and its upper end above that, so
         that (350, 370) is the arc from 350 to 10.
 
         Args:
             X: Features.
-            coverage: In (0, 1): 0.9 for a 90 % interval; or several.
+            coverage: A number in (0, 1): 0.9 for a 90 % interval; or several.
             groups: One label a row, if the model was calibrated by such groups; see `calibrate`.
 
         Returns:
@@ -91,15 +107,17 @@ class Answers(Asking):
             raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9 or [0.5, 0.9], but {coverage!r} came.")
         return self.outcome_.arcs(self.predict_quantile(X, _ends(several.astype("float64")), groups))
 
+    @by_blocks
     def predict_hdi(self, X, coverage=0.9, groups=None) -> list:
         """The smallest set that should hold a new target with probability `coverage`: one interval or several.
 
         Where the predicted density has several peaks, the values between them are left out (`highest_density_region`). After
-        `calibrate` the set holds each target with probability `coverage` at least, under the conditions that stand there.
+        `calibrate` the set holds each target with probability `coverage` at least, under the conditions that stand there. Where
+        training targets lay on a grid (`recorded_`) the ends are values of the grid, as in `predict_interval`.
 
         Args:
             X: Features.
-            coverage: In (0, 1): 0.9 for 90 %.
+            coverage: A number in (0, 1): 0.9 for 90 %.
             groups: One label a row, if the model was calibrated by such groups; see `calibrate`.
 
         Returns:
@@ -115,6 +133,7 @@ class Answers(Asking):
         """
         return regions_of(self, X, coverage, groups)
 
+    @by_blocks
     def predict_probability(self, X, *, above=None, below=None) -> np.ndarray:
         """The probability that each target lies above a threshold, or below it, for each row.
 
@@ -138,6 +157,7 @@ class Answers(Asking):
         values = self._as_targets(self._probabilities(X, thresholds.reshape(-1), upper))
         return values.reshape(*values.shape[:-1], *thresholds.shape)
 
+    @by_blocks
     def predict_variance(self, X) -> dict[str, np.ndarray]:
         """The variance of each target in two parts: the scatter of the data, and the disagreement of the members.
 
@@ -158,6 +178,7 @@ class Answers(Asking):
         split = {"aleatoric": aleatoric, "epistemic": epistemic, "total": aleatoric + epistemic}
         return {name: self._as_targets(value) for name, value in split.items()}
 
+    @by_blocks(axis=1)
     def sample(self, X, n: int = 1, seed=None) -> np.ndarray:
         """`n` draws for each row: `(n, N)` or `(n, N, D)`.
 
@@ -171,6 +192,7 @@ class Answers(Asking):
         draws = self.target_origin_ + draws
         return np.moveaxis(draws if self.n_targets_ else draws[..., 0], 1, 0)
 
+    @by_blocks(targets=True)
     def log_prob(self, X, y) -> np.ndarray:
         """Log density of each row's targets in nats, in the targets' unit, `(N,)`; missing targets are integrated out.
 
@@ -180,7 +202,7 @@ class Answers(Asking):
 
         Args:
             X: Features.
-            y: Targets, `(N,)` or `(N, D)`, NaN where missing; censored ones as in `fit`.
+            y: Targets, `(N,)` or `(N, D)`, NaN where missing; censored ones as in `fit`. Left out with a source.
         """
         bounds, width = self._bounds(y)
         missing = np.isnan(bounds[:, : self._event_size])
@@ -197,8 +219,8 @@ class Answers(Asking):
 
         The guarantee is an average over calibrations, rows and their features, not one for each kind of row, unless `groups`
         name the kinds; it holds for each target by itself, not for several at once. A rounded target (`target_grid_`) is drawn
-        within its cell, and the guarantee is about that value: an interval whose ends are rounded to the grid holds the rounded
-        target.
+        within its cell, and the guarantee is about that value. An interval whose ends are rounded to the grid, as those of
+        `predict_interval` are, then holds the rounded target, too.
         `predict`, `predict_distribution`, `sample`, `log_prob` and `predict_variance` are not changed.
 
         Args:
@@ -237,9 +259,17 @@ class Answers(Asking):
 
     def _calibrate(self, X, y, groups=None) -> None:
         odds = self._log_odds(X, y, seed=1)  # not the seed of `evaluate`: places in a cell must not repeat
-        ranks = ranks_of(self, X, y)
-        calibration = conformal.Calibration.learn(odds, self.target_names_, ranks)
-        self.calibration_ = calibration if groups is None else calibration.with_groups(odds, ranks, X, groups)
+        calibration = conformal.Calibration.learn(odds, self.target_names_)
+        labels = None if groups is None else np.array(row_groups.labels_of(X, groups), dtype=object)
+        if labels is not None:
+            calibration = calibration.with_groups(odds, labels, groups)
+        x = self._features(X)
+        dense = isinstance(x, np.ndarray)
+        self.calibration_ = dataclasses.replace(
+            calibration, unranked=(x.copy() if dense else x, self._edges(y), labels)
+        )
+        if not dense:  # nobody but the caller should keep a sparse table
+            ranked(self)
 
     def score(self, X, y, sample_weight=None) -> float:
         """R² of the mean, as scikit-learn expects; of censored targets the mean of `log_prob`. Greater is better.
@@ -282,7 +312,7 @@ class Answers(Asking):
             X: Features that training has not seen; for rows of training the importances are too large.
             y: Targets.
             repeats: How many times each column is shuffled.
-            seed: For the rows and for the shuffling.
+            seed: The seed for the rows and for the shuffling.
             rows: If there are more rows with a target, so many of them are drawn.
 
         Raises:
@@ -308,7 +338,7 @@ class Answers(Asking):
                 those are few; of text the most frequent levels; dates have equal distances. A cycle of dates (time of year,
                 day of week, time of day) that is too short for these distances stays as it is in each row.
             rows: If there are more rows, so many of them are drawn.
-            seed: For the rows.
+            seed: The seed for the rows.
 
         Raises:
             ValueError: if there is no such column, no value is known in it, a level does not lie between 0 and 1, or `grid` or

@@ -20,9 +20,10 @@ from mdn.tabular.features import features
 from mdn.tabular.member import Member
 from mdn.tabular.network import ROWS_AT_ONCE
 from mdn.tabular.outcome import Outcome
+from mdn.tabular.recorded import Recorded
 from mdn.tabular.trunk import Trunk
 
-_LEVELS_AT_ONCE = 3  # a median and an interval
+_LEVELS_AT_ONCE = (1, 3)  # a median; a median and an interval, also an interval alone
 _ANGLES_AT_ONCE = (64, 512)  # rows: each probability of a von Mises is an integral, which takes memory
 
 
@@ -35,7 +36,9 @@ class Asking:
     baseline_: Baseline | None
     target_grid_: np.ndarray
     seen_: list[int]
+    n_samples_seen_: int = 0
     target_names_: list[str]
+    recorded_: Sequence[Recorded | None]
     indicators_: Sequence[int] = ()
     calibration_: conformal.Calibration | None = None
     outcome_: Outcome
@@ -94,7 +97,21 @@ class Asking:
     # ---- quantiles and probabilities ---------------------------------------------------------------------------------
 
     def _quantiles(self, X, levels, groups=None) -> np.ndarray:
-        """Shape `(N, D, len(levels))`, calibrated if there is a calibration; `groups` as in `Calibration.parts`."""
+        """Quantiles of targets as they are recorded, `(N, D, len(levels))`, calibrated if there is a calibration.
+
+        Args:
+            X: Features.
+            levels: Probabilities, `(L,)`.
+            groups: As in `Calibration.parts`.
+        """
+        found = self._unrounded_quantiles(X, levels, groups)
+        for d, recorded in enumerate(self.recorded_):
+            if recorded is not None:
+                found[:, d] = recorded.nearest(found[:, d], levels)
+        return found
+
+    def _unrounded_quantiles(self, X, levels, groups=None) -> np.ndarray:
+        """`_quantiles` of what rounded targets were before they were rounded."""
         if self.calibration_ is None:
             conformal.refuse_groups(groups)
             return self._model_quantiles(X, levels)
@@ -118,12 +135,12 @@ class Asking:
         return self.outcome_.snapped(found + self.target_origin_[:, None], self.target_origin_)
 
     def _model_quantiles(self, X, levels) -> np.ndarray:
-        """Quantiles of the predicted distribution as it is, shape `(N, D, len(levels))`."""
+        """Unrounded quantiles of the predicted distribution, without calibration, shape `(N, D, len(levels))`."""
         found = self._ask(X, lambda mixture, _: self._quantiles_of(mixture, levels)) + self.target_origin_[:, None]
         return self.outcome_.snapped(found, self.target_origin_)
 
     def _quantiles_of(self, mixture, levels) -> np.ndarray:
-        """Those of a distribution of rows, minus `target_origin_`, shape `(N, D, len(levels))`."""
+        """Quantiles of a distribution of rows, minus `target_origin_`, shape `(N, D, len(levels))`."""
         levels = np.asarray(levels, "float32")
         each = [_few_at_once(lambda q, m=m: m.quantile(q)[..., 0], levels) for m in self._marginals(mixture)]
         return np.stack(each, axis=1)
@@ -147,13 +164,18 @@ class Asking:
             Interval(at, np.full_like(at, np.inf)) if upper else Interval(np.full_like(at, -np.inf), at)
         )
 
-    def _log_odds(self, X, y, seed: int) -> np.ndarray:
-        """log P(below) - log P(above) of each target, `(N, D)`, NaN where missing; rounded targets are drawn in their cells."""
+    def _log_odds(self, X, y, seed: int, place: float | None = None, beside_atoms: bool = False) -> np.ndarray:
+        """log P(below) - log P(above) of each target, `(N, D)`, NaN where missing.
+
+        A target that stands for a set is drawn in it, or is at this `place` of it: 0 is its lower end and 1 its upper one.
+        `beside_atoms` asks for the odds given that the target is no atom.
+        """
         ends = self._edges(y)
 
         def tails(mixture, y):
             found = []
             for d, marginal in enumerate(self._marginals(mixture)):
+                marginal = marginal.base if beside_atoms else marginal
                 to = y[:, d :: self._event_size]
                 each = [
                     tail(to[:, [end]])
@@ -164,7 +186,8 @@ class Asking:
             return ops.stack(found, axis=1)
 
         lower, upper = np.split(self._ask(X, tails, ends), 2, axis=-1)
-        drawn = np.random.default_rng(seed).uniform(size=lower.shape[:-1])
+        shape = lower.shape[:-1]
+        drawn = np.random.default_rng(seed).uniform(size=shape) if place is None else np.full(shape, place)
         odds = conformal.log_odds(*conformal.on_one_side(lower, upper, drawn), drawn)
         return np.where(np.isnan(ends[:, : self._event_size]), np.nan, odds)
 
@@ -204,9 +227,9 @@ class Asking:
     def _score(self, mixture, bounds):
         """The log probability of what `_bounds` returned."""
         size = self._event_size
-        if bounds.shape[1] == size:
+        if bounds.shape[-1] == size:
             return mixture.log_prob_observed(bounds)
-        return mixture.log_prob(Interval(bounds[:, :size], bounds[:, size:]))
+        return mixture.log_prob(Interval(bounds[..., :size], bounds[..., size:]))
 
     def _edges(self, y) -> np.ndarray:
         """Points `(N, D)`, or the two points `(N, 2 D)` between which a target lies: the ends of its set or atom."""
@@ -225,15 +248,10 @@ class Asking:
 
 
 def _few_at_once(function, levels: np.ndarray) -> np.ndarray:
-    """`function(levels)` of shape `(N, L)`, computed for three levels at a time, since each number of levels is compiled anew.
+    """`function(levels)` of shape `(N, L)`, one level or three at a time, since each number of levels is compiled anew.
 
     Args:
-        function: Maps levels `(3, ...)` to values `(3, N)`.
+        function: Maps levels `(1, ...)` to values `(1, N)`, and three levels to three.
         levels: Shape `(L, ...)`.
     """
-    padded = np.concatenate([levels, np.repeat(levels[:1], -len(levels) % _LEVELS_AT_ONCE, axis=0)])
-    found = [
-        ops.convert_to_numpy(function(padded[first : first + _LEVELS_AT_ONCE]))
-        for first in range(0, len(padded), _LEVELS_AT_ONCE)
-    ]
-    return np.concatenate(found)[: len(levels)].T
+    return in_blocks(function, levels, sizes=_LEVELS_AT_ONCE).T

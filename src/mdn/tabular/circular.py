@@ -20,7 +20,7 @@ _PLACES = (
     10  # digits that are kept: whole turns that are taken off leave roundings, which would hide a grid of the targets
 )
 _WIDEST = 1.0  # radians: the scale of targets that lie all round
-_COMPONENTS = 10  # of the baseline, as of that of other targets
+_COMPONENTS = 10  # how many components the baseline has, as for other targets
 IN_FILES = record(period=number(above=0.0), low=number(), turn=number())
 
 
@@ -142,8 +142,8 @@ def mean_direction(angles: np.ndarray, axis: int | None = None, weight=None) -> 
 
     Args:
         angles: In radians.
-        axis: Of the mean; None for all.
-        weight: Of each angle, of the same shape.
+        axis: The axis of the mean; None for all.
+        weight: The weight of each angle, of the same shape.
     """
     return np.angle(np.average(np.exp(1j * angles), axis=axis, weights=weight))
 

@@ -12,18 +12,16 @@ from mdn.data.declared import CATEGORY, DATE, NUMBER
 from mdn.data.tables import Table, TableError
 from mdn.tabular.dates import DateCode, dates_of
 from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na
-from mdn.tabular.kinds import EMPTY, IDENTIFIER, About, learn_column
+from mdn.tabular.kinds import EMPTY, IDENTIFIER, About, Counted, learn_column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import share
 
 __all__ = ["About", "Columns", "UnknownLevels"]
 
 _MOST_NAMED = 20  # columns that a message names
-_MOSTLY, _FEW = (
-    0.5,
-    5,
-)  # a warning is due if more than this share of the cells, and so many, are levels that are not known
-_FAR_FEWER = 0.5  # of that share: if training had no more, such cells are no habit of the column
+# A warning is due if more than this share of the cells, and at least so many, are levels that training did not show ...
+_MOSTLY, _FEW = 0.5, 5
+_FAR_FEWER = 0.5  # ... unless training had more than this part of that share: then such cells are a habit of the column
 
 
 class UnknownLevels(UserWarning):
@@ -47,6 +45,7 @@ class Columns:
         from_file: Whether the training table was read from a file; it is not kept in the file of a model.
         ids: The columns that name the rows (`mdn fit --id`), which `mdn predict` writes beside its predictions.
         bounds: The two columns of a censored target: its bounds, or the time and the event.
+        codes: Numbers that may stand for missing values in training, as `codes.codes_of` finds them, by column; not in files.
     """
 
     def __init__(
@@ -65,14 +64,18 @@ class Columns:
         self.levels, self.dates, self.left_out, self.about = levels, dates or {}, tuple(left_out), tuple(about)
         self.decimals, self.units = dict(decimals or {}), None if units is None else dict(units)
         self.others, self.from_file, self.ids = dict(others or {}), from_file, tuple(ids)
-        self.bounds = tuple(bounds)
+        self.bounds, self.codes = tuple(bounds), dict[str, Sequence[tuple[float, float]]]()
 
     @classmethod
-    def learn(cls, table) -> Columns:
+    def learn(cls, table, counted: Mapping[str, Counted] | None = None) -> Columns:
         """Learns from a training table what each column is.
 
         What is declared counts: categories of pandas and polars (those of whole numbers, too), columns of dates, and the kinds of
         a `mdn.data.declared.DeclaredTable`. Text is a category; it is a column of dates if nine of ten cells are dates.
+
+        Args:
+            table: The training table, or some of its rows.
+            counted: The words of columns of text in all rows, if `table` has only some of them.
 
         Raises:
             ValueError: if the table has no rows, or no column that says anything of new rows; or if columns hold numbers in a
@@ -88,7 +91,7 @@ class Columns:
         learned, bad = [], []
         for name in table.columns:
             try:
-                learned.append(learn_column(column(table, name)))
+                learned.append(learn_column(column(table, name), (counted or {}).get(str(name))))
             except ValueError as error:
                 bad.append((str(name), error))
         _refuse(table, bad)
@@ -104,6 +107,7 @@ class Columns:
         about = tuple(one.about for one in learned)
         columns = cls(levels, dates, left_out, about, others=others, from_file=isinstance(table, Table))
         columns.remember(table, list(levels))
+        columns.codes = {one.about.name: one.codes for one in kept if one.codes}
         return columns
 
     def remember(self, table, names: Sequence[str]) -> None:

@@ -31,8 +31,9 @@ from mdn.tabular.frames import arrays_of, rows_of
 
 FEWEST = 19
 """The fewest rows of a calibration: a 90 % interval, the default, needs them."""
-_SHARE, _AT_LEAST, _AT_MOST = 0.2, 50, 0.25  # of the rows, set aside by `calibration="conformal"`
-# Of a tail: 0.975 as a float32 is more than 0.975, and would cost a rank; what is promised holds to within this
+# `calibration="conformal"` sets this share of the rows aside, so many at least, and this share at most
+_SHARE, _AT_LEAST, _AT_MOST = 0.2, 50, 0.25
+# The guarantee holds to within this share of a tail: 0.975 in float32 exceeds 0.975, and would cost a rank
 _ROUNDING = 1e-5
 _OUTWARD = 16.0 * float(np.finfo("float32").eps)
 _FARTHEST = 1e11  # log odds, 450,000 standard deviations of a normal; float32 finds no quantile ten times as far out
@@ -51,9 +52,11 @@ class Calibration:
     Attributes:
         odds: For each target the log odds, float64, ascending, shape `(n,)`.
         names: The names of the targets, for messages.
-        ranks: For each target the density ranks, ascending, shape `(n,)`; empty where targets have no density.
+        ranks: For each target the density ranks, ascending, shape `(n,)`; empty where targets have no density, or are `unranked`.
         groups: The calibration of each group that has one of its own, by its label; None without groups.
         column: The column of features that holds the labels, None if they are passed by themselves.
+        unranked: The rows of calibration, (features, edges of targets, labels or None), until somebody needs their density ranks,
+            which cost far more time than the rest; None afterwards.
     """
 
     odds: tuple[np.ndarray, ...]
@@ -61,15 +64,15 @@ class Calibration:
     ranks: tuple[np.ndarray, ...] = ()
     groups: dict[str, Calibration] | None = None
     column: str | None = None
+    unranked: tuple | None = None
 
     @classmethod
-    def learn(cls, odds: np.ndarray, names, ranks: np.ndarray | None = None) -> Calibration:
-        """From the log odds of the calibration rows, without groups.
+    def learn(cls, odds: np.ndarray, names) -> Calibration:
+        """Learns from the log odds of the calibration rows, without groups.
 
         Args:
             odds: Shape `(N, D)`; NaN is missing.
             names: The names of the targets.
-            ranks: Density ranks `(N, D)`, NaN where missing; None where targets have no density.
 
         Raises:
             ValueError: if a target has fewer than `FEWEST` values.
@@ -81,20 +84,16 @@ class Calibration:
                     f"at least {FEWEST} rows with a value of {name!r} are needed to calibrate a 90 % interval, but there are "
                     f"{len(column)}. Calibrate on more rows."
                 )
-        return cls(columns, tuple(names), () if ranks is None else _sorted(ranks))
+        return cls(columns, tuple(names))
 
-    def with_groups(self, odds: np.ndarray, ranks: np.ndarray | None, X, groups) -> Calibration:
+    def with_groups(self, odds: np.ndarray, labels: np.ndarray, groups) -> Calibration:
         """This calibration of all rows, and beside it one for each group in which every target has `FEWEST` values.
 
         Args:
-            odds, ranks: As in `learn`.
-            X: The features of the same rows.
+            odds: As in `learn`.
+            labels: Those of the same rows, as `groups.labels_of` returns them, shape `(N,)`.
             groups: As in `groups.labels_of`.
-
-        Raises:
-            ValueError: if X has no such column, or there is not one label for each row.
         """
-        labels = np.array(row_groups.labels_of(X, groups), dtype=object)
         own, small = {}, {}
         for label in sorted(set(labels) - {""}):
             rows = labels == label
@@ -103,9 +102,19 @@ class Calibration:
                 small[label] = count
                 continue
             names = [f"{name} (group {label})" for name in self.names]
-            own[label] = Calibration.learn(odds[rows], names, None if ranks is None else ranks[rows])
+            own[label] = Calibration.learn(odds[rows], names)
         row_groups.warn_of_small(groups, small, FEWEST)
         return dataclasses.replace(self, groups=own, column=groups if isinstance(groups, str) else None)
+
+    def with_ranks(self, ranks: np.ndarray | None) -> Calibration:
+        """This calibration with the density ranks `(N, D)` of the `unranked` rows, NaN where missing; None without a density."""
+        if self.unranked is None or ranks is None:
+            return dataclasses.replace(self, unranked=None)
+        *_, labels = self.unranked
+        groups = self.groups and {
+            label: dataclasses.replace(one, ranks=_sorted(ranks[labels == label])) for label, one in self.groups.items()
+        }
+        return dataclasses.replace(self, ranks=_sorted(ranks), groups=groups, unranked=None)
 
     def parts(self, X, groups=None) -> Iterator[tuple[Any, Calibration]]:
         """Yields (rows of X as an index, the calibration that these rows share), until all rows have come.
@@ -210,7 +219,7 @@ class Calibration:
 
         Args:
             odds: Log odds `(N, D)` of the targets, NaN where missing.
-            seed: Of the draw within a rank.
+            seed: The seed of the draw within a rank.
             X: The features of these rows, in which a calibration by groups finds the column of its groups.
         """
         drawn = np.random.default_rng([_STREAM, seed]).uniform(size=odds.shape)

@@ -60,6 +60,17 @@ class DateCode:
         """The names of the columns of `numbers`."""
         return [name, *(f"{name}: {cycle}, {part}" for cycle in self.cycles for part in ("sine", "cosine"))]
 
+    def days(self, dates: Dates) -> np.ndarray:
+        """Days since 1970 in UTC, NaN where missing.
+
+        Raises:
+            ValueError: if the dates have a time zone, but those of training had none, or the other way round.
+        """
+        if bool(dates.zone) != bool(self.zone) and np.isfinite(dates.days).any():
+            had, has = ("a", "none") if self.zone else ("no", "one")
+            raise ValueError(f"its dates had {had} time zone in training, but {has} here: give both the same.")
+        return dates.days
+
     def numbers(self, dates: Dates) -> np.ndarray:
         """Days since the origin, then sine and cosine of each cycle: `(N, 1 + 2·cycles)`, NaN where missing.
 
@@ -68,13 +79,11 @@ class DateCode:
         Raises:
             ValueError: if the dates have a time zone, but those of training had none, or the other way round.
         """
-        if bool(dates.zone) != bool(self.zone) and np.isfinite(dates.days).any():
-            had, has = ("a", "none") if self.zone else ("no", "one")
-            raise ValueError(f"its dates had {had} time zone in training, but {has} here: give both the same.")
-        clock = local(dates.days, self.zone)
+        days = self.days(dates)
+        clock = local(days, self.zone)
         angles = [2.0 * np.pi * ((clock + MONDAY * (cycle == WEEK)) / CYCLES[cycle]) for cycle in self.cycles]
         circles = [turn(angle) for angle in angles for turn in (np.sin, np.cos)]
-        return np.stack([dates.days - self.origin, *circles], axis=-1)
+        return np.stack([days - self.origin, *circles], axis=-1)
 
 
 def holds_dates(column: Column) -> bool:

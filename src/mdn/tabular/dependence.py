@@ -84,7 +84,7 @@ def dependence_of(regressor, X, column, *, levels, grid: int = 20, rows: int = 5
         levels: The probabilities of the quantiles.
         grid: How many values of the column at most.
         rows: How many rows at most.
-        seed: For the rows.
+        seed: The seed for the rows.
 
     Raises:
         ValueError: if there is no such column, no value is known in it, or a level does not lie between 0 and 1.

@@ -1,4 +1,4 @@
-"""From the X of a user to the numbers that a network gets: checked, centred, with an indicator of each value that is missing.
+"""Turns the X of a user into the numbers that a network gets: checked, centred, with an indicator of each missing value.
 
 Dense rows are ready at once. Those of a sparse matrix become dense some at a time, when they are asked for.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.sparse import issparse
@@ -16,8 +16,10 @@ from sklearn.utils.validation import check_array, validate_data
 from mdn import initializers, numerics
 from mdn.data.notation import plain_number
 from mdn.data.tables import Table
+from mdn.tabular.codes import MissingCodes, sentences
 from mdn.tabular.columns import Columns, check_rows, named, with_nan
 from mdn.tabular.frames import is_date
+from mdn.tabular.kinds import Counted
 from mdn.tabular.trunk import Trunk
 
 MISSING = ("indicator", "median", "error")
@@ -27,17 +29,18 @@ _MOST_DENSE = 10**9  # bytes of a sparse matrix once it is dense; training needs
 
 
 class NewlyMissing(UserWarning):
-    """Columns lack values that training always had, so that nothing was learnt of what it means that they are missing."""
+    """Columns lack values that they always had in training, so that the model has not learnt what a missing one means."""
 
 
-def learn_features(regressor, X) -> np.ndarray:
+def learn_features(regressor, X, counted: Mapping[str, Counted] | None = None) -> np.ndarray:
     """Features for training; from now on `features` returns those of other rows.
 
     Sets `trunk_`, `columns_`, `feature_origin_`, `indicators_` and what scikit-learn knows of names.
 
     Args:
         regressor: An `MDNRegressor`.
-        X: The training table.
+        X: The training table, or some of its rows.
+        counted: As in `Columns.learn`.
 
     Raises:
         ValueError: as `features` does, or if a sparse X is too large to be dense.
@@ -48,9 +51,11 @@ def learn_features(regressor, X) -> np.ndarray:
         regressor.columns_, regressor.n_features_in_ = Columns({}), regressor.trunk_.size
         vars(regressor).pop("feature_names_in_", None)
         return regressor.trunk_.rows(X)
-    regressor.columns_ = Columns.learn(X)
+    regressor.columns_ = Columns.learn(X, counted)
     if regressor.columns_.warning:
         warnings.warn(regressor.columns_.warning, UserWarning, stacklevel=4)
+    for sentence in sentences(regressor.columns_.codes):
+        warnings.warn(sentence, MissingCodes, stacklevel=4)
     x = np.asarray(_numbers(regressor, X, reset=True))
     regressor.feature_origin_ = initializers.far_origin(numerics.as_features(x))
     if regressor.missing == "indicator":
@@ -77,7 +82,7 @@ def features(regressor, X):
 
 
 def places_of(regressor) -> dict[str, np.ndarray]:
-    """For each column of the table that a regressor uses, its places among the inputs, that of its indicator last.
+    """The places of each column among the inputs of the network, that of its indicator last.
 
     Columns without a name are "x0", "x1", ...; with a trunk each array of X is one column.
     """

@@ -41,6 +41,8 @@ from mdn.tabular.dates import CYCLES, DateCode
 from mdn.tabular.features import MISSING
 from mdn.tabular.member import Member
 from mdn.tabular.network import Architecture, shared
+from mdn.tabular.recorded import IN_FILES, Recorded
+from mdn.tabular.regions import ranked
 from mdn.tabular.trunk import Trunk
 from mdn.training import History
 
@@ -50,7 +52,7 @@ _WEIGHTS = "weights.npz"
 
 def save(regressor, path) -> None:
     """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
-    baseline, calibration = regressor.baseline_, regressor.calibration_
+    baseline, calibration = regressor.baseline_, ranked(regressor)
     parameters = {**regressor.get_params(), "random_state": None}
     for name in ("calibration", "bounds", "censoring", "period"):  # older versions do not know them
         if parameters.get(name) is None:
@@ -67,11 +69,13 @@ def save(regressor, path) -> None:
         "targets": regressor.n_targets_,
         "target_names": regressor.target_names_,
         "grid": regressor.target_grid_,
+        "recorded": regressor.recorded_,
         "baseline": None if baseline is None else vars(baseline),
         "members": [_of_member(member) for member in regressor.members_],
         "left_out": regressor.columns_.left_out,
         "about_columns": regressor.columns_.about,
         "seen": regressor.seen_,
+        "rows_seen": regressor.n_samples_seen_,
     }
     # What older versions do without: how numbers were written in the training file, how many cells were (other), and roles
     columns = regressor.columns_
@@ -163,12 +167,14 @@ def load(cls, path, made: Callable | None = None):
         regressor.outcome_ = outcome.of(description.get("outcome", {"cells": False}))
     regressor.columns_, regressor.trunk_ = _columns(description), trunk
     regressor.indicators_ = description.get("indicators", [])
-    regressor.seen_ = description.get("seen", [])
+    regressor.seen_, regressor.n_samples_seen_ = description.get("seen", []), description.get("rows_seen", 0)
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]
     nowhere = {"targets": [0.0] * len(regressor.target_names_), "features": [0.0]}
     origin = description.get("origin", nowhere)
     regressor.target_origin_, regressor.feature_origin_ = (np.array(origin[side]) for side in ("targets", "features"))
     regressor.target_grid_ = np.array(description["grid"])
+    targets = len(regressor.target_names_)
+    regressor.recorded_ = [one and Recorded(**one) for one in description.get("recorded", [None] * targets)]
     regressor.baseline_ = None if description["baseline"] is None else Baseline.of(description["baseline"])
     regressor.members_, regressor.calibration_ = members, calibration
     regressor.num_components_ = len(members[0].alive)
@@ -178,6 +184,10 @@ def load(cls, path, made: Callable | None = None):
 
 # ---- checks of a file's description ----------------------------------------------------------------------------------
 
+_OPTIONAL = (
+    "recorded", "indicators", "trunk", "origin", "seen", "calibrated", "calibration_groups", "outcome", "circle", "decimals",
+    "units", "other_shares", "ids", "bounds", "rows_seen",
+)  # fmt: skip
 _MOST_UNITS = 2**20  # the most units of a layer, components of a mixture, targets
 _size, _figures = whole(1, _MOST_UNITS), listed(figure)
 _covariance: Rule = either(whole(1, _MOST_UNITS), one_of("diagonal", "isotropic", "full"))
@@ -232,10 +242,12 @@ def _checked(description: dict) -> dict[str, Any]:
         targets=anything,
         target_names=listed(text, count=targets),
         grid=listed(number(0.0), count=targets),
+        recorded=listed(maybe(IN_FILES), count=targets),
         baseline=maybe(_baseline(targets)),
         members=listed(_member(width, targets), least=1),
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
+        rows_seen=whole(),
         calibrated=flag,
         calibration_groups=record(column=maybe(text), labels=listed(text)),
         outcome=_outcome,
@@ -247,21 +259,7 @@ def _checked(description: dict) -> dict[str, Any]:
         bounds=listed(text),
         indicators=indicators,
         trunk=trunk_files.rule(features),
-        optional=(
-            "indicators",
-            "trunk",
-            "origin",
-            "seen",
-            "calibrated",
-            "calibration_groups",
-            "outcome",
-            "circle",
-            "decimals",
-            "units",
-            "other_shares",
-            "ids",
-            "bounds",
-        ),
+        optional=_OPTIONAL,
         others=True,
     )(description, "")
     if columns and checked["feature_names"] and checked["feature_names"] != list(columns):

@@ -225,6 +225,12 @@ def arrays_of(table) -> list:
     return [table]
 
 
+def row_count(table) -> int:
+    """How many rows a table has, or each of several inputs."""
+    first = arrays_of(table)[0]
+    return first.shape[0] if hasattr(first, "shape") else len(first)
+
+
 def rows_of(table, rows: np.ndarray):
     """The table of the rows with these indices."""
     if isinstance(table, dict):

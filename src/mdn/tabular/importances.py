@@ -13,7 +13,7 @@ from mdn.tabular.wording import plain
 
 LEVELS = np.array([0.05, 0.5, 0.95], "float32")
 """The quantiles that are asked for."""
-_ROWS_A_CALL = 32_768  # of shuffled tables: they take memory
+_ROWS_A_CALL = 32_768  # shuffled tables are predicted in parts, since they take memory
 _SHOWN = 20  # columns that `str` shows
 _NAME = 40  # characters of a name that it shows
 
@@ -123,7 +123,7 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
         X: Features.
         y: Targets.
         repeats: How many times each column is shuffled.
-        seed: For the rows and the shuffling.
+        seed: The seed for the rows and the shuffling.
         rows: How many rows at most.
 
     Raises:

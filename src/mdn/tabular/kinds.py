@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mdn.data.declared import CATEGORY, DATE, NUMBER
-from mdn.data.tables import foreign_number, parse
+from mdn.data.tables import foreign_number, is_missing, parse
+from mdn.tabular.codes import codes_of
 from mdn.tabular.dates import DateCode, dates_of, described, holds_dates
 from mdn.tabular.frames import Column, as_numbers, is_number
 from mdn.tabular.levels import level_of
 from mdn.tabular.wording import plain, share
 
 EMPTY, IDENTIFIER, IGNORED, INDEX = "empty", "identifier", "ignored", "index"
-ID, WEIGHT, GROUP, BOUND = (
-    "id",
-    "weight",
-    "group",
-    "bound",
-)  # columns that a user gave a role other than that of a feature
-_MOST_LEVELS = 128  # of one column; rarer levels count as "other", like those never seen
-_ROWS_A_LEVEL = 5  # at least, so that a column never has more levels than a fifth of the rows
-_FEW_LEVELS = 8  # but so many are kept however rare they are
+# The kinds of columns to which a user gave another role than that of a feature
+ID, WEIGHT, GROUP, BOUND = "id", "weight", "group", "bound"
+MOST_LEVELS = 128  # a column keeps so many levels; rarer ones count as "other", like those never seen
+_ROWS_A_LEVEL = 5  # a column keeps one level for so many rows at most ...
+_FEW_LEVELS = 8  # ... but so many levels however rare they are
 _IDENTIFIER, _MANY_LEVELS = 0.5, 100  # a column with more different texts than this share of the rows identifies rows
 _NEARLY_ALL, _ENOUGH = 0.9, 20  # and so does one of fewer texts, in at least 20 rows
 
@@ -53,6 +52,7 @@ class Learned:
         levels: The levels of a category, most frequent first.
         code: How dates become numbers.
         other: The share of the rows whose level is not kept.
+        codes: Numbers that may stand for missing values, with the share of the rows that have each.
     """
 
     about: About
@@ -60,10 +60,27 @@ class Learned:
     levels: list[str] | None = None
     code: DateCode | None = None
     other: float = 0.0
+    codes: Sequence[tuple[float, float]] = ()
 
 
-def learn_column(one: Column) -> Learned:
+class Counted(NamedTuple):
+    """How often each word of a column comes in a table of which only a part is at hand.
+
+    Attributes:
+        words: The number of rows of each word, "" and words such as "NA" too.
+        rows: All rows of the table.
+    """
+
+    words: Mapping[str, int]
+    rows: int
+
+
+def learn_column(one: Column, counted: Counted | None = None) -> Learned:
     """What a column of the training table is.
+
+    Args:
+        one: The column.
+        counted: The words of the whole table, if `one` holds only some of its rows.
 
     Raises:
         ValueError: if it holds numbers in a notation that is not read, or dates that can be read in two ways.
@@ -80,23 +97,38 @@ def learn_column(one: Column) -> Learned:
         numbers = as_numbers(f"column {one.name!r}", one.plain_values)
         numbers = numbers[np.isfinite(numbers)]
         reach = f"{plain(numbers.min())} to {plain(numbers.max())}" if len(numbers) else "infinite"
-        return Learned(About(one.name, NUMBER, reach + gone))
+        return Learned(About(one.name, NUMBER, reach + gone), codes=codes_of(numbers))
     text = [word for word in one.words if word]
     if not one.declared:
         _check_notation(one, text)
-    canonical = {word: level_of(word) for word in set(text)}
-    words, counts = np.unique([canonical[word] for word in text], return_counts=True)
-    if not one.declared and _tells_rows_apart(len(words), len(text), len(missing)):
+    words, counts = _levels(Counter(text) if counted is None else _known_words(one, counted))
+    known, rows = (len(text), len(missing)) if counted is None else (int(counts.sum()), counted.rows)
+    if not one.declared and _tells_rows_apart(len(words), known, rows):
         numeric = " of numbers as text" if not parse(text)[1] else " of text"
-        return Learned(About(one.name, IDENTIFIER, f"{len(words)} levels{numeric} in {len(missing)} rows"), kept=False)
-    order = np.argsort(-counts, kind="stable")[:_MOST_LEVELS]
+        return Learned(About(one.name, IDENTIFIER, f"{len(words)} levels{numeric} in {rows} rows"), kept=False)
+    order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     order = order[: max(_FEW_LEVELS, int(np.sum(counts[order] >= _ROWS_A_LEVEL)))]
-    other = 1.0 - float(counts[order].sum()) / len(text)
+    other = 1.0 - float(counts[order].sum()) / known
     levels = f"{len(words)} level{'s' * (len(words) > 1)}"
     if other:
         levels = f"{len(order)} of {levels} kept, {share(other)} of the rows are (other)"
     kept = [str(words[at]) for at in order]
-    return Learned(About(one.name, CATEGORY, levels + gone), levels=kept, other=other * len(text) / len(missing))
+    return Learned(About(one.name, CATEGORY, levels + gone), levels=kept, other=other * known / rows)
+
+
+def _known_words(one: Column, counted: Counted) -> dict[str, int]:
+    """The words that are not missing, as `Column.words` tells them."""
+    levels = one.declared == CATEGORY
+    return {word: count for word, count in counted.words.items() if word and (levels or not is_missing(word))}
+
+
+def _levels(words: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """(the levels in order of their names, how many rows have each)."""
+    found: Counter[str] = Counter()
+    for word, count in words.items():
+        found[level_of(word)] += count
+    names = sorted(found)
+    return np.array(names), np.array([found[name] for name in names], "int64")
 
 
 def _holds_numbers(one: Column) -> bool:

@@ -15,11 +15,20 @@ from mdn.tabular.member import Member, Recipe, Rows, one_by_one, side_by_side
 from mdn.tabular.network import Architecture, width_for
 from mdn.tabular.outcome import Outcome, candidates
 from mdn.training.interrupt import NOTHING_YET
+from mdn.training.team import agreed
 
 CANDIDATES = (3, 6, 12)
 """The numbers of components that `num_components="auto"` tries."""
 _ROWS_A_COMPONENT = 4
+_FEW_ROWS = 4000  # up to here to compile a program of their own takes longer than to carry dead components along
 _NARROW = 0.05  # of the standard deviation of the targets
+
+
+Task = tuple[Architecture, Rows, Recipe, int]
+"""The arguments of `member.fit_member`."""
+Elsewhere = Callable[[Sequence[Task], Outcome], list[Member]]
+"""Trains members on rows that are not at hand, from tasks that have a part of the rows, and what targets are taken for. It
+returns those that are done; after Ctrl-C there are fewer than tasks, or the last one is marked as interrupted."""
 
 
 class Learnt(NamedTuple):
@@ -47,6 +56,7 @@ def learn(
     seeds: np.ndarray,
     heard_by: dict[str, Any],
     checkpoint=None,
+    elsewhere: Elsewhere | None = None,
 ) -> Learnt:
     """Trains an ensemble; held-out rows choose first the number of components, and then the outcome.
 
@@ -62,6 +72,7 @@ def learn(
         seeds: One for each member; the first also trains the candidates.
         heard_by: As `listeners` returns it.
         checkpoint: A folder for members that are done, or None.
+        elsewhere: Trains the members on other rows; these then choose only what is trained.
 
     Raises:
         ValueError: if there is a `checkpoint`, but the trunk is a function.
@@ -75,18 +86,20 @@ def learn(
     members: list[Member] = []
     starts = [outcome.points(each, event_size, int(seeds[0])) for outcome, each in zip(outcomes, y, strict=True)]
 
-    def train(jobs) -> tuple[list[Member], bool]:
+    def train(jobs, elsewhere=None) -> tuple[list[Member], bool]:
         """(the members that are done, whether Ctrl-C ended the training)."""
-        tasks: list[tuple[Any, ...]] = [
+        tasks: list[Task] = [
             (
                 architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms)),
                 Rows(x, y[place], starts[place], weight, *split(seed)),
-                _recipe(settings, again),
+                recipe(settings, again, max(counts) if together else components),
                 int(seed),
             )
             for components, place, again, seed in jobs
         ]
-        if effective_n_jobs(settings.n_jobs) > 1:
+        if elsewhere is not None:
+            trained = elsewhere(tasks, outcomes[jobs[0][1]])
+        elif effective_n_jobs(settings.n_jobs) > 1:
             trained = side_by_side(tasks, settings.n_jobs, checkpoint)
         else:
             trained = one_by_one(tasks, checkpoint, **heard_by)
@@ -102,6 +115,7 @@ def learn(
         return member.val_loss + float(np.sum(weight[judges] * slope) / np.sum(weight[judges]))
 
     counts = _counts(settings, len(train_rows) + (len(judges) if refit else 0))
+    together = settings.loss == "nll" and len(train_rows) <= _FEW_ROWS
     chosen, place, stopped = counts[0], 0, False
     with training.ctrl_c_waits() as pressed:
         if len(counts) > 1:
@@ -115,9 +129,11 @@ def learn(
             place, best = min(both, key=lambda pair: judged(pair[1], pair[0]))
             members = [best]
         if not stopped:
-            kept = [] if refit else members
-            more, stopped = train([(chosen, place, refit, seed) for seed in seeds[len(kept) :]])
-            members = kept + more or members
+            kept, (count, of) = ([] if refit else members), (chosen, place)
+            if elsewhere is not None:
+                kept, (count, of) = [], agreed([chosen, place]).tolist()
+            more, stopped = train([(count, of, refit, seed) for seed in seeds[len(kept) :]], elsewhere)
+            members, place = (kept + more, of) if kept or more else (members, place)
         members[0].history.interrupted = stopped or bool(pressed)
     return Learnt(members, outcomes[place])
 
@@ -178,6 +194,20 @@ def possible_outcomes(settings, y: np.ndarray, size: int, grid: np.ndarray) -> l
     return candidates(known, settings.family, settings.bounds, float(grid[0]), bool(settings.censoring))
 
 
+def learnt_of(settings, outcome: Outcome, y: np.ndarray, seed: int) -> np.ndarray:
+    """What a network learns of targets; see `learnable`.
+
+    Args:
+        settings: The regressor, whose `target_origin_` and `target_grid_` are known.
+        outcome: What targets are taken for.
+        y: Targets `(N, D)`, or bounds of censored ones `(N, 2)`.
+        seed: As in `learnable`.
+    """
+    origin, inner = settings.target_origin_, outcome.moved(settings.target_origin_)
+    bounds, _ = inner.sets_of(y - np.tile(origin, y.shape[1] // len(origin)), settings.target_grid_)
+    return learnable(inner, bounds, len(origin), seed)
+
+
 def learnable(outcome: Outcome, bounds: np.ndarray, size: int, seed: int) -> np.ndarray:
     """What a network learns from the sets that targets stand for.
 
@@ -235,7 +265,8 @@ def architecture(settings, features: int, event_size: int, components: int, atom
     )
 
 
-def _recipe(settings, refit: bool) -> Recipe:
+def recipe(settings, refit: bool, program: int) -> Recipe:
+    """How members are trained; `program` is the number of components of the network that trains."""
     return Recipe(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
@@ -246,4 +277,5 @@ def _recipe(settings, refit: bool) -> Recipe:
         patience=settings.patience,
         restarts=int(settings.restarts),
         refit=refit,
+        program=program,
     )

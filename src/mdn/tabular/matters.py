@@ -8,12 +8,12 @@ from mdn import plots
 from mdn.page import figure
 from mdn.tabular.features import places_of
 
-_MOST_COLUMNS = 100  # more take too long
+_MOST_COLUMNS = 100  # a table with more columns would take too long
 _MOST_SHOWN, _DRAWN = 10, 3
 _WORDS = {2: "two", 3: "three"}
 _GRID, _ROWS, _REPEATS = 20, 2000, 5
-_WORK, _OVERHEAD = 100_000, 8  # rows times (components + 8) that take about a second on two cores
-_LEAST, _MOST = 100, 200  # rows of a column's importance at least, of its partial dependence at most
+_WORK, _OVERHEAD = 100_000, 8  # two cores answer so many rows times (components + 8) in about a second
+_LEAST, _MOST = 100, 200  # an importance takes so many rows at least, a partial dependence so many at most
 
 
 def add_what_matters(page, regressor, X, truth) -> None:

@@ -21,9 +21,10 @@ from mdn.distributions import Spec
 from mdn.tabular.network import Architecture, Layers, packed, shared, widened
 from mdn.training.checkpoints import digest
 
-_MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
-_CALIBRATION_ROWS = _LOOKED_AT = 20_000
-_DEAD = 1e-6
+DEAD = 1e-6
+"""A component with no greater weight in any row of training is left out: it changes no likelihood noticeably."""
+MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
+CALIBRATION_ROWS = LOOKED_AT = 20_000
 _TELL_EVERY = 20
 _PRIOR = 0.3  # standard deviation of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
@@ -45,6 +46,8 @@ class Recipe:
     patience: int
     restarts: int
     refit: bool
+    program: int
+    """The components of the network that trains; those beyond the member's own are dead, so that several K share one program."""
 
 
 @dataclasses.dataclass
@@ -108,6 +111,7 @@ class Rows(NamedTuple):
         weight: Shape `(N,)`.
         train: Indices of the rows to learn from.
         valid: Indices of the rows that say when to stop.
+        elsewhere: A checksum of the rows that a feed brings beside these, or None if these are all.
     """
 
     x: np.ndarray
@@ -116,6 +120,7 @@ class Rows(NamedTuple):
     weight: np.ndarray
     train: np.ndarray
     valid: np.ndarray
+    elsewhere: str | None = None
 
 
 def fit_member(
@@ -140,16 +145,16 @@ def fit_member(
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
     """
-    network = shared(architecture)
+    network = shared(dataclasses.replace(architecture, num_components=recipe.program))
     train, valid = table.train, table.valid
     x = widened(table.x, architecture.width)
     y, weight = np.asarray(table.y, "float32"), np.asarray(table.weight, "float32")
     starts = np.asarray(table.starts, "float32")
     batch = recipe.batch_size
-    most = max(1, min(recipe.epochs, _MOST_STEPS // math.ceil(len(train) / batch)))
+    most = max(1, min(recipe.epochs, MOST_STEPS // math.ceil(len(train) / batch)))
 
     def run(rows, epochs, validation, seed):
-        network.start(x[rows], starts[rows], seed)
+        network.start(x[rows], starts[rows], seed, architecture.num_components)
         spread = np.asarray(network.model.layers[-1].target_scale)
         return training.fit(
             network.model,
@@ -173,13 +178,13 @@ def fit_member(
         )
 
     with network.lock, training.ctrl_c_waits():
-        history, start, weights = _best_start(
+        history, start, weights = best_start(
             network, lambda start: run(train, most, (x[valid], y[valid], weight[valid]), start), seed, recipe.restarts
         )
         widening = 1.0
         if architecture.loss == "nll":
-            few = valid[:_CALIBRATION_ROWS]
-            widening = _calibrate(network, network.predict(weights, x[few]), y[few], weight[few])
+            few = valid[:CALIBRATION_ROWS]
+            widening = widening_of(network, network.predict(weights, x[few]), y[few], weight[few])
         if recipe.refit and not history.interrupted and history.best_epoch:
             try:
                 history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None, start).interrupted
@@ -187,7 +192,8 @@ def fit_member(
                 history.interrupted = True
             if not history.interrupted:  # half of a second training is worse than the first
                 weights = network.weights()
-        alive = _alive(network.blocks(network.predict(weights, x[:_LOOKED_AT]))[2])
+        alive = alive_of(network.blocks(network.predict(weights, x[:LOOKED_AT]))[2])
+        weights = network.narrowed(weights, architecture.num_components)
         return Member(architecture, weights, min(history.val_loss), history, widening, alive)
 
 
@@ -215,15 +221,17 @@ def _teller(callbacks, verbose):
     return tell
 
 
-def one_by_one(tasks: Sequence[tuple], folder=None, **heard_by) -> list[Member]:
-    """Trains the members of `tasks`, which are arguments of `fit_member`, except those that are already in `folder`.
+def one_by_one(
+    tasks: Sequence[tuple], folder=None, fit: Callable[..., Member] | None = None, **heard_by
+) -> list[Member]:
+    """Trains the members of `tasks`, which are arguments of `fit` (by default `fit_member`), except those that are in `folder`.
 
     After Ctrl-C it returns those that are done, and the one that was cut short.
     """
     trained: list[Member] = []
     for task in tasks:
         try:
-            trained.append(_kept_or_trained(folder, task, functools.partial(fit_member, *task, **heard_by)))
+            trained.append(kept_or_trained(folder, task, functools.partial(fit or fit_member, *task, **heard_by)))
         except KeyboardInterrupt:  # before its first epoch
             break
         if trained[-1].history.interrupted:
@@ -259,7 +267,7 @@ def side_by_side(tasks: Sequence[tuple], n_jobs, folder=None) -> list[Member]:
     return [found[place] for place in sorted(found)]
 
 
-def _kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
+def kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
     """The member of `task`: read from `folder` if it is there, else trained and written there.
 
     Args:
@@ -307,10 +315,10 @@ def _read_member(path: Path, architecture) -> Member:
 
 
 def _placed(place: int, task: tuple, folder) -> tuple[int, Member]:
-    return place, _kept_or_trained(folder, task, functools.partial(fit_member, *task))
+    return place, kept_or_trained(folder, task, functools.partial(fit_member, *task))
 
 
-def _best_start(network, train, seed: int, restarts: int):
+def best_start(network, train, seed: int, restarts: int):
     """(history, seed, weights) of the best of several trainings, by the held-out loss."""
     best: tuple | None = None
     for start in (seed, *np.random.default_rng(seed).integers(0, 2**31 - 1, restarts - 1).tolist()):
@@ -329,13 +337,13 @@ def _best_start(network, train, seed: int, restarts: int):
     return best
 
 
-def _alive(logits) -> list[int]:
-    """Components with a weight above `_DEAD` in some row; a smaller weight changes no likelihood noticeably."""
+def alive_of(logits) -> list[int]:
+    """Components with a weight above `DEAD` in some row."""
     weights = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
-    return np.flatnonzero(np.max(weights, axis=0) > _DEAD).tolist()
+    return np.flatnonzero(np.max(weights, axis=0) > DEAD).tolist()
 
 
-def _calibrate(network, params, y, weight) -> float:
+def widening_of(network, params, y, weight) -> float:
     """The factor of all scales that makes held-out targets most likely; a prior keeps it near 1 where they are few.
 
     Reference:

@@ -97,7 +97,7 @@ class Layers(NamedTuple):
     """The weights of a network, as arrays.
 
     Attributes:
-        features: Shift and spread of the features.
+        features: Shift and spread of the features; empty with a trunk, which scales them itself.
         hidden: Kernel and bias of each hidden layer.
         heads: Kernel and bias of each head of the spec.
         targets: Shift and spread of the targets.
@@ -150,13 +150,23 @@ class Shared:
         noise = [keras.layers.GaussianNoise(architecture.feature_noise)] if architecture.feature_noise else []
         return keras.Sequential([keras.Input((architecture.width,)), self._scaling, *noise, *self._hidden, self._head])
 
-    def start(self, x, y, seed: int) -> None:
-        """Puts fresh weights into `model`: scaling from features and targets, a starting mixture, small random kernels."""
+    def start(self, x, y, seed: int, components: int | None = None) -> None:
+        """Puts fresh weights into `model`: scaling from features and targets, a starting mixture, small random kernels.
+
+        Args:
+            x: Features, `(N, width)`.
+            y: Targets, from which the starting mixture is found.
+            seed: Seeds the kernels and the starting mixture.
+            components: How many components take part; the weights are those of a network of so many, and the others are dead.
+        """
         rng = np.random.default_rng(seed)
-        for layer in [*self._hidden, *self._head.heads]:
+        spec = self._spec_of(components or self.architecture.num_components)
+        sizes = [*self.architecture.hidden_sizes, *(size for _, size in spec.heads)]
+        for layer, alive in zip([*self._hidden, *self._head.heads], sizes, strict=True):
             size_in, size_out = layer.kernel.shape
-            limit = np.sqrt(6.0 / (size_in + size_out))
-            layer.kernel.assign(rng.uniform(-limit, limit, (size_in, size_out)).astype("float32"))
+            limit = np.sqrt(6.0 / (size_in + alive))
+            drawn = rng.uniform(-limit, limit, (size_in, alive)).astype("float32")
+            layer.kernel.assign(np.pad(drawn, ((0, 0), (0, size_out - alive))))
             layer.bias.assign(np.zeros(size_out, "float32"))
         if self.architecture.trunk is not None:
             for variable, value in self.architecture.trunk.start(seed, self._trunk):
@@ -166,7 +176,7 @@ class Shared:
                 if variable.dtype == "uint32":  # the state of the noise
                     variable.assign(np.array([seed % 2**32, 0], "uint32"))
             self._scaling.adapt(x)
-        self._head.adapt(y, seed)
+        self._head.adapt_as(MDN(spec).adapt(y, seed))
 
     def start_constant(self, loc, scale) -> None:
         """Puts weights into `model`, of one component, that predict the same normal for all features."""
@@ -180,6 +190,20 @@ class Shared:
         """A copy of the weights that are in `model` now."""
         return [np.array(ops.convert_to_numpy(variable)) for variable in self.model.variables]
 
+    def _spec_of(self, components: int) -> Spec:
+        """The spec of a network that is the same but for the number of its components."""
+        return dataclasses.replace(self.architecture, num_components=components).spec
+
+    def narrowed(self, weights, components: int) -> list[np.ndarray]:
+        """`weights` as those of a network of the first `components` components only."""
+        kept: dict[int, int] = {}
+        for layer, (_, size) in zip(self._head.heads, self._spec_of(components).heads, strict=True):
+            kept |= {id(layer.kernel): size, id(layer.bias): size}
+        return [
+            np.array(weight[..., : kept[id(variable)]]) if id(variable) in kept else weight
+            for variable, weight in zip(self.model.variables, weights, strict=True)
+        ]
+
     def lend(self, weights) -> None:
         """Puts `weights` into `model`."""
         for variable, value in zip(self.model.variables, weights, strict=True):
@@ -192,10 +216,12 @@ class Shared:
         def dense(layers):
             return [(of[id(layer.kernel)], of[id(layer.bias)]) for layer in layers]
 
-        features, targets = (
-            (of[id(scaling.shift)], of[id(scaling.spread)]) for scaling in (self._scaling, self._head.target_scaling)
+        def scaling(layer):
+            return (of[id(layer.shift)], of[id(layer.spread)]) if layer.built else (np.empty(0), np.empty(0))
+
+        return Layers(
+            scaling(self._scaling), dense(self._hidden), dense(self._head.heads), scaling(self._head.target_scaling)
         )
-        return Layers(features, dense(self._hidden), dense(self._head.heads), targets)
 
     def predict(self, weights, x) -> np.ndarray:
         """Packed params `(N, params_size)` for features `(N, features)`."""

@@ -21,13 +21,16 @@ from mdn.tabular.line import Line
 FAMILIES = ("normal", "auto", "positive", "bounded", "counts")
 _PLAIN = Identity()
 _LOW_COUNT = -0.5  # the lower edge of the cell of the count 0
-_SOFT = 0.1  # of the targets lie below the bend of `Softplus`
-_ROUNDED = 1e-6  # of an atom
-_SPACINGS = 4  # of float32, in which answers are computed: nearer to an end, a target cannot be told from it
+_SOFT = 0.1  # the share of the targets that lies below the bend of `Softplus`
+_ROUNDED = 1e-6  # float32 rounds an atom by this share at most
+_SPACINGS = 4  # a target this many spacings of float32 from an end cannot be told from the end
 _SHARES = ((0.0, 1.0), (0.0, 100.0))  # the bounds that are found by themselves
-_FAR = 3.0  # ranges of the targets
-_NEAR_END = 0.01  # of the distance between bounds: targets come as near to both ends
-_OFTEN, _MOST_MARKS = 0.05, 100  # of the rows have the last mark; a scale of more marks is no scale
+_FAR = 3.0  # targets lie far from 0 if their least one is this many of their ranges above it
+_NEAR_END = 0.01  # bounds are found if targets come to within this share of their distance of both ends
+_OFTEN, _MOST_MARKS = (
+    0.05,
+    100,
+)  # a scale of marks has its last mark in this share of the rows, and so many marks at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +68,13 @@ class Outcome(Line):
         atoms = tuple(atom - origin for atom in self.atoms)
         return dataclasses.replace(self, bijection=dataclasses.replace(self.bijection, **ends), atoms=atoms)
 
-    def check_support(self, bounds: np.ndarray) -> None:
-        """Raises a ValueError if a target, `(N, any)`, or a finite bound of one, lies outside of the support."""
+    def check_support(self, bounds: np.ndarray, what: str = "targets of `validation_data`") -> None:
+        """Raises a ValueError if a target, `(N, any)`, or a finite bound of one, lies outside of the support; `what` they are."""
         low, high = self.bijection.support
         bad = bounds[np.isfinite(bounds) & ((bounds < low) | (bounds > high))]
         if bad.size:
             raise ValueError(
-                f"targets of `validation_data` must lie between {low:g} and {high:g}, as those of training do, but {bad[0]:g} "
-                "came."
+                f"{what} must lie between {low:g} and {high:g}, as those of training do, but {bad[0]:g} came."
             )
 
     @property
@@ -134,7 +136,7 @@ class Outcome(Line):
         Args:
             learnt: As `learnable` returns it.
             size: D.
-            seed: For the draws within intervals; beyond the last bound of one they follow the bijection.
+            seed: The seed for the draws within intervals; beyond the last bound of one they follow the bijection.
 
         Returns:
             Shape `(N, D)`; with atoms `learnt` as it is.
@@ -232,20 +234,23 @@ class Outcome(Line):
         if self.plain:
             return values
         if self.counted:
-            return np.clip(np.round(values), *self._whole)
+            return np.clip(np.round(values), *self.whole)
         values = np.clip(values, *self.bijection.support)
         for atom in self.atoms:
-            near = numerics.SMALLEST_SCALE + _ROUNDED * abs(atom - origin[0])
-            values = np.where(np.abs(values - atom) <= near, atom, values)
+            values = np.where(np.abs(values - atom) <= self.atom_width(atom, origin), atom, values)
         return values
+
+    def atom_width(self, atom: float, origin: np.ndarray) -> float:
+        """How far from an atom a value is taken for it; `origin` as in `snapped`."""
+        return float(numerics.SMALLEST_SCALE + _ROUNDED * abs(atom - origin[0]))
 
     def _of_support(self, mixture):
         if not isinstance(self.bijection, Identity):
             mixture = Transformed(mixture, self.bijection)
-        return Rounded(mixture, 1.0, lowest=max(0.0, self._whole[0])) if self.counted else mixture
+        return Rounded(mixture, 1.0, lowest=max(0.0, self.whole[0])) if self.counted else mixture
 
     @property
-    def _whole(self) -> tuple[float, float]:
+    def whole(self) -> tuple[float, float]:
         """The least and the greatest whole number of the support."""
         low, high = self.bijection.support
         return float(np.floor(low)) + 1.0, float(np.ceil(high)) - 1.0

@@ -6,6 +6,7 @@ import numpy as np
 
 from mdn.distributions import regions
 from mdn.few_shapes import blocks
+from mdn.tabular.conformal import Calibration
 
 _ROWS_AT_ONCE = (32, 256)  # numbers of rows whose densities are cut into cells together: each is compiled once
 _SPARE = 4e-6  # added to a calibrated coverage: a target of the calibration at an edge must not be lost by rounding
@@ -15,7 +16,7 @@ def regions_of(regressor, X, coverage: float, groups=None) -> list:
     """See `MDNRegressor.predict_hdi`."""
     if not isinstance(coverage, float | np.floating) or not 0.0 < coverage < 1.0:
         raise ValueError(f"`coverage` must lie between 0 and 1, such as 0.9, but {coverage!r} came.")
-    x, calibration = regressor._features(X), regressor.calibration_
+    x, calibration = regressor._features(X), ranked(regressor)
     asked = np.full((len(x), regressor._event_size), coverage)
     if calibration is not None:
         for rows, one in calibration.parts(X, groups):
@@ -26,19 +27,32 @@ def regions_of(regressor, X, coverage: float, groups=None) -> list:
         for d, marginal in enumerate(marginals):
             ends = regions.region(marginal, asked[rows, d]) + regressor.target_origin_[d]
             for row, intervals in zip(rows[:new], ends[:new], strict=True):
-                found[row].append(intervals[~np.isnan(intervals[:, 0])])
+                intervals = intervals[~np.isnan(intervals[:, 0])]
+                recorded = regressor.recorded_[d]
+                found[row].append(intervals if recorded is None else recorded.regions(intervals))
     return found if regressor.n_targets_ else [each[0] for each in found]
 
 
-def ranks_of(regressor, X, y) -> np.ndarray | None:
-    """The density ranks of targets, `(N, D)`, NaN where missing; None where a target is a count or censored.
+def ranked(regressor) -> Calibration | None:
+    """The calibration of a regressor with its density ranks, which are computed when they are needed first."""
+    calibration = regressor.calibration_
+    if calibration is not None and calibration.unranked is not None:
+        x, edges, _ = calibration.unranked
+        regressor.calibration_ = calibration.with_ranks(_ranks(regressor, x, edges))
+    return regressor.calibration_
 
-    A rounded target is drawn within its cell. A count has no density, and the density of a censored target is not known.
+
+def _ranks(regressor, x, ends: np.ndarray) -> np.ndarray | None:
+    """The density ranks of targets, `(N, D)`, NaN where missing; None where a target is a count, which has no density.
+
+    A rounded target is drawn within its cell.
+
+    Args:
+        regressor: The regressor.
+        x: Features, as `_features` returns them.
+        ends: The targets, as `_edges` returns them.
     """
-    if regressor.censoring:
-        return None
-    x, size = regressor._features(X), regressor._event_size
-    ends = regressor._edges(y)
+    size = regressor._event_size
     lower, upper = ends[:, :size], ends[:, -size:]
     drawn = lower + np.random.default_rng(2).uniform(size=upper.shape) * (upper - lower)
     drawn = np.where(np.isin(upper, regressor.outcome_.atoms), upper, drawn) - regressor.target_origin_

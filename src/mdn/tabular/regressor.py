@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import warnings
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,18 +13,17 @@ from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
     check_is_fitted,
-    check_random_state,
 )
 
-from mdn import initializers
+from mdn.data.sources import is_source
 from mdn.distributions import Interval
-from mdn.metrics import Baseline
-from mdn.tabular import circular, conformal, files, inputs, learning, seen, targets
+from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.features import MISSING, learn_features
-from mdn.tabular.member import Member, listeners
-from mdn.tabular.outcome import FAMILIES, Outcome
+from mdn.tabular.fitting import fit_rows
+from mdn.tabular.member import listeners
+from mdn.tabular.outcome import FAMILIES
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
@@ -85,6 +83,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         target_names_: The names in the series or frame of targets, else "y" or "y0", "y1", ...
         target_grid_: Step of the grid on which each target lies, 0 where it lies on none, shape `(D,)`. A rounded target
             stands for its cell: its likelihood is the probability of the cell, and `log_prob` the log of the mean density there.
+        recorded_: The grid of each target, on which quantiles and intervals end; None where it lies on none.
         outcome_: What the target was taken for: its support, whether it is counted, its atoms.
         target_origin_, feature_origin_: Subtracted from targets and features inside, shape `(D,)` and `(F,)`: 0, or their
             median where it lies so far from 0 that float32 would lose their digits.
@@ -93,6 +92,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         indicators_: The places, among the inputs, of the columns that lack values in training; each has an indicator.
         trunk_: What `trunk` was in training, with the shapes of X; None without one.
         seen_: Checksums of training rows, so that a report knows rows of training; empty if they are not known.
+        n_samples_seen_: How many rows it learnt from; 0 if that is not known, as in files of older versions.
         n_features_in_, feature_names_in_: As in scikit-learn.
 
     Example:
@@ -181,21 +181,34 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     def fit(
         self,
         X,
-        y,
+        y=None,
         sample_weight=None,
         *,
+        target: str | Sequence[str] | None = None,
         validation_data: tuple | None = None,
         callbacks: Sequence[Any] = (),
         checkpoint=None,
+        memory: float = 1.0,
     ) -> MDNRegressor:
-        """Learns from a table.
+        """Learns from a table, in memory or from files that may be larger than memory.
+
+        From a source, one pass surveys the table. If it fits into `memory`, all is as if a frame of its rows had come. Else the
+        rows are read in blocks: 200,000 rows with the least hashes are the sample from which scales (a median is known to
+        0.0011 of its rank, one standard error), the kind of the target and the number of components are learnt; ranges, missing
+        values and levels are those of all rows. 50,000 of these rows at most say when to stop. All others are written once as
+        float32 into a folder of temporary files (TMPDIR; within `checkpoint` if there is one), and are read from there in a new
+        random order in each pass. An epoch is then at most about a million rows, and there is no second training (`refit`).
 
         Args:
             X: Features, shape `(N, F)`: an array, a sparse matrix (dense at most 1 GB), or a pandas or polars frame,
                 whose columns of text become categories, and those of dates days and cycles. Empty columns, and text that
-                differs in nearly every row, are left out with a warning. With `trunk`: arrays as it takes them.
-            y: Targets, shape `(N,)` or `(N, D)`; NaN is missing. With `censoring` two columns, or an `Interval`.
-            sample_weight: Shape `(N,)`; rows of weight 0 are left out.
+                differs in nearly every row, are left out with a warning. With `trunk`: arrays as it takes them. Or a source: the
+                path of a file or a folder, a pattern such as "data/*.parquet", several of these, a `pyarrow.dataset.Dataset`, a
+                Dask DataFrame, or what `mdn.data.source_of` makes of them.
+            y: Targets, shape `(N,)` or `(N, D)`; NaN is missing. With `censoring` two columns, or an `Interval`. None with a
+                source.
+            sample_weight: Shape `(N,)`; rows of weight 0 are left out. With a source the name of a column.
+            target: With a source, the name of the column to predict, or several names; with `censoring` both columns.
             validation_data: `(X, y)` or `(X, y, sample_weight)` that say when to stop, instead of a part of the rows; never
                 trained on.
             callbacks: Keras callbacks. They see the training of each network (a candidate for the number of components, a
@@ -204,7 +217,10 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 `model.stop_training = True` ends its training. Hooks of batches are refused, and no callback is called where
                 networks train in parallel. Of an object of another class, `on_epoch_end` is called after every epoch.
             checkpoint: A folder, for a training that must survive a kill: each network that is done is written there, and is
-                not trained again on the same rows with the same settings; callbacks are not called for it then.
+                not trained again on the same rows with the same settings; callbacks are not called for it then. From a source
+                that does not fit into memory, each epoch is written there, too (on JAX).
+            memory: With a source, about how many GB learning may take above what the process has: beyond that, rows stay on disk.
+                Less than 0.2 is not kept, since a block of rows takes as much.
 
         Raises:
             ValueError: if features are infinite, or missing with `missing="error"` or a `trunk`, targets are infinite, there
@@ -213,7 +229,49 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 model consists of the networks that are done.
         """
         self._check_parameters()
+        self.__dict__.pop("kept_", None)  # of `partial_fit`
         heard_by = listeners(callbacks, self.verbose)
+        if target is not None or is_source(X):
+            how = streamed.How(target, sample_weight, validation_data, heard_by, checkpoint, memory)
+            return streamed.fit(self, X, y, how)
+        self._fit_table(X, y, sample_weight, validation_data, heard_by, checkpoint)
+        return self
+
+    def partial_fit(self, X, y, sample_weight=None) -> MDNRegressor:
+        """Learns from one more batch of rows, in one pass, from where the last call ended; needs JAX.
+
+        The first call learns from its batch what columns are, how features and targets are scaled, and what targets are taken
+        for; later batches must fit that, and new levels of a category count as "(other)". So the first batch should be a fair
+        sample, of hundreds of rows or more. Nothing is held out, and the rate of learning stays what it is: the average of the
+        weights (`averaging`) answers. With `num_components="auto"` there are 6. After `fit`, or from a file, it goes on from the
+        weights that are there; set a lower `learning_rate` first, since that of `fit` had fallen to 0. A
+        calibration is forgotten: call `calibrate` in the end.
+
+        Args:
+            X: Features, as in `fit`.
+            y: Targets, as in `fit`.
+            sample_weight: Shape `(N,)`; rows of weight 0 are left out. A weight counts against the mean one of the first batch.
+
+        Raises:
+            ValueError: as `fit` does; or if X has other columns than the first batch, or a target lies outside of the support of
+                its targets.
+
+        Example:
+            >>> import numpy as np, mdn
+            >>> rng = np.random.default_rng(0)
+            >>> reg = mdn.MDNRegressor(num_components=2, random_state=0)
+            >>> for _ in range(3):
+            ...     X = rng.uniform(-1, 1, (500, 1))
+            ...     _ = reg.partial_fit(X, X[:, 0] + 0.1 * rng.normal(size=500))
+            >>> len(reg.history_.loss)
+            3
+        """
+        self._check_parameters()
+        partial.partial_fit(self, X, y, sample_weight)
+        return self
+
+    def _fit_table(self, X, y, sample_weight, validation_data, heard_by, checkpoint) -> None:
+        """`fit` of a table in memory; `heard_by` as `listeners` returns it."""
         aside = None
         if self.calibration is not None and y is not None:
             (X, y, sample_weight), aside = conformal.set_aside(X, y, sample_weight, self.random_state)
@@ -226,72 +284,11 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
                 f"at least 2 rows with a target and a weight are needed, but there are {np.sum(known)} "
                 f"(n_samples = {len(x)})."
             )
-        x, y, weight = x[known], y[known], weight[known]
-        circle, y = circular.circle_of(self.period, y), circular.wrapped(y, self.period)
-        self.seen_ = seen.smallest(seen.checksums(x, y))
-        weight = weight / np.mean(weight)
-        seeds = check_random_state(self.random_state).randint(0, 2**31 - 1, size=1 + int(self.ensemble_size))
-        size = self._event_size
-        self.target_grid_ = learning.grid_of(self, y)
-        cells = y if self.censoring else targets.cells(y, self.target_grid_)
-        points = targets.drawn(cells, size, int(seeds[0]))
-        outcomes = [circle] if circle else learning.possible_outcomes(self, y, size, self.target_grid_)
-        fixed = any(outcome.fixed for outcome in outcomes)
-        self.target_origin_ = np.zeros(size) if fixed else initializers.far_origin(points)
-        held_out = None if validation_data is None else inputs.held_out(self, validation_data)
-        if not self.censoring and np.all(targets.constant(y)):
-            return self._fit_constant(x, y, circle or Outcome())
-        count = len(y)
-        if held_out is not None:
-            outcomes[0].check_support(held_out[1])
-            x, y, weight = (np.concatenate(pair) for pair in zip((x, y, weight), held_out, strict=True))
-
-        def split(seed):
-            if held_out is not None:
-                return np.arange(count), np.arange(count, len(y))
-            return targets.split_rows(count, self.validation_fraction, seed)
-
-        def learnable(outcome):
-            inner = outcome.moved(self.target_origin_)
-            bounds, _ = inner.sets_of(y - np.tile(self.target_origin_, y.shape[1] // size), self.target_grid_)
-            return learning.learnable(inner, bounds, size, int(seeds[0]))
-
-        self.members_, self.outcome_ = learning.learn(
-            self, x, [learnable(outcome) for outcome in outcomes], weight, outcomes, event_size=size, split=split,
-            refit=self.refit and held_out is None, seeds=seeds[1:], heard_by=heard_by, checkpoint=checkpoint,
-        )  # fmt: skip
-        self.num_components_ = len(self.members_[0].alive)
-        self.history_ = self.members_[0].history
-        self.baseline_: Baseline | None = self._learn_baseline(points, learnable(self.outcome_)[:count])
+        rows = x[known], y[known], weight[known] / np.mean(weight[known])
+        held_out = None if validation_data is None else functools.partial(inputs.held_out, self, validation_data)
+        fit_rows(self, rows, held_out, heard_by=heard_by, checkpoint=checkpoint)
         if aside is not None:
             self._calibrate(*aside)
-        return self
-
-    def _learn_baseline(self, points, learnt) -> Baseline | None:
-        """Fitted to targets, or to what the network learns of them; censored ones have no such baseline."""
-        if self.censoring:
-            return None
-        if self.outcome_.plain:
-            return Baseline(points)
-        if self.period is not None:
-            return circular.baseline_of(targets.drawn(learnt, 1, 0))
-        return Baseline(self.outcome_.points(learnt, 1, 0)[:, :1])
-
-    def _fit_constant(self, x, y, outcome) -> MDNRegressor:
-        warnings.warn(
-            f"every target is the same ({', '.join(f'{value:g}' for value in y[0])}): it is predicted with a scale of a "
-            "thousandth of its size, and no baseline means anything.",
-            UserWarning,
-            stacklevel=3,
-        )
-        architecture = learning.architecture(self, x.shape[1], self._event_size, 1)
-        architecture = dataclasses.replace(architecture, covariance="diagonal")
-        self.outcome_ = outcome
-        self.members_ = [Member.constant(architecture, outcome.learnable(y[:1])[0])]
-        self.num_components_ = 1
-        self.history_ = self.members_[0].history
-        self.baseline_ = None
-        return self
 
     def _check_parameters(self) -> None:
         if self.loss not in ("nll", "crps"):
@@ -330,13 +327,13 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
     # ---- checks of the input ---------------------------------------------------------------------------------------
 
-    def _learn_table(self, X, y):
+    def _learn_table(self, X, y, counted=None):
         """Features `(N, F)` and targets `(N, D)`, checked, float64; sets the attributes of columns, names and feature origin."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
             )
-        x = learn_features(self, X)
+        x = learn_features(self, X, counted)
         names = inputs.target_names(y)
         if isinstance(y, Interval):
             if self.censoring != "interval":

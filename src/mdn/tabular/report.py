@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from keras import ops
 
 from mdn import plots
 from mdn.page import Page, figure
 from mdn.tabular.circular import Circle
 from mdn.tabular.columns import named
+from mdn.tabular.curves import curves_of
 from mdn.tabular.features import places_of
 from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.matters import add_what_matters
@@ -19,12 +19,6 @@ from mdn.tabular.wording import INDICATED, calibrated, nlls, plain, rows_judged,
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
 _WORST = 8
-_POINTS = 400  # of a density
-_LEVELS = np.linspace(
-    0.001, 0.999, 40
-)  # quantiles where a density is drawn as well: a needle may fall between the points
-_BESIDE = np.float32(1e-30)  # smaller floats count as 0
-_WIDE, _TIMES = 0.97, 3.0  # a peak on less than 3 % of the axis is cut where it is 3 times as high as all the rest
 _NEGATIVE = (
     "NLL is minus the mean logarithm of the density that was given to what then happened, in nats. A density is a "
     "probability per unit of the target: where the target varies by less than one unit it exceeds 1, and the NLL is below 0. "
@@ -126,16 +120,13 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     by_width = np.argsort(quantiles[:, -1] - quantiles[:, 0])
     few = chosen[by_width[np.linspace(0, len(by_width) - 1, min(_SHOWN, len(by_width))).astype(int)]]
     picture = figure(8.0, 3.6)
-    origin = regressor.target_origin_  # densities without the origin, on axes in the units of the data
-    belief = regressor._marginals(regressor._centred(rows_of(X, few)))[d]
-    inner = regressor._model_quantiles(rows_of(X, few), _LEVELS)[:, d]  # of the density, which no calibration changes
     if outcome.counted:
-        _draw_counts(picture, belief, inner, truth[few], name)
+        _draw_counts(picture, curves_of(regressor, rows_of(X, few), d, seen=truth[few]), truth[few], name)
     else:
         center = _of(regressor.predict(rows_of(X, few)), regressor, d)
         span = center + 0.5 * np.array([[-1.0], [1.0]]) * outcome.period if isinstance(outcome, Circle) else None
         seen = outcome.around(truth[few], center)
-        _draw_densities(picture, belief, inner, seen, name, origin[d], outcome.atoms, span)
+        _draw_densities(picture, curves_of(regressor, rows_of(X, few), d, seen=seen, span=span), seen, name)
         for ax in picture.axes:
             _mark_in_range(outcome, ax.xaxis)
     page.add(
@@ -147,16 +138,10 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     )
 
 
-def _draw_counts(picture, belief, inner, truth, name) -> None:
-    """Draws the probability of each count, as bars; `inner` as in `_draw_densities`."""
-    first = np.floor(np.minimum(np.min(inner[:, 0]), np.min(truth)))
-    values = np.arange(first, np.ceil(np.maximum(np.max(inner[:, -1]), np.max(truth))) + 1.0)
-    values = values[:: 1 + len(values) // _POINTS]
-    points = np.broadcast_to(values[:, None, None], (len(values), len(truth), 1))
-    probabilities = ops.convert_to_numpy(belief.prob(points.astype("float32")))
-    for d, (ax, seen) in enumerate(zip(_panels(picture, len(truth)), truth, strict=False)):
-        shown = (values >= min(inner[d, 0], seen) - 1) & (values <= max(inner[d, -1], seen) + 1)
-        ax.bar(values[shown], probabilities[shown, d], color=plots.BLUE, alpha=0.5, width=0.8)
+def _draw_counts(picture, curves, truth, name) -> None:
+    """Draws the probability of each count, as bars."""
+    for ax, curve, seen in zip(_panels(picture, len(truth)), curves, truth, strict=True):
+        ax.bar(curve.grid, curve.height, color=plots.BLUE, alpha=0.5, width=0.8)
         ax.axvline(seen, color=plots.INK, linewidth=1)
     picture.supxlabel(name, fontsize=9)
 
@@ -179,61 +164,23 @@ def _mark_in_range(outcome, axis) -> None:
         axis.set_major_formatter(lambda mark, _: plain(float(outcome.in_range(np.array(mark)))))
 
 
-def _draw_densities(picture, belief, inner, truth, name, origin, atoms=(), span=None) -> None:
-    """Draws the density of each row, and a pin for each atom with its probability.
-
-    Args:
-        picture: Where to draw.
-        belief: The distributions, minus `origin`, of batch `(rows,)`.
-        inner: Their quantiles at `_LEVELS`, shape `(rows, len(_LEVELS))`.
-        truth: What was observed, `(rows,)`.
-        name: Of the target.
-        origin: Of the distributions.
-        atoms: Values with a probability of their own.
-        span: The first and the last value of each row, `(2, rows)`; by default what holds the quantiles and the observed value.
-    """
-    if span is None:
-        left, right = np.minimum(inner[:, 0], truth), np.maximum(inner[:, -1], truth)
-        margin = 0.05 * (right - left)
-        span = left - margin, right + margin
-    left, right = span
-    even = np.linspace(left, right, _POINTS)  # (points, rows)
-    grids = np.concatenate([even, inner.T])
-    points = (grids - origin).astype("float32")
-    for atom in np.asarray(atoms, "float32"):  # a probability is no height of a density
-        points = np.where(points == atom, np.maximum(np.nextafter(atom, np.float32("inf")), atom + _BESIDE), points)
-    densities = ops.convert_to_numpy(belief.prob(points[..., None]))
-    pins = [ops.convert_to_numpy(belief.prob(np.full((1,), atom, "float32"))) for atom in atoms]
-    for d, (ax, seen) in enumerate(zip(_panels(picture, len(truth)), truth, strict=True)):
-        order = np.argsort(grids[:, d], kind="stable")
-        grid, density = grids[order, d], densities[order, d]
-        within = (even[:, d] >= inner[d, 0]) & (even[:, d] <= inner[d, -1])
-        top = _top(density, densities[:_POINTS, d][within])
+def _draw_densities(picture, curves, truth, name) -> None:
+    """Draws the density of each row, and a pin for each atom with its probability."""
+    for ax, curve, seen in zip(_panels(picture, len(truth)), curves, truth, strict=True):
+        grid, density, top = curve.grid, curve.height, curve.top
         ax.fill_between(grid, density, color=plots.BLUE, alpha=0.3, linewidth=0)
         ax.plot(grid, density, color=plots.BLUE, linewidth=1.2)
         ax.axvline(seen, color=plots.INK, linewidth=1)
         ax.set(ylim=(0, 1.05 * top), xlim=(grid[0], grid[-1]))
-        for atom, pin in zip(atoms, pins, strict=True):
+        for atom, pin in curve.atoms:
             if grid[0] <= atom <= grid[-1]:
-                ax.vlines(atom, 0, top * pin[d], color=plots.BLUE, linewidth=3)
-                ax.annotate(f" {pin[d]:.0%} at {plain(atom)}", (atom, top * pin[d]), fontsize=7, va="bottom")
+                ax.vlines(atom, 0, top * pin, color=plots.BLUE, linewidth=3)
+                ax.annotate(f" {pin:.0%} at {plain(atom)}", (atom, top * pin), fontsize=7, va="bottom")
         if top < density.max():
             at, side = grid[np.argmax(density)], "left" if np.argmax(density) < len(grid) / 2 else "right"
             cut = f" ↑ {float(f'{density.max() / top:.2g}'):.0f} times as high "
             ax.annotate(cut, (at, 1.02 * top), fontsize=7, ha=side, va="top")
     picture.supxlabel(name, fontsize=9)
-
-
-def _top(density, even) -> float:
-    """The height of the axis for a density: its peak, unless that is a needle that would flatten all the rest.
-
-    Args:
-        density: Its values at all points.
-        even: Its values at even points of the region that holds nearly all of the probability.
-    """
-    peak = float(np.max(density))
-    rest = _TIMES * float(np.quantile(even, _WIDE)) if len(even) else peak
-    return min(peak, rest) if rest > 0.0 else peak
 
 
 def _draw_intervals(ax, quantiles, seen, name) -> None:

@@ -35,6 +35,7 @@ class Scores:
         sharpness: Mean width of the central 90 % interval, `(D,)`, calibrated if the model is.
         tail: Probability of values at least as extreme as the target, on its side, `(N, D)`: small where it surprises.
         which_nll: The part of `nll` that is about whether a target is an atom, and which; NaN where it has none.
+        without_features: The family of the models without features: "Gaussian", or "von Mises" on a circle.
         skill_error: The standard error of `skill` over the rows; NaN for a single row.
 
     Reference:
@@ -51,6 +52,7 @@ class Scores:
     tail: np.ndarray
     skill_error: float
     which_nll: float = math.nan
+    without_features: str = "Gaussian"
 
     @property
     def density_nll(self) -> float:
@@ -63,7 +65,11 @@ class Scores:
         return min(self.gaussian_nll, self.mixture_nll) - self.nll
 
     def coverage(self, nominal: float) -> float:
-        """Share of targets inside the central interval that should hold `nominal` of them."""
+        """Share of targets inside the central interval that should hold `nominal` of them.
+
+        A rounded target counts with the place drawn in its cell (`pit`), so that a model that is right comes to `nominal`. The
+        intervals of `predict_interval` end on the grid, and hold more.
+        """
         return metrics.coverage(self.pit[~np.isnan(self.pit)], nominal)
 
     def coverages(self, nominal: float) -> np.ndarray:
@@ -123,6 +129,7 @@ def scores_of(regressor, X, y) -> Scores:
         tail=np.minimum(above, 1.0 - below),
         skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
         which_nll=_which_nll(regressor, X, truth),
+        without_features="Gaussian" if regressor.period is None else "von Mises",
     )
 
 

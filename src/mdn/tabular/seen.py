@@ -7,6 +7,7 @@ import numpy as np
 _KEPT = 1024  # checksums: 8 KiB in the file of a model, and a share that is known to about 3 %
 _ROWS_AT_ONCE = 1024
 _FEWEST = 5  # rows of a report that can be looked up; fewer show nothing
+_DISTINCT = 0.99  # of the rows: where more are equal to each other, new rows are equal to rows of training by chance
 _FACTOR, _ODD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -31,17 +32,41 @@ def smallest(found: np.ndarray) -> list[int]:
     return [int(each) for each in np.unique(found)[:_KEPT]]
 
 
-def share_seen(kept: list[int], found: np.ndarray) -> float | None:
-    """The share of rows that are equal to rows of training; None if that is not known.
+def rows_seen(kept: list[int], found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(of which rows it is known whether training saw them, which rows are equal to one that it saw), booleans `(N,)` each.
 
     Args:
         kept: What `smallest` returned for the rows of training.
         found: The checksums of the rows in question.
     """
-    if not kept:
+    known = np.full(len(found), bool(kept)) if len(kept) < _KEPT else found <= kept[-1]
+    return known, np.isin(found, kept)
+
+
+def are_distinct(found: np.ndarray) -> bool:
+    """Whether nearly all rows, by their checksums, are unlike each other: only then an equal row is one that training saw."""
+    return len(np.unique(found)) >= _DISTINCT * len(found)
+
+
+def share_seen(kept: list[int], found: np.ndarray) -> float | None:
+    """The share of rows that training saw; arguments as in `rows_seen`.
+
+    None if it is not known: there are too few checksums, or the rows are equal to each other, so that new rows of the same kind
+    would be equal to rows of training, too.
+    """
+    known, equal = rows_seen(kept, found)
+    if not kept or not len(found) or np.sum(known) < min(_FEWEST, len(found)) or not are_distinct(found):
         return None
-    known = found if len(kept) < _KEPT else found[found <= kept[-1]]
-    return float(np.mean(np.isin(known, kept))) if len(known) >= min(_FEWEST, len(found)) else None
+    return float(np.mean(equal[known]))
+
+
+def count_of(kept: list[int]) -> int:
+    """About how many different rows training had, by what `smallest` returned, to 3 % where there were many; 0 if unknown.
+
+    Reference:
+        Bar-Yossef et al. (2002), Counting distinct elements in a data stream.
+    """
+    return len(kept) if len(kept) < _KEPT else round((_KEPT - 1) * 2.0**32 / kept[-1])
 
 
 def seen_of(regressor, X, y) -> float | None:

@@ -2,7 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from mdn.data.dates import local, shown_day
+
+
+class TooFew(ValueError):
+    """There are too few dates or groups to set some aside for each purpose."""
+
+
+def dealt(
+    values: np.ndarray,
+    dates: bool,
+    judge: float,
+    calibrate: Callable[[int], int] | None,
+    stop: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Deals rows to (those to learn from, to judge by, to calibrate on, to stop the training by); ascending indices.
+
+    Args:
+        values: Days, or the number of the group of each row, `(N,)`.
+        dates: Whether they are days: then the latest rows are set aside, and of the others the latest again.
+        judge: The share to judge by.
+        calibrate: From a number of rows to how many of these are calibrated on; None for none.
+        stop: The share of the others to stop by; 0 for none.
+        rng: For the order of groups.
+
+    Raises:
+        TooFew: if there are not two dates, or groups, to divide.
+    """
+
+    def split(rows: np.ndarray, share: float) -> list[np.ndarray]:
+        there = values[rows]
+        if len(np.unique(there)) < 2:
+            raise TooFew("there are too few dates or groups to set some of them aside.")
+        parts = latest(there, share) if dates else whole_groups(there, share, rng)
+        return [rows[part] for part in parts]
+
+    none = np.arange(0)
+    rest, judged = split(np.arange(len(values)), judge)
+    rest, calibrating = [rest, none] if calibrate is None else split(rest, calibrate(len(rest)) / len(rest))
+    learn, stopping = split(rest, stop) if stop else [rest, none]
+    return learn, judged, calibrating, stopping
+
+
+def said_of_dates(name: str, first: float, zone: str) -> str:
+    """The sentence that says that the rows from a day on, in UTC, are set aside."""
+    return f"The latest rows are set aside, those from {shown_day(local(np.array([first]), zone)[0])} on, by {name!r}."
+
+
+def said_of_groups(name: str, aside: int, every: int) -> str:
+    """The sentence that says how many of all groups are set aside."""
+    return f"Whole groups are set aside, {aside} of {every}, by {name!r}."
 
 
 def latest(times: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 _TIES = 0.5  # a grid matters where more than this share of the values are ties
-_FINE = 1e-3  # of the standard deviation: no network resolves a finer grid
+_FINE = 1e-3  # a step below this share of the standard deviation is no grid: no network resolves it
 _ATOM, _ATOM_TIMES = 0.03, 10  # share of the rows with an atom; how many times more often than its neighbours it comes
-_FEW_VALUES, _MOST_ATOMS = 30, 5
-_OFF = 1e-3  # of the step: rounding errors of float32 files
+_FEW_VALUES, _MOST_ATOMS = 30, 5  # atoms need so many different values beside them; there are so many atoms at most
+_OFF = 1e-3  # values may lie off the grid by this share of its step, since files in float32 round them
 
 
 def grid(y: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def drawn(bounds: np.ndarray, size: int, seed: int) -> np.ndarray:
     Args:
         bounds: Points `(N, D)`, or lower and then upper bounds `(N, 2 D)`.
         size: D.
-        seed: For the draws.
+        seed: The seed for the draws.
     """
     return within(bounds, size, np.random.default_rng(seed).uniform(size=(len(bounds), size)))
 
@@ -68,7 +68,7 @@ def atoms(y: np.ndarray) -> list[tuple[float, float]]:
 
     A density has no place for them: where half of the amounts are exactly 0, it grows without bound there. A value is one if
     more than three in a hundred rows have it, at least ten times as many as have one of the values next to it. Where there are
-    few values, such as counts, none is.
+    few values, such as counts, none is. `codes.codes_of` finds values that lie far from all others.
 
     Args:
         y: Shape `(N,)`, without missing values.
@@ -91,7 +91,13 @@ def constant(y: np.ndarray) -> np.ndarray:
 
 
 def split_rows(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits rows at random into (the rest, `share` of the rows, at least one); indices in ascending order."""
+    """Splits rows at random into (the rest, `share` of the rows, at least one); indices in ascending order.
+
+    Example:
+        >>> from mdn.tabular import split_rows
+        >>> [len(part) for part in split_rows(100, 0.2, 0)]
+        [80, 20]
+    """
     order = np.random.default_rng(seed).permutation(count)
     part = min(max(1, round(share * count)), count - 1)
     return np.sort(order[part:]), np.sort(order[:part])

@@ -34,7 +34,7 @@ class Trunk:
         kind: How X comes: "array", "list" or "dict" (of arrays).
         names: A name for each array of X: its key, "x0", "x1", ... in a list, "X" alone.
         shapes: The shape of a row of each array.
-        checksum: Of `fixed`, so that two trunks are equal where their configs and these weights are.
+        checksum: The checksum of `fixed`, so that two trunks are equal where their configs and these weights are.
         fixed: The weights of the user's layer that are not trainable; every member has these values at its start.
     """
 

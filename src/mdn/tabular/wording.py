@@ -86,7 +86,7 @@ def taken_for(name: str, outcome: Outcome) -> str:
     """What a target was taken for, where it is not any number.
 
     Args:
-        name: Of the target.
+        name: The name of the target.
         outcome: What it was taken for.
     """
     if isinstance(outcome, Circle):
@@ -123,7 +123,10 @@ def taken_for(name: str, outcome: Outcome) -> str:
 
 def rounded(name: str, step: float) -> str:
     """What becomes of a rounded target."""
-    return f"{name} lies on a grid of {step:g}: each value stands for its cell, and the NLL is that of the mean density there."
+    return (
+        f"{name} lies on a grid of {step:g}: each value stands for its cell, the NLL is that of the mean density there, and "
+        "quantiles and intervals end on the grid."
+    )
 
 
 def nlls(scores: Scores) -> list[tuple[str, float]]:
@@ -133,7 +136,7 @@ def nlls(scores: Scores) -> list[tuple[str, float]]:
         ("of it: whether it is one of the frequent values", scores.which_nll),
         ("of it: the density of all others", scores.density_nll),
         ("one mixture, no features", scores.mixture_nll),
-        ("one Gaussian, no features", scores.gaussian_nll),
+        (f"one {scores.without_features}, no features", scores.gaussian_nll),
     ]
     return [(name, nll) for name, nll in found if math.isfinite(nll)]
 

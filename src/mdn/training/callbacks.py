@@ -23,6 +23,11 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
 
     Raises:
         ValueError: if one acts at each batch, sets the learning rate, or depends on Keras' own loop in another way.
+
+    Example:
+        >>> import keras
+        >>> from mdn.training import check_callbacks
+        >>> check_callbacks([keras.callbacks.EarlyStopping(patience=5)])
     """
     for callback in callbacks:
         name = type(callback).__name__
@@ -37,6 +42,19 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
                 f"`callbacks` holds a {name} with {hooks[0]}, but all batches of an epoch run in one compiled program and are "
                 "not told apart. Use on_epoch_begin or on_epoch_end."
             )
+
+
+def check_no_callbacks(callbacks: Sequence[Any]) -> None:
+    """Refuses Keras callbacks, since a network is trained in processes of its own.
+
+    Raises:
+        ValueError: if there are any.
+    """
+    if callbacks:
+        raise ValueError(
+            f"`callbacks` must hold no Keras callback in a training of many processes, but {type(callbacks[0]).__name__} came: "
+            "leave it out, or pass an object with `on_epoch_end` alone."
+        )
 
 
 def _overrides(callback, hook: str) -> bool:

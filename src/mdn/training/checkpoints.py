@@ -42,6 +42,18 @@ def _check(arrays: dict[str, np.ndarray], about: dict) -> None:
         array(*value.shape, kinds="biuf")(value, name)
 
 
+class OwnFolder(NamedTuple):
+    """The folder of a checkpoint that no other process of a training can read, such as one on the disk of its machine.
+
+    Of processes that share a folder the first one writes; each of them writes to a folder of its own.
+    """
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
 class State(NamedTuple):
     """The content of a checkpoint; see `Checkpoints.save`."""
 

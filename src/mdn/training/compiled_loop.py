@@ -9,28 +9,23 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mdn.training.optimizer import make_optimizer
+from mdn.training import step
 from mdn.training.process import keep_compiled_programs
+from mdn.training.step import Learning, Schedule, Step, finished, kept_program, put
 
-COMPILER_OPTIONS: dict[str, int] | None = None  # XLA's options for the epochs; None: those of the environment
 _MOST_EPOCHS_A_CALL = 256
 _SECONDS_A_CALL = 0.2  # how long a progress bar stands still, and Ctrl-C waits
 _FOREVER = 2**31 - 1
-_PROGRAMS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class State(NamedTuple):
-    """The state that one epoch passes to the next; weights are (trainable, fixed)."""
+    """The state that one epoch passes to the next."""
 
-    weights: Any
-    averaged: Any
-    """Trainable weights, averaged over the steps; the same as `weights` without averaging."""
-    moments: Any
+    now: Learning
     key: Any
     best: Any
     best_loss: Any
@@ -49,34 +44,20 @@ class CompiledLoop:
         from jax import numpy as jnp
 
         keep_compiled_programs()
-        programs = _PROGRAMS.setdefault(model, {})
-        settings = (loss, plan.batch_size, plan.global_clipnorm, plan.weight_decay)
-        compiled_as = settings, frozenset((COMPILER_OPTIONS or {}).items())
-        if compiled_as not in programs:
-            # A weak reference: the value must not keep its own key, the model, alive
-            programs[compiled_as] = _Program(weakref.proxy(model), *settings)
-        self._model, self._program = model, programs[compiled_as]
+        self._model, self._program = model, kept_program(model, _Program, loss, plan, plan.batch_size)
         self._plan, self._count = plan, len(data[0])
         self._data = _padded(data)
         self._held_out = None if held_out is None else _padded(held_out)
         self._noise = None if plan.target_noise is None else jnp.asarray(plan.target_noise, data[1].dtype)
-        weights = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
-        self._state = State(
-            weights,
-            weights[0],
-            self._program.moments(),
-            jax.random.key(plan.seed),
-            weights,
-            jnp.inf,
-            jnp.asarray(0, "int32"),
-        )
+        now = self._program.step.start
+        self._state = State(now, jax.random.key(plan.seed), now.weights, jnp.inf, jnp.asarray(0, "int32"))
         self._seconds_an_epoch: float | None = None
 
     def start(self) -> float | None:
         """The validation loss before training, None without validation data."""
         if self._held_out is None:
             return None
-        value = self._program.score(*self._state.weights, self._held_out)
+        value = self._program.score(*self._state.now.weights, self._held_out)
         self._state = self._state._replace(best_loss=value)
         return float(value)
 
@@ -93,13 +74,15 @@ class CompiledLoop:
             self._state,
             self._data,
             self._held_out,
-            self._noise,
             self._count,
             min(count, most),
             _FOREVER if plan.patience is None else plan.patience,
-            plan.learning_rate,
-            math.ceil(self._count / plan.batch_size) * plan.decay_epochs,
-            plan.averaging,
+            Schedule(
+                plan.learning_rate,
+                math.ceil(self._count / plan.batch_size) * plan.decay_epochs,
+                plan.averaging,
+                self._noise,
+            ),
         )
         done = int(done)
         seconds = (time.perf_counter() - start) / done
@@ -111,48 +94,28 @@ class CompiledLoop:
     @contextlib.contextmanager
     def shown(self):
         """A block in which the model holds the weights that validation scores."""
-        self._put(self._state.averaged, self._state.weights[1])
+        now = self._state.now
+        put(self._model, now.averaged, now.weights[1])
         yield
-
-    def _put(self, *weights) -> None:
-        groups = self._model.trainable_variables, self._model.non_trainable_variables
-        for group, values in zip(groups, weights, strict=True):
-            for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
 
     def finish(self) -> None:
         """Puts the best weights into the model and its last state into the optimizer, and compiles the model with it."""
-        state = self._state
-        self._put(*((state.averaged, state.weights[1]) if self._held_out is None else state.best))
-        for variable, value in zip(self._program.optimizer.variables, self._state.moments, strict=True):
-            variable.assign(value)
-        self._model.compile(optimizer=self._program.optimizer, loss=self._program.loss)
+        now = self._state.now
+        best = (now.averaged, now.weights[1]) if self._held_out is None else self._state.best
+        finished(self._model, self._program.step, best, now.moments)
 
 
 class _Program:
     """Compiled once for each shape of the data; every number that changes from fit to fit is an argument."""
 
-    def __init__(self, model, loss, batch_size, global_clipnorm, weight_decay):
+    def __init__(self, model, loss, global_clipnorm, weight_decay, batch_size):
         import jax
 
-        self._model, self.loss, self._batch_size = model, loss, batch_size
-        self.optimizer = make_optimizer(1e-3, global_clipnorm, weight_decay)
-        self.optimizer.build(model.trainable_variables)
-        self._rate = next(i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer._learning_rate)
-        self._fresh = [np.asarray(v.value) for v in self.optimizer.variables]
-        self.run = jax.jit(self._run, compiler_options=COMPILER_OPTIONS)
-        self.score = jax.jit(self._score)
+        self.step, self._batch_size = Step(model, loss, global_clipnorm, weight_decay), batch_size
+        self.run = jax.jit(self._run, compiler_options=step.COMPILER_OPTIONS)
+        self.score = jax.jit(self.step.score)
 
-    def moments(self):
-        """The optimizer's state before the first step."""
-        return list(self._fresh)
-
-    def _score(self, trainable, fixed, rows):
-        x, y, weight = rows
-        params, _ = self._model.stateless_call(trainable, fixed, x, training=False)
-        return self.loss(y, params, weight)
-
-    def _run(self, state, data, held_out, noise, count, most, patience, learning_rate, decay_steps, averaging):
+    def _run(self, state, data, held_out, count, most, patience, schedule):
         import jax
         from jax import numpy as jnp
 
@@ -162,10 +125,10 @@ class _Program:
 
         def epoch(carry):
             state, losses, scores, done = carry
-            state, loss = self._epoch(state, data, noise, count, learning_rate, decay_steps, averaging)
+            state, loss = self._epoch(state, data, count, schedule)
             if held_out is not None:
-                candidate = state.averaged, state.weights[1]
-                score = self._score(*candidate, held_out)
+                candidate = state.now.averaged, state.now.weights[1]
+                score = self.step.score(*candidate, held_out)
                 better = score < state.best_loss
                 state = state._replace(
                     best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
@@ -178,7 +141,7 @@ class _Program:
         empty = jnp.zeros(_MOST_EPOCHS_A_CALL)
         return jax.lax.while_loop(go_on, epoch, (state, empty, empty, 0))
 
-    def _epoch(self, state, data, noise, count, learning_rate, decay_steps, averaging):
+    def _epoch(self, state, data, count, schedule):
         import jax
         from jax import numpy as jnp
 
@@ -188,30 +151,15 @@ class _Program:
         order = jnp.argsort(jnp.where(jnp.arange(size) < count, jax.random.uniform(shuffle, (size,)), 2.0))
         steps = -(-count // self._batch_size)
 
-        def cost(trainable, fixed, x, y, weight):
-            params, fixed, losses = self._model.stateless_call(trainable, fixed, x, training=True, return_losses=True)
-            return self.loss(y, params, weight) + sum(losses), fixed
-
         def step(i, carry):
-            (trainable, fixed), averaged, moments, total = carry
+            now, total = carry
             # The last batch is filled up with rows from the front of the order
             index = order[(i * self._batch_size + jnp.arange(self._batch_size)) % count]
-            x, y, weight = (part[index] for part in data)
-            if noise is not None:
-                y = y + noise * jax.random.normal(jax.random.fold_in(blur, i), y.shape, y.dtype)
-            (value, fixed), slopes = jax.value_and_grad(cost, has_aux=True)(trainable, fixed, x, y, weight)
-            at = moments[0].astype("float32") / decay_steps
-            moments = list(moments)
-            moments[self._rate] = learning_rate * 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.minimum(at, 1.0)))
-            trainable, moments = self.optimizer.stateless_apply(moments, slopes, trainable)
-            # A young average forgets faster, since it starts from weights that were not learnt
-            keep = jnp.minimum(averaging, at * decay_steps / (at * decay_steps + 10.0))
-            averaged = jax.tree.map(lambda old, new: keep * old + (1.0 - keep) * new, averaged, trainable)
-            return (trainable, fixed), averaged, moments, total + value
+            now, value = self.step(now, [part[index] for part in data], jax.random.fold_in(blur, i), schedule)
+            return now, total + value
 
-        start = (state.weights, state.averaged, state.moments, 0.0)
-        weights, averaged, moments, total = jax.lax.fori_loop(0, steps, step, start)
-        return state._replace(weights=weights, averaged=averaged, moments=moments, key=key), total / steps
+        now, total = jax.lax.fori_loop(0, steps, step, (state.now, 0.0))
+        return state._replace(now=now, key=key), total / steps
 
 
 def _padded(rows):

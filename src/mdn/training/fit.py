@@ -11,9 +11,12 @@ import numpy as np
 
 from mdn import backend, numerics
 from mdn.training.callbacks import Heard
+from mdn.training.checkpoints import Checkpoints
 from mdn.training.compiled_loop import CompiledLoop
+from mdn.training.fed_loop import FedLoop
+from mdn.training.feed import Feed
 from mdn.training.interrupt import ctrl_c_waits
-from mdn.training.keras_loop import KerasLoop
+from mdn.training.keras_loop import FedKerasLoop, KerasLoop
 
 
 @dataclasses.dataclass
@@ -25,6 +28,11 @@ class History:
         val_loss: Validation loss from epoch 0; empty without validation data.
         best_epoch: The epoch whose weights the model has now.
         interrupted: Whether Ctrl-C ended the training.
+
+    Example:
+        >>> from mdn.training import History
+        >>> History(loss=[3.0, 2.0, 1.5], val_loss=[3.1, 2.2, 2.4], best_epoch=2).best_epoch
+        2
     """
 
     loss: list[float] = dataclasses.field(default_factory=list)
@@ -115,6 +123,15 @@ def fit(
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
 
+    Example:
+        >>> import keras, mdn, numpy as np
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
+        >>> x = np.linspace(-1, 1, 64)[:, None]
+        >>> model = keras.Sequential([keras.Input((1,)), mdn.MDN(spec).adapt(x)])
+        >>> history = mdn.training.fit(model, x, x, mdn.NegativeLogLikelihood(spec), epochs=3)
+        >>> len(history.loss)
+        3
+
     Reference:
         Rothfuss et al. (2019), Noise regularization for conditional density estimation (`target_noise`).
     """
@@ -138,6 +155,97 @@ def fit(
     loop: CompiledLoop | KerasLoop | Heard = make(model, loss, data, held_out, plan)
     if callbacks:
         steps = math.ceil(len(data[0]) / batch_size)
+        loop = Heard(loop, model, callbacks, {"verbose": 0, "epochs": epochs, "steps": steps})
+    return _run(loop, epochs, patience, on_epoch)
+
+
+def fit_feed(
+    model: keras.Model,
+    feed: Feed,
+    loss: keras.losses.Loss,
+    *,
+    validation: tuple | None = None,
+    epochs: int = 200,
+    learning_rate: float = 0.01,
+    decay_epochs: int | None = None,
+    patience: int | None = None,
+    global_clipnorm: float | None = None,
+    weight_decay: float = 0.0,
+    target_noise=None,
+    averaging: float = 0.0,
+    seed: int = 0,
+    on_epoch: Callable[[int, History], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoints: Checkpoints | None = None,
+    mesh=None,
+) -> History:
+    """As `fit`, on rows that a feed brings in blocks: a table larger than memory, or the part of it that this process holds.
+
+    Args:
+        model: A built Keras model of one output; compiled here.
+        feed: The rows; its `batch_size` is that of the training.
+        loss: As in `fit`.
+        validation: As in `fit`; the same rows in all processes.
+        epochs: As in `fit`.
+        learning_rate: As in `fit`.
+        decay_epochs: As in `fit`.
+        patience: As in `fit`.
+        global_clipnorm: As in `fit`.
+        weight_decay: As in `fit`.
+        target_noise: As in `fit`.
+        averaging: As in `fit`.
+        seed: Seeds the noise; the feed has a seed of its own.
+        on_epoch: As in `fit`; also called for the epochs of a checkpoint.
+        callbacks: As in `fit`.
+        checkpoints: Where the state after each epoch is kept, so that a training that was killed goes on.
+        mesh: The devices of all processes that train together, or None for one device.
+
+    Returns:
+        The history, the epochs of a checkpoint included. After a second Ctrl-C the running epoch ends early.
+
+    Raises:
+        ValueError: if the feed has no rows, the checkpoint is of another training, or `checkpoints` or `mesh` come under another
+            backend than JAX.
+
+    Example:
+        >>> import keras, mdn, numpy as np
+        >>> class Waves:  # 4,096 new rows in each epoch, in 4 blocks of 8 steps of 128 rows
+        ...     rows, batch_size = 4096, 128
+        ...     def epoch(self, number):
+        ...         rng = np.random.default_rng(number)
+        ...         for _ in range(4):
+        ...             x = rng.uniform(-3, 3, (8, 128, 1)).astype("float32")
+        ...             yield x, np.sin(x), np.ones((8, 128), "float32")
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), mdn.MDN(1, 1)])
+        >>> spec = mdn.MixtureSpec(mdn.NormalSpec(1), 1)
+        >>> history = mdn.training.fit_feed(model, Waves(), mdn.NegativeLogLikelihood(spec), epochs=3)
+        >>> history.loss[-1] < history.loss[0]
+        True
+    """
+    backend.use()
+    held_out = None if validation is None else _rows(*validation)
+    plan = Plan(
+        feed.batch_size,
+        learning_rate,
+        decay_epochs or epochs,
+        patience,
+        global_clipnorm,
+        weight_decay,
+        target_noise,
+        averaging,
+        seed,
+    )
+    loop: FedLoop | FedKerasLoop | Heard
+    if backend.NAME == "jax":
+        loop = FedLoop(model, loss, feed, held_out, plan, mesh, checkpoints)
+    elif checkpoints is not None or mesh is not None:
+        raise ValueError(
+            f"`checkpoints` and `mesh` need the JAX backend, but it is {backend.NAME}: set KERAS_BACKEND=jax, or leave them out."
+        )
+    else:
+        loop = FedKerasLoop(model, loss, feed, held_out, plan)
+    if callbacks:
+        steps = math.ceil(feed.rows / feed.batch_size)
         loop = Heard(loop, model, callbacks, {"verbose": 0, "epochs": epochs, "steps": steps})
     return _run(loop, epochs, patience, on_epoch)
 

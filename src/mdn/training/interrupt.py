@@ -68,6 +68,12 @@ def ctrl_c_waits() -> Iterator[CtrlC]:
     A block within another shares the counter of the outer one, which thus knows, when an inner training ends, whether another
     may begin. A third press raises at once. Nothing waits outside the main thread, which alone receives Ctrl-C, nor where
     another program has installed a handler of its own.
+
+    Example:
+        >>> from mdn.training import ctrl_c_waits
+        >>> with ctrl_c_waits() as pressed:
+        ...     print(bool(pressed))
+        False
     """
     global _held
     if _held is not None:

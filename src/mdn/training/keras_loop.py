@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mdn.training.feed import Feed, fetched_ahead
 from mdn.training.interrupt import StopsAtBatchEnd, ctrl_c_waits
 from mdn.training.optimizer import make_optimizer
 
@@ -95,12 +96,17 @@ class KerasLoop:
     """Whether a callback has asked to stop."""
 
     def __init__(self, model, loss, data, held_out, plan):
+        self._data = data
+        self._begin(model, loss, len(data[0]), held_out, plan)
+
+    def _begin(self, model, loss, rows: int, held_out, plan) -> None:
         self._rng = np.random.default_rng(plan.seed)
-        self._model, self._data, self._held_out, self._plan = model, data, held_out, plan
-        self._steps = math.ceil(len(data[0]) / plan.batch_size)
+        self._model, self._held_out, self._plan = model, held_out, plan
+        self._steps = math.ceil(rows / plan.batch_size)
         _compile(model, loss, plan, self._steps)
         self._average = _Average(model, plan.averaging)
-        self._best, self._best_weights = math.inf, None
+        self._best = math.inf
+        self._best_weights: list[np.ndarray] | None = None
 
     def start(self) -> float | None:
         """The validation loss now, None without validation data; keeps the weights if it is the best so far."""
@@ -119,14 +125,18 @@ class KerasLoop:
         rows = len(self._data[0])
         order = self._rng.permutation(rows)[np.arange(self._steps * self._plan.batch_size) % rows]
         x, y, weight = (part[order] for part in self._data)
-        if self._plan.target_noise is not None:
-            y = y + (self._plan.target_noise * self._rng.normal(size=y.shape)).astype(y.dtype)
+        return self._fit(x, self._blurred(y), sample_weight=weight, batch_size=self._plan.batch_size)
+
+    def _blurred(self, y):
+        if self._plan.target_noise is None:
+            return y
+        return y + (self._plan.target_noise * self._rng.normal(size=y.shape)).astype(y.dtype)
+
+    def _fit(self, *rows, **settings) -> list[tuple[float, float | None]]:
         with ctrl_c_waits() as pressed:
             ran = self._model.fit(
-                x,
-                y,
-                sample_weight=weight,
-                batch_size=self._plan.batch_size,
+                *rows,
+                **settings,
                 epochs=1,
                 shuffle=False,
                 verbose=0,
@@ -144,3 +154,17 @@ class KerasLoop:
             self._average.put()
         else:
             self._model.set_weights(self._best_weights)
+
+
+class FedKerasLoop(KerasLoop):
+    """The same over the blocks of a feed, in one process."""
+
+    def __init__(self, model, loss, feed: Feed, held_out, plan):
+        self._feed, self._epoch = feed, 0
+        self._begin(model, loss, feed.rows, held_out, plan)
+
+    def run(self, most: int) -> list[tuple[float, float | None]]:
+        """Runs one epoch and returns its (loss, validation loss)."""
+        blocks, self._epoch = fetched_ahead(self._feed.epoch(self._epoch)), self._epoch + 1
+        steps = ((x, self._blurred(y), weight) for block in blocks for x, y, weight in zip(*block, strict=True))
+        return self._fit(steps, steps_per_epoch=self._steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from pathlib import Path
 
@@ -17,6 +18,10 @@ def keep_compiled_programs() -> None:
 
     `fit` calls it. Call it before a model is built, to keep the programs of its initialization, too.
     The folder is `mdn/jax` below XDG_CACHE_HOME (or ~/.cache); JAX_ENABLE_COMPILATION_CACHE=0 turns it off.
+
+    Example:
+        >>> from mdn.training import keep_compiled_programs
+        >>> keep_compiled_programs()
     """
     if backend.NAME != "jax":
         return
@@ -45,11 +50,15 @@ def keep_memory() -> None:
     glibc can keep memory of the main thread only, so JAX's programs on a CPU then run in the thread that calls them. Both
     settings hold for the whole process, which then holds more memory; the commands `mdn train` use them. Call it before the
     first array is made. `MALLOC_...`, `GLIBC_TUNABLES` and `JAX_CPU_ENABLE_ASYNC_DISPATCH` in the environment take precedence.
+
+    Example:
+        >>> from mdn.training import keep_memory
+        >>> keep_memory()
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    if libc is None or not hasattr(libc, "gnu_get_libc_version"):
+    libc = _glibc()
+    if libc is None:
         return
     libc.mallopt(_MMAP_THRESHOLD, _LARGEST)
     libc.mallopt(_TRIM_THRESHOLD, _LARGEST)
@@ -57,3 +66,20 @@ def keep_memory() -> None:
         import jax
 
         jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def give_memory_back() -> None:
+    """Returns memory that this process has freed to the system; does nothing without glibc.
+
+    glibc keeps what it frees, for each thread by itself. JAX's threads take turns with the blocks of a table, so that after some
+    dozens of epochs each of them would keep blocks that nobody uses: half a gigabyte.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+@functools.cache
+def _glibc():
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    return libc if libc is not None and hasattr(libc, "gnu_get_libc_version") else None

@@ -11,6 +11,7 @@ import mdn
 from mdn import training
 from mdn.applications.ecg import data
 from mdn.applications.ecg.train import WINDOW
+from mdn.random import seeded
 from mdn.sequences import MDNRNN
 
 ORDER = WINDOW * data.FRAME
@@ -36,21 +37,21 @@ def floors(parts, components: int = 8, order: int = ORDER, epochs: int = 15, see
         parts: From `data.split`.
         components: K, of both mixtures.
         order: How many samples the autoregression sees.
-        epochs: At most; the best on "valid" is kept.
+        epochs: How many epochs at most; the best on "valid" is kept.
         seed: Spreads the samples as in `nll`; also for the weights and the order of the rows.
     """
     spec = mdn.MixtureSpec(mdn.NormalSpec(1), components)
     found = {}
     for name, seen in ((f"a linear autoregression of order {order}", order), ("a mixture of the step", 0)):
-        keras.utils.set_random_seed(seed)
         x, y = (
             np.concatenate(rows) for rows in zip(*_rows(parts["train"], seen, order, seed + 1, _EVERY), strict=True)
         )
         held_out = tuple(
             np.concatenate(rows) for rows in zip(*_rows(parts["valid"], seen, order, seed + 2, _EVERY), strict=True)
         )
-        layers = [mdn.layers.FeatureScaling().adapt(x)] if seen else []
-        model = keras.Sequential([keras.Input(x.shape[1:]), *layers, mdn.MDN(spec).adapt(y)])
+        with seeded(seed):
+            layers = [mdn.layers.FeatureScaling().adapt(x)] if seen else []
+            model = keras.Sequential([keras.Input(x.shape[1:]), *layers, mdn.MDN(spec).adapt(y)])
         training.fit(
             model, x, y, mdn.NegativeLogLikelihood(spec), validation=held_out, epochs=epochs, batch_size=256,
             learning_rate=3e-3, global_clipnorm=1.0, seed=seed,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from mdn import plots
 from mdn.applications.ecg import data
-from mdn.data import replacing
-from mdn.page import figure
+from mdn.page import figure, write_figure
 from mdn.sequences import MDNRNN
 
 _PAPER, _FINE = "#e8a49c", "#f6dcd8"
@@ -47,16 +45,13 @@ def write_strips(path, strips: Mapping[str, np.ndarray], seconds: float = 10.0) 
     """Draws strips one below the other on the grid paper of hospitals, as SVG or PNG by the ending of `path`.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         strips: Samples `(T,)` by label.
         seconds: How much of each strip is shown.
 
     Raises:
         ValueError: if the name ends otherwise.
     """
-    path = Path(path)
-    if path.suffix not in (".svg", ".png"):
-        raise ValueError(f"a picture ends in .svg or .png, but {path.name!r} came.")
     picture = figure(9.0, 1.15 * len(strips))
     axes = picture.subplots(len(strips), 1, squeeze=False, sharex=True)[:, 0]
     for ax, (label, samples) in zip(axes, strips.items(), strict=True):
@@ -71,5 +66,4 @@ def write_strips(path, strips: Mapping[str, np.ndarray], seconds: float = 10.0) 
         ax.spines[:].set_color(_PAPER)
         ax.plot(np.arange(len(shown)) / data.RATE, shown - middle, color=plots.INK, linewidth=0.8)
         ax.set_ylabel(label, fontsize=7, color=plots.INK, rotation=0, ha="right", va="center")
-    with replacing(path) as temporary:
-        picture.savefig(temporary, dpi=100, metadata={"Date": None} if path.suffix == ".svg" else None)
+    write_figure(path, picture, dpi=100)

@@ -9,7 +9,9 @@ import numpy as np
 
 from mdn.applications.ecg import data
 from mdn.applications.ecg.model import network
+from mdn.random import seeded
 from mdn.sequences import MDNRNN
+from mdn.sequences.processes import fit
 
 WINDOW = 75  # how many frames a gradient reaches back
 _LOUDER = 0.25  # largest |log| of a random gain
@@ -22,23 +24,26 @@ def train(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
     **architecture,
 ) -> MDNRNN:
     """Trains a model on records and keeps the epoch that is best on `held_out`, or the last one without it.
 
     Args:
-        records: To learn from, as `data.read_records` returns them.
-        held_out: To choose the epoch by, or None; never learned from.
-        epochs: At most.
-        seed: For the weights, the order, and the random changes of the records.
-        callbacks: Of Keras, called in each epoch.
+        records: The records to learn from, as `data.read_records` returns them.
+        held_out: Those that choose the epoch, or None; the model never learns from them.
+        epochs: How many epochs at most.
+        seed: The seed for the weights, the order, and the random changes of the records.
+        callbacks: Callbacks of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
+        processes: How many processes of this machine train together; see `mdn.sequences.processes.fit`.
         **architecture: Of `network`.
     """
-    keras.utils.set_random_seed(seed)
     frames = [data.frames(one) for one in data.pieces(records, seed=None)]
-    model = network(**architecture).adapt(frames)
-    model.fit(
+    with seeded(seed):
+        model = network(**architecture).adapt(frames)
+    fit(
+        model,
         frames,
         held_out and [data.frames(one) for one in data.pieces(held_out, seed + 1)],
         epochs=epochs,
@@ -48,6 +53,7 @@ def train(
         learning_rate=4e-3,
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
         seed=seed,
         verbose=0,
     )

@@ -33,7 +33,7 @@ def resampled(line, points: int) -> np.ndarray:
 
     Args:
         line: Stroke-3 `(T, 3)`.
-        points: For the whole line; 15 to 20 for each character of its text work well.
+        points: How many points for the whole line; 15 to 20 for each character of its text work well.
 
     Raises:
         ValueError: if `points` is less than 2.

@@ -32,12 +32,12 @@ def floor(
     The unit is that of the test lines: the log-Jacobian of each frame is included.
 
     Args:
-        lines: To learn from.
+        lines: The lines to learn from.
         test: Lines to judge by.
-        points: For each character of the text, if lines are to be resampled; then there is no grid.
+        points: How many points for each character of the text, if lines are to be resampled; then there is no grid.
         grid: The step of the grid on which offsets lie, 1 for integers, 0 for none; they are spread over its cells.
         components: K, of each mixture.
-        seed: For the spreading, the starts of the mixtures and the order in which they learn.
+        seed: The seed for the spreading, the starts of the mixtures and the order in which they learn.
 
     Raises:
         ValueError: if the pen does something in `test` that it never does in `lines`.
@@ -55,7 +55,7 @@ def nll(
     Args:
         model: A `Handwriter`, or a model that only predicts.
         lines: With their texts and writers.
-        points: For each character; only for a model that only predicts.
+        points: How many points for each character; only for a model that only predicts.
         texts: Shown to the model instead of the texts of the lines; None in place of a text shows none.
     """
     writes = isinstance(model, Handwriter)
@@ -122,7 +122,7 @@ def figures(
         test: Lines that it has not seen.
         count: How many lines it writes at most, for `readings`.
         bias: With which it writes them.
-        seed: For the shuffled letters, the choice of texts, and what is written.
+        seed: The seed for the shuffled letters, the choice of texts, and what is written.
         learnt: The lines that the model learnt from; the memoryless floor learns from them. None leaves it out.
     """
     rng = np.random.default_rng(seed)

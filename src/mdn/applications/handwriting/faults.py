@@ -51,8 +51,8 @@ def usable(lines: Handwriting) -> Handwriting:
     lines = replace(lines, words=np.array([tidied(text) for text in lines.texts.tolist()], "U"))
     found = faults(lines)
     bad = np.flatnonzero(found != "")
-    told = tuple(f"line {i}, {str(lines.texts[i])!r}: {found[i]}" for i in bad)
-    return replace(lines[found == ""], skipped=lines.skipped + told)
+    sentences = tuple(f"line {i}, {str(lines.texts[i])!r}: {found[i]}" for i in bad)
+    return replace(lines[found == ""], skipped=lines.skipped + sentences)
 
 
 def _measured(line: np.ndarray, text: str) -> tuple[str, float, float]:

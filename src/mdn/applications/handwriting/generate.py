@@ -11,7 +11,7 @@ from keras import ops
 
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.model import Handwriter
-from mdn.sequences.ragged import bucket_lengths, padded, shifted
+from mdn.sequences.ragged import padded, reading_lengths, shifted
 
 ANY = "any"  # style: each line in a hand of its own
 # share of a window's weight on the text, below which a line ends with the next lift, and below which it ends at once
@@ -144,8 +144,8 @@ def windows(model: Handwriter, events: Sequence[np.ndarray], texts: Sequence[str
 
     Args:
         model: Trained.
-        events: Of lines `(T, 3)` each.
-        texts: Of the lines.
+        events: The events of lines `(T, 3)` each.
+        texts: The texts of the lines.
         style: As in `write`.
     """
     texts = [str(text) for text in texts]
@@ -153,7 +153,7 @@ def windows(model: Handwriter, events: Sequence[np.ndarray], texts: Sequence[str
     conditions = model.conditions(named.get("condition"), named["context"], len(texts))
     shown = model.program("windows", model.windows)
     found: list = [None] * len(texts)
-    lengths = bucket_lengths([len(one) for one in events], 4)
+    lengths = reading_lengths([len(one) for one in events])
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length).tolist()
         given = shifted(padded([events[i] for i in rows], length)), tuple(part[rows] for part in conditions)

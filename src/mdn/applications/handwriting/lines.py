@@ -24,7 +24,7 @@ def read(source=None, *, count: int = 3000, seed: int = 0, alphabet: Alphabet | 
         source: A .json or .npz of lines, a folder of IAM-OnDB, or "hershey": texts in fonts of single strokes. None or "unipen":
             the data set "handwriting".
         count: How many lines of "hershey" are made.
-        seed: For these.
+        seed: The seed for these.
         alphabet: The characters that a model knows; lines of a file with others are left out.
 
     Raises:

@@ -58,8 +58,8 @@ class Handwriter(MDNRNN):
     Args:
         alphabet: The characters it knows.
         hands: Names of the writers it tells apart; lines of other writers have no hand.
-        units: Of each layer.
-        components: Of the mixture.
+        units: How many units each layer has.
+        components: How many components the mixture has.
         points: Lines are resampled to so many points for each character.
         default_hand: The hand in which it writes by default; None: any.
         **settings: Of `MDNRNN`.

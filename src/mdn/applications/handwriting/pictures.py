@@ -26,8 +26,8 @@ class Page:
     """A sheet of paper and how lines lie on it, in mm.
 
     Attributes:
-        width: Of the sheet.
-        height: Of the sheet; None: as high as its lines.
+        width: The width of the sheet.
+        height: The height of the sheet; None: as high as its lines.
         margin: On all sides.
         line_height: From one base line to the next.
         pen: Width of the ink.
@@ -124,7 +124,7 @@ def write_page(path, lines: Iterable, page: Page | None = None, seconds: float |
     """Writes lines on paper, as .svg or .png; returns the paths, NAME.svg, NAME-2.svg, ..., one for each sheet.
 
     Args:
-        path: Of the first file.
+        path: The path of the first file.
         lines: Stroke-3 `(T, 3)` each, as `laid_out` takes them.
         page: The paper; A4 without it.
         seconds: Animates an SVG: it draws the strokes in their order, a sheet in so many seconds. None: still.
@@ -146,7 +146,7 @@ def write_line(path, line, page: Page | None = None, seconds: float | None = Non
     """Writes one line as .svg or .png, as large as on a page, on a sheet no larger than needed.
 
     Args:
-        path: Of the file.
+        path: The path of the file.
         line: Stroke-3 `(T, 3)`, with one point at least.
         page: Sets line height, pen, ink and paper.
         seconds: As in `write_page`.

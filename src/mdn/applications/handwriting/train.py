@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from mdn.applications.handwriting.model import Handwriter, spec_of
 from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting
 from mdn.drawing.hershey import hershey_lines
+from mdn.random import seeded
 from mdn.sequences import adam, muon
+from mdn.sequences.processes import fit
 from mdn.training import ctrl_c_waits
 
 FEWEST = 25  # lines of a writer that becomes a hand
@@ -33,9 +36,9 @@ def prepared(
 
     Args:
         lines: In their own units.
-        points: For each character of the text, if lines are to be resampled; then there is no grid.
+        points: How many points for each character of the text, if lines are to be resampled; then there is no grid.
         grid: The step of the grid on which offsets lie, 1 for integers; they are spread over its cells.
-        seed: For the spreading.
+        seed: The seed for the spreading.
         **frame: For `frame_of`.
     """
     rng = np.random.default_rng(seed)
@@ -64,6 +67,7 @@ def train(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
     **architecture,
 ) -> Handwriter:
     """A model that writes any text; the epoch that is best on `held_out` is kept.
@@ -72,34 +76,36 @@ def train(
     to go from letter to letter, which takes hours on lines of many hands. These come afterwards.
 
     Args:
-        lines: To learn from, with their texts.
-        held_out: To choose the epoch by; never learned from.
-        epochs: At most.
+        lines: The lines to learn from, with their texts.
+        held_out: Those that choose the epoch; the model never learns from them.
+        epochs: How many epochs at most.
         rehearsals: Epochs before them, with lines in fonts.
-        points: For each character of a text.
-        seed: For the weights, the order, and the changes of lines, new in each epoch.
-        callbacks: Of Keras, called in each epoch.
+        points: How many points for each character of a text.
+        seed: The seed for the weights, the order, and the changes of lines, new in each epoch.
+        callbacks: Callbacks of Keras, called in each epoch.
         checkpoint: A folder, as in `MDNRNN.fit`; both parts of the training have their own in it.
+        processes: How many processes of this machine train together; see `mdn.sequences.processes.fit`.
         **architecture: Of `Handwriter`.
     """
-    keras.utils.set_random_seed(seed)
     texts = lines.texts.tolist() + held_out.texts.tolist()
     names, counts = np.unique(lines.writers[lines.writers != ""], return_counts=True)
     hands = names[counts >= FEWEST].tolist()
-    model = Handwriter(Alphabet.of(texts).characters, hands, points=points, **architecture)
-    model.adapt(prepared(lines, points)[0])
+    with seeded(seed):
+        model = Handwriter(Alphabet.of(texts).characters, hands, points=points, **architecture)
+        model.adapt(prepared(lines, points)[0])
+    how: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "processes": processes}
     with ctrl_c_waits():
         if rehearsals:
             kept = _within(checkpoint, "rehearsal")
-            rehearse(model, lines.texts.tolist(), epochs=rehearsals, seed=seed, callbacks=callbacks, checkpoint=kept)
-        # only a model that has rehearsed is compiled; it has not if fonts lack too many of the texts
-        rehearsed = model.compiled
+            rehearse(model, lines.texts.tolist(), epochs=rehearsals, checkpoint=kept, **how)
+        # only a model that has rehearsed has a history; it has none if fonts lack too many of the texts
+        rehearsed = getattr(model, "history", None) is not None
         beginner = {} if rehearsed else _FROM_NOTHING
         try:
             kept = _within(checkpoint, "lines")
-            learn(model, lines, held_out, epochs=epochs, seed=seed, callbacks=callbacks, checkpoint=kept, **beginner)
-        except KeyboardInterrupt:  # before the first step of `learn`
-            if not rehearsed:
+            learn(model, lines, held_out, epochs=epochs, checkpoint=kept, **how, **beginner)
+        except KeyboardInterrupt:  # in one process: before the first step of `learn`
+            if not rehearsed or processes > 1:
                 raise
     return model
 
@@ -115,9 +121,9 @@ def train_on_parts(
     """`train` on the parts "train" and "valid", or `go_on` with a model.
 
     Args:
-        parts: Of `lines.split`.
+        parts: The parts of `lines.split`.
         model: A trained model to go on with, or None.
-        epochs: At most; 0: the default of `train` or `go_on`.
+        epochs: How many epochs at most; 0: the default of `train` or `go_on`.
         rehearsals: As in `train`.
         **settings: Of `train` or `go_on`.
     """
@@ -140,6 +146,7 @@ def rehearse(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
 ) -> Handwriter:
     """Teaches the window of a model to read, by `count` pieces of those `texts` that are ASCII, written in fonts."""
     rng = np.random.default_rng([seed, 1])  # the hands of the lines are drawn by the seed itself
@@ -161,6 +168,7 @@ def rehearse(
         seed=seed,
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
         **_FROM_NOTHING,
     )
 
@@ -176,8 +184,8 @@ def train_predictor(
     **architecture,
 ) -> mdn.MDNRNN:
     """A model that reads no text and continues any line; arguments as for `train`, `**architecture` for `MDNRNN`."""
-    keras.utils.set_random_seed(seed)
-    model = mdn.MDNRNN(spec_of(), **{"units": (256, 256), **architecture})
+    with seeded(seed):
+        model = mdn.MDNRNN(spec_of(), **{"units": (256, 256), **architecture})
     return learn(model, lines, held_out, epochs=epochs, points=points, seed=seed, callbacks=callbacks, **_FROM_NOTHING)
 
 
@@ -191,9 +199,9 @@ def go_on(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
 ) -> Handwriter:
     """Teaches a trained model another hand, by a few hundred lines: afterwards it writes in this hand if no style is chosen."""
-    keras.utils.set_random_seed(seed)
     model.default_hand = None
     return learn(
         model,
@@ -204,6 +212,7 @@ def go_on(
         seed=seed,
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
     )
 
 
@@ -220,6 +229,7 @@ def learn(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
 ):
     """Trains a model, new or not, on lines that are sheared, stretched and resampled anew each epoch; returns it.
 
@@ -233,7 +243,8 @@ def learn(
     held = prepared(held_out, points)[0]
     conditions = model.conditions_of(texts, lines.writers.tolist()) if writes else {}
     beside = model.conditions_of(held_out.texts.tolist(), held_out.writers.tolist()).values() if writes else ()
-    model.fit(
+    fit(
+        model,
         list(zip(lines, texts, strict=True)),
         (held, *beside) if writes else held,
         **conditions,
@@ -242,13 +253,18 @@ def learn(
         window=None,
         learning_rate=learning_rate,
         optimizer=optimizer,
-        encode=lambda written, rng: varied(written[0], written[1], points, rng),
+        encode=functools.partial(_varied, points=points),
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
         seed=seed,
         verbose=0,
     )
     return model
+
+
+def _varied(written: tuple[np.ndarray, str], rng: np.random.Generator, points: float) -> np.ndarray:
+    return varied(*written, points, rng)
 
 
 def varied(line, text: str, points: float, rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,13 +11,14 @@ import numpy as np
 
 from mdn.applications.instrument.events import LONGEST, MOST, clipped
 from mdn.applications.instrument.midi import read_midi
-from mdn.data import find, read_object_arrays, reading
-from mdn.data.limits import read_whole
+from mdn.applications.live.log import lines_of, read_log
+from mdn.data import read_object_arrays, reading
+from mdn.data.registry import find_with_split
 from mdn.data.splits import Placed, dealt, read_split
 
 FILE = "training-dataset-4d.npz"  # of the data set "impsy"
 ENDINGS = (".log", ".npz", ".csv", ".mid", ".midi")
-_PLAYERS, _MACHINES = ("interface", "user"), ("rnn", "prediction")
+_KINDS = "Recordings are a .log of IMPSY, a .csv, a .npz or a .mid."
 _FEWEST = 10  # performances that can be dealt to three parts
 _WORTH_CUTTING = 20  # events of a piece, if fewer performances are cut
 _DIMENSION = "a file of the dimension 4, say, has dt and 3 values"
@@ -44,9 +44,7 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
         ValueError: if a file is no recording, or nothing is left.
     """
     if not sources:
-        sources = [find("impsy", FILE)]
-        beside = sources[0].with_name("split.json")
-        split = beside if split is None and beside.is_file() else split
+        sources, split = find_with_split("impsy", FILE, split)
     paths = _files([sources] if isinstance(sources, str | Path) else sources)
     found = {path: read_performances(path) for path in paths}
     counts: Counter = Counter()
@@ -89,7 +87,7 @@ def split(performances: Performances, seed: int = 0) -> dict[str, list[np.ndarra
 
     Args:
         performances: From `read`.
-        seed: Of the dealing.
+        seed: The seed of the dealing.
 
     Raises:
         ValueError: if there is too little to deal.
@@ -153,50 +151,12 @@ def _arrays(path: Path) -> list[np.ndarray | None]:
     return placed
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = read_whole(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{str(path)!r} is no text. Recordings are a .log of IMPSY, a .csv, a .npz or a .mid."
-        ) from None
-    if not any(line.strip() for line in lines):
-        raise ValueError(f"{str(path)!r} is empty.")
-    return lines
-
-
 def _log(path: Path) -> list[np.ndarray]:
-    rows: list[list[float]] = []
-    size = None
-    for number, cells in enumerate(csv.reader(_lines(path)), start=1):
-        if not cells:
-            continue
-        try:
-            when = datetime.datetime.fromisoformat(cells[0].strip()).timestamp()
-            source, values = cells[1].strip(), [float(cell) for cell in cells[2:]]
-        except (ValueError, IndexError, OverflowError, OSError):
-            values = []
-        if not values:
-            raise ValueError(
-                f"{str(path)!r}: line {number} is no timestamp, source and values, such as "
-                f"2026-01-31T12:00:00.5,interface,0.25,0.75, but {','.join(cells)!r}. Delete it if the recording broke off there."
-            )
-        if source not in _PLAYERS + _MACHINES:
-            raise ValueError(f"{str(path)!r}: line {number} names the source {source!r}; known are interface and rnn.")
-        size = size or len(values)
-        if len(values) != size:
-            raise ValueError(
-                f"{str(path)!r}: line {number} has {len(values)} values, but the lines before have {size}."
-            )
-        if source in _PLAYERS:
-            rows.append([when, *values])
-    if not rows:
-        raise ValueError(f"{str(path)!r} holds no event of a player.")
-    return _from_times(np.array(rows), f"{str(path)!r}")
+    return _from_times(read_log(path, lines_of(path, _KINDS)), f"{str(path)!r}")
 
 
 def _table(path: Path) -> list[np.ndarray]:
-    header, *lines = csv.reader(_lines(path))
+    header, *lines = csv.reader(lines_of(path, _KINDS))
     names = [cell.strip().lower() for cell in header]
     clocks = [name for name in ("dt", "time") if name in names]
     if not clocks or len(names) < 2:

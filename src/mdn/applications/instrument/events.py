@@ -27,8 +27,11 @@ _NEAR = 0.01  # of a step: how far rounding moves a value of float32
 
 def clipped(performance) -> np.ndarray:
     """A performance with dt in [0.0004, 60] and values in [0, 1]."""
-    performance = np.asarray(performance, "float64")
-    return np.concatenate([np.clip(performance[:, :1], SHORTEST, LONGEST), np.clip(performance[:, 1:], 0, 1)], axis=1)
+    kept = np.array(performance, "float64")
+    for part, least, most in ((kept[:, :1], SHORTEST, LONGEST), (kept[:, 1:], 0.0, 1.0)):
+        # np.clip takes ten times as long for a single event, of which a live instrument has thousands a second
+        np.minimum(np.maximum(part, least, out=part), most, out=part)
+    return kept
 
 
 def cut(performances: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -53,26 +56,32 @@ def _steps(values: np.ndarray) -> int:
     return FINEST
 
 
-def as_events(performance, steps: Sequence[int], rng: np.random.Generator | None = None) -> np.ndarray:
+def as_events(
+    performance, steps: Sequence[int] | np.ndarray, rng: np.random.Generator | None = None, before=None
+) -> np.ndarray:
     """Events `(T, moved + N + 1)` of a performance `(T, 1 + N)`: what moved, how far, and log dt.
 
     Args:
         performance: dt and values.
         steps: From `grid`; a value that stays within its step has not moved.
         rng: Spreads each value that moved uniformly over its step, since a density of values on a grid would rise without bound.
+        before: The values before the first event; if there are none, all values move at the first event, from 0.
     """
     performance = clipped(performance)
-    places = np.round(performance[:, 1:] * steps)
-    moves = np.diff(places, axis=0, prepend=0.0)
+    places = np.rint(performance[:, 1:] * steps)
+    moves = places.copy()
+    moves[1:] -= places[:-1]
+    if before is not None:
+        moves[0] -= np.rint(before * np.asarray(steps))
     moved = moves != 0.0
-    moved[0] = True
+    moved[0] |= before is None
     if rng is not None:
         moves = moves + rng.uniform(-0.5, 0.5, moves.shape)
-    found = [as_code(moved), np.where(moved, moves / steps, np.nan), np.log(performance[:, :1])]
+    found = [as_code(moved.astype("float64")), np.where(moved, moves / steps, np.nan), np.log(performance[:, :1])]
     return np.concatenate(found, axis=1).astype("float32")
 
 
-def as_performance(events, steps: Sequence[int], before=None) -> np.ndarray:
+def as_performance(events, steps: Sequence[int] | np.ndarray, before=None) -> np.ndarray:
     """The inverse of `as_events`, to the step.
 
     Args:
@@ -81,18 +90,25 @@ def as_performance(events, steps: Sequence[int], before=None) -> np.ndarray:
         before: The values before the first event; 0 if there are none.
     """
     events = np.asarray(events, "float64")
+    steps = np.asarray(steps)
     before = np.zeros(len(steps)) if before is None else np.asarray(before, "float64")
-    moves = np.round(np.nan_to_num(events[:, -1 - len(steps) : -1]) * steps)
-    values = (np.round(before * steps) + np.cumsum(moves, axis=0)) / steps
-    return clipped(np.concatenate([np.exp(np.clip(events[:, -1:], -99, 99)), values], axis=1))
+    moves = events[:, -1 - len(steps) : -1]
+    moves = np.rint(np.where(np.isnan(moves), 0.0, moves) * steps)
+    values = (np.rint(before * steps) + np.cumsum(moves, axis=0)) / steps
+    return clipped(np.concatenate([np.exp(np.minimum(events[:, -1:], 99.0)), values], axis=1))
 
 
-def as_code(moved: np.ndarray) -> np.ndarray:
-    """What moved, as the network predicts it: bits `(T, N)`, or for few values the number of the pattern `(T, 1)`."""
+def as_code(moved, matmul=np.matmul):
+    """What moved, as the network predicts it: bits `(T, N)`, or for few values the number of the pattern `(T, 1)`.
+
+    Args:
+        moved: Whether each value moved, `(T, N)`; tensors of 0 and 1, too.
+        matmul: `keras.ops.matmul` for tensors.
+    """
     size = moved.shape[-1]
     if size > PATTERNS_UP_TO:
-        return moved.astype("float64")
-    return moved.astype("float64") @ 2.0 ** np.arange(size)[:, None]
+        return moved
+    return matmul(moved, (2.0 ** np.arange(size)[:, None]).astype("float32"))
 
 
 def as_moved(events, size: int, concatenate=np.concatenate):

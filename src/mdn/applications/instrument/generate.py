@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mdn.applications.instrument.live.mapping import Mapping
 from mdn.applications.instrument.midi import write_midi
 from mdn.applications.instrument.model import Instrument
 from mdn.applications.instrument.pictures import write_lanes
@@ -28,13 +29,14 @@ def generate(model: Instrument, count: int = 4, seed: int = 0, events: int = 500
     return model.play(events, count, seed=seed, **settings)
 
 
-def write(path, performances: Sequence[np.ndarray], labels: Sequence[str] = ()) -> None:
+def write(path, performances: Sequence[np.ndarray], labels: Sequence[str] = (), mapping: Mapping | None = None) -> None:
     """Writes performances: a picture, a .npz as IMPSY reads it, or the first of them as a MIDI file, by the ending of `path`.
 
     Args:
-        path: Of the file, .svg, .png, .npz or .mid.
+        path: The path of the file, .svg, .png, .npz or .mid.
         performances: Arrays `(T, 1 + N)`.
-        labels: Of a picture.
+        labels: The labels of a picture.
+        mapping: The mapping of a MIDI file, see `write_midi`.
 
     Raises:
         ImportError: if a .mid is asked for, and mido is missing.
@@ -42,7 +44,7 @@ def write(path, performances: Sequence[np.ndarray], labels: Sequence[str] = ()) 
     """
     ending = Path(path).suffix
     if ending == ".mid":
-        write_midi(path, performances[0])
+        write_midi(path, performances[0], mapping)
     elif ending == ".npz":
         arrays = np.empty(len(performances), object)
         arrays[:] = [one.astype("float32") for one in performances]

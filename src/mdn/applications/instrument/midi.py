@@ -7,12 +7,14 @@ import io
 import numpy as np
 
 from mdn.applications.instrument.events import MOST
+from mdn.applications.instrument.live.mapping import Entry, Mapping, Playing
 from mdn.data import replacing
 from mdn.data.limits import read_whole
 
 _TICKS, _MICROSECONDS = 480, 500_000  # of a beat
 _NOTE, _LAST = -1, 119  # in place of a controller's number; higher ones are commands such as "all notes off"
-_CONTROLLERS = (*range(20, 32), *range(102, 120))  # those that have no meaning of their own
+CONTROLLERS = (*range(20, 32), *range(102, 120))
+"""Controllers of the values in turn, on channel 1: those that have no meaning of their own."""
 
 
 def read_midi(path) -> np.ndarray:
@@ -55,25 +57,26 @@ def read_midi(path) -> np.ndarray:
     return found
 
 
-def write_midi(path, performance) -> None:
-    """Writes a performance `(T, 1 + N)` as controllers 20 to 31 and 102 to 105 of channel 1, one for each value.
+def write_midi(path, performance, mapping: Mapping | None = None) -> None:
+    """Writes a performance `(T, 1 + N)`: with a mapping as `mdn play` would send it, so that a synthesizer can sound it.
 
     Args:
-        path: Of the .mid file.
+        path: The path of the .mid file.
         performance: dt and values.
+        mapping: An entry for each value; without it values are controllers 20 to 31 and 102 to 105 of channel 1.
     """
     mido = _mido()
+    plain = [Entry("control_change", 1, controller) for controller in CONTROLLERS[: performance.shape[1] - 1]]
+    playing = Playing(mapping or plain)
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_MICROSECONDS)])
     file = mido.MidiFile(ticks_per_beat=_TICKS, tracks=[track])
     written = 0
-    levels: dict[int, int] = {}
     ticks = np.round(np.cumsum(performance[:, 0]) * 1e6 / _MICROSECONDS * _TICKS).astype(int)
-    for at, values in zip(ticks.tolist(), np.round(127 * performance[:, 1:]).astype(int).tolist(), strict=True):
-        for control, level in zip(_CONTROLLERS, values, strict=False):
-            if levels.get(control) != level:
-                message = mido.Message("control_change", control=control, value=level, time=at - written)
-                track.append(message)
-                written, levels[control] = at, level
+    played = [(at, playing.messages(values)) for at, values in zip(ticks.tolist(), performance[:, 1:], strict=True)]
+    for at, messages in [*played, (int(ticks[-1]) + _TICKS, playing.silence())]:
+        for message in messages:
+            track.append(mido.Message.from_bytes(message.data, time=at - written))
+            written = at
     with replacing(path) as temporary:
         file.save(temporary)
 

@@ -13,16 +13,21 @@ from mdn.applications.instrument.events import (
     LONGEST,
     MOST,
     PATTERNS_UP_TO,
+    PIECE,
     SHORTEST,
+    as_code,
     as_events,
     as_moved,
     as_performance,
 )
+from mdn.applications.instrument.midi import CONTROLLERS
 from mdn.distributions.spec import serializable
 from mdn.models import load_as, save_plain
 from mdn.sequences import MDNRNN
 
 SHIPPED = Path(__file__).parent / "instrument.keras"
+RECALLED_EVERY, RECALLED_OWN = 25, 5
+"""After a prime: how many events are drawn until it is read again, and how many of them the network reads after it."""
 _LOG_SHORTEST, _LOG_LONGEST = float(np.log(SHORTEST)), float(np.log(LONGEST))
 
 
@@ -123,6 +128,51 @@ class Instrument(MDNRNN):
         time = ops.clip(event[..., -1:], _LOG_SHORTEST, _LOG_LONGEST)
         return ops.concatenate([event[..., : -1 - self.size], moves, time], axis=-1)
 
+    # ---- one step in a file of its own: see `mdn.exporting.step.Played` ------------------------------------------------
+
+    def played_columns(self) -> list[dict]:
+        """What is played: dt and N values, between which numbers each lies, and as what `write_midi` writes it."""
+        values = [
+            {
+                "part": "value",
+                "index": i,
+                "low": 0.0,
+                "high": 1.0,
+                "steps": steps,
+                "midi": ["control_change", 1, controller],
+            }
+            for i, (steps, controller) in enumerate(zip(self.steps, CONTROLLERS, strict=False))
+        ]
+        return [{"part": "dt", "unit": "seconds", "low": SHORTEST, "high": LONGEST}, *values]
+
+    def heard(self, played, place, first):
+        """The event that dt and values are, as `as_events` makes it.
+
+        Args:
+            played: `(B, 1 + N)`: dt, and the values.
+            place: The values before, `(B, N)`.
+            first: Where nothing was played before, `(B, 1)`: there all values have moved.
+        """
+        values = ops.clip(played[:, 1:], 0.0, 1.0)
+        moves = ops.round(values * self._scale) - ops.round(place * self._scale)
+        moved = ops.logical_or(first, ops.not_equal(moves, 0.0))
+        time = ops.log(ops.clip(played[:, :1], SHORTEST, LONGEST))
+        return ops.concatenate([as_code(ops.cast(moved, "float32"), ops.matmul), moves / self._scale, time], axis=-1)
+
+    def sounded(self, event, place, values):
+        """dt and values `(B, 1 + N)` of a drawn event, as `as_performance` makes them.
+
+        Args:
+            event: `(B, moved + N + 1)`, from `playable`.
+            place: The values before it on their grid, `(B, N)`.
+            values: The values before it as they were played, which stay where the event does not move them.
+        """
+        moves = event[:, -1 - self.size : -1]
+        there = (ops.round(place * self._scale) + ops.round(moves * self._scale)) / self._scale
+        return ops.concatenate(
+            [ops.exp(event[:, -1:]), ops.where(moves == 0.0, ops.clip(values, 0.0, 1.0), there)], axis=-1
+        )
+
     @property
     def _scale(self):
         return ops.convert_to_tensor(np.array(self.steps, "float32"))
@@ -139,20 +189,46 @@ class Instrument(MDNRNN):
         rng = None if seed is None else np.random.default_rng(seed)
         return [as_events(one, self.steps, rng) for one in performances]
 
-    def play(self, steps: int = 500, count: int = 1, prime=None, **settings) -> list[np.ndarray]:
+    def play(self, steps: int = 500, count: int = 1, prime=None, recall: bool = True, **settings) -> list[np.ndarray]:
         """Performances `(steps, 1 + N)`, from nothing or after others.
+
+        Left to itself, the network leaves the manner of a prime within some 50 events, because it reads what it drew, and goes
+        over to that of the average recording. So it reads the prime again every `RECALLED_EVERY` events, and after it the last
+        `RECALLED_OWN` of its own.
 
         Args:
             steps: How many events each has.
             count: How many performances.
             prime: A performance that came before, or a list of `count` of them.
+            recall: Whether the network reads the prime (its last `PIECE` events) again and again, or only once.
             **settings: `component_temperature`, `variance_temperature`, `seed`, as in `MDNRNN.generate`.
+
+        Raises:
+            ValueError: if `prime` holds another number of performances, or an empty one; and as `MDNRNN.generate`.
         """
         primes = [prime] * count if isinstance(prime, np.ndarray) else prime
-        begun = None if primes is None else self.events(primes)
-        made = self.generate(steps, count, begun, constrain=self.playable, **settings)
-        before = [None] * count if primes is None else [one[-1, 1:] for one in primes]
-        return [as_performance(one, self.steps, last) for one, last in zip(made, before, strict=True)]
+        if primes is None:
+            made = self.generate(steps, count, constrain=self.playable, **settings)
+            return [as_performance(one, self.steps) for one in made]
+        if len(primes) != count or not all(map(len, primes)):
+            raise ValueError(
+                f"`prime` must be a performance of at least one event, or a list of `count`={count} of them, but performances of "
+                f"{', '.join(str(len(one)) for one in primes) or 'no'} events came."
+            )
+        if not recall:
+            return self._after(primes, steps, **settings)
+        primes = [np.asarray(one)[-PIECE:] for one in primes]
+        chunks = range(0, max(steps, 1), RECALLED_EVERY)  # at least one, so that `generate` refuses 0 steps
+        made = [one[:0] for one in primes]
+        for begin, seed in zip(chunks, _seeds(settings.pop("seed", None), len(chunks)), strict=True):
+            read = [np.concatenate([one, own[-RECALLED_OWN:]]) for one, own in zip(primes, made, strict=True)]
+            new = self._after(read, min(RECALLED_EVERY, steps - begin), seed=seed, **settings)
+            made = [np.concatenate(both) for both in zip(made, new, strict=True)]
+        return made
+
+    def _after(self, primes, steps: int, **settings) -> list[np.ndarray]:
+        made = self.generate(steps, len(primes), self.events(primes), constrain=self.playable, **settings)
+        return [as_performance(one, self.steps, prime[-1, 1:]) for one, prime in zip(made, primes, strict=True)]
 
     # ---- files -------------------------------------------------------------------------------------------------------
 
@@ -161,6 +237,11 @@ class Instrument(MDNRNN):
         base = super().get_config()
         kept = ("units", "cell", "dropout", "skip", "recurrent_dropout", "lags", "adapted", "name")
         return {name: base[name] for name in kept} | {"steps": self.steps, "components": self.components}
+
+
+def _seeds(seed: int | None, count: int) -> list[int | None]:
+    """Seeds of `count` draws; those of a longer play begin with those of a shorter one."""
+    return [None] * count if seed is None else np.random.SeedSequence(seed).generate_state(count).tolist()
 
 
 def load(path=SHIPPED) -> Instrument:
@@ -178,6 +259,6 @@ def save(model: Instrument, path) -> None:
 
     Args:
         model: The model.
-        path: Of the file.
+        path: The path of the file.
     """
     save_plain(model, path)

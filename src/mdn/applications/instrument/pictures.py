@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from mdn.data import replacing
-from mdn.page import figure
+from mdn.page import figure, write_figure
 
 COLORS = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6e", "#7b5ea7", "#c9a227", "#3d8b8b", "#a44a3f")
 _INK, _LINE, _PAPER = "#44423d", "#d8d4c8", "#fdfcf8"
@@ -18,10 +17,10 @@ _FEW = 4  # up to so many lanes are drawn high
 def write_lanes(path, performances: Sequence[np.ndarray], labels: Sequence[str] = (), seconds: float = 10.0) -> None:
     """Draws performances one below the other, each value a lane in a colour of its own, as SVG or PNG by the ending of `path`.
 
-    A line holds its height until the value moves; a dot marks each move.
+    A line holds its height until the value moves, and ends where the performance ends; a dot marks each move.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         performances: Arrays `(T, 1 + N)`: dt and values.
         labels: One for each, or none.
         seconds: How much of each is shown.
@@ -29,9 +28,16 @@ def write_lanes(path, performances: Sequence[np.ndarray], labels: Sequence[str] 
     Raises:
         ValueError: if the name ends otherwise.
     """
-    path = Path(path)
-    if path.suffix not in (".svg", ".png"):
-        raise ValueError(f"a picture ends in .svg or .png, but {path.name!r} came.")
+    picture = lanes(performances, labels, seconds)
+    write_figure(path, picture, dpi=110)
+
+
+def lanes(performances: Sequence[np.ndarray], labels: Sequence[str] = (), seconds: float = 10.0) -> Figure:
+    """The picture that `write_lanes` writes.
+
+    Args:
+        performances, labels, seconds: As there.
+    """
     size = performances[0].shape[1] - 1
     high = 0.5 if size <= _FEW else 0.25
     picture = figure(9.0, (high * size + 0.35) * len(performances))
@@ -42,8 +48,7 @@ def write_lanes(path, performances: Sequence[np.ndarray], labels: Sequence[str] 
         _draw(ax, np.asarray(one), seconds)
         ax.set_title(label, fontsize=8, color=_INK, loc="left")
     axes[-1].set_xlabel("seconds", fontsize=8, color=_INK)
-    with replacing(path) as temporary:
-        picture.savefig(temporary, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return picture
 
 
 def _draw(ax, performance: np.ndarray, seconds: float) -> None:
@@ -57,8 +62,10 @@ def _draw(ax, performance: np.ndarray, seconds: float) -> None:
         moved = np.flatnonzero(np.diff(values[:, lane], prepend=np.nan))
         if lane:
             ax.axhline(lane, color=_LINE, linewidth=0.8)
-        ends = np.append(time, seconds if time[-1] < seconds else time[-1])
-        ax.step(ends, np.append(heights, heights[-1]), where="post", color=color, linewidth=0.9, alpha=0.6)
+        end = time[-1] if shown.all() else seconds  # what has ended holds no value
+        ax.step(
+            np.append(time, end), np.append(heights, heights[-1]), where="post", color=color, linewidth=0.9, alpha=0.6
+        )
         ax.plot(time[moved], heights[moved], ".", color=color, markersize=2.2)
     ax.tick_params(labelsize=7, colors=_INK, length=2)
     ax.spines[:].set_color(_LINE)

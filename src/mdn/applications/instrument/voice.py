@@ -30,7 +30,7 @@ class Voice:
         variance_temperature: float = 1.0,
         seed: int | None = None,
     ):
-        self.size, self._steps = model.size, model.steps
+        self.size, self._steps = model.size, np.array(model.steps)
         self.component_temperature, self.variance_temperature = component_temperature, variance_temperature
         self._stream = model.stream(constrain=model.playable, seed=seed)
         self._step()  # compiles: a first answer must not wait for it
@@ -41,6 +41,7 @@ class Voice:
         self._stream.reset()
         self._values, self._begun = np.zeros(self.size), False
         self._next: np.ndarray | None = None  # the event after all that happened, if it was drawn already
+        self._foreseen: tuple[float, np.ndarray] | None = None  # the same as dt and values
 
     def hear(self, dt: float, values) -> None:
         """Takes an event as having happened.
@@ -58,20 +59,33 @@ class Voice:
                 f"an event must be a finite time and {self.size} finite values, but {dt} and {values.tolist()} came."
             )
         if self._begun and self._next is None:
-            self._step()  # the last answer was not read yet
-        values = np.clip(values, 0.0, 1.0)
-        both = [[0.0, *self._values], [dt, *values]] if self._begun else [[dt, *values]]
-        event = as_events(both, self._steps)[-1]
-        self._next, self._values, self._begun = self._step(np.nan_to_num(event)), values, True
+            self._step()  # the event that it took was not read yet
+        values = np.minimum(np.maximum(values, 0.0), 1.0)
+        (event,) = as_events([[dt, *values]], self._steps, before=self._values if self._begun else None)
+        event[np.isnan(event)] = 0.0
+        self._next, self._foreseen, self._values, self._begun = self._step(event), None, values, True
+
+    def foresee(self) -> tuple[float, np.ndarray]:
+        """The event that follows, as (seconds after the last event, the N values); it happens only if `take` says so."""
+        if self._foreseen is None:
+            if self._next is None:
+                self._next = self._step()
+            ((dt, *values),) = as_performance(self._next[None], self._steps, self._values)
+            stays = self._next[-1 - self.size : -1] == 0.0
+            self._foreseen = float(dt), np.where(stays, self._values, values)
+        dt, values = self._foreseen
+        return dt, values.copy()
+
+    def take(self) -> None:
+        """Takes the event of `foresee` as having happened."""
+        _, self._values = self.foresee()
+        self._next, self._foreseen, self._begun = None, None, True
 
     def answer(self) -> tuple[float, np.ndarray]:
-        """The next event, which counts as having happened: (seconds after the last event, the N values)."""
-        event = self._step() if self._next is None else self._next
-        self._next, self._begun = None, True
-        ((dt, *values),) = as_performance(event[None], self._steps, self._values)
-        stays = event[-1 - self.size : -1] == 0.0
-        self._values = np.where(stays, self._values, values)
-        return float(dt), self._values.copy()
+        """The next event, which counts as having happened: `foresee` and `take` in one."""
+        found = self.foresee()
+        self.take()
+        return found
 
     def _step(self, event=None) -> np.ndarray:
         return self._stream.step(

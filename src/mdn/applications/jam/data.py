@@ -8,14 +8,14 @@ touch before. The network sees events `(T, 3)`: how far x and y moved, and log d
 from __future__ import annotations
 
 import csv
-import datetime
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from mdn.data import find, read_object_arrays, reading
-from mdn.data.limits import read_whole
+from mdn.applications.live.log import lines_of, read_log
+from mdn.data import read_object_arrays, reading
+from mdn.data.registry import find_with_split
 from mdn.data.splits import Placed, dealt, read_split
 
 FILE = "TinyPerformanceArrays.npz"  # of the data set "robojam"
@@ -44,9 +44,7 @@ def read(sources=None, split=None) -> Performances:
         split: A .json that says which performances are of which part, see `read_split`; places count through all files.
     """
     if not sources:
-        sources = [find("robojam", FILE)]
-        beside = sources[0].with_name("split.json")
-        split = beside if split is None and beside.is_file() else split
+        sources, split = find_with_split("robojam", FILE, split)
     sources = [sources] if isinstance(sources, str | Path) else sources
     placed, skipped = [], []
     for path in dict.fromkeys(sources):  # a path that comes twice is one file
@@ -120,17 +118,13 @@ def _each(array: np.ndarray) -> Iterable:
 
 
 def _text(path: Path) -> list[np.ndarray]:
-    try:
-        lines = read_whole(path).decode("utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{str(path)!r} is no text. Performances are a .npz, a .csv of MicroJam or a .log of IMPSY."
-        ) from None
-    if not any(line.strip() for line in lines):
-        raise ValueError(f"{str(path)!r} is empty.")
+    lines = lines_of(path, "Performances are a .npz, a .csv of MicroJam or a .log of IMPSY.")
     if all(name in lines[0] for name in _COLUMNS):
         return [_micro_jam(path, lines)]
-    return _impsy(path, lines)
+    rows = read_log(path, lines, size=2)
+    steps = np.diff(rows[:, 0])
+    cuts = np.flatnonzero((steps > LONGEST) | (steps < 0.0)) + 1  # a clock that was set back begins a performance
+    return [_from_times(path, part) for part in np.split(rows, cuts) if len(part) > 1]
 
 
 def _micro_jam(path, lines) -> np.ndarray:
@@ -147,37 +141,6 @@ def _micro_jam(path, lines) -> np.ndarray:
     if not rows:
         raise ValueError(f"{str(path)!r} has no touch below its header.")
     return _from_times(path, np.array(rows))
-
-
-def _impsy(path, lines) -> list[np.ndarray]:
-    rows = []
-    for number, cells in enumerate(csv.reader(lines), start=1):
-        if not cells:
-            continue
-        try:
-            when, source, (x, y) = datetime.datetime.fromisoformat(cells[0]), cells[1].strip(), map(float, cells[2:])
-        except (ValueError, IndexError):
-            raise ValueError(
-                f"{str(path)!r}: line {number} is no timestamp, source and two values, such as "
-                f"2026-01-31T12:00:00.5,interface,0.25,0.75, but {','.join(cells)!r}. Delete it if the recording broke off there."
-            ) from None
-        if source not in ("interface", "user", "rnn", "prediction"):
-            raise ValueError(f"{str(path)!r}: line {number} names the source {source!r}; known are interface and rnn.")
-        if source in ("interface", "user"):
-            rows.append([_seconds(when, path, number), x, y])
-    if not rows:
-        raise ValueError(f"{str(path)!r} holds no event of a player.")
-    touches = np.array(rows)
-    steps = np.diff(touches[:, 0])
-    cuts = np.flatnonzero((steps > LONGEST) | (steps < 0.0)) + 1  # a clock that was set back begins a performance
-    return [_from_times(path, part) for part in np.split(touches, cuts) if len(part) > 1]
-
-
-def _seconds(when: datetime.datetime, path, number: int) -> float:
-    try:
-        return when.timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{str(path)!r}: line {number} is of the year {when.year}, which no clock shows.") from None
 
 
 def _from_times(path, rows: np.ndarray) -> np.ndarray:

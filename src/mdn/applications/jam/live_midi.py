@@ -129,7 +129,7 @@ def open_ports(ear: str | None = None, mouth: str | None = None, backend=None):
 
     Args:
         ear, mouth: Names of ports, or parts of names that fit only one port.
-        backend: Of mido; by default the one that mido chooses (python-rtmidi).
+        backend: The backend of mido; by default the one that mido chooses (python-rtmidi).
 
     Raises:
         OSError: if no port or several fit, or there is no MIDI at all; the message lists the ports.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from mdn.applications.jam.data import TAP, swipes
@@ -44,10 +46,13 @@ class Voice:
 
     A swipe is one note. The place where it begins sets the pitch and the loudness (lower on the screen is louder); then the
     brightness (controller 74) follows y, and the pitch bends with x.
+
+    Args:
+        channel: From 0 to 15.
     """
 
-    def __init__(self):
-        self._message = mido("jam").Message
+    def __init__(self, channel: int = 0):
+        self._message = functools.partial(mido("jam").Message, channel=channel)
         self._note: int | None = None
         self._first = 0.0
 
@@ -77,14 +82,26 @@ class Voice:
         return self._message("control_change", control=BRIGHTNESS, value=_seven_bits(1.0 - y))
 
 
-def write_midi(path, touches) -> None:
-    """Writes touches `(T, 3)`, as a `Voice` plays them, to a Standard MIDI File; needs the extra `mdn[jam]`.
+def write_midi(path, *performances) -> None:
+    """Writes performances, as a `Voice` plays them, to a Standard MIDI File; needs the extra `mdn[jam]`.
 
     A note ends 0.1 s after its last touch, or when the next begins.
+
+    Args:
+        path: The path of the file.
+        *performances: Touches `(T, 3)` each, 16 at most. All begin at once, each in a track and a channel of its own.
     """
-    library, voice = mido("jam"), Voice()
-    track = library.MidiTrack([library.MetaMessage("set_tempo", tempo=_MICROSECONDS)])
-    file = library.MidiFile(ticks_per_beat=_TICKS, tracks=[track])
+    library = mido("jam")
+    tempo = library.MetaMessage("set_tempo", tempo=_MICROSECONDS)
+    tracks = [library.MidiTrack([] if i else [tempo]) for i in range(len(performances))]
+    for channel, (track, touches) in enumerate(zip(tracks, performances, strict=True)):
+        _play(track, Voice(channel), touches)
+    file = library.MidiFile(type=int(len(tracks) > 1), ticks_per_beat=_TICKS, tracks=tracks)
+    with replacing(path) as temporary:
+        file.save(temporary)
+
+
+def _play(track, voice: Voice, touches) -> None:
     now, written = 0.0, 0
 
     def add(at, messages):
@@ -101,8 +118,6 @@ def write_midi(path, touches) -> None:
             add(now, voice.move(x, y) if j else voice.begin(x, y))
         pause = found[i + 1][0, 2] if i + 1 < len(found) else TAP
         add(now + min(TAP, pause), voice.end())
-    with replacing(path) as temporary:
-        file.save(temporary)
 
 
 def _seven_bits(share: float) -> int:

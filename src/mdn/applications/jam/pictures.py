@@ -10,6 +10,7 @@ import numpy as np
 
 from mdn.applications.jam.data import swipes
 from mdn.data import replacing
+from mdn.drawing.ink import ending_of
 
 COLORS = ("#2a6f97", "#e07a1f", "#5f8f3e", "#b23a6e", "#7b5ea7", "#c9a227", "#3d8b8b", "#a44a3f")
 _SIDE, _GAP, _LABEL = 180.0, 14.0, 18.0
@@ -19,7 +20,7 @@ def write_sheet(path, performances: Sequence[np.ndarray], labels: Sequence[str] 
     """Writes a grid of performances, as SVG or PNG by the ending of `path`.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         performances: Touches `(T, 3)` each.
         labels: One for each, or none.
         columns: Pictures in a row.
@@ -28,12 +29,11 @@ def write_sheet(path, performances: Sequence[np.ndarray], labels: Sequence[str] 
         ValueError: if the name ends otherwise.
     """
     path = Path(path)
-    if path.suffix not in (".svg", ".png"):
-        raise ValueError(f"a picture ends in .svg or .png, but {path.name!r} came.")
+    ending = ending_of(path)
     columns = max(1, min(columns, len(performances)))
     labels = list(labels) or [""] * len(performances)
     with replacing(path) as temporary:
-        if path.suffix == ".svg":
+        if ending == ".svg":
             temporary.write_text(_svg(performances, labels, columns), encoding="utf-8")
         else:
             _png(temporary, performances, labels, columns)

@@ -63,6 +63,19 @@ class Session:
     def mode(self, value: str) -> None:
         self._mode = turns.check_mode(value)
 
+    @property
+    def next(self) -> float:
+        """When the model plays next, as far as it is known now; infinity if it waits for the player."""
+        if self._mode == "useronly":
+            return math.inf
+        if self._mode == "polyphony":
+            return self._waiting.next
+        if math.isnan(self._last):
+            return -math.inf if self._mode == "battle" else self._heard + self.silence
+        if self._mode == "callresponse" and self._last <= self._heard:
+            return self._heard + self.silence
+        return self._next[0]
+
     def set_temperature(self, name: str, value: float) -> None:
         """Sets "component_temperature" or "variance_temperature", a number above 0 and at most 100."""
         if name not in ("component_temperature", "variance_temperature"):

@@ -13,15 +13,15 @@ import mdn
 from mdn import training
 from mdn.applications.jam import data
 from mdn.applications.jam.model import Jam, network
+from mdn.random import seeded
+from mdn.sequences.plan import batching
+from mdn.sequences.processes import fit
 
 _WORTH_HALVING = 20  # touches of a performance that is compared by halves
 _EDGE = 0.005  # of the screen
 FLOORS = {"test NLL": ("test NLL, memoryless", "test NLL, order 2")}
 """The floors that each figure of a model must beat, see `figures`."""
 _PIECE = 400  # touches: longer performances are cut, so that no batch waits for one of thousands
-_STEPS = 40  # steps an epoch, if the bounds below allow it
-_FEWEST, _MOST = 1000, 4800  # touches a step, at least and at most; 32 performances of RoboJam have the most
-_WHOLE, _WINDOW = 200, 100  # touches: if pieces are longer than the first on average, windows of the second are used
 
 
 def train(
@@ -31,24 +31,27 @@ def train(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
     **architecture,
 ) -> Jam:
     """A model of performances (touches `(T, 3)`); the epoch that is best on `held_out` is kept.
 
     Args:
-        performances: To learn from.
-        held_out: To choose the epoch by; never learned from.
-        epochs: At most.
-        seed: For the weights, the order and the noise that spreads rounded values over their cells, new in each epoch.
-        callbacks: Of Keras, called in each epoch.
+        performances: The performances to learn from.
+        held_out: Those that choose the epoch; the model never learns from them.
+        epochs: How many epochs at most.
+        seed: The seed for the weights, the order and the noise that spreads rounded values over their cells, new in each epoch.
+        callbacks: Callbacks of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
+        processes: How many processes of this machine train together; see `mdn.sequences.processes.fit`.
         **architecture: Of `network`.
     """
-    keras.utils.set_random_seed(seed)
     pieces = [piece for one in performances for piece in np.array_split(one, -(-len(one) // _PIECE))]
-    model = network(**architecture).adapt(spread(pieces, seed))
+    with seeded(seed):
+        model = network(**architecture).adapt(spread(pieces, seed))
     batch_size, window = batching([len(piece) for piece in pieces])
-    model.fit(
+    fit(
+        model,
         pieces,
         spread(held_out, seed + 1),
         epochs=epochs,
@@ -58,31 +61,11 @@ def train(
         buckets=6,
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
         seed=seed,
         verbose=0,
     )
     return Jam(model)
-
-
-def batching(lengths: Sequence[int]) -> tuple[int, int | None]:
-    """The `batch_size` and `window` of `MDNRNN.fit`: steps that depend on the number of touches, not on how recordings were cut.
-
-    With a fixed number of recordings a step, a few long ones would make a handful of steps an epoch, and the network would
-    learn nothing. So the number of touches a step is fixed: whole recordings, more of them if they are short; or windows of
-    long ones, with the state carried from one window to the next.
-
-    Args:
-        lengths: Touches of each piece of a recording.
-    """
-    total = sum(lengths)
-    touches = min(max(total / _STEPS, _FEWEST), _MOST)  # a step
-    mean = total / len(lengths)
-    if mean <= _WHOLE:
-        rows = touches / mean
-        return max(1, round(rows) if rows < 12 else 8 * round(rows / 8)), None
-    # each row of a batch reads so many pieces one after the other: a row that ends early begins a new piece
-    after = max(1, round(len(lengths) * _WINDOW / touches))
-    return -(-len(lengths) // after), _WINDOW
 
 
 def spread(performances, seed: int) -> list[np.ndarray]:
@@ -106,11 +89,11 @@ def floors(performances, test, components: int = 20, order: int = 2, seed: int =
     spec = mdn.MixtureSpec(mdn.NormalSpec(3, "full"), components)
     found = {}
     for name, hidden in (("memoryless", ()), (f"order {order}", (64, 64))):
-        keras.utils.set_random_seed(seed)
         x, x_test = (past if hidden else np.zeros((len(past), 1), "float32") for past, _ in (learn, judge))
-        scaling = mdn.layers.FeatureScaling().adapt(x) if hidden else keras.layers.Identity()
-        layers = [keras.layers.Dense(units, activation="silu") for units in hidden]
-        model = keras.Sequential([keras.Input(x.shape[1:]), scaling, *layers, mdn.MDN(spec).adapt(learn[1])])
+        with seeded(seed):
+            scaling = mdn.layers.FeatureScaling().adapt(x) if hidden else keras.layers.Identity()
+            layers = [keras.layers.Dense(units, activation="silu") for units in hidden]
+            model = keras.Sequential([keras.Input(x.shape[1:]), scaling, *layers, mdn.MDN(spec).adapt(learn[1])])
         loss = mdn.NegativeLogLikelihood(spec)
         learnt = training.fit(model, x, learn[1], loss, epochs=12, batch_size=256, learning_rate=5e-3, seed=seed)
         learnt.check_whole()

@@ -1,10 +1,87 @@
-"""The log of a session: a line an event, from which the next model is trained."""
+"""The log of a session: a line an event, from which the next model is trained; it is written and read here."""
 
 from __future__ import annotations
 
+import csv
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import numpy as np
+
+from mdn.data.limits import read_whole
+
+_PLAYERS, _MACHINES = ("interface", "user"), ("rnn", "prediction")  # sources, as IMPSY has called them
+
+
+def lines_of(path, kinds: str) -> list[str]:
+    """The lines of a recording that is text.
+
+    Args:
+        path: The path of the file.
+        kinds: What recordings can be, for the message: the end of a sentence.
+
+    Raises:
+        ValueError: if it is no text, or empty, or too large.
+    """
+    try:
+        lines = read_whole(Path(path)).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{str(path)!r} is no text. {kinds}") from None
+    if not any(line.strip() for line in lines):
+        raise ValueError(f"{str(path)!r} is empty.")
+    return lines
+
+
+def read_log(path, lines: Iterable[str], size: int | None = None) -> np.ndarray:
+    """The player's events in a log of IMPSY or of `Log`, `(T, 1 + N)`: seconds since 1970 and N values; the model's are left out.
+
+    Args:
+        path: The path of the file, for messages.
+        lines: The lines of the file.
+        size: N; None takes that of the first line.
+
+    Raises:
+        ValueError: if a line is anything else, which the message names, or no player played.
+    """
+    rows, by_model = read_both(path, lines, size)
+    if by_model.all():
+        raise ValueError(f"{str(path)!r} holds no event of a player.")
+    return rows[~by_model]
+
+
+def read_both(path, lines: Iterable[str], size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """As `read_log`, with the events of the model as well, and for each event whether the model played it, `(T,)`.
+
+    A file without events has `(0, 0)` of them.
+    """
+    rows: list[list[float]] = []
+    by_model: list[bool] = []
+    for number, cells in enumerate(csv.reader(lines), start=1):
+        if not cells:
+            continue
+        place = f"{str(path)!r}: line {number}"
+        try:
+            when = datetime.datetime.fromisoformat(cells[0].strip())
+            source, values = cells[1].strip(), [float(cell) for cell in cells[2:]]
+        except (ValueError, IndexError):
+            values = []
+        if not values:
+            raise ValueError(
+                f"{place} is no timestamp, source and values, such as 2026-01-31T12:00:00.5,interface,0.25,0.75, but "
+                f"{','.join(cells)!r}. Delete it if the recording broke off there."
+            )
+        if source not in _PLAYERS + _MACHINES:
+            raise ValueError(f"{place} names the source {source!r}; known are interface and rnn.")
+        size = size or len(values)
+        if len(values) != size:
+            raise ValueError(f"{place} has {len(values)} values, but {size} are expected, as in all lines.")
+        try:
+            rows.append([when.timestamp(), *values])
+        except (ValueError, OverflowError, OSError):
+            raise ValueError(f"{place} is of the year {when.year}, which no clock shows.") from None
+        by_model.append(source in _MACHINES)
+    return np.array(rows, ndmin=2), np.array(by_model, bool)
 
 
 class Log:
@@ -14,7 +91,7 @@ class Log:
     removes a new file that is still empty.
 
     Args:
-        path: Of the file; new lines are appended.
+        path: The path of the file; new lines are appended.
         say: Called with each sentence for the player.
         what: What an event is called in a sentence, in the plural.
     """

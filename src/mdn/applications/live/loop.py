@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from collections.abc import Callable
 
 import numpy as np
 
 TICK = 0.002  # seconds between two looks at what is due
-_KEPT = 100_000  # so many latencies are kept
+_KEPT = 100_000  # only so many latencies are kept
 _LONGEST_SAID = 200  # characters
 _MOST_SAID = 500  # sentences: whatever strangers send, memory stays bounded
 
@@ -84,7 +85,7 @@ class Loop(Remarks):
     def __init__(self, say: Callable[[str], None] = print, clock: Callable[[], float] = time.time):
         super().__init__(say)
         self._clock = clock
-        self._latencies: list[float] = []
+        self._latencies = array("d")
         self._stopped = threading.Event()
 
     def run(self, check: Callable[[], object] = lambda: None) -> None:

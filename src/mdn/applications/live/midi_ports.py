@@ -9,7 +9,7 @@ def mido(extra: str):
     """The package mido.
 
     Args:
-        extra: Of mdn, which brings it.
+        extra: The extra of mdn, which brings it.
 
     Raises:
         ImportError: if it is not installed; the message says how to install it.
@@ -25,8 +25,8 @@ def port_names(backend, extra: str) -> tuple[list[str], list[str]]:
     """(the names of the inputs, of the outputs) that this system has.
 
     Args:
-        backend: Of mido, or mido itself.
-        extra: Of mdn, which brings python-rtmidi.
+        backend: The backend of mido, or mido itself.
+        extra: The extra of mdn, which brings python-rtmidi.
 
     Raises:
         ImportError: if python-rtmidi is not installed.
@@ -45,7 +45,7 @@ def fitting(name: str, names: list[str]) -> list[str]:
 
     Args:
         name: What the player wrote.
-        names: Of all ports.
+        names: The names of all ports.
     """
     return [one for one in names if one == name] or [one for one in names if name.lower() in one.lower()]
 
@@ -60,8 +60,8 @@ def open_virtual(opening, name: str, names: list[str], option: str):
 
     Args:
         opening: `open_input` or `open_output` of a backend of mido.
-        name: Of the port.
-        names: Of the ports that there are, for the error.
+        name: The name of the port.
+        names: The names of the ports that there are, for the error.
         option: Which option names a port instead.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
 import socket
 import time
@@ -23,7 +24,7 @@ class Ear:
     Malformed messages are left out, and the first of each kind is reported.
 
     Args:
-        socket: Of `open_sockets`; it stays open.
+        socket: The socket of `open_sockets`; it stays open.
         routes: From an address to a function of (address, values).
         remarks: Counts and says what is left out.
     """
@@ -31,6 +32,7 @@ class Ear:
     def __init__(self, socket: socket.socket, routes: Mapping[str, Callable[[str, list], object]], remarks: Remarks):
         self._socket, self._routes, self._remarks = socket, routes, remarks
         self._waiting: deque[tuple[str, list]] = deque()  # messages of the packet that is being heard
+        self._patience: float | None = None  # of the socket: setting it costs a call of the system
         end = time.perf_counter() + 0.1
         while time.perf_counter() < end and self._received(0.0) is not None:
             pass
@@ -58,7 +60,9 @@ class Ear:
     def _received(self, patience: float) -> bytes | None:
         """The next packet; None if none comes within `patience` seconds."""
         try:
-            self._socket.settimeout(patience)
+            if patience != self._patience:
+                self._patience = patience
+                self._socket.settimeout(patience)
             return self._socket.recv(_LARGEST)
         except (TimeoutError, BlockingIOError):
             return None
@@ -106,18 +110,32 @@ def open_sockets(listen, answer, option: str = "--port") -> tuple[socket.socket,
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
     except OSError as error:
         mouth.close()
-        raise OSError(
-            f"cannot listen at {listen[0]}:{listen[1]}: {error.strerror or error}. Is it in use? Take another {option}."
-        ) from None
+        raise OSError(cannot_listen(listen, error, option)) from None
     mouth.setblocking(False)
     return ear, mouth
+
+
+def cannot_listen(place, error: OSError, option: str) -> str:
+    """The sentence for an address at which nothing can be heard.
+
+    Args:
+        place: `(host, port)`.
+        error: What the system said.
+        option: What the player should change if the port is in use.
+    """
+    host, port, *_ = place
+    why = (error.strerror or str(error)).partition(" (while")[0]
+    advice = f"Is it in use? Take another {option}."
+    if error.errno == errno.EADDRNOTAVAIL:
+        advice = "It is no address of this machine: 0.0.0.0 hears at all that are."
+    return f"cannot listen at {host}:{port}: {why}. {advice}"
 
 
 def one(address: str, values: list, kind):
     """The single value of a message.
 
     Args:
-        address: Of the message, for the error.
+        address: The address of the message, for the error.
         values: What came.
         kind: What the value should be: `str`, or `int | float`.
 

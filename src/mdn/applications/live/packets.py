@@ -9,7 +9,9 @@ Reference:
 
 from __future__ import annotations
 
+import functools
 import struct
+from collections.abc import Callable
 
 MOST_MESSAGES, MOST_NESTED, LONGEST_ADDRESS = 256, 16, 64
 _BUNDLE = b"#bundle\0"
@@ -47,9 +49,16 @@ def read(packet: bytes) -> tuple[list[tuple[str, list]], float]:
 
 def write(address: str, *numbers: float) -> bytes:
     """The packet of one message with float32 values."""
-    texts = (address, "," + "f" * len(numbers))
+    head, pack = _written(address, len(numbers))
+    return head + pack(*numbers)
+
+
+@functools.lru_cache(maxsize=64)
+def _written(address: str, count: int) -> tuple[bytes, Callable[..., bytes]]:
+    """(the packet of a message with `count` values until there, what writes the values): the same for each event."""
+    texts = (address, "," + "f" * count)
     head = b"".join(text.encode() + bytes(4 - len(text) % 4) for text in texts)
-    return head + struct.pack(f">{len(numbers)}f", *numbers)
+    return head, struct.Struct(f">{count}f").pack
 
 
 def fits(pattern: str, address: str) -> bool:

@@ -30,7 +30,7 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
     """Demonstrations of some letters, each from its start on: `{letter: (count, STEPS + 1, 2)}`.
 
     Args:
-        path: Of letters.npz, or of a file like it: `position` (count, points, 2), and `letter` (count,): the name of each
+        path: The path of letters.npz or a file like it: `position` (count, points, 2), and `letter` (count,): the name of each
             path, a letter or longer.
         letters: Which letters to read: a list of names, or one text, see `names_of`.
 
@@ -61,6 +61,42 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
     centred = position - position[:, :1]
     taken = np.rint(np.linspace(0, centred.shape[1] - 1, STEPS + 1)).astype(int)
     return {each: centred[letter == each][:, taken].astype("float64") for each in letters}
+
+
+def forks(count: int = 12, seed: int = 0) -> dict[str, np.ndarray]:
+    """Made-up demonstrations, for where no file is at hand: a stem upwards, at whose top the hand turns left or right.
+
+    Args:
+        count: How many of each way.
+        seed: The seed of the unsteadiness of the hand.
+
+    Returns:
+        As `read_letters` does: `{"left": (count, STEPS + 1, 2), "right": ...}`.
+    """
+    rng = np.random.default_rng(seed)
+    half = STEPS // 2
+    stem = np.stack([np.zeros(half + 1), np.linspace(0.0, 6.0, half + 1)], axis=-1)
+    turn = 0.5 * np.pi * np.arange(1, half + 1) / half
+    bend = np.stack([4.0 * (1.0 - np.cos(turn)), 6.0 + 4.0 * np.sin(turn)], axis=-1)
+    right = np.concatenate([stem, bend])
+    found = {}
+    for name, path in (("left", right * [-1.0, 1.0]), ("right", right)):
+        found[name] = path + paths(rng.normal(0.0, 0.12, (count, STEPS, 2)))
+    return found
+
+
+def evenly(path) -> np.ndarray:
+    """A line of any number of points `(points, 2)` as a path `(STEPS + 1, 2)` from (0, 0), its steps equally long along the line.
+
+    Raises:
+        ValueError: if all points are the same.
+    """
+    path = np.asarray(path, "float64")
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    if not along[-1] > 0.0:
+        raise ValueError("a path must lead from one point to another, but all points of this one are the same.")
+    steps = np.linspace(0.0, along[-1], STEPS + 1)
+    return np.stack([np.interp(steps, along, part) for part in path.T], axis=-1) - path[0]
 
 
 def names_of(letters: Sequence[str], known: Sequence[str]) -> list[str]:

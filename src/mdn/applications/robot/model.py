@@ -29,10 +29,10 @@ class Head:
     """The last layer of a network, and how the network learns.
 
     Attributes:
-        components: Of the mixture.
-        units: Of the LSTM below. A network with one component has more units, so that all networks have one size.
+        components: How many components the mixture has.
+        units: How many units the LSTM below has. A network with one component has more units, so that all networks have one size.
         loss: The loss; its constructor takes a spec.
-        variance_temperature: Of its rollouts; below 1, as the jitter of training makes its predictions too wide.
+        variance_temperature: Of its rollouts; below 1, since the jitter of training makes its predictions too wide.
     """
 
     components: int

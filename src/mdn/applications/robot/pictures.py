@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from mdn import plots
 from mdn.applications.robot.model import next_moves
-from mdn.data import replacing
-from mdn.page import figure
+from mdn.page import figure, write_figure
 from mdn.sequences import MDNRNN
 
 _COLORS = (plots.BLUE, plots.ORANGE, "#5f8f3e", "#b23a6b", "#7a5fb0", "#c2a21b") * 5
@@ -36,7 +34,7 @@ def write_picture(path, demonstrations=None, rollouts=None, model: MDNRNN | None
     """Writes rows of pictures, as SVG or PNG by the ending of `path`.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         demonstrations: `{letter: (count, steps + 1, 2)}`, or None for none.
         rollouts: `{title: (count, steps + 1, 2)}`.
         model: The model whose ellipses are drawn.
@@ -45,9 +43,6 @@ def write_picture(path, demonstrations=None, rollouts=None, model: MDNRNN | None
     Raises:
         ValueError: if the name ends otherwise, or `thought_along` comes without `model`.
     """
-    path = Path(path)
-    if path.suffix not in (".svg", ".png"):
-        raise ValueError(f"a picture ends in .svg or .png, but {path.name!r} came.")
     if thought_along and model is None:
         raise ValueError("`thought_along` needs the model whose ellipses are drawn: give `model`.")
     demonstrations, rollouts, thought_along = demonstrations or {}, rollouts or {}, thought_along or {}
@@ -79,5 +74,4 @@ def write_picture(path, demonstrations=None, rollouts=None, model: MDNRNN | None
         ax.set_title(title, fontsize=9, color=plots.INK)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set_visible(False)
-    with replacing(path) as temporary:
-        picture.savefig(temporary, dpi=100, metadata={"Date": None} if path.suffix == ".svg" else None)
+    write_figure(path, picture, dpi=100)

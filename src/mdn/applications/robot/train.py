@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -10,7 +11,9 @@ import numpy as np
 
 from mdn.applications.robot import data
 from mdn.applications.robot.model import HEADS, network, rollouts
+from mdn.random import seeded
 from mdn.sequences import MDNRNN
+from mdn.sequences.processes import fit
 from mdn.sequences.training import schedule
 
 FLOORS = {"stayed": ("stayed, memoryless",)}
@@ -28,39 +31,42 @@ def train(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
 ) -> MDNRNN:
     """Trains a network that predicts the next move of the hand; the letter is not an input.
 
     Args:
         demonstrations: As `data.read_letters` returns them.
         head: One of `HEADS`.
-        epochs: Of ten passes each.
-        seed: For the weights, the order and the jitter.
-        callbacks: Of Keras, called in each epoch.
+        epochs: How many epochs, of ten passes each.
+        seed: The seed for the weights, the order and the jitter.
+        callbacks: Callbacks of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
+        processes: How many processes of this machine train together; see `mdn.sequences.processes.fit`.
 
     Raises:
         ValueError: if there is no such head.
     """
     if head not in HEADS:
         raise ValueError(f"`head` must be one of {', '.join(map(repr, HEADS))}, but {head!r} came.")
-    keras.utils.set_random_seed(seed)
     moves = [one for paths in demonstrations.values() for one in data.moves(paths)] * _PASSES
-    model = network(HEADS[head]).adapt(moves)
+    with seeded(seed):
+        model = network(HEADS[head]).adapt(moves)
     steps = math.ceil(len(moves) / _BATCH) * epochs
     model.compile(
         optimizer=keras.optimizers.Adam(schedule(_LEARNING_RATE, steps), global_clipnorm=1.0),
         loss=HEADS[head].loss(model.spec),
     )
-    far = stray(demonstrations)
-    model.fit(
+    fit(
+        model,
         moves,
         epochs=epochs,
         batch_size=_BATCH,
         window=None,
-        encode=lambda one, rng: _jittered(one, far, rng),
+        encode=functools.partial(_jittered, far=stray(demonstrations)),
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
         seed=seed,
         verbose=0,
     )
@@ -78,7 +84,7 @@ def stray(demonstrations: dict[str, np.ndarray]) -> float:
     return float(f"{_STRAY * size:.1e}")
 
 
-def _jittered(moves, far: float, rng: np.random.Generator):
+def _jittered(moves, rng: np.random.Generator, far: float):
     """Moves along jittered places, so that the network learns to come back when a rollout strays."""
     strayed = data.paths(moves)
     strayed[1:] += rng.normal(0.0, far, strayed[1:].shape)

@@ -12,11 +12,11 @@ from mdn.applications.series.readers import ROW, read_file
 from mdn.data.splits import dealt
 from mdn.tabular.targets import grid
 
-_FILES = 10  # so many recordings are dealt whole; fewer are cut in time
-_FEWEST = 50  # steps of a recording that is cut in time
-_TEST, _VALID = 0.2, 0.1
-_LARGEST = 1e30  # of a value: float32 ends at 3e38
-_LIKE = 0.01  # by which share two steps of time may differ and be the same
+_FILES = 10  # from so many recordings on, each is dealt whole; fewer are cut in time
+_FEWEST = 50  # a recording that is cut in time needs so many steps
+_TEST, _VALID = 0.2, 0.1  # shares of the parts
+_LARGEST = 1e30  # larger values are refused: float32 ends at 3e38
+_LIKE = 0.01  # two steps of time that differ by this share count as the same
 
 
 class Recordings(list[np.ndarray]):

@@ -36,7 +36,7 @@ def figures(model: Series, parts: dict[str, Recordings], seed: int = 0) -> dict[
     Args:
         model: Trained.
         parts: From `data.split`.
-        seed: Of the floors.
+        seed: The seed of the floors.
     """
     start = time.perf_counter()
     learnt, judged = model.events(parts["train"].spread(LEARNT)), model.events(parts["test"].spread(JUDGES))

@@ -92,7 +92,7 @@ def network(recordings: Recordings, components: int = 5, **settings) -> Series:
     """A network for recordings, not yet trained; `settings` are those of `MDNRNN`.
 
     Args:
-        recordings: To learn from.
+        recordings: The recordings to learn from.
         components: How many normals the mixture has.
         **settings: Of `MDNRNN`.
     """

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from mdn import plots
-from mdn.data import replacing
-from mdn.page import figure
+from mdn.page import figure, write_figure
 
 _LANES, _SIDE_BY_SIDE = 16, 4
 _LINES = (
@@ -22,7 +20,7 @@ def write_lanes(path, recordings: Sequence[np.ndarray], channels: Sequence[str] 
     """Draws up to four recordings side by side, each channel a lane over time, the first 16 channels.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         recordings: Values `(T, D)`.
         channels: Names of the channels.
 
@@ -30,19 +28,19 @@ def write_lanes(path, recordings: Sequence[np.ndarray], channels: Sequence[str] 
         ValueError: if the name ends otherwise.
     """
     shown = [np.asarray(one) for one in recordings[:_SIDE_BY_SIDE]]
-    picture, axes = _lanes(path, shown[0].shape[1], len(shown), channels)
+    picture, axes = _lanes(shown[0].shape[1], len(shown), channels)
     for column, one in zip(axes.T, shown, strict=True):
         for ax, values in zip(column, one.T, strict=False):
             _line(ax, np.arange(len(one)), values)
         column[-1].set_xlabel("step", fontsize=8)
-    _write(path, picture)
+    write_figure(path, picture, dpi=120)
 
 
 def write_forecast(path, recording, quantiles, channels: Sequence[str] = ()) -> None:
     """Draws the end of a recording and, behind it, the quantiles of what may come: bands, and a line where one is the median.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         recording: Values `(T, D)`.
         quantiles: `(steps, D, levels)` in rising order, as `forecast` returns them.
         channels: Names of the channels.
@@ -52,7 +50,7 @@ def write_forecast(path, recording, quantiles, channels: Sequence[str] = ()) -> 
     """
     recording, quantiles = np.asarray(recording), np.asarray(quantiles)
     seen = recording[-max(_SEEN, len(quantiles)) :]
-    picture, axes = _lanes(path, seen.shape[1], 1, channels)
+    picture, axes = _lanes(seen.shape[1], 1, channels)
     later = np.arange(1, len(quantiles) + 1)
     for i, ax in enumerate(axes[:, 0]):
         _line(ax, np.arange(1 - len(seen), 1), seen[:, i])
@@ -63,14 +61,14 @@ def write_forecast(path, recording, quantiles, channels: Sequence[str] = ()) -> 
             ax.plot(later, levels[len(levels) // 2], color=plots.BLUE, linewidth=1.2)
         ax.axvline(0.5, color=plots.INK, linewidth=0.6, linestyle=":")
     axes[-1, 0].set_xlabel("step after the recording", fontsize=8)
-    _write(path, picture)
+    write_figure(path, picture, dpi=120)
 
 
 def write_surprise(path, recording, nats, channels: Sequence[str] = ()) -> None:
     """Draws a recording, and below it the surprise of each step, the highest marked.
 
     Args:
-        path: Of the file, .svg or .png.
+        path: The path of the file, .svg or .png.
         recording: Values `(T, D)`.
         nats: From `surprise`.
         channels: Names of the channels.
@@ -79,7 +77,7 @@ def write_surprise(path, recording, nats, channels: Sequence[str] = ()) -> None:
         ValueError: if the name ends otherwise.
     """
     recording, nats = np.asarray(recording), np.asarray(nats)
-    picture, axes = _lanes(path, recording.shape[1], 1, channels, more=1)
+    picture, axes = _lanes(recording.shape[1], 1, channels, more=1)
     for ax, values in zip(axes[:-1, 0], recording.T, strict=False):
         _line(ax, np.arange(len(recording)), values)
     known = np.flatnonzero(~np.isnan(nats))
@@ -87,13 +85,11 @@ def write_surprise(path, recording, nats, channels: Sequence[str] = ()) -> None:
     axes[-1, 0].set_xlabel("step", fontsize=8)
     axes[-1, 0].set_ylabel("surprise, nats", fontsize=8, color=plots.INK)
     axes[-1, 0].lines[0].set_rasterized(len(nats) > _LINES)
-    _write(path, picture)
+    write_figure(path, picture, dpi=120)
 
 
-def _lanes(path, lanes: int, columns: int, channels: Sequence[str], more: int = 0):
+def _lanes(lanes: int, columns: int, channels: Sequence[str], more: int = 0):
     """(a figure, its axes `(lanes + more, columns)`), each lane with the name of its channel."""
-    if Path(path).suffix not in (".svg", ".png"):
-        raise ValueError(f"a picture ends in .svg or .png, but {Path(path).name!r} came.")
     lanes = min(lanes, _LANES)
     rows = lanes + more
     picture = figure(9.0, 0.9 + 1.1 * rows)
@@ -108,9 +104,3 @@ def _lanes(path, lanes: int, columns: int, channels: Sequence[str], more: int = 
 
 def _line(ax, at, values) -> None:
     ax.plot(at, values, color=plots.INK, linewidth=0.8, rasterized=len(values) > _LINES)
-
-
-def _write(path, picture) -> None:
-    path = Path(path)
-    with replacing(path) as temporary:
-        picture.savefig(temporary, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)

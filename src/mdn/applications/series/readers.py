@@ -66,7 +66,7 @@ def read_file(path, columns: Sequence[str] | None = None) -> File:
     """Reads one file: .npy, .npz, .wav, .edf, .bdf, and any other as a table.
 
     Args:
-        path: Of the file.
+        path: The path of the file.
         columns: Which channels, in this order; None takes all, but in a table neither a column of times nor one of text.
 
     Raises:

@@ -13,9 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from mdn.data import Drawings, find, read_drawings
+from mdn.data.registry import find_with_split
 from mdn.data.splits import dealt
 
-SETS = {"kanji": "short_kanji.npz", "quickdraw": "quickdraw_9570_stroke3.npz"}
+SETS = {
+    "kanji": "short_kanji.npz",
+    "quickdraw": "quickdraw_9570_stroke3.npz",
+    "quickdraw34": "quickdraw34_stroke3.npz",
+}
 FEWEST = 30
 DOWN, LIFT, END = 0, 1, 2
 _FAR = 8.0  # a drawing of few long strokes is up to six times as large as the rest of its set
@@ -30,9 +35,7 @@ def read(source="quickdraw", split=None) -> Drawings:
     """
     source, path = str(source), source
     if source in SETS and not Path(source).exists():
-        path = find(source, SETS[source])
-        beside = path.with_name("split.json")
-        split = beside if split is None and beside.is_file() else split
+        path, split = find_with_split(source, SETS[source], split)
     elif source != "kanjivg" and not Path(source).exists() and not Path(source).suffix:
         path = find("quickdraw", f"{source}.ndjson")
     drawings = read_drawings(path)

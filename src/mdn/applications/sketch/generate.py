@@ -51,6 +51,7 @@ def complete(
     count: int = 1,
     *,
     label: str | None = None,
+    freedom: float = 0.0,
     component_temperature: float = COMPONENT_TEMPERATURE,
     variance_temperature: float = VARIANCE_TEMPERATURE,
     most: int = MOST_POINTS,
@@ -58,26 +59,38 @@ def complete(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """(`count` drawings that all begin with `drawing` and go on in their own ways, which of them ended by themselves).
 
-    For a model with a latent, z is the mean latent of the unfinished drawing.
+    For a model with a latent, z lies between the mean latent of the unfinished drawing and a draw from N(0, 1). The mean alone
+    stands for a drawing that is finished as it is, so that most of the drawings end at once.
 
     Args:
         model: Trained.
         drawing: The unfinished drawing, stroke-3 `(T, 3)`, in the unit that the network learnt from.
         count: How many.
         label: The class, for a model with classes.
+        freedom: From 0, the mean latent of the drawing, to 1, any latent; only a model with a latent makes a difference.
         component_temperature, variance_temperature: See `MDNRNN.generate`.
         most: A drawing is broken off after so many events beyond those of `drawing`.
         seed: An int for the same drawings each time.
 
     Raises:
-        ValueError: if `drawing` is in another unit, or there is no such class.
+        ValueError: if `drawing` is in another unit, `freedom` is not from 0 to 1, or there is no such class.
     """
+    if not 0.0 <= freedom <= 1.0:
+        raise ValueError(f"`freedom` must be a number from 0 to 1, but {freedom} came.")
     drawing = np.asarray(drawing, "float64")
     data.check_scale(drawing, model.scale)
-    z = np.repeat(model.encode([drawing])[0], count, axis=0) if model.latent_size else None
+    z = _wandered(model.encode([drawing])[0], freedom, count, seed) if model.latent_size else None
     prime = data.events(drawing, model.scale)[:-1]
     made, ended = _go_on(model, count, prime, z, label, component_temperature, variance_temperature, most, seed)
     return [np.concatenate([drawing, one]) for one in made], ended
+
+
+def _wandered(mean, freedom: float, count: int, seed: int | None) -> np.ndarray:
+    """`count` latents between one, `(1, size)`, and draws from N(0, 1); the squares of the two shares sum to 1."""
+    if not freedom:  # as without noise, to the bit
+        return np.repeat(mean, count, axis=0)
+    noise = np.random.default_rng(None if seed is None else [seed, 1]).standard_normal((count, mean.shape[1]))
+    return np.sqrt(1.0 - freedom**2) * mean + freedom * noise
 
 
 def interpolate(model: SketchRNN, first, last, count: int = 9, *, seed: int | None = 0, **settings) -> list[np.ndarray]:
@@ -87,7 +100,7 @@ def interpolate(model: SketchRNN, first, last, count: int = 9, *, seed: int | No
         model: With a latent.
         first, last: Drawings.
         count: At least 2.
-        seed: Of all of them: with one seed the hand is the same.
+        seed: The seed of all of them: with one seed the hand is the same.
         **settings: As in `draw`.
     """
     start, end = model.encode([first, last])[0]

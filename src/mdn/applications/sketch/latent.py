@@ -31,11 +31,11 @@ def latent_map(path, model: SketchRNN, drawings, count: int = 400, seed: int = 0
     """Writes a sheet of `count` of `drawings`, each where its latent lies on the plane of the two principal axes.
 
     Args:
-        path: Of the picture, .png or .svg.
+        path: The path of the picture, .png or .svg.
         model: With a latent.
         drawings: `count` of them are chosen at random.
         count: At most.
-        seed: For the choice.
+        seed: The seed for the choice.
     """
     drawings = list(drawings)
     chosen = np.random.default_rng(seed).permutation(len(drawings))[:count]

@@ -13,7 +13,7 @@ from mdn.applications.sketch import data
 from mdn.distributions.spec import serializable
 from mdn.few_shapes import blocks, fitting
 from mdn.sequences import MDNRNN, as_sequences
-from mdn.sequences.ragged import bucket_lengths, padded, shifted
+from mdn.sequences.ragged import padded, reading_lengths, shifted
 from mdn.sequences.recurrent import Recurrent
 
 _AT_ONCE = (1, 32, 256)  # batch sizes of the programs that read drawings
@@ -34,10 +34,10 @@ class SketchRNN(MDNRNN):
     the divergence of a drawing shared among its steps; w rises to `kl_weight`, and with 1 this bounds :math:`-\log p(x)`.
 
     Args:
-        units: Of the drawing network's layers.
+        units: How many units each layer of the drawing network has.
         components: K.
-        latent_size: Of z; 0 for a network without a latent.
-        encoder_units: Of each of the two reading layers.
+        latent_size: The size of z; 0 for a network without a latent.
+        encoder_units: How many units each of the two reading layers has.
         kl_weight: w, once it has risen.
         kl_floor: Nats a drawing; a divergence below it is not reduced further.
         kl_steps: Training steps until w has risen to 99 % of `kl_weight`.
@@ -176,7 +176,7 @@ class SketchRNN(MDNRNN):
         if not self.latent_size:
             raise ValueError(_NO_LATENT)
         rows = as_sequences(events, 3, "drawings")
-        lengths = bucket_lengths([len(one) for one in rows], 4)
+        lengths = reading_lengths([len(one) for one in rows])
         found = np.empty((2, len(rows), self.latent_size))
         read = self.program("read", self._read)
         for length in np.unique(lengths):
@@ -231,18 +231,29 @@ class SketchRNN(MDNRNN):
             sequences: Events `(T + 1, 3)` of each drawing: see `data.events`.
             condition: Numbers of classes `(N, 1)`, for a model with classes.
             context: None, since drawings have no context.
-            given: How many events at the start of each drawing are read but not scored; a model with a latent scores all.
+            given: How many events at the start of each drawing are read but not scored; 0 for a model with a latent.
+
+        Raises:
+            ValueError: if `given` is not 0 and the model has a latent, which is read from all events of a drawing; or as
+                `MDNRNN.nll` does.
         """
         if not self.latent_size:
             return super().nll(sequences, condition, context, given)
-        reconstruction, divergence = self.elbo(sequences, condition=condition)
+        if given:
+            raise ValueError(
+                f"`given` must be 0 for a model with a latent, which is read from all events of a drawing, but {given} came: "
+                "use `log_prob_given` with a latent of your own, and leave out the first events of its scores."
+            )
+        rows = as_sequences(sequences, 3, "drawings")
+        self.conditions(condition, context, len(rows))  # refuses a context
+        reconstruction, divergence = self.elbo(rows, condition=condition)
         return reconstruction + self.kl_weight * divergence
 
     def log_prob_given(self, events, z, condition=None) -> list[np.ndarray]:
         """Log density of each event given those before it and a latent: as `log_prob`, with `z` instead of the encoder's.
 
         Args:
-            events: Of N drawings.
+            events: The events of N drawings.
             z: `(N, latent_size)`.
             condition: Numbers of classes `(N, 1)`, for a model with classes.
 
@@ -261,15 +272,15 @@ class SketchRNN(MDNRNN):
         first = self.first_state(ops.shape(before)[0], (condition,))
         return self.unroll(before, first, (condition,))[0]
 
-    def elbo(self, events, seed: int = 0, condition=None) -> tuple[float, float]:
+    def elbo(self, events, *, condition=None, seed: int = 0) -> tuple[float, float]:
         """(nats a step of drawings, given z drawn from their posteriors; nats a step of the divergence).
 
         Their sum is an upper bound on -log p(drawing) a step.
 
         Args:
-            events: Of N drawings, `(T + 1, 3)` each: see `data.events`.
-            seed: For the draws of z.
+            events: The events of N drawings, `(T + 1, 3)` each: see `data.events`.
             condition: Numbers of classes `(N, 1)`, for a model with classes.
+            seed: The seed for the draws of z.
 
         Raises:
             ValueError: if the model has no latent.

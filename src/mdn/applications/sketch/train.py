@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -13,7 +14,9 @@ from mdn.applications.sketch import data
 from mdn.applications.sketch.generate import draw
 from mdn.applications.sketch.model import SketchRNN, drawn_latents
 from mdn.data import Drawings, augmented, nearest, offset_scale
+from mdn.random import seeded
 from mdn.sequences.baselines import memoryless
+from mdn.sequences.processes import fit
 
 FLOORS = {"test NLL": ("test NLL, memoryless",), "bound on test NLL": ("test NLL, memoryless",)}
 """The floors that each figure of a model must beat, see `judge`."""
@@ -34,32 +37,36 @@ def train(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint=None,
+    processes: int = 1,
     **architecture,
 ) -> SketchRNN:
     """A model of drawings (stroke-3 `(T, 3)`); the epoch that is best on `held_out` is kept.
 
     Args:
-        drawings: To learn from.
-        held_out: To choose the epoch by; never learned from.
+        drawings: The drawings to learn from.
+        held_out: Those that choose the epoch; the model never learns from them.
         labels: The classes of `drawings` and of `held_out`, if the network reads them.
-        epochs: At most.
+        epochs: How many epochs at most.
         batch_size: Drawings a step.
         learning_rate: At the start.
         stretch, drop, turn: How drawings are changed anew each epoch; `scale`, `drop` and `rotation` of `mdn.data.augmented`.
         dropout: See `MDNRNN`.
-        seed: For the weights, the order, the augmentation and the noise that spreads integers over their cells.
-        callbacks: Of Keras, called in each epoch.
+        seed: The seed for the weights, the order, the augmentation and the noise that spreads integers over their cells.
+        callbacks: Callbacks of Keras, called in each epoch.
         checkpoint: See `MDNRNN.fit`.
+        processes: How many processes of this machine train together; see `mdn.sequences.processes.fit`.
         **architecture: Of `SketchRNN`.
     """
-    keras.utils.set_random_seed(seed)
     grid, scale = data.grid_of(drawings), offset_scale(drawings)
     classes = sorted(set(labels[0])) if labels else []
-    model = SketchRNN(dropout=dropout, scale=scale, grid=grid, classes=classes, **architecture)
-    model.adapt(spread(model, drawings, seed))
+    with seeded(seed):
+        model = SketchRNN(dropout=dropout, scale=scale, grid=grid, classes=classes, **architecture)
+        model.adapt(spread(model, drawings, seed))
     held = spread(model, held_out, seed + 1)
     numbers, held_numbers = ([[classes.index(name)] for name in part] for part in labels) if labels else (None, None)
-    model.fit(
+    changes = {"stretch": stretch, "drop": drop, "turn": turn, "scale": scale, "grid": grid}
+    fit(
+        model,
         drawings,
         (held, held_numbers) if labels else held,
         condition=numbers,
@@ -67,13 +74,18 @@ def train(
         batch_size=batch_size,
         window=None,
         learning_rate=learning_rate,
-        encode=lambda one, rng: data.events(augmented(one, rng, stretch, drop, turn), scale, grid, rng),
+        encode=functools.partial(_changed, **changes),
         callbacks=callbacks,
         checkpoint=checkpoint,
+        processes=processes,
         seed=seed,
         verbose=0,
     )
     return model
+
+
+def _changed(drawing, rng, *, stretch: float, drop: float, turn: float, scale: float, grid: float) -> np.ndarray:
+    return data.events(augmented(drawing, rng, stretch, drop, turn), scale, grid, rng)
 
 
 def train_on_parts(parts: Mapping[str, Drawings], *, classes: bool = False, **settings) -> SketchRNN:
@@ -170,7 +182,7 @@ def judge(model: SketchRNN, drawings, test, seed: int = 0) -> dict[str, float]:
         numbers = [[model.classes.index(word)] for word in test.words]
         rows = spread(model, test, seed)
         if model.latent_size:
-            own = {"bound on test NLL": sum(model.elbo(rows, seed, numbers))}
+            own = {"bound on test NLL": sum(model.elbo(rows, condition=numbers, seed=seed))}
         else:
             own = {"test NLL": model.nll(rows, numbers)}
         return {**own, "test NLL, memoryless": floor(list(drawings), list(test), model.scale, model.grid, seed=seed)}
@@ -197,7 +209,7 @@ def latent_figures(model: SketchRNN, drawings, test, count: int = 300, seed: int
     For "found again", `count` drawings are encoded, redrawn and encoded again: the share nearest to their own first latent.
     """
     rows = spread(model, test, seed)
-    reconstruction, divergence = model.elbo(rows, seed)
+    reconstruction, divergence = model.elbo(rows, seed=seed)
     z = drawn_latents(*model.encode_events(rows), seed)
     shuffled = np.concatenate(model.log_prob_given(rows, np.roll(z, 1, axis=0)))
     chosen = list(test)[:count]

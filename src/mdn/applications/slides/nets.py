@@ -10,22 +10,23 @@ from keras import layers, ops
 import mdn
 
 COMPONENTS = 5
+UNITS = 15  # of each of the two hidden layers
 
 
-def least_squares(outputs: int = 1) -> keras.Model:
+def least_squares(outputs: int = 1, units: int = UNITS) -> keras.Model:
     """1-15-15-1 with tanh: 286 parameters, one answer."""
     return keras.Sequential(
         [
             keras.Input((outputs,)),
-            layers.Dense(15, activation="tanh"),
-            layers.Dense(15, activation="tanh"),
+            layers.Dense(units, activation="tanh"),
+            layers.Dense(units, activation="tanh"),
             layers.Dense(outputs),
         ],
         name="least_squares",
     )
 
 
-def mixture_density(x, y, spec: mdn.Spec) -> keras.Model:
+def mixture_density(x, y, spec: mdn.Spec, units: int = UNITS) -> keras.Model:
     """15-15-MDN with relu, scaled and started from the training data; 510 parameters for one number and 5 components."""
     scaling = layers.Normalization()
     scaling.adapt(x)
@@ -33,8 +34,8 @@ def mixture_density(x, y, spec: mdn.Spec) -> keras.Model:
         [
             keras.Input(x.shape[1:]),
             scaling,
-            layers.Dense(15, activation="relu"),
-            layers.Dense(15, activation="relu"),
+            layers.Dense(units, activation="relu"),
+            layers.Dense(units, activation="relu"),
             mdn.MDN(spec).adapt(y),
         ],
         name="mixture_density",

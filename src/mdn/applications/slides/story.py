@@ -16,6 +16,7 @@ import mdn
 from mdn import metrics, plots, training
 from mdn.applications.slides import data, nets
 from mdn.page import Page, figure
+from mdn.random import seeded
 
 TRAIN_ROWS = 3000
 TEST_ROWS = 10_000
@@ -38,7 +39,7 @@ def tell(out: Path, quick: bool = False, seed: int = 0) -> list[Score]:
     Args:
         out: The path of the HTML page, which holds all pictures.
         quick: Fewer epochs.
-        seed: For data, weights and draws.
+        seed: The seed for data, weights and draws.
 
     Returns:
         The scores on the inverse-sine data, best first, with the best possible and the marginal baseline among them.
@@ -89,8 +90,8 @@ class _Teller:
         def on_epoch(epoch, history):
             self._progress.update(task, completed=epoch, note=f"loss {history.loss[-1]:8.4f}")
 
-        keras.utils.set_random_seed(self._seed)
-        model = build()
+        with seeded(self._seed):
+            model = build()
         history = training.fit(
             model, x, y, loss, epochs=self.epochs, learning_rate=learning_rate, seed=self._seed, on_epoch=on_epoch
         )

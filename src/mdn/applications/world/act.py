@@ -88,7 +88,7 @@ def controller_for(
         vision: V. If V is mirrored, a linear controller is, too.
         memory: M; only "zh" needs one.
         sees: A name in `senses.SEES`.
-        units: Of a hidden layer; 0 for a linear map.
+        units: How many units a hidden layer has; 0 for a linear map.
     """
     env = environments.make(experiment.environment)
     actions = environments.actions_of(env)
@@ -139,14 +139,14 @@ def act_stage(
         units: See `controller_for`.
         generations, population, sigma: Of CMA-ES.
         episodes: How many each candidate plays in a generation; all candidates play the same ones.
-        steps: Of an episode or dream, at most.
+        steps: How many steps an episode or dream has at most.
         first_steps: At most, in the first generation; the limit then grows to `steps`. None: it is `steps` from the start.
         growing: Generations until the limit is `steps`.
         patience: See `Play`. This, `first_steps` and `growing` change real episodes alone.
-        variance_temperature: Of the dream.
+        variance_temperature: The variance temperature of the dream.
         workers: See `Play`.
         memory: M; by default that of the experiment.
-        name: Of its folder in `act`; by default made of `where`, `sees` and the temperature of the dream.
+        name: The name of its folder in `act`; by default made of `where`, `sees` and the temperature of the dream.
         on_step: See `evolve`.
 
     Returns:

@@ -41,7 +41,7 @@ def held(actions: Actions, rng: np.random.Generator) -> Act:
 
 
 def drive(actions: Actions, rng: np.random.Generator) -> Act:
-    """For CarRacing: any steering and gas, kept for 8 steps on average, and seldom the brake, which would stop the car."""
+    """A policy for CarRacing: any steering and gas, kept for 8 steps on average, and rarely the brake, which stops the car."""
 
     def new():
         brake = rng.uniform(0.0, 0.5) if rng.random() < 0.1 else 0.0
@@ -53,7 +53,7 @@ def drive(actions: Actions, rng: np.random.Generator) -> Act:
 
 
 def reflex(actions: Actions, rng: np.random.Generator) -> Act:
-    """For PixelCartPole: four times out of five a push to the side to which the pole leans in the frame, else a random one.
+    """A policy for PixelCartPole: four times out of five a push to where the pole leans in the frame, else a random one.
 
     Its episodes are twice as long as those of a random policy, and its poles swing both ways. If poles only fell, the steep ones
     would be the fast ones, and an angle would reveal its velocity.
@@ -96,10 +96,10 @@ def collect(
 
     Args:
         experiment: Its folder gets the episodes.
-        episodes: In all.
+        episodes: How many episodes in all.
         policy: A name in `POLICIES`, or any `Policy`, such as the current controller.
         chunk: Episodes a new file; the last one holds the rest.
-        steps: Of an episode, at most.
+        steps: How many steps an episode has at most.
         workers: Parallel processes; 1: this process alone.
         on_step: Called with the number of chunks that are done and the number of all, at the start and after each.
 

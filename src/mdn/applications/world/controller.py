@@ -25,7 +25,7 @@ class Controller:
         action_size: A.
         kind: "discrete": the action with the highest score, the first having score 0; "box": tanh of each score.
         hidden_size: H, the number of features h beside z; 0 for z alone.
-        units: Of a hidden layer of tanh; 0 for a linear map.
+        units: How many units a hidden layer of tanh has; 0 for a linear map.
         shift, scale: `(H,)` each: the controller reads (h - shift) / scale. z is about standard normal and is read as it is.
         sees: A name in `senses.SEES`; by default "zh", or "z" if H is 0.
         mirror: Signs of the action's numbers in a mirrored world; empty if left and right are not alike. A number with sign 1
@@ -142,7 +142,7 @@ class Controller:
 
 
 Returns = Callable[[np.ndarray, int], np.ndarray]
-"""From candidates `(N, size)` and a generation to returns, `(N,)` or `(N, episodes)`; depends on these two alone."""
+"""Maps candidates `(N, size)` and a generation to returns, `(N,)` or `(N, episodes)`; it depends on these two alone."""
 
 
 def evolve(
@@ -166,11 +166,11 @@ def evolve(
     Args:
         controller: Says how parameters are read.
         returns: See `Returns`; higher is better.
-        folder: Of the checkpoint.
-        generations: In all.
+        folder: The folder of the checkpoint.
+        generations: How many generations in all.
         population: Candidates a generation.
         sigma: Standard deviation of the first candidates, whose mean is 0.
-        seed: For the candidates.
+        seed: The seed for the candidates.
         separable: Whether CMA-ES learns only a variance for each number, as suits many numbers, and no covariances; by default
             if there are more than 100.
         settings: What else the result depends on; a checkpoint of other settings is refused.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from mdn.applications.world.controller import Controller
 from mdn.applications.world.memory import Memory, require_jax
@@ -47,7 +48,7 @@ class Dream:
 
         Args:
             z, action: See above.
-            state: Of M, before the step.
+            state: The state of M, before the step.
             uniforms, normals: Random numbers of the step, `(B, self.sampler.uniforms)` and `(B, self.sampler.normals)`.
             temperatures: (component, variance).
         """
@@ -57,6 +58,24 @@ class Dream:
         drawn = self.sampler.draw(Joint._new(parts), uniforms, normals)
         size = self.memory.latent_size
         return drawn[:, :size], self.memory.reward_of(drawn[:, size : size + 1]), drawn[:, size + 1] > 0.5, state
+
+    def expected(self, z, action, state, uniforms, normals, temperatures):
+        """Draws of the one step after z (1, Z) and an action (1, A), `(N, Z)`: what M expects, as a cloud.
+
+        Args:
+            z, action, state, temperatures: As in `step`.
+            uniforms, normals: Random numbers, as in `step`, of N draws.
+        """
+        params, _ = self.memory.step(z, action, state)
+        count = len(uniforms)
+        parts = self.memory.parts(ops.broadcast_to(params, (count, params.shape[1])))
+        parts["latent"] = parts["latent"]._with_temperature(temperatures[0], temperatures[1])
+        return self.sampler.draw(Joint._new(parts), uniforms, normals)[:, : self.memory.latent_size]
+
+    def noise(self, rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Random numbers for `step` or `expected`: uniforms and normals of `rows` draws."""
+        uniforms = rng.uniform(2.0**-24, 1.0 - 2.0**-24, (rows, self.sampler.uniforms)).astype("float32")
+        return uniforms, rng.standard_normal((rows, self.sampler.normals), "float32")
 
     def program(self, name, function):
         """`function` compiled for this dream, once."""
@@ -87,8 +106,8 @@ class Dream:
             controller: Says how parameters are read.
             parameters: `(N, controller.size)`.
             episodes: Dreams of each.
-            seed: For all random numbers.
-            steps: Of a dream, at most.
+            seed: The seed for all random numbers.
+            steps: How many steps a dream has at most.
             senses: What the controller sees beside z; by default its `sees`, with this dream's M.
         """
         require_jax("many dreams in one loop")
@@ -136,6 +155,47 @@ class Dream:
         alive = jnp.ones(count * episodes, bool)
         carry = (0, z, state, jnp.zeros(count * episodes), alive)
         return jax.lax.while_loop(going, body, carry)[3].reshape(count, episodes)
+
+
+class Dreamer:
+    """One dream, a step at a time; needs no Gymnasium.
+
+    Args:
+        dream: Whose steps are taken; its `temperatures` may change between steps.
+
+    Attributes:
+        z: `(1, Z)`.
+        state: The state of M.
+    """
+
+    def __init__(self, dream: Dream):
+        self.dream = dream
+        self._step = dream.program("step", dream.step)
+        self._expected = dream.program("expected", dream.expected)
+
+    def begin(self, rng: np.random.Generator, z=None, state=None) -> None:
+        """Begins a dream.
+
+        Args:
+            rng: For all random numbers from now on.
+            z: Where it begins, `(1, Z)`; by default drawn from the starts of the dream.
+            state: The state of M at z; by default the first one.
+        """
+        self._rng, self._beside = rng, rng.spawn(1)[0]  # a cloud leaves the dream as it is
+        self.z = self.dream.begin(1, rng) if z is None else np.array(z, "float32")
+        self.state = [np.array(part) for part in (self.dream.memory.first_state(1) if state is None else state)]
+
+    def step(self, vector) -> tuple[float, bool]:
+        """One step after an action, a vector `(1, A)`: (reward, whether M ends the dream)."""
+        noise = self.dream.noise(1, self._rng)
+        z, reward, ended, self.state = self._step(self.z, vector, self.state, *noise, self.dream.temperatures)
+        self.z = np.asarray(z)
+        return float(reward[0]), bool(ended[0])
+
+    def expected(self, z, vector, state, count: int) -> np.ndarray:
+        """`count` draws of what follows z (1, Z) and an action (1, A), in this dream or elsewhere; takes no step."""
+        noise = self.dream.noise(count, self._beside)
+        return np.asarray(self._expected(z, vector, state, *noise, self.dream.temperatures))
 
 
 def starts_of(latents: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:

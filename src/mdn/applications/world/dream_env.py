@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from mdn.applications.world.dream import Dream
+from mdn.applications.world.dream import Dream, Dreamer
 
 
 class DreamEnv(gymnasium.Env):
@@ -18,7 +18,7 @@ class DreamEnv(gymnasium.Env):
 
     Args:
         dream: The dream whose steps are taken.
-        actions: Of the real environment, from `environments.actions_of`.
+        actions: The actions of the real environment, from `environments.actions_of`.
         steps: A dream is truncated after so many.
         hidden: Whether an observation is [z, h] instead of z alone.
         vision: V, if `render` shall return frames.
@@ -31,34 +31,30 @@ class DreamEnv(gymnasium.Env):
         self.render_mode = None if vision is None else "rgb_array"
         self.observation_space = _observed(dream, hidden)
         self.action_space = actions.space
-        self._step = dream.program("step", dream.step)
+        self._dreamer = Dreamer(dream)
         self._taken = 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         """The first observation and its info."""
         super().reset(seed=seed)
-        self._z = self.dream.begin(1, self.np_random)
-        self._state = [np.asarray(part) for part in self.dream.memory.first_state(1)]
+        self._dreamer.begin(self.np_random)
         self._taken = 0
         return self._observation(), {}
 
     def step(self, action):
         """One step, drawn from the prediction of M."""
-        vector = self.actions.vector(action)[None]
-        uniforms, normals = _noise(self.dream, 1, self.np_random)
-        z, reward, ended, state = self._step(self._z, vector, self._state, uniforms, normals, self.dream.temperatures)
-        self._z, self._state, self._taken = np.asarray(z), state, self._taken + 1
-        ended = bool(ended[0])
-        return self._observation(), float(reward[0]), ended, self._taken >= self.steps and not ended, {}
+        reward, ended = self._dreamer.step(self.actions.vector(action)[None])
+        self._taken += 1
+        return self._observation(), reward, ended, self._taken >= self.steps and not ended, {}
 
     def _observation(self):
-        return _seen(self._z, self._state, self.hidden)[0]
+        return _seen(self._dreamer.z, self._dreamer.state, self.hidden)[0]
 
     def render(self):
         """The frame that V decodes from z; None without V."""
         if self.vision is None:
             return None
-        frame = self.vision.decode(self._z)[0]
+        frame = self.vision.decode(self._dreamer.z)[0]
         return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
 
 
@@ -91,7 +87,7 @@ class DreamEnvs(VectorEnv):
     def step(self, actions):
         """One step each; a dream that ended before returns the first observation of the next one and reward 0."""
         vectors = self.actions.vector(actions)
-        uniforms, normals = _noise(self.dream, self.num_envs, self.np_random)
+        uniforms, normals = self.dream.noise(self.num_envs, self.np_random)
         found = self._step(self._z, vectors, self._state, uniforms, normals, self.dream.temperatures)
         z, reward, ended = (np.array(part) for part in found[:3])
         state = [np.array(part) for part in found[3]]
@@ -115,8 +111,3 @@ def _observed(dream: Dream, hidden: bool):
 def _seen(z, state, hidden: bool) -> np.ndarray:
     z = np.asarray(z, "float32")
     return np.concatenate([z, np.asarray(state[0], "float32")], axis=1) if hidden else z
-
-
-def _noise(dream: Dream, rows: int, rng: np.random.Generator):
-    uniforms = rng.uniform(2.0**-24, 1.0 - 2.0**-24, (rows, dream.sampler.uniforms)).astype("float32")
-    return uniforms, rng.standard_normal((rows, dream.sampler.normals), "float32")

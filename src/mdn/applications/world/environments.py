@@ -27,17 +27,17 @@ class Preset:
         policy: A name in `collect.POLICIES`, or "before": the controller of a round before this one.
         episodes: How many to collect.
         chunk: Episodes a file.
-        steps: Of an episode, at most.
-        latent_size: Of z.
-        filters: Of the convolutions of V, each of which halves the frame.
+        steps: How many steps an episode has at most.
+        latent_size: The size of z.
+        filters: How many filters each convolution of V has, which halves the frame.
         noise: The standard deviation of a pixel about V's reconstruction, of the range 0 to 1.
-        epochs: Of V.
-        rate: Of V's learning, at the start.
+        epochs: How many epochs V learns.
+        rate: The learning rate of V at the start.
         batch_size: Frames a step of V's.
-        units: Of M.
-        memory_epochs: Of M.
-        memory_rate: Of M's learning, at the start.
-        generations: Of C.
+        units: How many units M has.
+        memory_epochs: How many epochs M learns.
+        memory_rate: The learning rate of M at the start.
+        generations: How many generations of C.
         population: Controllers a generation.
         sigma: The standard deviation of the first generation's weights; see `controller.evolve`.
         tries: Episodes of each controller in a generation; twice as many dreams.
@@ -52,7 +52,7 @@ class Preset:
         shown: Steps of a film, counted in the environment's own steps, not in decisions.
         workers: Processes that collect and try controllers; 0: one for each core, 8 at most.
         sees: What C sees; a name in `senses.SEES`.
-        collected_steps: Of a collected episode, at most; None: `steps`.
+        collected_steps: How many steps a collected episode has at most; None: `steps`.
         before: The settings of the round before this one, if there is one.
     """
 
@@ -298,7 +298,7 @@ def actions_of(env) -> Actions:
 
 
 def repeat_of(env) -> int:
-    """For how many of its own steps an environment keeps an action."""
+    """How many of its own steps an environment keeps an action."""
     return int(getattr(env.unwrapped, "repeat", 1))
 
 

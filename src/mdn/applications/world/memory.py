@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-import mdn
 from mdn import backend
 from mdn.applications.world.storage import Experiment
 from mdn.distributions import BernoulliSpec, CategoricalSpec, Distribution, JointSpec, MixtureSpec, NormalSpec, Spec
@@ -29,7 +28,7 @@ def event_spec(latent_size: int, head: str, components: int, rewards: Sequence[f
         latent_size: Z.
         head: "factorised": each number of z has a mixture of its own, as in the paper; "joint": one mixture over all of z, whose
             numbers depend on each other through the component that they share.
-        components: Of each mixture.
+        components: How many components each mixture has.
         rewards: All values of rewards, if they are few: the reward is then a Categorical over them. Empty: a number.
     """
     if head not in HEADS:
@@ -99,7 +98,7 @@ class Memory(keras.Model):
 
         Args:
             z: Before each step, `(N, Z)`.
-            change: Of z in each step, `(N, Z)`.
+            change: The change of z in each step, `(N, Z)`.
             reward: `(N,)`; indices in `rewards`, if these are few.
             done: `(N,)`.
         """
@@ -189,18 +188,9 @@ def load_memory(experiment: Experiment) -> Memory:
     """M of an experiment.
 
     Raises:
-        ValueError: if it has not been trained yet, or is of another environment.
+        ValueError: as `Experiment.load_part` does.
     """
-    path = memory_path(experiment)
-    if not path.exists():
-        raise ValueError(
-            f"there is no M in {str(experiment.folder)!r} yet ({path.name!r} is missing): run --stage remember first."
-        )
-    model = mdn.load(path)
-    if not isinstance(model, Memory):
-        raise ValueError(f"{str(path)!r} holds no M of a world model.")
-    experiment.check(model.environment, f"the weights in {str(path)!r}")
-    return model
+    return experiment.load_part(memory_path(experiment), "M", "remember", Memory)
 
 
 def memory_path(experiment: Experiment):

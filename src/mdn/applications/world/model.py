@@ -100,7 +100,7 @@ class WorldModel:
         vision: V.
         memory: M.
         controller: C.
-        parameters: Of C.
+        parameters: The parameters of C.
         starts: Where dreams begin; see `dream.Dream`.
 
     Example:
@@ -124,6 +124,7 @@ class WorldModel:
         self.senses = senses_of(controller.sees, controller.latent_size, memory, controller.mirror)
         self._act = program_of(memory, lambda own, z, state: controller.act(own, z, self.senses.seen(z, state)))
         self._remember = program_of(memory, self.senses.after)
+        self._read_along = program_of(memory, memory.remember)
 
     @functools.cached_property
     def _facts(self) -> tuple[environments.Actions, int]:
@@ -149,7 +150,7 @@ class WorldModel:
 
         Args:
             experiment: With V, M and C.
-            name: Of the controller's folder in `act`; see `act.act_folder`.
+            name: The name of the controller's folder in `act`; see `act.act_folder`.
 
         Raises:
             ValueError: if a stage has not run yet, or its file is damaged or of another environment.
@@ -165,9 +166,9 @@ class WorldModel:
         """Opens a folder of `save` or of `mdn train world`.
 
         Args:
-            folder: Of the model; or one that comes with this package, if no folder has that name: "cartpole" (PixelCartPole; the
-                default) or "racing" (CarRacing-v3).
-            name: Of the controller, in a folder of `mdn train world`.
+            folder: The folder of the model; if there is none of that name, a model that comes with mdn: "cartpole"
+                (PixelCartPole; the default) or "racing" (CarRacing-v3).
+            name: The name of the controller, in a folder of `mdn train world`.
 
         Raises:
             FileNotFoundError: if there is neither; a model that is damaged raises a ValueError.
@@ -203,6 +204,35 @@ class WorldModel:
             **dict(zip(act.STARTS, self.starts, strict=True)),
         )  # fmt: skip
 
+    def act(self, z, state) -> np.ndarray:
+        """The action of C, a vector `(1, A)`.
+
+        Args:
+            z: What V sees, `(1, Z)`.
+            state: The state of `senses`.
+        """
+        return np.asarray(self._act(self.parameters[None], z, state))
+
+    def remember(self, z, action, state) -> list[np.ndarray]:
+        """The state of `senses` after an action.
+
+        Args:
+            z: What V sees, `(1, Z)`.
+            action: A vector `(1, A)`.
+            state: The state of `senses`.
+        """
+        return [np.asarray(part) for part in self._remember(z, action, state)]
+
+    def read_along(self, z, action, state) -> list[np.ndarray]:
+        """The state of M after an action.
+
+        Args:
+            z: What V sees, `(1, Z)`.
+            action: A vector `(1, A)`.
+            state: The state of `M`.
+        """
+        return [np.asarray(part) for part in self._read_along(z, action, state)]
+
     def policy(self, explore: float = 0.1, held: float = 1.0) -> Policy:
         """C as a policy for `collect`, so that V and M can learn anew from what a better controller meets.
 
@@ -220,7 +250,7 @@ class WorldModel:
             def acted(observation):
                 nonlocal state, kept
                 z = self.vision.encode(observation[None])[0]
-                action = actions.action(np.asarray(self._act(self.parameters[None], z, state))[0])
+                action = actions.action(self.act(z, state)[0])
                 if kept is not None and rng.random() < 1.0 / held:
                     kept = None
                 if kept is None and rng.random() < begins:
@@ -239,7 +269,7 @@ class WorldModel:
 
         Args:
             episodes: How many.
-            seed: For the beginnings of episodes.
+            seed: The seed for the beginnings of episodes.
             steps: Decisions of an episode, at most; None: `steps` of the preset of the environment.
         """
         steps = environments.preset(self.environment).steps if steps is None else steps
@@ -250,8 +280,8 @@ class WorldModel:
         """Plays a real episode.
 
         Args:
-            steps: Of the environment itself, at most: an action that is kept for four steps, as in CarRacing, counts as four.
-            seed: Of the environment.
+            steps: How many steps of the environment at most: an action that CarRacing keeps for four steps counts as four.
+            seed: The seed of the environment.
         """
         env = environments.make(self.environment, judges=True)
         try:
@@ -272,7 +302,7 @@ class WorldModel:
 
         Args:
             steps: As in `play`.
-            seed: For all random numbers.
+            seed: The seed for all random numbers.
             first: The first z, such as `play().z[0]`; by default drawn from the start of an episode that was learnt from.
             component_temperature, variance_temperature: See `Dream`.
         """
@@ -298,7 +328,7 @@ class WorldModel:
             zs.append(z[0])
             if ended or cut_off or len(taken) >= steps:
                 break
-            vector = np.asarray(self._act(self.parameters[None], z, state))
+            vector = self.act(z, state)
             state = self._remember(z, vector, state)
             seen, reward, ended, cut_off, _ = env.step(actions.action(vector[0]))
             taken.append(vector[0])

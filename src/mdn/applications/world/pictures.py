@@ -33,12 +33,12 @@ def write_film(
     """Writes films side by side, each under its name; a shorter one stays at its last frame, dimmed.
 
     Args:
-        path: Of the .gif.
+        path: The path of the .gif.
         films: Frames `(T + 1, H, W, C)` uint8 by name.
         frames_a_second: As the name says.
-        rewards: Of each film's steps, `(T,)`: the score so far is written above its frames.
-        actions: Of each film's steps, `(T, A)`, from -1 to 1: each number is a bar below the frames, from the middle to the right
-            if it is above 0.
+        rewards: The rewards of each film's steps, `(T,)`: the score so far is written above its frames.
+        actions: The actions of each film's steps, `(T, A)`, from -1 to 1: each is a bar below the frames, from the middle to
+            the right if it is above 0.
         labels: Names of an action's numbers.
         repeat: Steps of the environment between two frames.
 
@@ -111,7 +111,7 @@ def write_expected(path, memory: Memory, latents: Sequence[Any], numbers: int = 
     """Draws the prediction of M beside what V saw: densities of the numbers of z that vary most, for each step of an episode.
 
     Args:
-        path: Of the PNG.
+        path: The path of the PNG.
         memory: M, with a mixture for each number of z.
         latents: Episodes; the longest is shown.
         numbers: How many numbers of z are drawn.
@@ -162,7 +162,7 @@ def write_temperatures(path, rows: Mapping[str, Mapping[float, Sequence[float]]]
     """Draws real returns of controllers that learnt in dreams, by the variance temperature of the dream.
 
     Args:
-        path: Of the PNG.
+        path: The path of the PNG.
         rows: By name and temperature, the mean return of each seed.
         levels: Returns to compare with, by name.
     """

@@ -30,7 +30,7 @@ class Play:
         environment: Its name.
         vision: V.
         senses: What controllers see beside z; nothing by default.
-        steps: Of an episode, at most.
+        steps: How many steps an episode has at most.
         workers: Processes that share the episodes, if the environment cannot be compiled.
         judges: Whether episodes are played in the form of the environment whose scores are reported; see `environments.JUDGED`.
         patience: An episode is truncated after so many steps in a row without a reward above 0; None: never.
@@ -59,8 +59,8 @@ class Play:
         Args:
             controller: Says how parameters are read.
             parameters: `(N, controller.size)`.
-            episodes: Of each controller.
-            seed: For the beginnings.
+            episodes: How many episodes each controller acts in.
+            seed: The seed for the beginnings.
         """
         if (controller.sees, controller.hidden_size) != (self.senses.sees, self.senses.size):
             raise ValueError(

@@ -14,6 +14,7 @@ from keras import ops
 from mdn.applications.world.memory import Memory, require_jax, rewards_of
 from mdn.applications.world.vision import signs_of_mirror
 from mdn.losses import NegativeLogLikelihood
+from mdn.random import seeded
 from mdn.sequences.program import program_of
 from mdn.sequences.training import schedule
 from mdn.training.checkpoints import Training, epoch_rng, put, take
@@ -57,7 +58,7 @@ def cut(latents: Sequence[Any], rewards: Sequence[float] = (), window: int | Non
 
     Args:
         latents: From `Experiment.latents`.
-        rewards: Of the model.
+        rewards: The rewards of the model.
         window: Longer episodes are cut into about equal pieces of at most so many steps; M begins each with an empty state.
     """
     spans = []
@@ -110,12 +111,12 @@ def train(
 
     Args:
         latents: Episodes, from `Experiment.latents`.
-        folder: Of the checkpoint.
-        epochs: In all.
+        folder: The folder of the checkpoint.
+        epochs: How many epochs in all.
         batch_size: Pieces a step.
         window: See `cut`.
         learning_rate: At the start; it falls along a cosine.
-        seed: For the weights, the order and the draws.
+        seed: The seed for the weights, the order and the draws.
         mirror: Signs of an action's numbers in a mirrored world: M then reads each piece as it is or mirrored, at random, which
             needs z of a mirrored V. Empty: as it is.
         on_step: Called with the number of epochs that are done and the figures of the last.
@@ -158,10 +159,10 @@ def fresh(latents: Sequence[Any], seed: int = 0, **architecture) -> Memory:
     """M before training: adapted to `latents`, with random weights."""
     rewards = rewards_of(np.concatenate([one.rewards for one in latents]))
     pieces = cut(latents, rewards)
-    keras.utils.set_random_seed(seed)
-    model = Memory(pieces.mean.shape[-1], pieces.actions.shape[-1], rewards, **architecture)
     z, after, outcome = _steps(pieces, np.random.default_rng(seed))
-    return model.adapt(z, after - z, outcome[:, 0], outcome[:, 1])
+    with seeded(seed):
+        model = Memory(pieces.mean.shape[-1], pieces.actions.shape[-1], rewards, **architecture)
+        return model.adapt(z, after - z, outcome[:, 0], outcome[:, 1])
 
 
 def _steps(pieces: Pieces, rng: np.random.Generator):
@@ -224,7 +225,7 @@ def nll(model: Memory, latents: Sequence[Any], draws: int = 4, seed: int = 0) ->
         model: M.
         latents: Episodes that it did not learn from.
         draws: How often z is drawn from the normal of V; the result is the mean.
-        seed: For the draws; with one seed two models are compared on the same numbers.
+        seed: The seed for the draws; with one seed two models are compared on the same numbers.
     """
     require_jax("judging M")
     import jax
@@ -256,8 +257,8 @@ def persistence(
     Args:
         latents: Episodes from which the changes are learnt.
         held_out: Episodes to judge by.
-        components: Of the mixtures.
-        seed: For drawing z, and for the start of the mixtures.
+        components: How many components the mixtures have.
+        seed: The seed for drawing z, and for the start of the mixtures.
 
     Returns:
         "normal": changes as one correlated normal; "factorised": each number of z by a mixture of its own; "joint": a mixture of

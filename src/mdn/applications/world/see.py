@@ -11,6 +11,7 @@ import numpy as np
 from mdn import models
 from mdn.applications.world.storage import BEFORE, Experiment
 from mdn.applications.world.vision import Standardised, Vision, load_vision, vision_path
+from mdn.random import seeded
 from mdn.training import keep_compiled_programs
 from mdn.training.checkpoints import Checkpoints, Training, epoch_rng, put, take
 
@@ -37,9 +38,9 @@ def see(
 
     Args:
         experiment: With episodes.
-        epochs: In all; the learning rate falls to nothing over them, as a cosine.
-        latent_size: Of z.
-        filters: Of the convolutions.
+        epochs: How many epochs in all; the learning rate falls to nothing over them, as a cosine.
+        latent_size: The size of z.
+        filters: How many filters the convolutions have.
         noise: See `Vision`.
         mirrored: See `Vision`; training then mirrors frames at random.
         batch_size: Frames a step.
@@ -63,11 +64,16 @@ def see(
     if first.ndim == 2:
         model = _standardised(experiment, learnt)
     else:
-        keras.utils.set_random_seed(experiment.seed)
-        model = Vision(
-            first.shape[1:], latent_size, filters, noise=noise, mirrored=mirrored, environment=experiment.environment
-        )
-        model.begin(first)
+        with seeded(experiment.seed):
+            model = Vision(
+                first.shape[1:],
+                latent_size,
+                filters,
+                noise=noise,
+                mirrored=mirrored,
+                environment=experiment.environment,
+            )
+            model.begin(first)
         start = begun.begun_with("start")
         if not begun.path.exists():
             start = _begin_as_before(model, experiment)

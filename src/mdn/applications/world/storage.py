@@ -67,7 +67,7 @@ class Experiment:
     Attributes:
         folder: Where it lies.
         environment: Its name, as in `environments.make`.
-        seed: For all random numbers.
+        seed: The seed for all random numbers.
         settings: What else was asked for when it was made.
     """
 
@@ -81,7 +81,7 @@ class Experiment:
         Args:
             folder: Where it lies; made if it is missing.
             environment: Its name, as in `environments.make`.
-            seed: For all random numbers.
+            seed: The seed for all random numbers.
             **settings: What else is asked for, as JSON allows it; an experiment in `folder` must have the same values.
 
         Raises:
@@ -149,6 +149,30 @@ class Experiment:
                 f"{what} belong to the environment {environment!r}, but the experiment in {str(self.folder)!r} is of "
                 f"{self.environment!r}."
             )
+
+    def load_part(self, path: Path, part: str, stage: str, kinds):
+        """The network that a stage has trained.
+
+        Args:
+            path: The file of its weights.
+            part: Its name, "V" or "M".
+            stage: The stage that trains it.
+            kinds: Its class, or a union of classes.
+
+        Raises:
+            ValueError: if it has not been trained yet, is another kind of model, or is of another environment.
+        """
+        import mdn
+
+        if not path.exists():
+            raise ValueError(
+                f"there is no {part} in {str(self.folder)!r} yet ({path.name!r} is missing): run --stage {stage} first."
+            )
+        model: Any = mdn.load(path)
+        if not isinstance(model, kinds):
+            raise ValueError(f"{str(path)!r} holds no {part} of a world model.")
+        self.check(model.environment, f"the weights in {str(path)!r}")
+        return model
 
     # ---- episodes ----------------------------------------------------------------------------------------------------
 

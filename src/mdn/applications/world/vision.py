@@ -10,7 +10,6 @@ import numpy as np
 from keras import ops
 from scipy import special
 
-import mdn
 from mdn.applications.world.convolutions import Double, Halve
 from mdn.applications.world.storage import Experiment
 from mdn.distributions.spec import serializable
@@ -73,9 +72,9 @@ class Vision(_Seeing):
     Both are sums: with the mean over pixels the divergence would outweigh the picture, and all frames would share one z.
 
     Args:
-        shape: Of a frame, height, width, channels; the sides are divided by 2 for each entry of `filters`.
+        shape: The shape of a frame, height, width, channels; the sides are divided by 2 for each entry of `filters`.
         latent_size: Z.
-        filters: Of each convolution.
+        filters: How many filters each convolution has.
         noise: σ, the standard deviation of a pixel in the range 0 to 1; √½ gives the plain squared error of the paper.
         kl_floor: Nats for each number of z; a divergence below it is not reduced further.
         mirrored: Whether z follows a mirror image: if a frame is mirrored, the later half of z changes its sign and the earlier
@@ -182,7 +181,7 @@ class Vision(_Seeing):
 
 @serializable
 class Standardised(_Seeing):
-    """For vectors: z is the observation, shifted and scaled to mean 0 and standard deviation 1.
+    """V of vectors: z is the observation, shifted and scaled to mean 0 and standard deviation 1.
 
     Args:
         shift: `(D,)`.
@@ -224,18 +223,9 @@ def load_vision(experiment: Experiment) -> Vision | Standardised:
     """V of an experiment.
 
     Raises:
-        ValueError: if it has not been trained yet, or is of another environment.
+        ValueError: as `Experiment.load_part` does.
     """
-    path = vision_path(experiment)
-    if not path.exists():
-        raise ValueError(
-            f"there is no V in {str(experiment.folder)!r} yet ({path.name!r} is missing): run --stage see first."
-        )
-    model = mdn.load(path)
-    if not isinstance(model, Vision | Standardised):
-        raise ValueError(f"{str(path)!r} holds no V of a world model.")
-    experiment.check(model.environment, f"the weights in {str(path)!r}")
-    return model
+    return experiment.load_part(vision_path(experiment), "V", "see", Vision | Standardised)
 
 
 def vision_path(experiment: Experiment):

@@ -109,7 +109,7 @@ def read(path) -> Config:
     """The configuration in a file.
 
     Args:
-        path: Of a TOML file; the path of the model in it starts where the command is called, as in IMPSY.
+        path: The path of a TOML file; the path of the model in it starts where the command is called, as in IMPSY.
 
     Raises:
         OSError: if the file cannot be read.
@@ -206,7 +206,7 @@ class _Reader:
         interaction = self._section("interaction") or _Section("interaction", {})
         modes = f"one of {', '.join(MODES)}"
         mode = interaction.take("mode", str, modes, "callresponse", lambda value: value in MODES)
-        threshold = interaction.number("threshold", 0.1)
+        threshold = float(interaction.take("threshold", int | float, "a number from 0", 0.1, lambda value: value >= 0))
         thru = interaction.flag("input_thru", False)
         midi = self._midi(thru)
         channels = {"midi": midi, "osc": self._osc(), "websocket": self._websocket(midi)} | self._serials()
@@ -250,7 +250,7 @@ class _Reader:
         return Midi(inputs, outputs, thru, seconds if protected else None)
 
     def _ports(self, section: _Section, devices: str, key: str) -> dict[str, Mapping]:
-        """From the name of a port to its mapping; files of 2024 have one name, and one list for it."""
+        """Maps the name of a port to its mapping; files of 2024 have one name, and one list for it."""
         what = "the name of a port, or a list of names"
         names = section.take(devices, str | list, what, fits=lambda value: all(isinstance(one, str) for one in value))
         names = [names] if isinstance(names, str) else names
@@ -346,8 +346,6 @@ def _entry(entry: Any, place: str) -> Entry:
         least = 1 if name == "velocity" else 0
         if not least <= number <= 127:
             raise ValueError(f"{place} should have a {name} from {least} to 127, but {entry!r} came.")
-    if len(numbers) == 4 and numbers[2] == numbers[3]:
-        raise ValueError(f"{place} should have a range of two different ends, but {entry!r} came.")
     return Entry(kind, numbers[0], **dict(zip(names, numbers[1:], strict=False)))
 
 

@@ -45,9 +45,10 @@ class Entry(NamedTuple):
     Args:
         kind: "note_on", "note_velocity", "control_change" or "pitch_bend".
         channel: From 1 to 16.
-        controller: Of a control change.
-        low, high: The range of a control change; they may fall.
-        velocity: Of a note that no other value gives one.
+        controller: The controller of a control change.
+        low, high: The range of a control change; they may fall. Where they are equal, that number is always sent, and what is
+            heard moves nothing.
+        velocity: The velocity of a note that no other value gives one.
     """
 
     kind: str
@@ -56,6 +57,14 @@ class Entry(NamedTuple):
     low: int = 0
     high: int = _SEVEN
     velocity: int = _SEVEN
+
+    @property
+    def written(self) -> tuple:
+        """The entry as a file of IMPSY has it, with a range or a velocity only if it is not the usual one."""
+        if self.kind == "control_change":
+            ends = (self.low, self.high)
+            return (self.kind, self.channel, self.controller, *(() if ends == (0, _SEVEN) else ends))
+        return (self.kind, self.channel, *(() if self.velocity == _SEVEN else (self.velocity,)))
 
 
 Mapping = Sequence[Entry]
@@ -86,6 +95,8 @@ def updates(mapping: Mapping, heard: Message) -> dict[int, float]:
         elif heard.kind == NOTE_ON and entry.kind == "note_velocity":
             found[index] = heard.second / _SEVEN
         elif heard.kind == CONTROL and entry.kind == "control_change" and entry.controller == heard.first:
+            if entry.low == entry.high:
+                continue
             low, high = sorted((entry.low, entry.high))
             inside = min(max(heard.second, low), high)
             found[index] = (inside - entry.low) / (entry.high - entry.low)

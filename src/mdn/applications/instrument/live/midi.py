@@ -66,7 +66,7 @@ class Midi(Channel):
         stage: Where it brings what it hears.
         config: The ports and their mappings.
         virtual: Whether it makes ports of these names, to which other programs can connect.
-        backend: Of mido; by default the one that mido chooses (python-rtmidi).
+        backend: The backend of mido; by default the one that mido chooses (python-rtmidi).
         clock: The time in seconds.
     """
 

@@ -56,8 +56,9 @@ class Osc(Channel):
 
     def send(self, values) -> None:
         if self._ear is not None:
+            numbers = values.tolist()
             for address in ANSWERS:
-                self.remarks.send(self._mouth.send, packets.write(address, *values))
+                self.remarks.send(self._mouth.send, packets.write(address, *numbers))
 
     def close(self) -> None:
         self._ear = None

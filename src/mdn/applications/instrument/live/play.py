@@ -16,7 +16,7 @@ from mdn.applications.instrument.live.config import Config
 from mdn.applications.instrument.live.screen import Screen
 from mdn.applications.instrument.live.session import Player, Session
 from mdn.applications.live import turns
-from mdn.applications.live.loop import Loop, Remarks
+from mdn.applications.live.loop import TICK, Loop, Remarks
 
 _AGAIN = 1.0  # seconds between two looks at ports that may have come or gone
 
@@ -38,9 +38,12 @@ class Mute:
             dt, values: As in `Player.hear`.
         """
 
-    def answer(self) -> tuple[float, np.ndarray]:
+    def foresee(self) -> tuple[float, np.ndarray]:
         """Never comes."""
         return math.inf, np.zeros(self.size)
+
+    def take(self) -> None:
+        """Never happens."""
 
     def reset(self) -> None:
         """Has nothing to forget."""
@@ -155,7 +158,11 @@ class Play(Loop):
     # ---- the loop ----------------------------------------------------------------------------------------------------
 
     def _wait(self, seconds: float) -> None:
-        """Waits until something comes or is due, hears all channels, and lets the model take one event."""
+        """Waits until something comes or is due, hears all channels, and lets the model take what it heard.
+
+        Where events queue, the model takes one after the other, for `TICK` at most: each turn asks the system about every
+        channel, which costs as much as an event.
+        """
         until_due = max(0.0, min(seconds, self.session.next - self._clock()))
         files = [file for channel in self.channels for file in channel.files()]
         try:
@@ -167,9 +174,12 @@ class Play(Loop):
             pass
         for channel in self.channels:
             channel.poll()
-        came = self.session.think()
-        if came is not None:
-            self.measured(self._clock() - came)
+        end = self._clock() + TICK
+        while (came := self.session.think()) is not None:
+            now = self._clock()
+            self.measured(now - came)
+            if now > end:
+                break
 
     def _tick(self, now: float) -> None:
         for values in self.session.due(now):
@@ -269,7 +279,8 @@ def voice(config: Config, model: Path | None = None, seed: int | None = None) ->
         )
     if path is not None and path.suffix == ".tflite":
         raise ValueError(
-            f"[model] file: {path} is a network without its mixture; take the .keras that it was made from."
+            f"[model] file: {path} is a network without its mixture: name a .keras of `mdn train instrument`, which learns "
+            "from the logs of IMPSY, too."
         )
     from mdn.applications.instrument.model import SHIPPED, load
     from mdn.applications.instrument.voice import Voice

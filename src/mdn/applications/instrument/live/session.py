@@ -38,8 +38,11 @@ class Player(Protocol):
             values: `(N,)` in [0, 1].
         """
 
-    def answer(self) -> tuple[float, np.ndarray]:
-        """The event that follows, as (dt, values), which the model takes as having happened."""
+    def foresee(self) -> tuple[float, np.ndarray]:
+        """The event that follows, as (dt, values); the model does not take it as having happened."""
+
+    def take(self) -> None:
+        """Takes the event of `foresee` as having happened."""
 
     def reset(self) -> None:
         """Forgets all events."""
@@ -49,12 +52,13 @@ class Session:
     """A performance of a player and a model together, of N values in [0, 1].
 
     Hearing costs nothing: the model takes an event when `think` is called, and an answer is due as long after the event as
-    the model says, not after its thinking.
+    the model says, not after its thinking. What the model plays it takes as having happened when it plays alone, at the
+    moment at which it plays. In a polyphony it reads the player's events only, as in IMPSY.
 
     Args:
         voice: The model.
         mode: One of `turns.MODES`.
-        threshold: In "callresponse", the model answers after so many seconds without an event.
+        threshold: In "callresponse", the model answers after so many seconds without an event; 0: at once.
         timescale: The model's pauses are so many times as long as it means them.
         on_event: Called with each event: `(time, source, *values)`, the source "interface" or "rnn".
         on_turn: Called when the player takes over from the model, or the model must be silent: ends its notes.
@@ -103,13 +107,13 @@ class Session:
         Raises:
             ValueError: if an update is not a finite number.
         """
-        numbers = np.fromiter(updates.values(), "float64", len(updates))
-        if not np.isfinite(numbers).all():
-            raise ValueError(f"values must be finite numbers, but {numbers.tolist()[:16]} came")
+        if not all(map(math.isfinite, updates.values())):
+            raise ValueError(f"values must be finite numbers, but {[*updates.values()][:16]} came")
         values = self.values.copy()
-        values[list(updates)] = np.clip(numbers, 0.0, 1.0)
+        for index, number in updates.items():
+            values[index] = min(max(number, 0.0), 1.0)
         self.values = values
-        self._on_event(now, "interface", *values)
+        self._on_event(now, "interface", *values.tolist())
         if self._playing and self.mode == "callresponse":
             self._playing = False
             self._on_turn()
@@ -129,7 +133,7 @@ class Session:
         self.voice.hear(self._since(when), values)
         self._last = when
         if answers:
-            dt, answer = self.voice.answer()
+            dt, answer = self.voice.foresee()
             self._waiting.add(when + self._pause(dt), answer)
         return when
 
@@ -143,7 +147,7 @@ class Session:
             return []
         played = self._waiting.due(now) if self.mode == "polyphony" else self._alone(now)
         for values in played:
-            self._on_event(now, "rnn", *values)
+            self._on_event(now, "rnn", *values.tolist())
         return played
 
     @property
@@ -206,7 +210,7 @@ class Session:
             self._playing = True
             while self.think() is not None:  # it answers all that was played
                 pass
-            dt, values = self.voice.answer()
+            dt, values = self.voice.foresee()
             # an answer to a call begins at once, however long the player's own pauses are
             self._next = (now if self.mode == "callresponse" else now + self._pause(dt)), values
         if now - self._next[0] > turns.BEHIND:
@@ -215,8 +219,9 @@ class Session:
         while self._next[0] <= now and len(played) < turns.MOST_AT_ONCE:
             when, values = self._next
             played.append(values)
+            self.voice.take()
             self._last = when
-            dt, following = self.voice.answer()
+            dt, following = self.voice.foresee()
             # counted from when the last one was due, not from when it was played: lateness does not add up
             self._next = when + self._pause(dt), following
         return played

@@ -17,6 +17,7 @@ from typing import Any
 from mdn.applications.instrument.live import config
 from mdn.applications.instrument.live.channel import Channel, Stage, drained
 from mdn.applications.instrument.live.mapping import BEND, CONTROL, NOTE_OFF, NOTE_ON, Message, Playing, updates
+from mdn.applications.live.osc import cannot_listen
 
 try:
     from websockets.frames import DATA_OPCODES, Opcode
@@ -128,6 +129,7 @@ class WebSocket(Channel):
         self._config, self._playing = config, Playing(config.output)
         self._server: socket.socket | None = None
         self._clients: list[_Client] = []
+        self._hearing = False  # what is sent meanwhile goes out at its end, in one piece
 
     def open(self) -> None:
         if self._server is not None:
@@ -136,10 +138,7 @@ class WebSocket(Channel):
         try:
             self._server = socket.create_server((host, port), family=_family(host, port))
         except OSError as error:
-            raise type(error)(
-                f"[websocket] cannot listen at {host}:{port}: {error.strerror or error}. "
-                "Is it in use? Take another server_port."
-            ) from None
+            raise type(error)(f"[websocket] {cannot_listen((host, port), error, 'server_port')}") from None
         self._server.setblocking(False)
 
     @property
@@ -154,13 +153,16 @@ class WebSocket(Channel):
         if self._server is None:
             return
         self._accept()
+        self._hearing = True
         for client in [*self._clients]:
             try:
                 client.read()
                 self.each(drained(client.waiting), partial(self._hear, client))
-                client.write()
             except OSError:
                 self._let_go(client)
+        self._hearing = False
+        for client in [*self._clients]:
+            self._write(client)
 
     def send(self, values) -> None:
         if self._clients:  # while nobody listens nothing is sent, and the first to come gets all values
@@ -212,7 +214,8 @@ class WebSocket(Channel):
             if client.is_open:
                 for each in texts:
                     client.protocol.send_text(each)
-                self._write(client)
+                if not self._hearing:
+                    self._write(client)
 
     def _write(self, client: _Client) -> None:
         try:
