@@ -120,6 +120,17 @@ def fast_epochs():
     step.COMPILER_OPTIONS = None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A press of Ctrl-C that a test of Ctrl-C did not expect fails this test; it would end the whole run, as the reader's own does."""
+    try:
+        return (yield)
+    except KeyboardInterrupt:
+        if pyfuncitem.path.stem != "test_interrupt":
+            raise
+        pytest.fail("Ctrl-C was raised where the test did not expect it")
+
+
 # What takes longest begins first, so that no worker waits for the other in the end.
 LONGEST_FIRST = (
     "test_readme",
