@@ -122,7 +122,7 @@ def fast_epochs():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """A press of Ctrl-C that a test of Ctrl-C did not expect fails this test; it would end the whole run, as the reader's own does."""
+    """A press of Ctrl-C that its test did not expect fails that test; it would end the whole run, as the reader's own does."""
     try:
         return (yield)
     except KeyboardInterrupt:
