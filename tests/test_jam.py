@@ -199,9 +199,7 @@ def test_moves_over_an_edge_are_folded_back_and_leave_no_heap_there():
 def test_the_number_of_steps_does_not_hang_on_how_recordings_were_cut(total, monkeypatch):
     """Fault 14d of issue 18: 50 long performances made a handful of steps an epoch, and as many touches in short ones dozens."""
     asked = {}
-    monkeypatch.setattr(
-        mdn.MDNRNN, "fit", lambda self, pieces, held_out, **settings: asked.update(settings, pieces=pieces)
-    )
+    monkeypatch.setattr(mdn.MDNRNN, "fit", lambda self, pieces, **settings: asked.update(settings, pieces=pieces))
     monkeypatch.setattr(mdn.MDNRNN, "adapt", lambda self, pieces: self)
     touches = np.tile([0.5, 0.5, 0.1], (total, 1))
     steps = {}
