@@ -75,7 +75,7 @@ studio: .venv/studio  ## Open the studio in your browser (ARGS="--port 9000 --no
 # reordering could break as users run it.
 # JAX spends a quarter of its lowering on noting where in our code each operation stands, which no test reads.
 UNOPTIMISED := JAX_TRACEBACK_IN_LOCATIONS_LIMIT=0 JAX_INCLUDE_FULL_TRACEBACKS_IN_LOCATIONS=0 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
-	--xla_cpu_multi_thread_eigen=false $(XLA_FLAGS)"
+	--xla_cpu_multi_thread_eigen=false --xla_cpu_parallel_codegen_split_count=1 $(XLA_FLAGS)"
 # One thread a worker: two workers that each use both cores wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 KEPT := JAX_COMPILATION_CACHE_DIR="$(CURDIR)/.pytest_cache/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
@@ -89,7 +89,7 @@ test: .venv/development  ## Run all tests on JAX (JOBS=2 at a time; ARGS go to p
 
 .PHONY: test-optimised
 test-optimised: .venv/development  ## Run the tests of densities and extremes on JAX as users run it
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(WORKERS) $(ROUNDING) $(ARGS)
+	$(KEPT) $(ONE_THREAD) KERAS_BACKEND=jax $(BIN)/python -m pytest $(WORKERS) $(ROUNDING) $(ARGS)
 
 .PHONY: test-torch
 test-torch: .venv-torch/development  ## Run the core's tests on PyTorch
