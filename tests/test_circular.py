@@ -122,7 +122,7 @@ def test_a_layer_learns_degrees_as_they_are_whatever_turns_they_have():
         layer = mdn.MDN(spec)
         layer.adapt(degrees + turns)
         params = layer(np.zeros((500, 1), "float32"))
-        nll = float(mdn.NegativeLogLikelihood(spec)((degrees + turns).astype("float32"), params))
+        nll = float(array(mdn.NegativeLogLikelihood(spec)((degrees + turns).astype("float32"), params)))
         assert nll < -np.log(DEGREE * exact).mean() + 0.1  # before any step of training
         assert np.abs(array(spec(params).sample(seed=0))).max() <= 180.0
 
@@ -135,7 +135,7 @@ def test_a_layer_of_angles_starts_as_well_wherever_on_the_circle_they_lie():
         for turn in (0.0, 1.0, 3.14):
             y = np.concatenate([angles + turn, 0.3 - angles - turn], axis=1)[:, :size]
             params = mdn.MDN(spec).adapt(y)(np.zeros((500, 1), "float32"))
-            found.append(float(mdn.NegativeLogLikelihood(spec)(y.astype("float32"), params)))
+            found.append(float(array(mdn.NegativeLogLikelihood(spec)(y.astype("float32"), params))))
         np.testing.assert_allclose(found, found[0], atol=1e-4)
 
 
