@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import random
 import signal
 import socket
 import threading
+import warnings
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +27,7 @@ from mdn_studio.folder import Folder
 from mdn_studio.models import Loaded
 from mdn_studio.page import Page
 from mdn_studio.refused import Refused
+from mdn_studio.session import _MISTAKE, Session
 from tabs import run
 
 pytestmark = pytest.mark.project
@@ -350,6 +353,27 @@ SLOW = {
     ),
     "play": (("play.begin", {"model": "m", "mode": "useronly", "silence": 1.0, **_WARMTH}), [("play.kept", {})]),
 }  # fmt: skip
+
+
+def test_work_whose_tab_is_gone_before_it_began_leaves_nothing_behind_and_errors_are_said_and_logged(caplog):
+    async def fails(error):
+        raise error
+
+    async def beside():
+        session = Session(None, {})
+        for work in (asyncio.sleep(9), fails(ValueError("three is too many."))):
+            session.start(work).cancel()  # as when a message and the end of its socket are read in one go
+        session.start(fails(ValueError("two is too few.")))
+        session.start(fails(KeyError("x")))
+        await asyncio.sleep(0.01)
+        return [json.loads(said) for said in session._outbox], session._tasks
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said, tasks = asyncio.run(beside())
+        gc.collect()  # "coroutine ... was never awaited" came here
+    assert [one["sentence"] for one in said] == ["two is too few.", _MISTAKE] and not tasks
+    assert "KeyError: 'x'" in caplog.text and "ValueError" not in caplog.text
 
 
 @pytest.mark.parametrize("page", SLOW)

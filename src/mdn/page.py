@@ -23,6 +23,10 @@ table { border-collapse: collapse; margin: 1rem 0; }
 td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #ddd8ca; text-align: left; }
 td:last-child, th:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 footer { margin-top: 4rem; font-size: .85rem; color: #6c757d; }
+@media screen and (prefers-color-scheme: dark) {
+  body { color: #e6e9ed; background: #14171c; } code { background: #222c38; } td, th { border-color: #333b45; }
+  img { padding: .5rem; border-radius: .5rem; background: #fdfcf9; } footer { color: #9aa5b1; }
+}
 """
 
 
@@ -71,7 +75,7 @@ class Page:
         with replacing(path) as temporary:
             temporary.write_text(
                 f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
-                f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
+                f'<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><style>{_STYLE}</style></head>\n'
                 f"<body><h1>{html.escape(self.title)}</h1>\n{body}\n<footer>{html.escape(footer)}</footer></body></html>\n",
                 encoding="utf-8",
             )

@@ -102,18 +102,20 @@ class Session:
 
     def start(self, work) -> asyncio.Task:
         """Runs a coroutine beside the messages; it is cancelled when the socket closes."""
-        task = asyncio.ensure_future(self._guarded(work))
+        task = asyncio.ensure_future(
+            work
+        )  # itself: one that is cancelled before it began would leave what it wraps behind
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
 
-    async def _guarded(self, work) -> None:
-        try:
-            await work
-        except (ValueError, OSError) as error:
+    def _ended(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, ValueError | OSError):
             self.say("error", sentence=_said(error))
-        except Exception:
-            log.exception("a page failed")
+        elif error is not None:
+            log.error("a page failed", exc_info=error)
             self.say("error", sentence=_MISTAKE)
 
     def _take(self, said: str | None) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import datetime
+import functools
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,8 +65,8 @@ class Play(Page):
         loop = asyncio.get_running_loop()
 
         def tell(kind, **fields):
-            if not loop.is_closed():
-                asyncio.run_coroutine_threadsafe(session.tell(kind, **fields), loop)
+            with contextlib.suppress(RuntimeError):  # the server has ended, and its loop is closed
+                loop.call_soon_threadsafe(functools.partial(session.say, kind, **fields))
 
         made = asyncio.ensure_future(self.compute(self._new_player, model, tell, settings))
         try:
