@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import keras
 import numpy as np
 
-from mdn import numerics
+from mdn import backend, numerics
 
 
 def as_shape(shape, name: str) -> tuple[int, ...]:
@@ -32,11 +33,26 @@ def checked_dims(dims, event_size: int) -> tuple[int, ...]:
     return dims
 
 
+def places_of(index, batch_shape: tuple) -> np.ndarray | None:
+    """The places in the flattened batch that an index with masks, lists or arrays names; None if it has none of them."""
+    parts = [_as_array(part) for part in (index if isinstance(index, tuple) else (index,))]
+    if not any(isinstance(part, list | np.ndarray) for part in parts):
+        return None
+    return np.arange(math.prod(batch_shape)).reshape(batch_shape)[tuple(parts)]
+
+
+def _as_array(part):
+    """A part of an index: tensors of any axes whose values can be read become arrays."""
+    if hasattr(part, "shape") and len(part.shape) and not isinstance(part, np.ndarray) and backend.is_concrete(part):
+        return np.asarray(keras.ops.convert_to_numpy(part))
+    return part
+
+
 def checked_index(index, batch_shape: tuple) -> tuple:
-    """Turns an index of a batch into a tuple without Ellipsis; raises an IndexError if it names too many axes."""
+    """Turns an index of numbers, slices and None into a tuple without Ellipsis; an IndexError if it names too many axes."""
     index, rank = index if isinstance(index, tuple) else (index,), len(batch_shape)
-    if Ellipsis in index:
-        at = index.index(Ellipsis)
+    at = next((place for place, part in enumerate(index) if part is Ellipsis), None)
+    if at is not None:
         taken = sum(part is not None for part in index) - 1
         index = index[:at] + (slice(None),) * (rank - taken) + index[at + 1 :]
     if sum(part is not None for part in index) > rank:

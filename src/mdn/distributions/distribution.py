@@ -97,21 +97,21 @@ class Distribution(Value):
     def mean(self):
         """Expected value, shape `(*batch, D)`; for angles the mean direction; NaN where it does not exist."""
         self._require_scale("mean")
-        return self._run(self._mean)
+        return self._run(self._mean, event_axes=1)
 
     def variance(self):
         """Variance of each coordinate, shape `(*batch, D)`; inf where it is infinite."""
         self._require_scale("variance")
-        return self._run(self._variance)
+        return self._run(self._variance, event_axes=1)
 
     def covariance(self):
         """Covariance matrix, shape `(*batch, D, D)`."""
         self._require_scale("covariance")
-        return self._run(self._covariance)
+        return self._run(self._covariance, event_axes=2)
 
     def mode(self):
         """The point of highest density, shape `(*batch, D)`."""
-        return self._run(self._mode)
+        return self._run(self._mode, event_axes=1)
 
     def _mean(self):
         raise self._lacks("mean")
@@ -138,7 +138,7 @@ class Distribution(Value):
             ValueError: if `seed` is an int or None while JAX is tracing, since each call would give the same draws.
         """
         key = key_for(seed, *self._tensors())
-        return self._run(self._sample_with, key, static=(as_shape(sample_shape, "sample_shape"),))
+        return self._run(self._sample_with, key, static=(as_shape(sample_shape, "sample_shape"),), event_axes=1)
 
     def _sample_with(self, key, sample_shape):
         return self._sample(sample_shape, Draws(key))
@@ -190,7 +190,7 @@ class Distribution(Value):
             "`q` must lie in [0, 1]: it is a probability such as 0.05, not a percentage.",
             q,
         )
-        return self._run(self._quantile_at, q)
+        return self._run(self._quantile_at, q, event_axes=1)
 
     def _quantile(self, log_lower, log_upper):
         """The quantile of each coordinate, from the logs of the probability below and above it, so that no tail is rounded."""
@@ -208,7 +208,7 @@ class Distribution(Value):
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """
-        return self._run(self._interval, self._as_coverage(coverage, "interval"))
+        return self._run(self._interval, self._as_coverage(coverage, "interval"), event_axes=1)
 
     def _interval(self, coverage):
         tail = 0.5 * (1.0 - ops.reshape(coverage, (*coverage.shape, *(1,) * (len(self.batch_shape) + 1))))
@@ -222,7 +222,7 @@ class Distribution(Value):
         Returns:
             `(lower, upper)`, each `(*coverage.shape, *batch, 1)`.
         """
-        return self._run(self._hdi, self._as_coverage(coverage, "hdi"))
+        return self._run(self._hdi, self._as_coverage(coverage, "hdi"), event_axes=1)
 
     def _hdi(self, coverage):
         return univariate.shortest_interval(self, coverage, self._log_prob)
@@ -244,7 +244,7 @@ class Distribution(Value):
             Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
         """
         self._require_line("crps", instead="energy_score is its extension to vectors.")
-        return self._run(self._crps, self._as_event(y))
+        return self._run(self._crps, self._as_event(y), event_axes=0)
 
     def _crps(self, y):
         raise self._lacks("crps")
@@ -275,7 +275,9 @@ class Distribution(Value):
                 f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came."
             )
         self._require_scale("energy_score")
-        return self._run(self._energy_score, self._as_event(y), Draws(seed).key(), static=(int(num_samples),))
+        return self._run(
+            self._energy_score, self._as_event(y), Draws(seed).key(), static=(int(num_samples),), event_axes=0
+        )
 
     def _energy_score(self, y, key, num_samples, observed=None):
         """The score of the marginal of the coordinates that are `observed` (booleans like `y`); `y` is 0 in the others."""

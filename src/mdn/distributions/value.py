@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
+import keras
+import numpy as np
+from keras import ops
+
 from mdn import backend, numerics
-from mdn.distributions.arguments import checked_index
+from mdn.distributions.arguments import checked_index, places_of
 
 Family = TypeVar("Family", bound=type)
 
@@ -65,22 +70,46 @@ class Value:
         """The distribution with `function` applied to each parameter."""
         return self._new(*(function(tensor) for tensor in self._tensors()))
 
-    def _run(self, method, *tensors, static: tuple = ()):
+    def _run(self, method, *tensors, static: tuple = (), event_axes: int | None = None):
         """method(*tensors, *static); JAX compiles it once for all distributions of the same class and shapes.
 
         Args:
             method: A method of this distribution.
             *tensors: Its first arguments, tensors.
             static: Its other arguments, plain values.
+            event_axes: How many axes at the end of each result are no batch. Where a parameter is NaN the result is NaN then:
+                a search or a draw compares numbers, which with NaN ends somewhere and looks like an answer.
         """
         backend.use()
-        return _call(self, *tensors, method=method.__func__, static=static)
+        return _call(self, *tensors, method=method.__func__, static=static, event_axes=event_axes)
+
+    def _lost(self):
+        """Where a parameter is NaN, booleans of shape `(*batch,)`."""
+        rank, found = len(self.batch_shape), []
+        for part in self._tensors():
+            rest = tuple(range(rank, len(part.shape)))
+            found.append(ops.any(ops.isnan(part), axis=rest) if rest else ops.isnan(part))
+        return functools.reduce(ops.logical_or, found)
 
     # ---- a batch of values --------------------------------------------------------------------------------------------
 
     def __getitem__(self, index):
-        """The distributions at `index` of the batch, indexed like a NumPy array of distributions."""
-        return self._index(checked_index(index, self.batch_shape))
+        """The distributions at `index` of the batch, indexed like a NumPy array of distributions: by masks and places, too.
+
+        Raises:
+            IndexError: if the batch has fewer axes, or a mask or a place does not fit it.
+        """
+        places = places_of(index, self.batch_shape)
+        if places is None:
+            return self._index(checked_index(index, self.batch_shape))
+        rank = len(self.batch_shape)
+
+        def taken(tensor):
+            event = tuple(tensor.shape)[rank:]
+            flat = ops.take(ops.reshape(tensor, (-1, *event)), places.reshape(-1), axis=0)
+            return ops.reshape(flat, (*places.shape, *event))
+
+        return self._map(taken)
 
     def _index(self, index):
         return self._map(lambda tensor: tensor[index])
@@ -102,6 +131,12 @@ class Value:
         return f"{type(self).__name__}(batch_shape={self.batch_shape}, event_size={self.event_size})"
 
 
-@backend.compiled(static=("method", "static"))
-def _call(distribution, *tensors, method, static):
-    return method(distribution, *tensors, *static)
+@backend.compiled(static=("method", "static", "event_axes"))
+def _call(distribution, *tensors, method, static, event_axes):
+    answer = method(distribution, *tensors, *static)
+    if event_axes is None:
+        return answer
+    lost = distribution._lost()
+    for _ in range(event_axes):
+        lost = ops.expand_dims(lost, -1)
+    return keras.tree.map_structure(lambda part: ops.where(lost, np.nan, part), answer)
