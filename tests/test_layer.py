@@ -222,3 +222,38 @@ def test_weights_load_whether_or_not_either_head_was_adapted(adapted, tmp_path):
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(model(x)) for model in models))
     other.layers[-1].adapt(y)
     np.testing.assert_allclose(other.layers[-1].target_scale, np.std(y, axis=0), rtol=0.3)
+
+
+@pytest.mark.parametrize("name", ["diagonal", "laplace", "degrees", "categorical", "joint", "low rank"])
+def test_what_comes_from_nan_is_nan_and_rows_beside_it_keep_their_answers(name):
+    """A NaN among the features of a Keras model ended in a mean of 0, a variance of 0 and a quantile of 2e37."""
+    spec = SPECS[name]
+    params = np.random.default_rng(0).normal(size=(3, spec.params_size)).astype("float32")
+    holed = np.where(np.arange(3)[:, None] == 1, np.nan, params).astype("float32")
+    questions = {"mean": (), "variance": (), "covariance": (), "mode": (), "quantile": (0.3,), "interval": (0.8,)}
+    asked = []
+    for method, arguments in {**questions, "sample": ((), 0), "crps": (targets_of(spec, 3)[..., :1],)}.items():
+        try:
+            whole = keras.tree.flatten(getattr(spec(params), method)(*arguments))
+        except ValueError:
+            continue  # there is no such answer
+        asked.append(method)
+        for ours, right in zip(keras.tree.flatten(getattr(spec(holed), method)(*arguments)), whole, strict=True):
+            ours, right = (keras.ops.convert_to_numpy(each) for each in (ours, right))
+            assert np.isnan(ours[1]).all(), method
+            np.testing.assert_allclose(ours[[0, 2]], right[[0, 2]], rtol=1e-6, err_msg=method)
+    assert "sample" in asked and len(asked) > 1
+
+
+def test_a_batch_is_indexed_as_an_array_is():
+    loc = np.arange(24.0, dtype="float32").reshape(4, 3, 2, 1)
+    batch = mdn.Mixture(np.zeros((4, 3, 2), "float32"), mdn.Normal(loc, np.ones_like(loc)))
+    mean = keras.ops.convert_to_numpy(batch.mean())[..., 0]
+    mask = np.arange(12).reshape(4, 3) % 3 == 0
+    places = (mask, mask[:, 0], np.nonzero(mask), [1, 3], np.array([[2], [0]]), (slice(None), mask[0]))
+    for index in (*places, (..., 0), (None, 1), -1, keras.ops.convert_to_tensor(mask)):
+        right = mean[keras.ops.convert_to_numpy(index) if keras.ops.is_tensor(index) else index]
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(batch[index].mean())[..., 0], right)
+    for index, said in ((np.ones((3, 3), bool), "boolean"), ((0, 0, 0), "2 axes"), ([7], "out of bounds")):
+        with pytest.raises(IndexError, match=said):
+            batch[index]

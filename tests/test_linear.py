@@ -12,6 +12,7 @@ from mdn.sequences.autoregression import Autoregression, ages, autoregression, l
 from mdn.sequences.linear import movable
 from mdn.sequences.ragged import Windows, shifted
 from mdn.sequences.training import BestWeights
+from programs import program
 
 FIRST = np.array([[0.5, 0.2], [-0.1, 0.4]])
 SECOND = np.array([[-0.3, 0.0], [0.1, -0.2]])
@@ -61,10 +62,11 @@ def test_steps_one_by_one_are_the_whole_sequence_and_a_missing_number_counts_as_
     model.linear.change.assign(np.random.default_rng(0).normal(0, 0.1, model.linear.change.shape))
     events = np.stack([recording(9, 1), recording(9, 2)]).astype("float32")
     events[:, 0], events[0, 3:5, 1], events[1, 8, 0] = np.nan, np.nan, np.nan
-    whole, after = model.unroll(events, model.first_state(2))
+    whole, after = program(model, "unroll", model.unroll)(events, model.first_state(2))
+    step = program(model, "step", model.step)
     state, found = model.first_state(2), []
     for t in range(9):
-        params, state = model.step(events[:, t], state)
+        params, state = step(events[:, t], state)
         found.append(numpy(params))
     np.testing.assert_allclose(np.stack(found, axis=1), numpy(whole), atol=2e-5)
     for a, b in zip(state, after, strict=True):
@@ -94,8 +96,9 @@ def test_the_first_events_are_predicted_by_regressions_that_read_no_more_than_th
     scaled = (z[:40] - numpy(start.shift)) / numpy(start.spread)
     expected = numpy(start.shift) + numpy(start.spread) * loaded.foretold(scaled)
     np.testing.assert_allclose(moved, expected, atol=1e-4)
-    in_two = model.unroll(events[:, 17:], model.unroll(events[:, :17], model.first_state(1))[1])[0]
-    np.testing.assert_allclose(numpy(in_two), numpy(model.unroll(events, model.first_state(1))[0])[:, 17:], atol=1e-4)
+    unroll = program(model, "unroll", model.unroll)
+    in_two = unroll(events[:, 17:], unroll(events[:, :17], model.first_state(1))[1])[0]
+    np.testing.assert_allclose(numpy(in_two), numpy(unroll(events, model.first_state(1))[0])[:, 17:], atol=1e-4)
 
 
 def test_a_recording_that_drifts_away_costs_little_at_the_start_of_another_one():
@@ -158,9 +161,10 @@ def test_only_numbers_with_a_location_are_predicted():
     walk[:, 0] = np.cumsum(walk[:, 0])
     model.adapt([walk])
     event = walk[None, 7].astype("float32")
-    params, _ = model.step(event, model.first_state(1))
+    step = program(model, "step", model.step)
+    params, _ = step(event, model.first_state(1))
     model.linear.start.assign(0.0 * model.linear.start)
-    still, _ = model.step(event, model.first_state(1))
+    still, _ = step(event, model.first_state(1))
     change = numpy(params - still)[0]
     location, others = pen.part_slice("dx"), [pen.part_slice("lift"), pen.part_slice("dt")]
     assert np.abs(change[location][0]) > 0.1

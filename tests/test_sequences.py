@@ -11,6 +11,7 @@ import mdn
 from mdn.sequences import as_sequences, muon, ragged
 from mdn.sequences.recurrent import Recurrent
 from mdn.sequences.sampler import Guided
+from programs import program
 
 RNG = np.random.default_rng(0)
 OFFSETS = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
@@ -34,7 +35,8 @@ def numpy(tensor):
 def alone(model, sequence):
     """The log density of each step, one sequence by itself, in one call and with nothing filled up."""
     before = np.concatenate([np.full((1, sequence.shape[1]), np.nan), sequence[:-1]]).astype("float32")
-    return numpy(model.spec(model(before[None])).log_prob(sequence[None]))[0]
+    run = program(model, "alone", lambda before, events: model.spec(model(before)).log_prob(events))
+    return numpy(run(before[None], sequence[None]))[0]
 
 
 MODELS = {
@@ -100,7 +102,7 @@ def test_the_gradient_of_the_lstm_is_that_of_autodiff():
         return total + jnp.sum(h * c)
 
     arguments = ([v.value for v in layer.variables], x, start[0], start[1])
-    found, expected = (jax.grad(f, argnums=(0, 1, 2, 3))(*arguments) for f in (written_out, by_steps))
+    found, expected = (jax.jit(jax.grad(f, argnums=(0, 1, 2, 3)))(*arguments) for f in (written_out, by_steps))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
@@ -116,12 +118,12 @@ def test_masked_and_bucketed_losses_are_the_mean_over_all_steps():
     model, sequences = small(), walks(8)
     batches = ragged.Batches(sequences, batch_size=2, buckets=2)
     assert len({batch.shape[1] for _, batch in (batches[i] for i in range(len(batches)))}) == 2
-    loss = mdn.NegativeLogLikelihood(OFFSETS)
+    loss, params = mdn.NegativeLogLikelihood(OFFSETS), program(model, "params", model)
     for i in range(len(batches)):
         before, batch = batches[i]
         steps = [one[~np.isnan(one).all(axis=1)] for one in batch]
         expected = -np.mean(np.concatenate([alone(model, one) for one in steps]))
-        np.testing.assert_allclose(float(ops.convert_to_numpy(loss(batch, model(before)))), expected, atol=1e-5)
+        np.testing.assert_allclose(float(ops.convert_to_numpy(loss(batch, params(before)))), expected, atol=1e-5)
 
 
 def test_the_forms_of_sequences_are_one():
@@ -157,14 +159,15 @@ def test_a_stream_draws_what_generate_draws(name, spec):
 def test_priming_is_feeding(name):
     model, sequences = small(name), walks(3)
     primed = model.generate(steps=4, batch_size=3, prime=sequences, variance_temperature=1e-12, seed=1)
+    unroll = program(model, "unroll", model.unroll)
     for row, one in enumerate(sequences):
         stream = model.stream(seed=1)
         stream.feed(one[:-1])
-        _, cells = model.unroll(ragged.shifted(one[None]), model.first_state(1))
+        _, cells = unroll(ragged.shifted(one[None]), model.first_state(1))
         np.testing.assert_allclose(
             stream.state[:, 2:], np.concatenate([numpy(part) for part in cells], axis=-1), atol=1e-5
         )
-        params, _ = model.unroll(ragged.shifted(np.concatenate([one, one[:1]])[None]), model.first_state(1))
+        params, _ = unroll(ragged.shifted(np.concatenate([one, one[:1]])[None]), model.first_state(1))
         locs = numpy(model.spec(params[:, -1]).components.loc)[0]
         # without variance the next event is one of the means that the whole prime leads to
         assert np.min(np.abs(locs - primed[row, 0]).max(axis=-1)) < 1e-5
@@ -475,7 +478,7 @@ def test_the_gradient_of_a_window_is_that_of_autodiff():
         return lambda *given: sum(jnp.sum(a * b) for a, b in zip(run(*given), slopes, strict=True))
 
     found, expected = (
-        jax.grad(loss(run), argnums=(0, 1, 2, 3))(projected, weights, state, context)
+        jax.jit(jax.grad(loss(run), argnums=(0, 1, 2, 3)))(projected, weights, state, context)
         for run in (window_loop(window._advanced, window._moves, window.weights_of), window._unrolled)
     )
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):

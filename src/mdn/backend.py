@@ -118,6 +118,18 @@ def mask_of(tensor):
     return get_keras_mask(tensor)
 
 
+def leave_mask(tensor, mask) -> None:
+    """Leaves the mask of predictions with their targets while JAX traces, for the metrics, which are asked after the loss.
+
+    Keras' training step on JAX takes a gradient in between, from which predictions come back without their mask, so that the
+    metrics of `fit` would count padded steps. Targets are the same object before and after.
+    """
+    from keras.src.backend.common.masking import set_keras_mask
+
+    if NAME == "jax" and mask is not None and keras.ops.is_tensor(tensor) and not is_concrete(tensor):
+        set_keras_mask(tensor, mask)
+
+
 @functools.cache
 def on_cpu() -> bool:
     """Whether tensors live on the CPU unless a user moves them."""
@@ -230,6 +242,52 @@ def repeated(count: int, step, carry, again: bool = False):
         carry, out = step(i, carry)
         found.append(out)
     return carry, None if found[0] is None else keras.ops.stack(found)
+
+
+def running_max(x, axis: int):
+    """The largest number up to each place of an axis; on JAX by one operation, where Keras' scan is dozens."""
+    if NAME != "jax":
+        return keras.ops.associative_scan(keras.ops.maximum, x, axis=axis)
+    import jax
+
+    return jax.lax.cummax(x, axis=axis)
+
+
+def with_vjp(function, backward):
+    """`values` of `function(x, *others) -> (values, saved)`, with `backward(x, saved, upstream)` as the gradient by `x`.
+
+    The `others` have no gradient: JAX raises a TypeError if one is asked for.
+    """
+    if NAME == "jax":
+        import jax
+
+        run = jax.custom_vjp(lambda *given: function(*given)[0])
+
+        def forward(x, *others):
+            if any(other.perturbed for other in others):
+                raise TypeError(
+                    "a gradient by the targets was asked for, but this likelihood has one by its parameters only: "
+                    "differentiate `spec(params).log_prob(y)` instead."
+                )
+            values, saved = function(x.value, *(other.value for other in others))
+            return values, (x.value, saved, (None,) * len(others))
+
+        run.defvjp(forward, lambda kept, upstream: (backward(*kept[:2], upstream), *kept[2]), symbolic_zeros=True)
+        return run
+
+    def closed(x, *others):
+        @keras.ops.custom_gradient
+        def run(x):
+            values, saved = function(x, *others)
+
+            def gradient(*args, upstream=None):
+                return backward(x, saved, upstream if upstream is not None else args[0])
+
+            return values, gradient
+
+        return run(x)
+
+    return closed
 
 
 def with_tangent(function, tangent):

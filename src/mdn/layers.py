@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import initializers, numerics
+from mdn import backend, initializers, numerics
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
 from mdn.distributions.intervals import as_array, middle
 from mdn.distributions.spec import serializable
@@ -146,8 +146,7 @@ class MDN(keras.layers.Layer):
         """Shape `(*batch, features)` to `(*batch, params_size)`."""
         # all points become rows of one matrix: XLA copies and transposes for the gradients of any other product
         rows = ops.reshape(inputs, (-1, inputs.shape[-1])) if len(inputs.shape) > 2 else inputs
-        raw = [numerics.bound_gradient(head(rows)) for head in self.heads]
-        params = ops.concatenate(self.spec.constrain(raw, *self.target_scaling.values()), axis=-1)
+        params = _constrained([head(rows) for head in self.heads], *self.target_scaling.values(), spec=self.spec)
         return params if rows is inputs else ops.reshape(params, (*ops.shape(inputs)[:-1], self.spec.params_size))
 
     def compute_output_shape(self, input_shape):
@@ -195,6 +194,12 @@ def _as_spec(spec, num_mixtures, output_dimension) -> Spec:
             f"but {spec!r} and {num_mixtures!r} came."
         )
     return MixtureSpec(NormalSpec(spec), num_mixtures)
+
+
+@backend.compiled(static=("spec",))
+def _constrained(raw, shift, spread, spec):
+    """Packed parameters from the free outputs of the heads."""
+    return ops.concatenate(spec.constrain([numerics.bound_gradient(block) for block in raw], shift, spread), axis=-1)
 
 
 @serializable

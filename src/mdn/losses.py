@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from mdn import backend, numerics, random
+from mdn import backend, kernels, numerics, random
 from mdn.distributions import JointSpec, Spec
 from mdn.distributions.intervals import as_array
 from mdn.distributions.spec import serializable
@@ -43,6 +43,7 @@ class DistributionLoss(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         mask = backend.mask_of(y_pred)
+        backend.leave_mask(y_true, mask)
         with keras.name_scope(self.name):
             params = numerics.as_tensor(y_pred)
             y_true = target_array(self.spec, y_true, len(params.shape))
@@ -148,7 +149,12 @@ class NegativeLogLikelihood(DistributionLoss):
     _takes_bounds = True
 
     def _values(self, y, observed, params):
-        return self.spec.nll(params, y, observed)
+        return _nll(params, y, observed, spec=self.spec, fast=kernels.on())
+
+
+@backend.compiled(static=("spec", "fast"))
+def _nll(params, y, observed, spec, fast):
+    return spec.nll(params, y, observed)  # which asks for `fast` itself; a program is kept for each answer
 
 
 @serializable
@@ -178,21 +184,25 @@ class NaturalGradientEM(DistributionLoss):
 
     def __init__(self, spec, target_scale=None, reduction="sum_over_batch_size", name=None):
         super().__init__(spec, reduction, name)
-        flat = spec.flat_mixture()
-        if flat is None:
+        if spec.flat_mixture() is None:
             raise ValueError(
                 f"NaturalGradientEM knows mixtures of diagonal or isotropic normals only, but {spec!r} came. "
                 "Use NegativeLogLikelihood(spec)."
             )
-        self._flat = flat
         self.target_scale = None if target_scale is None else [float(s) for s in target_scale]
 
     def _values(self, y, observed, params):
-        return self._flat.natural_gradient(params, y, observed, self.target_scale)
+        scale = None if self.target_scale is None else tuple(self.target_scale)
+        return _natural_gradient(params, y, observed, spec=self.spec, target_scale=scale)
 
     def get_config(self):
         """What `from_config` needs."""
         return {**super().get_config(), "target_scale": self.target_scale}
+
+
+@backend.compiled(static=("spec", "target_scale"))
+def _natural_gradient(params, y, observed, spec, target_scale):
+    return spec.flat_mixture().natural_gradient(params, y, observed, target_scale)
 
 
 @serializable
@@ -224,9 +234,14 @@ class CRPS(DistributionLoss):
             )
 
     def _values(self, y, observed, params):
-        distribution = self.spec(numerics.bound_gradient(params))
-        distribution._require_line("crps")
-        return numerics.finite_loss(distribution._crps(y))
+        return _crps(params, y, spec=self.spec)
+
+
+@backend.compiled(static=("spec",))
+def _crps(params, y, spec):
+    distribution = spec(numerics.bound_gradient(params))
+    distribution._require_line("crps")
+    return numerics.finite_loss(distribution._crps(y))
 
 
 @serializable
@@ -262,11 +277,15 @@ class EnergyScore(DistributionLoss):
         self.num_samples = num_samples
 
     def _values(self, y, observed, params):
-        key = random.key_from(params)
-        distribution = self.spec(numerics.bound_gradient(params))
-        distribution._require_scale("energy_score")
-        return numerics.finite_loss(distribution._energy_score(y, key, self.num_samples, observed))
+        return _energy_score(params, y, observed, random.key_from(params), spec=self.spec, count=self.num_samples)
 
     def get_config(self):
         """What `from_config` needs."""
         return {**super().get_config(), "num_samples": self.num_samples}
+
+
+@backend.compiled(static=("spec", "count"))
+def _energy_score(params, y, observed, key, spec, count):
+    distribution = spec(numerics.bound_gradient(params))
+    distribution._require_scale("energy_score")
+    return numerics.finite_loss(distribution._energy_score(y, key, count, observed))

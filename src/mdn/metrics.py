@@ -34,6 +34,8 @@ class NLL(keras.metrics.Metric):
         0.9189
     """
 
+    _direction = "down"  # Keras' callbacks ask which way is better
+
     def __init__(self, spec: Spec, name: str = "nll", **kwargs):
         super().__init__(name=name, **kwargs)
         self.spec = spec
@@ -44,6 +46,8 @@ class NLL(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Adds a batch of targets, packed parameters (their Keras mask is respected) and weights."""
         mask = backend.mask_of(y_pred)
+        if mask is None:
+            mask = backend.mask_of(y_true)  # the loss left it there
         params = numerics.as_tensor(y_pred)
         y_true = target_array(self.spec, y_true, len(params.shape))
         values = self._loss.call(y_true, params)
@@ -154,7 +158,7 @@ def coverage(values, nominal: float) -> float:
     """The share of targets that lie inside the central interval which should hold a share `nominal` of them.
 
     Args:
-        values: The result of `pit`, shape `(N,)`.
+        values: The result of `pit`, any shape; NaN, of a padded step or a missing target, is left out.
         nominal: The share in (0, 1) that the interval should hold: 0.9 for a 90 % interval.
 
     Example:
@@ -162,7 +166,9 @@ def coverage(values, nominal: float) -> float:
         >>> round(mdn.metrics.coverage(np.linspace(0, 1, 1001), 0.9), 2)
         0.9
     """
-    return float(np.mean(np.abs(np.asarray(values) - 0.5) <= 0.5 * nominal))
+    values = np.asarray(values, "float64")
+    values = values[~np.isnan(values)]
+    return float(np.mean(np.abs(values - 0.5) <= 0.5 * nominal)) if len(values) else math.nan
 
 
 def nll_scorer(estimator, X, y) -> float:

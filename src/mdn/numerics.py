@@ -328,10 +328,12 @@ def finite_loss(loss):
 
 
 def with_gradient(function, gradient):
-    """A function from params to values whose gradient is `gradient`, clipped to ±GRADIENT_BOUND, on every backend.
+    """A function of params and other arrays, with a gradient by params that is clipped to ±GRADIENT_BOUND, on every backend.
+
+    It has no gradient by the other arrays. They are arguments, since JAX lets no such function close over what it traces.
 
     Args:
-        function: (*batch, P) -> (values (*batch,), a tuple of the arrays (*batch, any) that `gradient` needs).
+        function: (*batch, P), *others -> (values (*batch,), a tuple of the arrays (*batch, any) that `gradient` needs).
         gradient: (params, those arrays, the gradient by the values (*batch, 1)) -> the parts, along the last axis, of an
             array (*batch, P), computed row by row. A part may be infinite, but never NaN.
     """
@@ -339,17 +341,10 @@ def with_gradient(function, gradient):
     def slopes(*args):
         return ops.concatenate([ops.clip(part, -GRADIENT_BOUND, GRADIENT_BOUND) for part in gradient(*args)], axis=-1)
 
-    @ops.custom_gradient
-    def run(params):
-        value, saved = function(params)
+    def backward(params, saved, upstream):
+        return backend.by_blocks(slopes, params, *saved, ops.expand_dims(upstream, -1))
 
-        def backward(*args, upstream=None):
-            upstream = upstream if upstream is not None else args[0]
-            return backend.by_blocks(slopes, params, *saved, ops.expand_dims(upstream, -1))
-
-        return value, backward
-
-    return run
+    return backend.with_vjp(function, backward)
 
 
 def check(holds, message: str, *tensors) -> None:

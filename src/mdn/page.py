@@ -75,7 +75,8 @@ class Page:
         with replacing(path) as temporary:
             temporary.write_text(
                 f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
-                f'<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><style>{_STYLE}</style></head>\n'
+                f'<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+                f"<style>{_STYLE}</style></head>\n"
                 f"<body><h1>{html.escape(self.title)}</h1>\n{body}\n<footer>{html.escape(footer)}</footer></body></html>\n",
                 encoding="utf-8",
             )

@@ -53,12 +53,11 @@ class FlatMixture:
 
     def natural_gradient(self, params, y, observed, target_scale=None):
         """The same value with the gradient of nGEM: see `mdn.NaturalGradientEM`."""
-        step = 1.0 if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
-        return self._with_gradient(functools.partial(self._natural_gradient, step), params, y, observed)
+        return self._with_gradient(functools.partial(self._natural_gradient, target_scale), params, y, observed)
 
     def _with_gradient(self, gradient, params, y, observed):
         y = ops.where(observed, numerics.finite_target(y), numerics.MISSING)
-        return numerics.with_gradient(lambda p: self._forward(p, y, observed), gradient)(params)
+        return numerics.with_gradient(self._forward, gradient)(params, y, observed)
 
     def _forward(self, params, y, observed):
         z, _, seen, scale = self._standardize(params, y)
@@ -89,7 +88,8 @@ class FlatMixture:
         by_scale = self._by_scale(pull * (seen - ops.square(z)))
         return -pull * z, by_scale, (prior - shares) * upstream
 
-    def _natural_gradient(self, step, params, y, prior, shares, upstream):
+    def _natural_gradient(self, target_scale, params, y, prior, shares, upstream):
+        step = 1.0 if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
         z, inverse, seen, _ = self._standardize(params, y)
         ratio = numerics.bounded(shares / numerics.floor(prior)) * upstream
         scale = seen / numerics.floor(inverse)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import initializers, numerics
+from mdn import backend, initializers, numerics
 from mdn.distributions import Spec
 from mdn.sequences.autoregression import ages, autoregression, filled, stable, worthwhile
 
@@ -133,43 +133,51 @@ class LinearStart(keras.layers.Layer):
         Returns:
             (by how much params move, `(..., params_size)`; the last errors, scaled, `(..., D)`; the state after the last event).
         """
-        # not ops.take: TensorFlow would forget the shape
-        columns = [events[..., column : column + 1] for column in self.columns.tolist()]
-        z = ((ops.concatenate(columns, axis=-1) if len(columns) > 1 else columns[0]) - self.shift) / self.spread
-        unknown = ops.isnan(z)
-        z = numerics.in_sight(numerics.no_nan(z, 0.0))
-        past, expected, known = state[:, : -self.size - 1], state[:, -self.size - 1 : -1], state[:, -1:]
-        there = ops.cast(ops.logical_not(ops.all(unknown, axis=-1, keepdims=True)), z.dtype)
-        if len(z.shape) == 2:
-            z = ops.where(unknown, past[:, -self.size :], z)
-            known = _counted(there, known, self.lags)
-            before, past = expected, ops.concatenate([past[:, self.size :], z], axis=-1)
-            expected = self._expected(past, known)
-            after = ops.concatenate([past, expected, known], axis=-1)
-        else:
-            z = _filled(ops.where(unknown, 0.0, z), unknown, past[:, None, -self.size :])
-            known = _counted(there, known[:, None], self.lags)
-            whole = ops.concatenate([ops.reshape(past, (-1, self.lags, self.size)), z], axis=1)
-            lags = [whole[:, lag : lag - self.lags or None] for lag in range(1, self.lags + 1)]
-            lasting = ops.concatenate(lags, axis=-1)
-            later = self._expected(lasting, known)
-            before, expected = ops.concatenate([expected[:, None], later[:, :-1]], axis=1), later
-            after = ops.concatenate([lasting[:, -1], expected[:, -1], known[:, -1]], axis=-1)
-        error = ops.where(unknown, 0.0, numerics.squash((z - before) / self.error))
-        return ops.matmul(self.shift + self.spread * expected, self._moves), error, after
+        variables = self.shift, self.spread, self.error, self.start, self.change, self.early
+        weights = [ops.convert_to_tensor(variable) for variable in variables]
+        return _read(events, state, self._moves, *weights, columns=tuple(self.columns.tolist()), lags=self.lags)
 
-    def _expected(self, past, known):
+
+@backend.compiled(static=("columns", "lags"))
+def _read(events, state, moves, shift, spread, error, start, change, early, columns, lags):
+    """See `LinearStart.read`."""
+    size = len(columns)
+
+    def foretold(past, known):
         """The next event from the last ones `(..., L · D)`, by the matrix for as many as are `known` `(..., 1)`."""
-        trained = past[..., -self.change.shape[0] :] if self.change.shape[0] < self.start.shape[0] else past
-        found = ops.matmul(past, self.start) + ops.matmul(trained, self.change * self.error)
-        if self.lags > 1:
-            steps = ages(self.lags)
-            early = ops.matmul(past, self.early)
-            found = ops.where(known < self.lags, 0.0, found)
-            for place, (age, end) in enumerate(itertools.pairwise(steps)):
+        trained = past[..., -change.shape[0] :] if change.shape[0] < start.shape[0] else past
+        found = ops.matmul(past, start) + ops.matmul(trained, change * error)
+        if lags > 1:
+            by_age = ops.matmul(past, early)
+            found = ops.where(known < lags, 0.0, found)
+            for place, (age, end) in enumerate(itertools.pairwise(ages(lags))):
                 now = ops.logical_and(known >= age, known < end)
-                found = found + ops.where(now, early[..., place * self.size : (place + 1) * self.size], 0.0)
+                found = found + ops.where(now, by_age[..., place * size : (place + 1) * size], 0.0)
         return numerics.in_sight(found)
+
+    # not ops.take: TensorFlow would forget the shape
+    parts = [events[..., column : column + 1] for column in columns]
+    z = ((ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]) - shift) / spread
+    unknown = ops.isnan(z)
+    z = numerics.in_sight(numerics.no_nan(z, 0.0))
+    past, expected, known = state[:, : -size - 1], state[:, -size - 1 : -1], state[:, -1:]
+    there = ops.cast(ops.logical_not(ops.all(unknown, axis=-1, keepdims=True)), z.dtype)
+    if len(z.shape) == 2:
+        z = ops.where(unknown, past[:, -size:], z)
+        known = _counted(there, known, lags)
+        before, past = expected, ops.concatenate([past[:, size:], z], axis=-1)
+        expected = foretold(past, known)
+        after = ops.concatenate([past, expected, known], axis=-1)
+    else:
+        z = _filled(ops.where(unknown, 0.0, z), unknown, past[:, None, -size:])
+        known = _counted(there, known[:, None], lags)
+        whole = ops.concatenate([ops.reshape(past, (-1, lags, size)), z], axis=1)
+        lasting = ops.concatenate([whole[:, lag : lag - lags or None] for lag in range(1, lags + 1)], axis=-1)
+        later = foretold(lasting, known)
+        before, expected = ops.concatenate([expected[:, None], later[:, :-1]], axis=1), later
+        after = ops.concatenate([lasting[:, -1], expected[:, -1], known[:, -1]], axis=-1)
+    errors = ops.where(unknown, 0.0, numerics.squash((z - before) / error))
+    return ops.matmul(shift + spread * expected, moves), errors, after
 
 
 def _counted(there, before, most: int):
@@ -191,6 +199,6 @@ def _counted(there, before, most: int):
 def _filled(z, unknown, first):
     """`z` `(B, T, D)` with each unknown number replaced by the last known one, or by `first` `(B, 1, D)`."""
     steps = ops.expand_dims(ops.arange(1, ops.shape(z)[1] + 1, dtype="float32"), -1)
-    last = ops.associative_scan(ops.maximum, ops.where(unknown, 0.0, steps), axis=1)
+    last = backend.running_max(ops.where(unknown, 0.0, steps), axis=1)
     last = ops.cast(ops.reshape(last, ops.shape(z)), "int32")  # the scan forgets the shape on TensorFlow
     return ops.take_along_axis(ops.concatenate([first, z], axis=1), last, axis=1)

@@ -70,8 +70,8 @@ def jitted(function, one_row: bool, **options):
 
 
 def _tensor(value):
-    if value is None or isinstance(value, tuple):
-        return value and tuple(map(_tensor, value))
+    if value is None or isinstance(value, tuple | list):  # as JAX reads them: each entry is an array of its own
+        return value and type(value)(map(_tensor, value))
     return ops.convert_to_tensor(value)
 
 
