@@ -247,7 +247,10 @@ def complete(
             variance_temperature=variance_temperature, seed=seed,
         )  # fmt: skip
         _write(out, [whole, *drawings], [], given=[len(whole)] + [len(first)] * count, animate=animate)
-        typer.echo(f"{count} ways to go on after {len(first)} points, {ended.mean():.1%} ended by themselves: {out}")
+        typer.echo(
+            f"{count} {'way' if count == 1 else 'ways'} to go on after the first {len(first)} of {len(whole)} points (--share "
+            f"{share:g}), {ended.mean():.1%} ended by themselves: {out}"
+        )
 
 
 def interpolate(
