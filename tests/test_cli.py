@@ -86,7 +86,7 @@ def test_fit_prints_its_figures_and_predict_uses_its_file(home, wave):
         "CRPS",
         "the 90 % interval holds",
     ):
-        assert words in ran.stdout
+        assert words in " ".join(ran.stdout.split())
     assert sorted(path.name for path in wave.iterdir()) == ["w.html", "w.mdn", "wave.csv"]
     np.savetxt(wave / "new.txt", np.random.default_rng(1).normal(size=(7, 2)), header="z x")  # another order, no target
     ran = run(home, wave, "predict", "w.mdn", "new.txt", "--quantiles", ".1,.5,.9", "--out", "q.csv")

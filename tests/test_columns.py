@@ -18,7 +18,7 @@ from mdn.data import Table, TableError, read_table
 from mdn.data.dates import DateError, days_of, local, read_dates, share_of_dates
 from mdn.data.declared import declare
 from mdn.models import read_description
-from mdn.tabular import curves, seen, split_rows, targets, wording
+from mdn.tabular import curves, promised, seen, split_rows, targets, wording
 from mdn.tabular.columns import Columns, UnknownLevels
 from mdn.tabular.frames import column, features_shown, row_names
 
@@ -699,7 +699,7 @@ def test_intervals_of_rounded_targets_hold_what_they_promise(case):
     reg._ask = lambda X, question, y=None: np.asarray(question(Cells(), np.asarray(y, "float32")))
     scores = reg.evaluate(np.zeros((len(y), 1)), y)
     assert all(abs(scores.coverage(nominal) - nominal) < 0.04 for nominal in (0.5, 0.8, 0.9))
-    assert "what was promised" in wording.verdict(scores, len(y))
+    assert promised.verdict(promised.held_of(scores)[0]) == "which is what was promised"
     assert scores.tail.min() > 0.0 and targets.grid(y[:, None].astype(float))[0] == 1.0
 
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 import mdn
 from commands import run_here
-from mdn.tabular import conformal
+from mdn.tabular import conformal, promised, scores
 
 pytestmark = pytest.mark.project
 
@@ -257,6 +257,14 @@ def test_the_command_line_sets_rows_aside_and_says_so(tmp_path):
     said = "Intervals are calibrated on 50 rows"
     assert "190 rows to learn from, 50 to calibrate intervals, 60 set aside" in ran.stdout and said in ran.stdout
     assert said in (tmp_path / "model.html").read_text()
+    held = (
+        "on average over such calibrations each holds",
+        "the 80 % interval",
+        "chance alone makes with so many rows here and in",
+    )
+    page = " ".join((tmp_path / "model.html").read_text().split())
+    for words in held:
+        assert words in " ".join(ran.stdout.split()) and words in page
     assert mdn.load(tmp_path / "model.mdn").calibration_.rows == (50,)
 
 
@@ -280,3 +288,52 @@ def test_density_ranks_are_computed_when_a_region_or_a_file_needs_them(model, tm
         np.testing.assert_allclose(one, other, rtol=1e-6)
     for one, other in zip(found, loaded.predict_hdi(x[:2], 0.8), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+# ---- whether intervals hold what they promise: one judgement for pages and commands ------------------------------------
+
+
+def scores_with(pit):
+    nothing = np.zeros(1)
+    return scores.Scores(0.0, 0.0, 0.0, nothing, nothing, np.reshape(pit, (-1, 1)), nothing, nothing, 0.0)
+
+
+def test_chance_alone_seldom_makes_a_calibrated_model_too_narrow_or_too_wide():
+    rng, sides, inside = np.random.default_rng(0), [], []
+    for _ in range(400):
+        odds = rng.logistic(size=(88 + 71, 1))
+        calibration = conformal.Calibration.learn(odds[88:], ["y"])
+        held = promised.held_of(scores_with(calibration.pit(odds[:88])), calibration)[0]
+        sides.append(any(one.side for one in held))
+        inside.append([abs(one.share - one.nominal) <= one.margin for one in held])
+    assert np.mean(sides) < 0.12  # three levels of two standard errors each
+    np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=0.03)  # the margins of 71 rows and of 88 together
+    assert [one.margin for one in held] > [one.margin for one in promised.held_of(scores_with(odds[:88]))[0]]
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.50, 0.80, 0.90), "which is what was promised"),
+        ((0.49, 0.705, 0.784), "so they are too narrow at 80 % and 90 %: trust them less than they say"),
+        ((0.80, 0.80, 0.90), "so they are wider than they need be at 50 %"),
+        ((0.70, 0.72, 0.72), "so they are too narrow at 90 % and too wide at 50 %: trust neither as it stands"),
+    ],
+)
+def test_a_verdict_looks_at_all_levels(shares, said):
+    rows = 88
+    held = [
+        promised.Held(c, share, rows, 2.0 * np.sqrt(c * (1.0 - c) / rows))
+        for c, share in zip(promised.LEVELS, shares, strict=True)
+    ]
+    assert promised.verdict(held) == said
+
+
+def test_a_sentence_says_what_chance_makes_of_each_target():
+    pit = np.linspace(0.0, 1.0, 101)
+    (sentence,) = promised.said_of_held(scores_with(pit), None, ["y"])
+    assert sentence.startswith(
+        "Of these 101 targets the 50 % interval holds 50.5% (± 10), the 80 % interval holds 80.2% (± 8), and the 90 % interval "
+        "holds 89.1% (± 6), which is what was promised."
+    )
+    assert promised.said_of_held(scores_with(np.full(3, np.nan)), None, ["y"]) == []

@@ -111,11 +111,11 @@ def test_fit_says_what_became_of_columns_and_rows_and_how_good_each_target_is(fi
         f"{none.sum()} rows without a target are left out",
         f"{light.sum()} rows without a weight, or of weight 0, are left out",
         "code │ id", "w │ weight", "when │ date", "Weights of 'w' count in training only",
-        "in the unit of a", "in the unit of b", "Of the values of b the 50 % interval holds",
+        "in the unit of a", "in the unit of b", "values of b the 50 % interval holds",
     ):  # fmt: skip
         assert words in printed, words
     ran = run_here(folder, "report", "model.mdn", "t.csv", "--out", "r.html")
-    assert ran.exit_code == 0 and f"{len(frame) - none.sum()} rows" in said(ran) and "Of the values of b" in said(ran)
+    assert ran.exit_code == 0 and f"{len(frame) - none.sum()} rows" in said(ran) and "values of b the 50 %" in said(ran)
     ran = run_here(folder, "check", "t.csv", *ROLES, "--split-by", "when")
     assert "Next: mdn fit t.csv --target a --target b --id code --weight w --split-by when" in said(ran)
     assert "a: from" in said(ran) and "b: from" in said(ran)
@@ -319,3 +319,124 @@ def test_predictions_that_cannot_be_are_refused(case, fitted):
     ran = run_here(folder, "predict", "model.mdn", "t.csv", *options, "--out", "none.csv")
     assert ran.exit_code == 2 and sentence in said(ran), said(ran)
     assert not (folder / "none.csv").exists()
+
+
+# ---- a table of a German Excel: semicolons, decimal commas, and a first column without a name that numbers the rows --------
+
+
+@pytest.fixture(scope="module", name="excel")
+def _excel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("excel")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"age": rng.integers(19, 80, 90), "sex": ["m", "w"] * 45, "bmi": rng.normal(25, 3, 90).round(1)}
+    )
+    frame["day"] = (pd.Timestamp("2024-01-01 05:00") + pd.to_timedelta(np.arange(90), "D")).strftime("%Y-%m-%d %H:%M")
+    frame["y"] = (frame["age"] + rng.normal(size=90)).round(2)
+    frame.to_csv(folder / "t.csv", sep=";", decimal=",")
+    new = frame.drop(columns="y").iloc[:4].assign(age=[30, 95, 18, 40], sex=["w", "x", "m", "w"])
+    new["day"] = ["2024-01-03 05:00", "2024-02-01", "2025-01-01", "2024-02-03"]
+    new.to_csv(folder / "new.csv", sep=";", decimal=",")
+    new.to_csv(folder / "plain.csv")
+    frame[:40].to_csv(folder / "a.csv", sep=";", decimal=",")
+    frame[40:].reset_index(drop=True).to_csv(folder / "b.csv", sep=";", decimal=",")
+    ran = run_here(folder, "fit", "t.csv", "--target", "y", *TINY)
+    assert ran.exit_code == 0, said(ran)
+    return folder, said(ran)
+
+
+def test_answers_are_written_in_the_notation_of_the_table_and_plain_csv_stays_plain(excel):
+    folder, _ = excel
+    ran = run_here(folder, "predict", "model.mdn", "new.csv", "--out", "o.csv", "--id", "sex")
+    assert ran.exit_code == 0 and "o.csv is written as new.csv is, with ';' between cells and decimal commas." in said(
+        ran
+    )
+    assert (folder / "o.csv").read_text().splitlines()[0] == "sex;y_0.05;y_0.5;y_0.95"
+    ran = run_here(folder, "predict", "model.mdn", "plain.csv", "--out", "p.csv", "--id", "sex")
+    assert ran.exit_code == 0 and "is written as" not in said(ran)
+    assert (folder / "o.csv").read_text().replace(",", ".").replace(";", ",") == (folder / "p.csv").read_text()
+    ran = run_here(folder, "predict", "model.mdn", "new.csv", "--out", "o.tsv", "--id", "sex")
+    assert ran.exit_code == 0 and "is written as" not in said(ran)
+    assert (folder / "o.tsv").read_text().replace("\t", ",") == (folder / "p.csv").read_text()
+
+
+def test_predictions_are_refused_under_the_name_of_another_format_before_a_model_is_read(excel):
+    folder, _ = excel
+    ran = run_here(folder, "predict", "none.mdn", "none.csv", "--out", "o.xlsx")
+    assert ran.exit_code == 2 and "a table is written as .csv, .tsv or .parquet" in said(ran)
+    assert not (folder / "o.xlsx").exists()
+
+
+def test_rows_outside_of_training_are_counted_for_each_column(excel):
+    folder, _ = excel
+    for command in (("predict", "--out", "o.csv"), ("report", "--out", "r.html")):
+        new = pd.read_csv(folder / "new.csv", sep=";", decimal=",", index_col=0).assign(y=[1.5, 2.5, 3.5, 4.5])
+        new.to_csv(folder / "new_y.csv", sep=";", decimal=",")
+        printed = said(run_here(folder, command[0], "model.mdn", "new_y.csv", *command[1:]))
+        assert "age: 2 of 4 rows lie outside of" in printed and "the answers there are extrapolated" in printed
+        assert "sex: 1 of 4 rows holds a category that training did not show, so that" in printed
+        assert "day: 1 of 4 rows lies outside of" in printed and "bmi:" not in printed
+    ran = run_here(folder, "predict", "model.mdn", "t.csv", "--out", "o.csv")
+    assert "sex:" not in said(ran)
+
+
+def test_a_value_is_outside_only_beyond_the_digits_that_the_file_keeps():
+    from mdn.tabular.columns import Columns
+    from mdn.tabular.outside import Outside
+
+    numbers = np.array([22510.3, -0.000123456, 1.0, 0.0])
+    columns = Columns.learn(pd.DataFrame({"x": numbers, "y": 1e9 + np.arange(4)}))
+    outside = Outside(columns)
+    outside.look(pd.DataFrame({"x": numbers, "y": 1e9 + np.arange(4)}))
+    assert outside.sentences() == {}
+    outside.look(pd.DataFrame({"x": [22511.0, -0.0002], "y": [1e9 + 4, 2e9]}))
+    assert [*outside.sentences()] == ["x", "y"] and "x: 2 of 6 rows lie" in outside.sentences()["x"]
+
+
+@pytest.mark.parametrize("memory", [1.0, 1e-9])
+def test_python_and_the_command_leave_out_a_column_that_only_numbers_the_rows(excel, memory, monkeypatch):
+    folder, printed = excel
+    assert "only numbers the rows, so it is left out" in printed
+    monkeypatch.setattr("mdn.tabular.survey._FEWEST", 10)
+    reg = mdn.MDNRegressor(1, epochs=1, random_state=0)
+    names = ["age", "sex", "bmi", "day"]
+    with pytest.warns(UserWarning, match="has no name and only numbers the rows, so it is left out"):
+        reg.fit(str(folder / "t.csv"), target="y", memory=memory)
+    command = mdn.load(folder / "model.mdn")
+    assert reg.columns_.table_names == command.columns_.table_names == names
+    assert reg.columns_.left_out == command.columns_.left_out == ("0",)
+    assert reg.columns_.about[0] == command.columns_.about[0] == ("0", "index", "counts the rows")
+    assert reg.predict(read_table(folder / "new.csv")).shape == reg.predict(str(folder / "new.csv")).shape == (4,)
+    for one in (reg, command):
+        assert list(one.feature_names_in_) == names and one.n_features_in_ == 4
+
+
+def test_files_of_one_table_that_each_number_their_rows_are_learnt_without_the_numbers(excel):
+    folder, _ = excel
+    ran = run_here(folder, "fit", "a.csv", "b.csv", "--target", "y", "--out", "two.mdn", *TINY)
+    assert ran.exit_code == 0 and said(ran).count("only numbers the rows, so it is left out") == 1, said(ran)
+    assert mdn.load(folder / "two.mdn").columns_.table_names == ["age", "sex", "bmi", "day"]
+    kept = mdn.data.source_of(str(folder / "t.csv"), number=["0"])
+    reg = mdn.MDNRegressor(1, epochs=1, random_state=0).fit(kept, target="y")
+    assert reg.columns_.table_names[0] == "0"
+
+
+def test_every_attribute_that_is_documented_is_there_after_a_fit_of_a_path_and_in_its_file(excel):
+    import re
+
+    folder, _ = excel
+    documented = re.findall(r"^ {8}((?:\w+_, )*\w+_):", mdn.MDNRegressor.__doc__.split("Attributes:")[1], re.MULTILINE)
+    names = {name for line in documented for name in line.split(", ")}
+    assert {"feature_names_in_", "members_"} <= names
+    command = mdn.load(folder / "model.mdn")
+    assert [name for name in sorted(names) if not hasattr(command, name)] == []
+    command.save(folder / "again.mdn")
+    assert read_description(folder / "again.mdn") == read_description(folder / "model.mdn")
+    numbers = read_table(folder / "t.csv").select(["age", "bmi", "y"])
+    one = mdn.MDNRegressor(1, epochs=1, random_state=0).fit(numbers.select(["age", "bmi"]), numbers["y"])
+    one.save(folder / "numbers.mdn")
+    again = mdn.load(folder / "numbers.mdn")
+    array = numbers.select(["age", "bmi"]).values
+    np.testing.assert_allclose(again.predict(array), one.predict(array), rtol=1e-5)  # without a warning of names
+    frame = pd.DataFrame(array[:, ::-1], columns=["bmi", "age"]).assign(more=1.0)
+    np.testing.assert_allclose(again.predict(frame), one.predict(array), rtol=1e-5)

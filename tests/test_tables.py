@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mdn.data import TableError, read_chunks, read_table, write_table, writing_table
+from mdn.data.table_writing import Marks
 
 pytestmark = pytest.mark.project
 
@@ -197,6 +198,55 @@ def test_what_is_written_in_parts_reads_back(tmp_path, name):
     table = read_table(tmp_path / name)
     assert table.columns == ("a", "b")
     np.testing.assert_array_equal(table.values, [[1.5, 2], [3, np.nan], [4, 1e-12]])
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.pdf", "t.json.gz"])
+def test_a_table_is_not_written_under_the_name_of_another_format(tmp_path, name):
+    with pytest.raises(TableError, match=r"is written as \.csv, \.tsv or \.parquet"):
+        write_table(tmp_path / name, ["a"], [[1.5]])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "learnt", "decimal", "marks"),
+    [
+        ("a;b\n1,5;x\n", {}, None, Marks(";", ",")),
+        ("a;b\n1.5;x\n", {}, None, Marks(";", ".")),
+        ("a;b\n1;x\n", {"a": ","}, None, Marks(";", ",")),
+        ("a;b\n1;x\n", {}, ",", Marks(";", ",")),
+        ("a;b\n1;x\n", {"a": ","}, ".", Marks(";", ".")),
+        ("a|b\n1.5|x\n", {}, None, Marks("|", ".")),
+        ("a\tb\n1,5\tx\n", {}, None, Marks(";", ",")),
+        ("a\tb\n1.5\tx\n", {}, None, Marks()),
+        ('a,b\n"1,5",x\n', {}, None, Marks()),
+        ("a,b\n1.5,x\n", {"a": ","}, None, Marks()),
+    ],
+)
+def test_a_table_is_written_in_the_notation_of_the_one_that_was_read(tmp_path, content, learnt, decimal, marks):
+    (tmp_path / "t.csv").write_text(content)
+    assert Marks.of(next(read_chunks(tmp_path / "t.csv", decimal=decimal)), learnt, decimal) == marks
+    assert marks.plain == (marks == Marks())
+
+
+def test_decimal_commas_read_back_beside_words_and_alone(tmp_path):
+    path, values = tmp_path / "t.csv", [[1.5, np.nan], [-2e-12, 1234567.5]]
+    for words in ((), (("a;b", "c"),)):
+        with writing_table(path, ["x", "y"], ["id"][: len(words)], separator=";", decimal=",") as write:
+            write(values, words)
+        table = read_table(path)
+        np.testing.assert_array_equal(table.select(["x", "y"]).values, values)
+        assert "." not in path.read_text() and (not words or tuple(table["id"]) == words[0])
+    with pytest.raises(ValueError, match="another mark than `separator`"), writing_table(path, ["x"], decimal=","):
+        pass
+
+
+def test_a_name_that_is_asked_for_is_no_other_ones_correction(tmp_path):
+    (tmp_path / "t.csv").write_text("s5,s4,y\n1,2,3\n")
+    table = read_table(tmp_path / "t.csv")
+    with pytest.raises(TableError, match=r"no column 's6'\. Its columns"):
+        table.select(["s5", "s4", "s6"])
+    with pytest.raises(TableError, match=r"no column 's6'\. Did you mean 's4'\?"):
+        table.select(["s5", "s6"])
 
 
 @pytest.mark.data

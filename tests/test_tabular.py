@@ -172,7 +172,7 @@ def test_the_report_is_one_page_that_names_what_matters(fitted, tmp_path):
     scores = reg.report(x, y, tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert text.count("<img") == 6
-    for words in ("height", f"{scores.nll:.4f}", "below 0", "PIT", "most wrong", "90 % of the targets hold"):
+    for words in ("height", f"{scores.nll:.4f}", "below 0", "PIT", "most wrong", "the 90 % interval holds"):
         assert words in text
     assert not any(outside in text for outside in ('src="http', "<link", "<script"))
 

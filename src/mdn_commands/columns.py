@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from mdn.data import Table
     from mdn.tabular.columns import Columns
+    from mdn.tabular.outside import Outside
 
 
 _TYPED = (".parquet", ".pq")  # files whose numbers are no text
 _MOST_ROWS = 200  # of the table of columns on the screen
-_PANDAS_INDEX = "Unnamed: 0"  # the name that pandas gives to a first column without one
 _TOGETHER = [
     *({role, "number"} for role in ("target", "weight", "event", "lower", "upper")),
     *({"split_by", other} for other in ("ignore", "category", "number", "date", "id")),
@@ -92,8 +92,7 @@ class Roles(NamedTuple):
 
     def check(self, table: Table) -> None:
         """Stops with a message if a column is not there, or has two roles that exclude each other."""
-        for _, name in self._named:
-            table.select([name])
+        table.select([name for _, name in self._named])
         for (option, name), (other, same) in itertools.combinations(self._named, 2):
             if name != same or {option, other} in _TOGETHER:
                 continue
@@ -129,8 +128,11 @@ def text_names(columns: Columns, path: Path) -> list[str]:
 
 
 @contextmanager
-def saying_unknown_levels() -> Iterator[None]:
-    """Prints each warning of levels that training did not show, or of missing values that it did not, as a sentence, once."""
+def saying_unknown_levels() -> Iterator[set[str]]:
+    """Prints each warning of levels that training did not show, or of missing values that it did not, as a sentence, once.
+
+    Yields what the sentences are about, such as "column 'size'".
+    """
     from mdn.tabular.columns import UnknownLevels
     from mdn.tabular.features import NewlyMissing
 
@@ -150,7 +152,14 @@ def saying_unknown_levels() -> Iterator[None]:
                 tell(str(message))
 
         warnings.showwarning = show_warning
-        yield
+        yield said
+
+
+def say_outside(outside: Outside, said: Collection[str]) -> None:
+    """Prints how many rows lie outside of what was learnt, a sentence a column, unless a warning has `said` so."""
+    for name, sentence in outside.sentences().items():
+        if not (outside.is_category(name) and f"column {name!r}" in said):
+            tell(sentence)
 
 
 def read(path: Path, console, text=(), **options) -> Table:
@@ -226,8 +235,16 @@ def asked(data: Path, roles: Roles, console, separator, decimal) -> Asked:
     return asked_of(read_to_learn(data, console, roles, **reading(separator, decimal)), roles)
 
 
-def asked_of(table: Table, roles: Roles) -> Asked:
-    """What is to be predicted from a table; stops with a message as `asked` does."""
+def asked_of(table: Table, roles: Roles, index: str | None = None) -> Asked:
+    """What is to be predicted from a table; stops with a message as `asked` does.
+
+    Args:
+        table: The table, or those of its rows that can be used.
+        roles: What the options say of columns.
+        index: As `index_of` finds it in the whole table; None to look for it in this one.
+    """
+    from mdn.tabular.kinds import index_of
+
     roles.check(table)
     bounds = bounds_of(table, roles.bounds, roles.censoring) if roles.censoring else None
     y = targets_of(table, roles.target) if bounds is None else points_of(bounds, roles.censoring)
@@ -237,7 +254,7 @@ def asked_of(table: Table, roles: Roles) -> Asked:
     if by is not None and not by.dates and by.name not in gone.union(roles.category, roles.number):
         gone.add(by.name)
         say_groups(by.name)
-    x, index = without_index(table.drop(*gone), table, roles)
+    x, index = without_index(table.drop(*gone), index_of(table) if index is None else index)
     if not x.columns:
         names = " and ".join(map(repr, roles.target or roles.bounds))
         stop(f"{table.source!r} has no column {f'beside {names} ' if names else ''}to predict from.")
@@ -257,22 +274,19 @@ def say_note(table: Table) -> None:
         tell(table.note)
 
 
-def without_index(x: Table, whole: Table, roles: Roles) -> tuple[Table, str]:
+def without_index(x: Table, index: str) -> tuple[Table, str]:
     """(the features without a first column that only numbers the rows, its name or "")."""
-    import numpy as np
+    if index not in x.columns:
+        return x, ""
+    say_index(index)
+    return x.drop(index), index
 
-    name, cells = whole.columns[0], whole.cells[0]
-    unnamed = name in (whole.unnamed, _PANDAS_INDEX)
-    if name not in x.columns or not unnamed or not isinstance(cells, np.ndarray):
-        return x, ""
-    if name in {*roles.category, *roles.number, *roles.date}:
-        return x, ""
-    if not any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)):
-        return x, ""
+
+def say_index(name: str) -> None:
+    """Prints that a first column is no feature."""
     tell(
         f"the first column has no name and only numbers the rows, so it is left out; --number {shlex.quote(name)} keeps it."
     )
-    return x.drop(name), name
 
 
 def complete(columns: Columns, roles: Roles, names: Sequence[str], index: str) -> None:

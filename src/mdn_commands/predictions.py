@@ -12,7 +12,7 @@ import typer
 
 from mdn_commands import columns as table_columns
 from mdn_commands import options
-from mdn_commands.shared import check_out, messages, probabilities, share, stop, tell
+from mdn_commands.shared import check_out, check_written, messages, probabilities, share, stop, tell
 from mdn_commands.streams import in_parts
 
 if TYPE_CHECKING:
@@ -50,9 +50,12 @@ def predict(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where the predictions go: .csv, .tsv or .parquet.")] = Path(
-        "predictions.csv"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Where the predictions go: .csv, with the separator and the decimal mark of NEW, .tsv or .parquet."
+        ),
+    ] = Path("predictions.csv"),
     quantiles: Annotated[str, typer.Option(help=f"{options.QUANTILES}; '' for none.")] = ".05,.5,.95",
     mean: Annotated[bool, typer.Option("--mean", help="The mean, in a column NAME_mean.")] = False,
     interval: Annotated[
@@ -80,6 +83,7 @@ def predict(
     """Write what a model predicts, one row for each row of a table of any length; NAME is that of the target."""
     with messages():
         check_out(out)
+        check_written(out)
         answers = answers_of(quantiles, mean, interval or [], above or [], below or [])
         from rich.console import Console
 
@@ -150,15 +154,17 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
     import numpy as np
 
     from mdn.data import read_chunks, source_of, writing_table
+    from mdn.data.table_writing import Marks, written_as
+    from mdn.tabular.outside import Outside
 
     names = [f"{target}_{name}" for target in regressor.target_names_ for answer in answers for name in answer.names]
-    columns, rows = regressor.columns_, 0
+    columns, rows, outside = regressor.columns_, 0, Outside(regressor.columns_)
     wanted = list(dict.fromkeys(columns.ids if ids is None else ids))
     notation = notation | table_columns.learnt(columns, notation)
     features = set(columns.table_names)
     several = [new] if isinstance(new, Path) else list(new)
     carry = [name for name in wanted if name not in features]
-    with table_columns.saying_unknown_levels(), share(console, "predicting") as on_share:
+    with table_columns.saying_unknown_levels() as said, share(console, "predicting") as on_share:
         if in_parts(several):
             text = [*columns.text_names, *carry]
             chunks = source_of(several, text=text, keep=wanted, **notation).blocks(on_share=on_share)
@@ -168,13 +174,18 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
         first = next(chunks)
         carried = _carried(first, wanted, asked_for=ids is not None)
         _check_names([*carried, *names])
-        with writing_table(out, names, carried) as write:
+        marks = Marks.of(first, columns.decimals, notation.get("decimal")) if written_as(out) == "csv" else Marks()
+        with writing_table(out, names, carried, **marks._asdict()) as write:
             for table in itertools.chain([first], chunks):
                 x = table.select(columns.table_names)
+                outside.look(x)
                 values = np.concatenate([answer.values(regressor, x) for answer in answers], axis=-1)
                 write(values.reshape(len(x), -1), table.words(carried))
                 rows += len(table)
     table_columns.say_note(table)  # the note of the last chunk covers all rows
+    table_columns.say_outside(outside, said)
+    if not marks.plain:
+        tell(f"{out.name} is written as {table.source} is, with {marks}.")
     return rows
 
 

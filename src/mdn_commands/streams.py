@@ -78,7 +78,7 @@ class Looked(NamedTuple):
     def asked(self) -> Asked:
         """The table in memory, as if it had come in one file."""
         table = dataclasses.replace(self.survey.all().table, source=self.source.name)
-        return table_columns.asked_of(table, self.roles)
+        return table_columns.asked_of(table, self.roles, self.survey.index)
 
 
 def look(
@@ -163,7 +163,10 @@ def learn(
     from mdn.tabular.member import listeners
 
     def learnt(columns: Columns, x: Table) -> None:
-        table_columns.complete(columns, looked.roles, looked.survey.columns, "")
+        index = looked.survey.index
+        if index:
+            table_columns.say_index(index)
+        table_columns.complete(columns, looked.roles, looked.survey.columns, index)
         table_columns.show(console, columns, x)
         console.print(f"{looked.survey.rows} rows, {_why_in_blocks(looked)}; features: {len(columns.table_names)}.")
         if calibrate_by is not None:

@@ -69,7 +69,9 @@ def fit(
     ] = 0.2,
     calibrate: Annotated[
         bool,
-        typer.Option("--calibrate", help="Set further rows aside, so that intervals hold at least what they promise."),
+        typer.Option(
+            "--calibrate", help="Set further rows aside, so that on average intervals hold what they promise."
+        ),
     ] = False,
     calibrate_by: Annotated[
         str | None,
@@ -171,7 +173,7 @@ def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resu
             say_atoms(values[used], name)
     with console.status("scoring"):
         scores = regressor.report(x.take(parts.judge), y[parts.judge], page)
-    _print_scores(console, scores, targets, f"{len(parts.judge)} rows set aside")
+    _print_scores(console, scores, regressor.calibration_, targets, f"{len(parts.judge)} rows set aside")
     _say_next(console, out, page)
 
 
@@ -194,7 +196,7 @@ def _fit_streamed(ending, console, regressor, looked, test_share, calibrate_by, 
             console.print(wording.rounded(name, step))
     with console.status("scoring"):
         scores = regressor.report(judged.table.select(regressor.columns_.table_names), y, page)
-    _print_scores(console, scores, targets, f"{len(judged.hashes)} rows set aside")
+    _print_scores(console, scores, regressor.calibration_, targets, f"{len(judged.hashes)} rows set aside")
     _say_next(console, out, page)
 
 
@@ -237,10 +239,11 @@ def _progress(console, epochs: int):
         yield MovesBar()
 
 
-def _print_scores(console, scores: Scores, targets: Sequence[str], rows: str) -> None:
+def _print_scores(console, scores: Scores, calibration, targets: Sequence[str], rows: str) -> None:
     from rich.table import Table
 
     from mdn.tabular import wording
+    from mdn.tabular.promised import said_of_held
 
     table = Table(title=rows)
     table.add_column("NLL in nats; lower is better, and below 0 is possible")
@@ -250,15 +253,12 @@ def _print_scores(console, scores: Scores, targets: Sequence[str], rows: str) ->
     console.print(table)
     if wording.skill(scores):
         console.print(wording.skill(scores))
-    half, nine_tenths = scores.coverages(0.5), scores.coverages(0.9)
     for d, target in enumerate(targets):
         if not math.isnan(scores.crps[d]):
             crps = wording.plain(scores.crps[d])
             console.print(f"CRPS {crps}, in the unit of {target}: a mean absolute error, for distributions.")
-        these = "these targets" if len(targets) == 1 else f"the values of {target}"
-        console.print(
-            f"Of {these} the 50 % interval holds {half[d]:.1%}, the 90 % interval holds {nine_tenths[d]:.1%}."
-        )
+    for sentence in said_of_held(scores, calibration, list(targets)):
+        console.print(sentence)
 
 
 def report(
@@ -277,18 +277,22 @@ def report(
 
         from mdn import training
         from mdn.tabular import wording
+        from mdn.tabular.outside import Outside
         from mdn.tabular.seen import seen_of
 
         training.keep_compiled_programs()
         console = Console()
         regressor = regressor_of(model)
-        with table_columns.saying_unknown_levels():
+        with table_columns.saying_unknown_levels() as said:
             x, y = rows_for(regressor, data, console, table_columns.reading(separator, decimal))
             with console.status("scoring"):
                 scores = regressor.report(x, y, out)
                 seen = seen_of(regressor, x, y)
+        outside = Outside(regressor.columns_)
+        outside.look(x)
+        table_columns.say_outside(outside, said)
         console.print(wording.rows_judged(len(y), seen))
         if regressor.calibration_ is not None:
             console.print(wording.calibrated(regressor.calibration_))
-        _print_scores(console, scores, regressor.target_names_, f"{len(y)} rows")
+        _print_scores(console, scores, regressor.calibration_, regressor.target_names_, f"{len(y)} rows")
         console.print(f"Page: {out}", soft_wrap=True)

@@ -105,6 +105,7 @@ class MDNRegressor(tabular.MDNRegressor):
         try:
             survey = cluster.survey(wanted, 1e9 * memory)
             streamed.check_enough(survey, "the Dask frame")
+            streamed.say_index(survey)
             streamed.learn(self, survey, how, functools.partial(self._train, cluster, how))
         finally:
             cluster.forget()

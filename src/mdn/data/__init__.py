@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mdn.data.shapes import augmented, nearest, resample, shape_distances, simplify
     from mdn.data.sources import Source, source_of
     from mdn.data.strokes import Drawings, from_lines, from_stroke5, offset_scale, to_lines, to_stroke5
-    from mdn.data.table_files import read_chunks, read_table, write_table, writing_table
+    from mdn.data.table_files import read_chunks, read_table
+    from mdn.data.table_writing import write_table, writing_table
     from mdn.data.tables import Table, TableError
     from mdn.files import reading, replacing
 
@@ -46,8 +47,8 @@ _ROOM_OF = {
     "to_stroke5": "mdn.data.strokes",
     "read_chunks": "mdn.data.table_files",
     "read_table": "mdn.data.table_files",
-    "write_table": "mdn.data.table_files",
-    "writing_table": "mdn.data.table_files",
+    "write_table": "mdn.data.table_writing",
+    "writing_table": "mdn.data.table_writing",
     "Table": "mdn.data.tables",
     "TableError": "mdn.data.tables",
 }

@@ -5,12 +5,10 @@ A file is read some rows at a time, so that it may be larger than memory.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import difflib
-import gzip
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,13 @@ from mdn.data.separators import check_separator
 from mdn.data.table_text import Chunk, check_whole, read_text
 from mdn.data.tables import NoRows, Table, TableError, as_words
 from mdn.data.text_lines import check_packed
-from mdn.files import reading, replacing
+from mdn.files import reading
 
 _ROWS = 65_536  # a chunk has so many rows at most
 _BYTES = 1 << 24  # the rows of a chunk of Parquet take so many bytes at most
 _NUMBER = 8  # bytes of a number
-_DIGITS = "%.9g"  # how a number is written as text
 PARQUET = (".parquet", ".pq")
 """The endings of Parquet files."""
-_TABS = (".tsv", ".tab")
 
 
 def read_table(
@@ -228,6 +224,7 @@ def tables_of(
             marks=notations.decimals(),
             padded=notations.padded(),
             unnamed=unnamed,
+            separator=mark,
         )
 
 
@@ -303,69 +300,3 @@ def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterat
 
 def _unpacked(metadata) -> int:
     return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-
-
-# ---- writing ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def writing_table(path, columns: Sequence[str], text: Sequence[str] = ()) -> Iterator[Callable[..., None]]:
-    """A block with a function that writes rows, each time it is called: `write(values)`, or `write(values, words)`.
-
-    `values` are numbers `(N, len(columns))`, and `words` the cells of each column of `text`, which is written before them. The
-    ending of the name decides the format: .tsv or .tab, .parquet or .pq, else CSV; text that ends in .gz is packed. An
-    earlier file at `path` stays until the block has ended without an error.
-
-    Args:
-        path: The path of the file.
-        columns: The names of the columns of numbers, which become the header.
-        text: The names of columns of text, which stand before those of numbers.
-
-    Raises:
-        TableError: if the format is Parquet, but pyarrow is not installed.
-    """
-    path = Path(path)
-    with replacing(path) as temporary:
-        if path.suffix.lower() in PARQUET:
-            arrow, parquet = pyarrow_there()
-            kinds = [*((name, arrow.string()) for name in text), *((name, arrow.float64()) for name in columns)]
-            with parquet.ParquetWriter(temporary, arrow.schema(kinds)) as file:
-                yield lambda values, words=(): file.write_table(
-                    arrow.table(
-                        [*map(list, words), *map(np.ascontiguousarray, np.asarray(values, "float64").T)],
-                        schema=file.schema,
-                    )
-                )
-            return
-        kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-        mark = "\t" if kind.lower() in _TABS else ","
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(temporary, "wt", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, delimiter=mark, lineterminator="\n")
-            rows.writerow([*text, *columns])
-
-            def write(values, words=()) -> None:
-                numbers = np.asarray(values, "float64")
-                if not text:
-                    np.savetxt(file, numbers, fmt=_DIGITS, delimiter=mark)
-                    return
-                rows.writerows(
-                    zip(*words, *([_DIGITS % value for value in column] for column in numbers.T), strict=True)
-                )
-
-            yield write
-
-
-def write_table(path, columns: Sequence[str], values) -> None:
-    """Writes rows of numbers, shape `(N, len(columns))`, as `writing_table` does.
-
-    Args:
-        path: The path of the file; the ending of its name decides the format.
-        columns: The names of the columns, which become the header.
-        values: The rows; Parquet keeps float64, text nine significant digits.
-
-    Raises:
-        TableError: if the format is Parquet, but pyarrow is not installed.
-    """
-    with writing_table(path, columns) as write:
-        write(values)

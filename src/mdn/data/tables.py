@@ -81,6 +81,7 @@ class Table:
         marks: The decimal mark of the columns in which some cell has a point or a comma.
         padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
         unnamed: The name that the reader gave to a first column without one, else "".
+        separator: What separates the cells of a file of text; "" for white space, and for files that are no text.
 
     Example:
         >>> from pathlib import Path
@@ -101,6 +102,7 @@ class Table:
     marks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     padded: frozenset[str] = frozenset()
     unnamed: str = ""
+    separator: str = ""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -149,7 +151,7 @@ class Table:
         Raises:
             TableError: if there is no such column.
         """
-        found = [self._find(name) for name in names]
+        found = [self._find(name, names) for name in names]
         return dataclasses.replace(self, columns=tuple(names), cells=tuple(self.cells[i] for i in found))
 
     def words(self, names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -158,7 +160,7 @@ class Table:
         Raises:
             TableError: if there is no such column.
         """
-        return [as_words(self.cells[self._find(name)]) for name in names]
+        return [as_words(self.cells[self._find(name, names)]) for name in names]
 
     def drop(self, *names: str) -> Table:
         """The table without some columns.
@@ -166,7 +168,7 @@ class Table:
         Raises:
             TableError: if there is no such column.
         """
-        gone = {self._find(name) for name in names}
+        gone = {self._find(name, names) for name in names}
         kept = [i for i in range(len(self.columns)) if i not in gone]
         return dataclasses.replace(
             self, columns=tuple(self.columns[i] for i in kept), cells=tuple(self.cells[i] for i in kept)
@@ -202,14 +204,16 @@ class Table:
     def _places(self) -> dict[str, int]:
         return {name: i for i, name in reversed(list(enumerate(self.columns)))}
 
-    def _find(self, name: str) -> int:
+    def _find(self, name: str, asked: Sequence[str] = ()) -> int:
+        """The place of a column; `asked` are the names that are asked for beside it, none of which it can be."""
         if name in self._places:
             return self._places[name]
-        lowered = [column[:_SHOWN].lower() for column in self.columns[:_NEAR]]
+        others = [column for column in self.columns[:_NEAR] if column not in set(asked)]
+        lowered = [column[:_SHOWN].lower() for column in others]
         near = difflib.get_close_matches(
             name[:_SHOWN].lower(), lowered, n=1, cutoff=0.0 if len(self.columns) == 1 else 0.4
         )
-        hint = f" Did you mean {shown(self.columns[lowered.index(near[0])])}?" if near else ""
+        hint = f" Did you mean {shown(others[lowered.index(near[0])])}?" if near else ""
         listed = ", ".join(column[:_SHOWN] for column in self.columns[:20]) + (
             ", ..." if len(self.columns) > 20 else ""
         )

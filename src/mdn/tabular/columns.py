@@ -12,7 +12,7 @@ from mdn.data.declared import CATEGORY, DATE, NUMBER
 from mdn.data.tables import Table, TableError
 from mdn.tabular.dates import DateCode, dates_of
 from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na
-from mdn.tabular.kinds import EMPTY, IDENTIFIER, About, Counted, learn_column
+from mdn.tabular.kinds import EMPTY, IDENTIFIER, INDEX, About, Counted, learn_column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import share
 
@@ -42,7 +42,7 @@ class Columns:
         units: The unit behind the numbers of a column of the training file, "%" or "‰"; None if training was not from a file,
             so that units are not known.
         others: The share of the rows of training whose level counts as "(other)", for each column of categories.
-        from_file: Whether the training table was read from a file; it is not kept in the file of a model.
+        from_file: Whether the training table was read from a file.
         ids: The columns that name the rows (`mdn fit --id`), which `mdn predict` writes beside its predictions.
         bounds: The two columns of a censored target: its bounds, or the time and the event.
         codes: Numbers that may stand for missing values in training, as `codes.codes_of` finds them, by column; not in files.
@@ -109,6 +109,12 @@ class Columns:
         columns.remember(table, list(levels))
         columns.codes = {one.about.name: one.codes for one in kept if one.codes}
         return columns
+
+    def leave_out_index(self, name: str) -> None:
+        """Notes that the first column of the training file, if it has a `name`, only numbers the rows and is no feature."""
+        if name:
+            self.about = (About(name, INDEX, "counts the rows"), *self.about)
+            self.left_out = (*self.left_out, name)
 
     def remember(self, table, names: Sequence[str]) -> None:
         """Keeps the decimal marks and the units that some columns of the training file have."""

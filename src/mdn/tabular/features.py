@@ -57,11 +57,32 @@ def learn_features(regressor, X, counted: Mapping[str, Counted] | None = None) -
     for sentence in sentences(regressor.columns_.codes):
         warnings.warn(sentence, MissingCodes, stacklevel=4)
     x = np.asarray(_numbers(regressor, X, reset=True))
+    _name_features(regressor)
     regressor.feature_origin_ = initializers.far_origin(numerics.as_features(x))
     if regressor.missing == "indicator":
         gone = _counts(x, np.isnan) > 0
         regressor.indicators_ = [int(place[0]) for place in places_of(regressor).values() if gone[place[0]]]
     return _inputs(regressor, x)
+
+
+def names_kept(regressor) -> list[str]:
+    """What a file keeps of `feature_names_in_`: nothing where `columns_` knows these names."""
+    from_file = regressor.columns_.from_file
+    return [] if from_file else [str(name) for name in getattr(regressor, "feature_names_in_", [])]
+
+
+def restore_names(regressor, kept: list[str]) -> None:
+    """Sets `feature_names_in_` by what `names_kept` returned."""
+    regressor.columns_.from_file = not kept and bool(regressor.columns_.levels)
+    if kept:
+        regressor.feature_names_in_ = np.array(kept, dtype=object)
+    _name_features(regressor)
+
+
+def _name_features(regressor) -> None:
+    """Sets `feature_names_in_` of a model of a `Table`, of which scikit-learn knows no names."""
+    if regressor.columns_.from_file and regressor.columns_.levels:
+        regressor.feature_names_in_ = np.array(regressor.columns_.table_names, dtype=object)
 
 
 def features(regressor, X):
@@ -150,7 +171,7 @@ def _numbers(regressor, X, reset: bool):
     columns = regressor.columns_
     X = columns.kept(X)
     # scikit-learn knows no names of a Table: it would warn of them, or refuse those of a frame that comes after one
-    by_table = isinstance(X, Table) or not hasattr(regressor, "feature_names_in_")
+    by_table = isinstance(X, Table) or columns.from_file or not hasattr(regressor, "feature_names_in_")
     unseen = not reset and by_table and bool(columns.levels)
     if hasattr(X, "columns") and not unseen:
         validate_data(regressor, X, reset=reset, skip_check_array=True)  # names
@@ -164,7 +185,10 @@ def _numbers(regressor, X, reset: bool):
                 f"{type(X).__name__} came."
             )
         settings = {"dtype": "float64", "ensure_all_finite": False, "accept_sparse": "csr"}
-        x = validate_data(regressor, _without_text(with_nan(X)), reset=reset, **settings)
+        with warnings.catch_warnings():
+            if columns.from_file:  # whoever has a model of a file and an array has no names to give
+                warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+            x = validate_data(regressor, _without_text(with_nan(X)), reset=reset, **settings)
     else:
         x = check_array(x, dtype="float64", ensure_all_finite=False, estimator=regressor)
     names = columns.names if columns.names else getattr(regressor, "feature_names_in_", None)

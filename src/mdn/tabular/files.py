@@ -38,7 +38,7 @@ from mdn.tabular import circular, outcome, trunk_files
 from mdn.tabular.columns import About, Columns
 from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
-from mdn.tabular.features import MISSING
+from mdn.tabular.features import MISSING, names_kept, restore_names
 from mdn.tabular.member import Member
 from mdn.tabular.network import Architecture, shared
 from mdn.tabular.recorded import IN_FILES, Recorded
@@ -64,7 +64,7 @@ def save(regressor, path) -> None:
     description = {
         "parameters": parameters,
         "features": regressor.n_features_in_,
-        "feature_names": [str(name) for name in getattr(regressor, "feature_names_in_", [])],
+        "feature_names": names_kept(regressor),
         "columns": regressor.columns_.levels,
         "targets": regressor.n_targets_,
         "target_names": regressor.target_names_,
@@ -159,13 +159,12 @@ def load(cls, path, made: Callable | None = None):
             raise ValueError(f"`trunk` makes other layers than those that {str(path)!r} holds: {error}") from error
         raise ValueError(f"{str(path)!r} is damaged: {error} Save it again.") from error
     regressor.n_features_in_ = description["features"]
-    if description["feature_names"]:
-        regressor.feature_names_in_ = np.array(description["feature_names"], dtype=object)
     if "circle" in description:
         regressor.outcome_ = circular.Circle(**description["circle"])
     else:
         regressor.outcome_ = outcome.of(description.get("outcome", {"cells": False}))
     regressor.columns_, regressor.trunk_ = _columns(description), trunk
+    restore_names(regressor, description["feature_names"])
     regressor.indicators_ = description.get("indicators", [])
     regressor.seen_, regressor.n_samples_seen_ = description.get("seen", []), description.get("rows_seen", 0)
     regressor.n_targets_, regressor.target_names_ = description["targets"], description["target_names"]

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdn.data.declared import CATEGORY, DATE, NUMBER
-from mdn.data.tables import foreign_number, is_missing, parse
+from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
+from mdn.data.tables import Table, foreign_number, is_missing, parse
 from mdn.tabular.codes import codes_of
 from mdn.tabular.dates import DateCode, dates_of, described, holds_dates
 from mdn.tabular.frames import Column, as_numbers, is_number
@@ -25,6 +25,27 @@ _ROWS_A_LEVEL = 5  # a column keeps one level for so many rows at most ...
 _FEW_LEVELS = 8  # ... but so many levels however rare they are
 _IDENTIFIER, _MANY_LEVELS = 0.5, 100  # a column with more different texts than this share of the rows identifies rows
 _NEARLY_ALL, _ENOUGH = 0.9, 20  # and so does one of fewer texts, in at least 20 rows
+
+
+_PANDAS_INDEX = "Unnamed: 0"  # the name that pandas gives to a first column without one
+_NUMBERED = 65_536  # rows that are looked at, as many as the first chunk of a file has
+
+
+def index_of(table: Table) -> str:
+    """The name of a first column of a file that has none and only numbers the rows, from 0 or 1, else "".
+
+    It says nothing of new rows, and is no feature, unless it is declared a number, a category or a date.
+
+    Args:
+        table: A table, or its first rows.
+    """
+    name, cells = table.columns[0], table.cells[0]
+    if name not in (table.unnamed, _PANDAS_INDEX) or not isinstance(cells, np.ndarray) or len(cells) < 2:
+        return ""
+    if isinstance(table, DeclaredTable) and name in table.kinds:
+        return ""
+    cells = cells[:_NUMBERED]
+    return name if any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)) else ""
 
 
 class About(NamedTuple):

@@ -192,7 +192,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     ) -> MDNRegressor:
         """Learns from a table, in memory or from files that may be larger than memory.
 
-        From a source, one pass surveys the table. If it fits into `memory`, all is as if a frame of its rows had come. Else the
+        From a source, one pass surveys the table. A first column without a name that only numbers the rows is left out with a
+        warning, unless the source declares it. If it fits into `memory`, all is as if a frame of its rows had come. Else the
         rows are read in blocks: 200,000 rows with the least hashes are the sample from which scales (a median is known to
         0.0011 of its rank, one standard error), the kind of the target and the number of components are learnt; ranges, missing
         values and levels are those of all rows. 50,000 of these rows at most say when to stop. All others are written once as

@@ -12,9 +12,10 @@ from mdn.tabular.curves import curves_of
 from mdn.tabular.features import places_of
 from mdn.tabular.frames import features_shown, row_names, rows_of
 from mdn.tabular.matters import add_what_matters
+from mdn.tabular.promised import held_of, said_of_held
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
-from mdn.tabular.wording import INDICATED, calibrated, nlls, plain, rows_judged, skill, taken_for, verdict
+from mdn.tabular.wording import INDICATED, calibrated, nlls, plain, rows_judged, skill, taken_for
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
@@ -44,7 +45,8 @@ def write_report(regressor, X, y, path) -> Scores:
     page.add("In short", _summary(regressor, scores, names, len(truth), seen), table=_table(scores, names))
     for d, name in enumerate(names):
         _believed(page, regressor, X, truth[:, d], d, name)
-        _honest(page, scores.pit[:, d], name, regressor.target_grid_[d])
+        held = held_of(scores, regressor.calibration_, (0.5, 0.8, 0.9, 0.95))[d]
+        _honest(page, scores.pit[:, d], held, name, regressor.target_grid_[d])
         _wrong(page, regressor, X, truth[:, d], scores.tail[:, d], d, name)
     add_what_matters(page, regressor, X, truth)
     _columns(page, regressor)
@@ -55,8 +57,7 @@ def write_report(regressor, X, y, path) -> Scores:
 
 def _summary(regressor, scores, names, rows, seen) -> str:
     text = (
-        f"{rows_judged(rows, seen)} The intervals that should hold 90 % of the targets hold {scores.coverage(0.9):.1%}, "
-        f"{verdict(scores, rows)}. {skill(scores)}"
+        f"{rows_judged(rows, seen)} {' '.join(said_of_held(scores, regressor.calibration_, names))} {skill(scores)}"
     ).rstrip()
     if regressor.calibration_ is not None:
         text += "\n\n" + calibrated(regressor.calibration_)
@@ -198,16 +199,17 @@ def _draw_intervals(ax, quantiles, seen, name) -> None:
     ax.legend(frameon=False, fontsize=8)
 
 
-def _honest(page, pit, name, step) -> None:
+def _honest(page, pit, held, name, step) -> None:
     pit = pit[~np.isnan(pit)]
     picture = figure(8.0, 3.4)
     histogram, honesty = picture.subplots(1, 2)
     plots.pit(pit, histogram).set(title="PIT: flat if honest")
     plots.reliability(pit, honesty).set(title="reliability: on the diagonal if honest")
-    held = ", ".join(f"{nominal} %: {np.mean(np.abs(pit - 0.5) <= nominal / 200):.1%}" for nominal in (50, 80, 90, 95))
+    shares = ", ".join(f"{100 * one.nominal:g} %: {one.share:.1%} (± {100 * one.margin:.0f})" for one in held)
     text = (
-        f"How many targets its central intervals hold: {held}. A histogram high at both ends means intervals too narrow, "
-        "high in the middle too wide, tilted a bias."
+        f"How many of {len(pit)} targets its central intervals hold, with what chance alone makes: {shares}. A histogram high "
+        "at both ends means intervals too narrow, high in the middle too wide, tilted a bias. The grey bands are what chance "
+        "makes of an honest model with so many targets: 95 of 100 times a bar, or the line at a level, stays inside."
     )
     if step:
         text += f" {name} is rounded to steps of {step:g}: each value is drawn from the probabilities of its cell."

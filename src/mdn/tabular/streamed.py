@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,7 @@ def fit(regressor, X, y, how: How):
     check(regressor, y, how)
     source = source_of(X)
     survey = look(regressor, source, how)
+    say_index(survey)
     if survey.whole and how.processes == 1 and joined().alone:
         learn_whole(regressor, survey, how)
     else:
@@ -117,6 +119,17 @@ def look(regressor, source: Source, how: How) -> Survey:
     survey = survey_of(source, wanted_of(regressor, how), 1e9 * how.memory, how.on_share("reading"))
     check_enough(survey, source.name)
     return survey
+
+
+def say_index(survey: Survey) -> None:
+    """Warns of a first column that only numbers the rows, which is no feature."""
+    if survey.index:
+        warnings.warn(
+            f"the first column has no name and only numbers the rows, so it is left out; to keep it, declare it: "
+            f"mdn.data.source_of(..., number=[{survey.index!r}]).",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def wanted_of(regressor, how: How) -> Wanted:
@@ -159,10 +172,11 @@ def check(regressor, y, how: How) -> None:
 
 def learn_whole(regressor, survey: Survey, how: How) -> None:
     """Learns from a table that fits into memory, as from any other one."""
-    rows = survey.all()
+    rows, how = survey.all(), how._replace(ignore=survey.wanted.ignore)
     x, y, weight = _columns(regressor, rows, how)
     regressor._fit_table(x, y, weight if how.weight else None, how.validation_data, how.heard_by, how.checkpoint)
     regressor.target_names_ = _names(regressor, how)
+    regressor.columns_.leave_out_index(survey.index)
 
 
 def _columns(regressor, rows: Rows, how: How) -> tuple[Table, np.ndarray, np.ndarray]:
@@ -219,12 +233,14 @@ def learn(regressor, survey: Survey, how: How, train: Train, parts: Parts | None
     if parts is None:
         stop = regressor.validation_fraction if how.validation_data is None else 0.0
         parts = Parts.of(survey, judge=how.judge, calibrate=regressor.calibration is not None, stop=stop)
-    regressor.calibration_ = None
+    regressor.calibration_, how = None, how._replace(ignore=survey.wanted.ignore)
     features, y, _ = _columns(regressor, parts.learn, how)
     x, y = regressor._learn_table(features, y, survey.counted)
     regressor.target_names_ = _names(regressor, how)
     if how.on_columns is not None:
         how.on_columns(regressor.columns_, features)
+    else:
+        regressor.columns_.leave_out_index(survey.index)
     mean_weight = survey.weight / survey.rows
 
     def held_out() -> Arrays:

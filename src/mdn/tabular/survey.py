@@ -13,7 +13,7 @@ from mdn.data.sources import ROWS, Source
 from mdn.data.tables import Table, TableError, joined, shown
 from mdn.tabular import inputs
 from mdn.tabular.frames import column
-from mdn.tabular.kinds import MOST_LEVELS, Counted
+from mdn.tabular.kinds import MOST_LEVELS, Counted, index_of
 from mdn.tabular.sides import Sides
 from mdn.training.feed import fetched_ahead
 
@@ -140,6 +140,7 @@ class Survey:
         checksum: Of all rows that can be used, in any order: the sum of their hashes modulo 2⁶⁴.
         columns: The columns of the table.
         padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
+        index: The name of a first column that only numbers the rows, which `wanted` then ignores; "" if there is none.
     """
 
     def __init__(self, wanted: Wanted, memory: float):
@@ -150,6 +151,7 @@ class Survey:
         self._least = np.uint64(0)
         self.columns: tuple[str, ...] = ()
         self.padded: frozenset[str] = frozenset()
+        self.index = ""
         self._words: dict[str, Counter[str] | None] = {}
         self._lengths: dict[str, float] = {}  # of words, on average in the first block
         self._witnesses: dict[tuple[str, str], tuple[float, Rows]] = {}
@@ -161,6 +163,8 @@ class Survey:
             TableError: as `rows_of` does.
         """
         found = rows_of(table, self.wanted)
+        if not self.columns:
+            self._ignore(index_of(table))
         self.columns, self.padded = table.columns, self.padded | table.padded
         self.rows += len(found.hashes)
         self.left_out += len(table) - len(found.hashes)
@@ -186,6 +190,7 @@ class Survey:
         self._add(other.checksum)
         self._whole &= other._whole
         self.columns, self.padded = self.columns or other.columns, self.padded | other.padded
+        self._ignore(other.index)
         for name, words in other._words.items():
             self._count(name, words)
         self._lengths = other._lengths | self._lengths
@@ -193,6 +198,11 @@ class Survey:
             if self._beats(key, value):
                 self._witnesses[key] = value, row
         self._keep(other._kept)
+
+    def _ignore(self, index: str) -> None:
+        if index and index not in (*self.wanted.no_features, self.wanted.split_by):
+            self.index = index
+            self.wanted = self.wanted._replace(ignore=(*self.wanted.ignore, index))
 
     # ---- what is learnt ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,94 @@
+"""Rows of a table that lie outside of what was learnt, where a model extrapolates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+import numpy as np
+
+from mdn.data.dates import local
+from mdn.data.declared import CATEGORY, DATE, NUMBER
+from mdn.tabular.columns import Columns
+from mdn.tabular.dates import dates_of
+from mdn.tabular.frames import column
+from mdn.tabular.levels import places_of
+
+_REACH = re.compile(r"(\S+)(?: \d\d:\d\d)? to ([^\s;]+)")
+_EXACT, _LEAST, _MOST = (
+    3,
+    -4,
+    7,
+)  # as `wording.plain` writes a number: the places of its digits, and where it has an exponent
+
+
+class Outside:
+    """Counts, block after block, the rows of a table in which a column lies outside of the rows that were learnt from.
+
+    The range of a column is that in the table of columns, which the file of a model keeps. It has four digits, so that a value
+    beyond it by less than the rounding counts as inside.
+
+    Args:
+        columns: What is known of the columns.
+    """
+
+    def __init__(self, columns: Columns):
+        self._columns, self._counts, self._rows = columns, Counter[str](), 0
+        self._reach = {}
+        for about in columns.about:
+            found = _REACH.match(about.detail) if about.kind in (NUMBER, DATE) else None
+            if found and about.name in columns.levels:
+                self._reach[about.name] = found[1], found[2]
+
+    def look(self, table) -> None:
+        """Counts the rows of a block, which has the columns of training."""
+        self._rows += len(table)
+        for name, levels in self._columns.levels.items():
+            if levels is not None:
+                self._counts[name] += int(np.sum(places_of(column(table, name, CATEGORY), levels) == len(levels)))
+            elif name in self._reach:
+                self._counts[name] += int(self._beyond(table, name).sum())
+
+    def sentences(self) -> dict[str, str]:
+        """For each column with such rows, how many they are and what becomes of them."""
+        return {name: self._sentence(name, count) for name, count in self._counts.items() if count}
+
+    def is_category(self, name: str) -> bool:
+        """Whether a column is one of categories."""
+        return self._columns.levels[name] is not None
+
+    def _sentence(self, name: str, count: int) -> str:
+        if self._columns.levels[name] is None:
+            low, high = self._reach[name]
+            what = "lies" if count == 1 else "lie"
+            return (
+                f"{name}: {count} of {self._rows} rows {what} outside of {low} to {high}, the range of training, so that the "
+                f"answers there are extrapolated."
+            )
+        holds = "holds" if count == 1 else "hold"
+        also = " or had too few of" if self._columns.others.get(name) else ""
+        return (
+            f"{name}: {count} of {self._rows} rows {holds} a category that training did not show{also}, so that the answers "
+            "there are extrapolated."
+        )
+
+    def _beyond(self, table, name: str) -> np.ndarray:
+        low, high = self._reach[name]
+        if name in self._columns.dates:
+            code = self._columns.dates[name]
+            days = np.floor(local(dates_of(column(table, name, DATE), code).days, code.zone))
+            first, last = (float(np.datetime64(day, "D").astype("int64")) for day in (low[:10], high[:10]))
+            return (days < first) | (days > last)
+        values = np.asarray(column(table, name, NUMBER).plain_values, "float64")
+        return (values < float(low) - _rounding(low)) | (values > float(high) + _rounding(high))
+
+
+def _rounding(written: str) -> float:
+    """By how much a number may differ from what `wording.plain` has written."""
+    size = abs(float(written))
+    if size == 0.0 or not math.isfinite(size):
+        return 0.0
+    place = math.floor(math.log10(size))
+    places = _EXACT - place if not _LEAST <= place < _MOST else max(0, _EXACT - place)
+    return 0.5 * 10.0**-places
