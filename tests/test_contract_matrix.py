@@ -18,7 +18,9 @@ def optimised():
     import jax
 
     options = {"xla_backend_optimization_level": 1}
-    return jax.jit(value._call.__wrapped__, static_argnames=("method", "static"), compiler_options=options)
+    return jax.jit(
+        value._call.__wrapped__, static_argnames=("method", "static", "event_axes"), compiler_options=options
+    )
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -272,7 +272,14 @@ def with_vjp(function, backward):
             values, saved = function(x.value, *(other.value for other in others))
             return values, (x.value, saved, (None,) * len(others))
 
-        run.defvjp(forward, lambda kept, upstream: (backward(*kept[:2], upstream), *kept[2]), symbolic_zeros=True)
+        def back(kept, upstream):
+            if isinstance(
+                upstream, jax.custom_derivatives.SymbolicZero
+            ):  # nobody asked for the gradient by these values
+                upstream = jax.numpy.zeros(upstream.shape, upstream.dtype)
+            return backward(*kept[:2], upstream), *kept[2]
+
+        run.defvjp(forward, back, symbolic_zeros=True)
         return run
 
     def closed(x, *others):

@@ -36,8 +36,13 @@ def checked_dims(dims, event_size: int) -> tuple[int, ...]:
 def places_of(index, batch_shape: tuple) -> np.ndarray | None:
     """The places in the flattened batch that an index with masks, lists or arrays names; None if it has none of them."""
     parts = [_as_array(part) for part in (index if isinstance(index, tuple) else (index,))]
-    if not any(isinstance(part, list | np.ndarray) for part in parts):
-        return None
+    arrays = any(isinstance(part, list) or (isinstance(part, np.ndarray) and part.ndim) for part in parts)
+    if (
+        not arrays
+        or None in batch_shape
+        or not backend.is_concrete(*(part for part in parts if keras.ops.is_tensor(part)))
+    ):
+        return None  # the backend's own indexing has to do
     return np.arange(math.prod(batch_shape)).reshape(batch_shape)[tuple(parts)]
 
 

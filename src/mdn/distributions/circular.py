@@ -110,7 +110,7 @@ class Circular(Based):
 
     def responsibilities(self, y):
         """P(component k | y), shape `(*batch, K)`; equal where all densities underflow to 0."""
-        return self._run(self._responsibilities, self._as_event(y))
+        return self._run(self._responsibilities, self._as_event(y), event_axes=1)
 
     def _responsibilities(self, y):
         return self.base._responsibilities(self._unit * y)

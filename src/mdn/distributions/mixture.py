@@ -138,7 +138,7 @@ class Mixture(Distribution):
 
     def responsibilities(self, y):
         """P(component k | y), shape `(*batch, K)`; equal where all densities underflow to 0."""
-        return self._run(self._responsibilities, self._as_event(y))
+        return self._run(self._responsibilities, self._as_event(y), event_axes=1)
 
     def _responsibilities(self, y):
         return numerics.posterior(self._log_joint(y))

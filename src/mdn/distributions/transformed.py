@@ -120,7 +120,7 @@ class Transformed(Based):
         """
         if not isinstance(self.base, Mixture):
             return self.base.responsibilities(y)
-        return self._run(self._responsibilities, self._as_event(y))
+        return self._run(self._responsibilities, self._as_event(y), event_axes=1)
 
     def _responsibilities(self, y):
         return self.base._responsibilities(self._extended_inverse(y))

@@ -5,6 +5,7 @@ Dense rows are ready at once. Those of a sparse matrix become dense some at a ti
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Mapping
@@ -185,7 +186,7 @@ def _numbers(regressor, X, reset: bool):
                 f"{type(X).__name__} came."
             )
         settings = {"dtype": "float64", "ensure_all_finite": False, "accept_sparse": "csr"}
-        with warnings.catch_warnings():
+        with warnings.catch_warnings() if columns.from_file else contextlib.nullcontext():
             if columns.from_file:  # whoever has a model of a file and an array has no names to give
                 warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
             x = validate_data(regressor, _without_text(with_nan(X)), reset=reset, **settings)

@@ -87,6 +87,8 @@ class Outside:
 def _rounding(written: str) -> float:
     """By how much a number may differ from what `wording.plain` has written."""
     size = abs(float(written))
+    if size >= 1e7 and "e" not in written:
+        return 0.0  # such numbers are written in full
     if size == 0.0 or not math.isfinite(size):
         return 0.0
     place = math.floor(math.log10(size))
