@@ -189,7 +189,7 @@ def register_pytree(cls: type, names: tuple[str, ...], static: tuple[str, ...] =
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
 
-def compiled(function=None, *, static: tuple[str, ...] = ()):
+def compiled(function=None, *, static: tuple[str, ...] = (), inline: bool = False):
     """On JAX, compiles a function of distributions and tensors; TensorFlow and PyTorch run it as it is.
 
     JAX compiles every operation of an eager program for every shape. A compiled function is one program, which JAX
@@ -198,14 +198,16 @@ def compiled(function=None, *, static: tuple[str, ...] = ()):
     Args:
         function: Takes pytrees and tensors.
         static: Names of its keyword arguments that are plain values.
+        inline: Whether programs that call it contain its operations instead of a call: needed by what a `kernels.OneKernel`
+            runs, where a call within a call ends the process in XLA.
     """
     if function is None:
-        return functools.partial(compiled, static=static)
+        return functools.partial(compiled, static=static, inline=inline)
     if NAME != "jax":
         return function
     import jax
 
-    return jax.jit(function, static_argnames=static)
+    return jax.jit(function, static_argnames=static, inline=inline)
 
 
 def graph(function):

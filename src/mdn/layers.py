@@ -196,7 +196,7 @@ def _as_spec(spec, num_mixtures, output_dimension) -> Spec:
     return MixtureSpec(NormalSpec(spec), num_mixtures)
 
 
-@backend.compiled(static=("spec",))
+@backend.compiled(static=("spec",), inline=True)
 def _constrained(raw, shift, spread, spec):
     """Packed parameters from the free outputs of the heads."""
     return ops.concatenate(spec.constrain([numerics.bound_gradient(block) for block in raw], shift, spread), axis=-1)

@@ -138,7 +138,7 @@ class LinearStart(keras.layers.Layer):
         return _read(events, state, self._moves, *weights, columns=tuple(self.columns.tolist()), lags=self.lags)
 
 
-@backend.compiled(static=("columns", "lags"))
+@backend.compiled(static=("columns", "lags"), inline=True)
 def _read(events, state, moves, shift, spread, error, start, change, early, columns, lags):
     """See `LinearStart.read`."""
     size = len(columns)
