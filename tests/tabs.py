@@ -22,8 +22,11 @@ class Tab:
     def __init__(self):
         self.state, self.told = {}, []
 
-    async def tell(self, kind, **fields):
+    def say(self, kind, **fields):
         self.told.append(json.loads(text(kind, None, fields)))
+
+    async def tell(self, kind, **fields):
+        self.say(kind, **fields)
 
     async def drained(self):
         """It reads at once."""
