@@ -113,6 +113,7 @@ def test_the_modes_decide_who_plays_and_pause_stops_both(one):
     one.ask("set", mode="useronly")
     (player,) = one.page._players.values()
     wait(lambda: player.session.mode == "useronly")
+    time.sleep(0.2)  # an answer of before may be on its way
     before = len(one.heard("answer"))
     one.ask("touch", x=0.5, y=0.5)
     time.sleep(0.3)
