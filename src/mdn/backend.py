@@ -122,7 +122,8 @@ def leave_mask(tensor, mask) -> None:
     """Leaves the mask of predictions with their targets while JAX traces, for the metrics, which are asked after the loss.
 
     Keras' training step on JAX takes a gradient in between, from which predictions come back without their mask, so that the
-    metrics of `fit` would count padded steps. Targets are the same object before and after.
+    metrics of `fit` would count padded steps. Targets are the same object before and after. With `run_eagerly=True` nothing is
+    traced, and no mask is left.
     """
     from keras.src.backend.common.masking import set_keras_mask
 

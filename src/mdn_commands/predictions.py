@@ -12,7 +12,7 @@ import typer
 
 from mdn_commands import columns as table_columns
 from mdn_commands import options
-from mdn_commands.shared import check_out, check_written, messages, probabilities, share, stop, tell
+from mdn_commands.shared import check_out, messages, probabilities, share, stop, tell
 from mdn_commands.streams import in_parts
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ def predict(
 ) -> None:
     """Write what a model predicts, one row for each row of a table of any length; NAME is that of the target."""
     with messages():
+        from mdn.data.table_writing import written_as
+
         check_out(out)
-        check_written(out)
+        written_as(out)  # it refuses the name of another format
         answers = answers_of(quantiles, mean, interval or [], above or [], below or [])
         from rich.console import Console
 

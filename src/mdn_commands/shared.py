@@ -40,16 +40,6 @@ def check_out(path: Path, *endings: str) -> None:
     try_to_write(path)
 
 
-def check_written(path: Path) -> None:
-    """Stops with a message if the ending of a name stands for no format that tables are written in, such as .xlsx."""
-    from mdn.data.table_writing import written_as
-
-    try:
-        written_as(path)
-    except ValueError as error:
-        stop(str(error))
-
-
 @contextmanager
 def listening() -> Iterator[list[str]]:
     """For the studio, which calls parts of commands: yields a list that gets the sentences of `tell`, and `stop` raises them."""

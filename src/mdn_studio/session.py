@@ -102,9 +102,8 @@ class Session:
 
     def start(self, work) -> asyncio.Task:
         """Runs a coroutine beside the messages; it is cancelled when the socket closes."""
-        task = asyncio.ensure_future(
-            work
-        )  # itself: one that is cancelled before it began would leave what it wraps behind
+        # the coroutine itself: a wrapper that is cancelled before it began would leave what it wraps behind
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 
@@ -14,20 +13,16 @@ from mdn.tabular.columns import Columns
 from mdn.tabular.dates import dates_of
 from mdn.tabular.frames import column
 from mdn.tabular.levels import places_of
+from mdn.tabular.wording import rounding
 
 _REACH = re.compile(r"(\S+)(?: \d\d:\d\d)? to ([^\s;]+)")
-_EXACT, _LEAST, _MOST = (
-    3,
-    -4,
-    7,
-)  # as `wording.plain` writes a number: the places of its digits, and where it has an exponent
 
 
 class Outside:
     """Counts, block after block, the rows of a table in which a column lies outside of the rows that were learnt from.
 
-    The range of a column is that in the table of columns, which the file of a model keeps. It has four digits, so that a value
-    beyond it by less than the rounding counts as inside.
+    The range of a column is that in the table of columns, which the file of a model keeps. A value beyond it by less
+    than the rounding of what is written there counts as inside.
 
     Args:
         columns: What is known of the columns.
@@ -81,16 +76,4 @@ class Outside:
             first, last = (float(np.datetime64(day, "D").astype("int64")) for day in (low[:10], high[:10]))
             return (days < first) | (days > last)
         values = np.asarray(column(table, name, NUMBER).plain_values, "float64")
-        return (values < float(low) - _rounding(low)) | (values > float(high) + _rounding(high))
-
-
-def _rounding(written: str) -> float:
-    """By how much a number may differ from what `wording.plain` has written."""
-    size = abs(float(written))
-    if size >= 1e7 and "e" not in written:
-        return 0.0  # such numbers are written in full
-    if size == 0.0 or not math.isfinite(size):
-        return 0.0
-    place = math.floor(math.log10(size))
-    places = _EXACT - place if not _LEAST <= place < _MOST else max(0, _EXACT - place)
-    return 0.5 * 10.0**-places
+        return (values < float(low) - rounding(low)) | (values > float(high) + rounding(high))

@@ -14,9 +14,8 @@ from mdn.tabular.scores import Scores
 
 LEVELS = (0.5, 0.8, 0.9)
 _ERRORS = 2.0  # standard errors of a margin
-_SLACK = (
-    0.01  # in a million rows chance makes nothing, and a difference of a point is still no reason to distrust a model
-)
+# in a million rows chance makes nothing, and a difference of a point is still no reason to distrust a model
+_SLACK = 0.01
 
 
 class Held(NamedTuple):

@@ -37,6 +37,16 @@ def plain(value: float) -> str:
     return written.rstrip("0").rstrip(".") if places else written
 
 
+def rounding(written: str) -> float:
+    """By how much a number may differ from what `plain` has written of it."""
+    size = abs(float(written))
+    exponent = not _SMALL <= size < _LARGE
+    if size == 0.0 or not math.isfinite(size) or (size >= _LARGE and "e" not in written):
+        return 0.0  # written in full
+    places = _DIGITS - 1 - math.floor(math.log10(size))
+    return 0.5 * 10.0 ** -(places if exponent else max(0, places))
+
+
 def share(value: float) -> str:
     """A share in per cent: "12 %", or "0.3 %" where it is small."""
     return f"{100.0 * value:.0f} %" if value >= 0.0995 or value == 0.0 else f"{100.0 * value:.1f} %"
