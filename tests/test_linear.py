@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mdn
+from mdn import backend
 from mdn.sequences import baselines, plan
 from mdn.sequences.autoregression import Autoregression, ages, autoregression, lagged, stable, worthwhile
 from mdn.sequences.linear import movable
@@ -55,6 +56,23 @@ def test_an_adapted_model_of_a_linear_process_is_as_good_as_independent_errors_a
     assert model.nll([recording(3000, 2, 100.0, 0.1)]) < independent + 2 * np.log(0.1) + 0.02
     plain = mdn.MDNRNN(SPEC, units=(4,), lags=0).adapt([recording(3000, 1, 100.0, 0.1)])
     assert plain.nll([recording(3000, 2, 100.0, 0.1)]) > ENTROPY + 2 * np.log(0.1) + 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8, 100])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_running_maximum_is_numpys_and_stays_one_small_loop_where_the_length_is_unknown(steps, axis):
+    x = np.moveaxis(np.random.default_rng(0).normal(size=(2, steps, 3)).astype("float32"), 1, axis)
+    expected = np.maximum.accumulate(x, axis=axis)
+    np.testing.assert_array_equal(numpy(backend.running_max(keras.ops.convert_to_tensor(x), axis)), expected)
+    if backend.NAME != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for compiled in (False, True):
+        traced = tf.function(lambda x: backend.running_max(x, axis), jit_compile=compiled, reduce_retracing=True)
+        traced = traced.get_concrete_function(tf.TensorSpec((None, None, 3)))
+        assert len(traced.graph.get_operations()) < 60  # Keras' scan made 10,000
+        np.testing.assert_array_equal(traced(tf.constant(x)), expected)
 
 
 def test_steps_one_by_one_are_the_whole_sequence_and_a_missing_number_counts_as_the_last_one_known():

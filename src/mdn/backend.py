@@ -248,12 +248,33 @@ def repeated(count: int, step, carry, again: bool = False):
 
 
 def running_max(x, axis: int):
-    """The largest number up to each place of an axis; on JAX by one operation, where Keras' scan is dozens."""
-    if NAME != "jax":
-        return keras.ops.associative_scan(keras.ops.maximum, x, axis=axis)
-    import jax
+    """The largest number up to each place of an axis, without a gradient.
 
-    return jax.lax.cummax(x, axis=axis)
+    Each backend runs one operation or one small loop: Keras' `associative_scan` is dozens of operations on JAX, and on
+    TensorFlow, where a length may be unknown, a graph of nested conditions that takes minutes to build.
+    """
+    if NAME == "jax":
+        import jax
+
+        return jax.lax.cummax(jax.lax.stop_gradient(x), axis=axis)
+    if NAME == "torch":
+        import torch
+
+        return torch.cummax(x.detach(), dim=axis).values
+    import tensorflow as tf
+
+    x = tf.stop_gradient(x)
+    size = tf.shape(x)[axis]
+    along = [1] * len(x.shape)
+    along[axis] = -1
+    place = tf.reshape(tf.range(size), along)
+
+    def doubled(shift, most):  # `most` covers the last `shift` places, and then twice as many
+        return 2 * shift, tf.where(place >= shift, tf.maximum(most, tf.roll(most, shift, axis)), most)
+
+    return tf.while_loop(
+        lambda shift, _: shift < size, doubled, [tf.constant(1), x], shape_invariants=[tf.TensorShape([]), x.shape]
+    )[1]
 
 
 def with_vjp(function, backward):

@@ -200,5 +200,4 @@ def _filled(z, unknown, first):
     """`z` `(B, T, D)` with each unknown number replaced by the last known one, or by `first` `(B, 1, D)`."""
     steps = ops.expand_dims(ops.arange(1, ops.shape(z)[1] + 1, dtype="float32"), -1)
     last = backend.running_max(ops.where(unknown, 0.0, steps), axis=1)
-    last = ops.cast(ops.reshape(last, ops.shape(z)), "int32")  # the scan forgets the shape on TensorFlow
-    return ops.take_along_axis(ops.concatenate([first, z], axis=1), last, axis=1)
+    return ops.take_along_axis(ops.concatenate([first, z], axis=1), ops.cast(last, "int32"), axis=1)
