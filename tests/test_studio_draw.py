@@ -362,6 +362,48 @@ def test_kept_drawings_are_read_by_show_and_train_and_their_pictures_too(tmp_pat
         room.close()
 
 
+def test_drawings_in_files_are_kept_in_the_size_of_a_sheet_and_those_left_out_say_why(tmp_path, monkeypatch):
+    room, one = Room(tmp_path, "draw"), Tab()
+
+    def bring(name, content):
+        place = room.studio.folder.place(name, within="uploads")
+        place.write_bytes(content if isinstance(content, bytes) else content.encode())
+        try:
+            return room.ask(one, "draw.bring", file=name)
+        finally:
+            assert not place.exists()
+
+    try:
+        svg = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0 L0.5 0 L0.5 1"/><path d="M0 1 L0.25 1"/></svg>'
+        answer = bring("my house.svg", svg)
+        assert (answer["brought"], answer["left_out"], answer["count"]) == (1, 0, 1)
+        assert answer["kept"][0]["word"] == "my house"
+        assert answer["kept"][0]["lines"] == [[[0, 0], [95, 0], [95, 190]], [[0, 190], [48, 190]]]
+        sheet_size = '{"word": "cat", "drawing": [[[0, 200, 200], [0, 0, 100]]]}\n'
+        lone = '{"word": "dot", "drawing": [[[3], [4]]]}\n'
+        answer = bring("two.ndjson", sheet_size + lone)
+        assert (answer["brought"], answer["left_out"]) == (1, 1) and len(answer["sentences"]) == 1
+        assert answer["kept"][0]["lines"] == [
+            [[0, 0], [200, 0], [200, 100]]
+        ]  # as large as drawings on a sheet are: as it is
+        for name, content, said in [
+            ("broken.svg", "<svg", "broken.svg"),
+            ("notes.txt", "hello", "are read from .npz, .ndjson, .svg"),
+            ("cut.npz", b"PK\x03\x04", "cut.npz"),
+        ]:
+            with pytest.raises(ValueError, match=said):
+                bring(name, content)
+        monkeypatch.setattr(limits, "DRAWINGS", 3)
+        with pytest.raises(ValueError, match="3 drawings are the most that are kept; 2 are there, and 2 more came"):
+            bring("many.ndjson", 2 * sheet_size)
+        monkeypatch.setattr(limits, "DRAWINGS_BYTES", 100)
+        with pytest.raises(ValueError, match="reads any number of drawings"):
+            bring("many.ndjson", 2 * sheet_size)
+        assert room.ask(one, "draw.networks")["count"] == 2
+    finally:
+        room.close()
+
+
 def test_a_training_is_a_command_that_mdn_knows_on_a_copy_of_the_drawings(tmp_path, monkeypatch):
     room, one = Room(tmp_path, "draw"), Tab()
     try:
@@ -464,6 +506,13 @@ def test_a_person_draws_takes_a_ghost_over_keeps_it_and_finds_all_again(tmp_path
         for i in range(2):
             page.locator(".gallery figure > button").nth(i).click()
         visitor.until("document.querySelectorAll('.way figure').length === 9")
+
+        house, waves = tmp_path / "house.svg", tmp_path / "waves.svg"
+        for path, line in [(house, "M0 0 L9 0 L9 9"), (waves, "M0 0 L3 3 L6 0 L9 3")]:
+            path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><path d="{line}"/></svg>')
+        page.locator(".dropzone input").set_input_files([house, waves])
+        visitor.until("document.querySelectorAll('.gallery figure').length === 4")
+        assert page.locator(".gallery .word").all_inner_texts()[:2] == ["waves", "house"]
 
         text = page.locator("details.code pre").first.text_content()
         with contextlib.chdir(tmp_path):

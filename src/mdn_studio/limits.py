@@ -22,6 +22,7 @@ PIECE = 20_000  # points of a sheet in one message
 INK = 2_000  # points of a stroke in one message
 SHEETS = 500
 DRAWINGS = 5_000  # that are kept to learn from
+DRAWINGS_BYTES = 32 * 2**20  # of a file of drawings that is brought
 LINES = 2_000  # of handwriting in one recording
 TEXT = 400  # characters
 LIVE = 4  # trainings at once that a page shows while they run

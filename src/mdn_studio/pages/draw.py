@@ -237,6 +237,20 @@ class Draw(Page):
         await self.quickly(self.kept_ones.add, lines, word)
         return await self._shown()
 
+    @message("bring", turn="kept", file=schema.text)
+    async def bring(self, session, file: str) -> dict:
+        """Keeps the drawings of a file that was sent, which is removed; `sentences` says why the first of those left out was."""
+
+        def brought():
+            path = self.studio.folder.find(file, within="uploads")
+            try:
+                return self.kept_ones.bring(path)
+            finally:
+                path.unlink(missing_ok=True)
+
+        count, sentences = await self.quickly(brought)
+        return {"brought": count, "left_out": len(sentences), "sentences": sentences[:1], **await self._shown()}
+
     @message("forget", turn="kept", name=schema.text)
     async def forget(self, session, name: str) -> dict:
         """Takes a kept drawing out."""

@@ -7,9 +7,10 @@ the sheet.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,9 +87,14 @@ def _unit_of(model, shipped: bool) -> float:
     from mdn.applications import sketch
 
     made, _ = sketch.draw(model, 32, label=model.classes[0] if model.classes else None, seed=0)
-    sides = [np.ptp(np.concatenate(to_lines(one)), axis=0).max() for one in made if len(one)]
+    return _unit_among(made, learnt_here=not shipped)
+
+
+def _unit_among(drawings: Iterable[np.ndarray], learnt_here: bool) -> float:
+    """How many units of some drawings make a unit of the sheet; 1 if they may be of sheets and their sizes allow it."""
+    sides = [np.ptp(np.concatenate(to_lines(one)), axis=0).max() for one in drawings if len(one)]
     side = float(np.median(sides)) if sides else 0.0
-    if not side or (not shipped and _LEAST < side < _MOST):
+    if not side or (learnt_here and _LEAST < side < _MOST):
         return 1.0
     return side / _SIDE
 
@@ -206,11 +212,45 @@ class Kept:
         Raises:
             Refused: if it is none, or there are too many.
         """
+        self._add(Drawings((drawn(lines, whole=True),), np.array([word.strip()])))
+
+    def bring(self, path: Path) -> tuple[int, tuple[str, ...]]:
+        """Keeps the drawings of a file that `read_drawings` reads, in the size of drawings on a sheet.
+
+        Returns:
+            How many were kept, and a sentence for each one that was not.
+
+        Raises:
+            Refused: if the file is too large, or there would be too many.
+            ValueError, OSError, ImportError: as `read_drawings`.
+        """
+        if path.stat().st_size > limits.DRAWINGS_BYTES:
+            raise Refused(
+                f"{path.name} has more than {limits.megabytes(limits.DRAWINGS_BYTES)}, the most that this page reads; "
+                f"`mdn train sketch --data {shlex.quote(path.name)}` reads any number of drawings."
+            )
+        found = read_drawings(path, go_on=True)
+        unit = _unit_among(found, learnt_here=True)
+        good, places, skipped = [], [], list(found.skipped)
+        for i, one in enumerate(found):
+            try:
+                good.append(drawn([line / unit for line in to_lines(one)], whole=True))
+                places.append(i)
+            except Refused as error:
+                skipped.append(f"drawing {i + 1}: {error}")
+        if good:
+            self._add(Drawings(tuple(good), np.array([word.strip()[:60] for word in found.words[places].tolist()])))
+        return len(good), tuple(skipped)
+
+    def _add(self, drawings: Drawings) -> None:
         with self._turn:
             known = self.all()
-            if len(known) >= limits.DRAWINGS:
-                raise Refused(f"{limits.DRAWINGS:,} drawings are kept already; take some out first.")
-            self._write(known + Drawings((drawn(lines, whole=True),), np.array([word.strip()])))
+            if len(known) + len(drawings) > limits.DRAWINGS:
+                raise Refused(
+                    f"{limits.DRAWINGS:,} drawings are the most that are kept; {len(known):,} are there, and "
+                    f"{len(drawings):,} more came."
+                )
+            self._write(known + drawings)
 
     def remove(self, name: str) -> None:
         """Takes the drawing of a name out.

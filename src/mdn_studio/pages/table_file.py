@@ -131,7 +131,7 @@ def look(path: Path, said: Mapping[str, str]) -> dict[str, Any]:
             {
                 "name": name,
                 "kind": about[name].kind if name in about else "target",
-                "detail": about[name].detail if name in about else "to be predicted",
+                "detail": about[name].detail if name in about else "see the picture above",
                 "role": said.get(name, ""),
             }
             for name in asked.table.columns

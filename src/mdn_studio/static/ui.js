@@ -150,19 +150,28 @@ export function upload(file, most, progress = () => {}) {
   });
 }
 
-/** A place to drop files on, or to choose them: `onfile(file, progress)` may tell the share of it that was sent, 1 in the end. */
-export function dropzone(text, onfile, { accept = "" } = {}) {
+/**
+ * A place to drop a file on, or to choose one; with `several`, any number of them, which are brought in turn.
+ *
+ * `onfile(file, progress)` may tell the share of the file that was sent, 1 in the end; `done()` is called after the last one.
+ */
+export function dropzone(text, onfile, { accept = "", several = false, done = () => {} } = {}) {
   const bar = h("progress", { max: 1, "aria-label": "How much of the file was sent", hidden: true });
   const progress = (share) => { bar.hidden = share >= 1; bar.value = share; };
-  const bring = (file) => Promise.resolve(onfile(file, progress)).finally(() => progress(1));
-  const input = h("input", { type: "file", accept, class: "hidden", onchange: () => { if (input.files[0]) bring(input.files[0]); input.value = ""; } });
+  const bring = async (files) => {
+    for (const file of several ? [...files] : [...files].slice(0, 1)) {
+      try { await onfile(file, progress); } finally { progress(1); }
+    }
+    done();
+  };
+  const input = h("input", { type: "file", accept, multiple: several, class: "hidden", onchange: () => { bring([...input.files]); input.value = ""; } });
   const zone = h("label", { class: "dropzone" }, h("span", {}, text), bar, input);
   for (const kind of ["dragover", "dragenter"]) zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
   zone.addEventListener("dragleave", () => zone.classList.remove("over"));
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    if (event.dataTransfer.files[0]) bring(event.dataTransfer.files[0]);
+    bring([...event.dataTransfer.files]);
   });
   return zone;
 }

@@ -1,6 +1,6 @@
 // What people keep: their drawings, the way from one to another, and a network of their own.
 
-import { button, canvas, choice, code, colour, h, line, save } from "../ui.js";
+import { button, canvas, choice, code, colour, dropzone, h, line, save } from "../ui.js";
 import { unit } from "../chart.js";
 import { ownJobs } from "../jobs.js";
 import { newest } from "../socket.js";
@@ -82,6 +82,24 @@ export function keptPanels(studio, { settings, networks }) {
     marks();
   }
 
+  let brought = 0, left = 0, why = "";
+  const leave = (count, sentence) => { left += count; why ||= sentence; };
+  const bring = async (file, progress) => {
+    try {
+      const found = await studio.ask("draw.bring", { file: await studio.upload(file, progress) });
+      brought += found.brought;
+      if (found.left_out) leave(found.left_out, found.sentences[0]);
+      show(found);
+    } catch (error) { leave(1, error.message); }
+  };
+  const report = () => {
+    if (brought) studio.note(brought === 1 ? "One drawing was added." : `${brought} drawings were added.`);
+    if (left) failed(new Error(left === 1 ? why : `${left} were left out; the first: ${why}`));
+    brought = left = 0;
+    why = "";
+  };
+  const files = dropzone("Bring drawings that you have: SVG, or .ndjson and .npz of Quick, Draw! and sketch-rnn", bring, { accept: ".svg,.ndjson,.npz", several: true, done: report });
+
   const title = line("Its name", { value: "mine", maxlength: 40, oninput: () => tell() });
   const use = choice("What it will do", [["0", "go on with a drawing"], ["64", "find the way between two, too"]], { onchange: () => tell() });
   const told = h("input", { type: "checkbox", id: "draw-words", onchange: () => tell() });
@@ -107,7 +125,7 @@ mdn generate sketch --model ${network.endsWith(".keras") ? JSON.stringify(networ
   const { show: showJobs, end: off } = ownJobs(studio, "draw", jobs, networks);
 
   const panels = [
-    h("section", { class: "panel" }, h("h2", {}, "Your drawings"), count, empty, gallery,
+    h("section", { class: "panel" }, h("h2", {}, "Your drawings"), count, empty, gallery, files,
       h("h3", {}, "From one to another"), hint, between, h("p", { class: "buttons" }, again, saveWay)),
     h("section", { class: "panel" }, h("h2", {}, "A network of your own"),
       h("p", {}, "It learns from the drawings above, on this machine, beside everything else. Then choose it in the list, and it goes on in your hand."),

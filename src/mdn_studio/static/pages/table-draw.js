@@ -131,10 +131,13 @@ export function drawAnswer(context, width, height, answer, { reference, observed
   context.fill();
   context.font = font(0.9, 600);
   const percent = (share) => share > 0.995 && share < 1 ? "> 99 %" : share < 0.005 && share > 0 ? "< 1 %" : `${Math.round(100 * share)} %`;
+  // Both shares are always told: beside the line where there is room, else as near to it as the border allows.
+  const right = `${percent(answer.above)} above`, left = `${percent(answer.below)} below`, gap = 14 * one;
+  const [wide, before] = [right, left].map((text) => context.measureText(text).width);
+  const start = Math.min(Math.max(at + 10 * one, before + gap), width - wide);
   context.textAlign = "left";
-  const right = `${percent(answer.above)} above`, leftText = `${percent(answer.below)} below`;
-  if (at + 10 + context.measureText(right).width < width) context.fillText(right, at + 10, 16 * one);
+  context.fillText(right, start, 16 * one);
   context.textAlign = "right";
   context.fillStyle = blue;
-  if (at - 10 - context.measureText(leftText).width > 0) context.fillText(leftText, at - 10, 16 * one);
+  context.fillText(left, Math.max(Math.min(at - 10 * one, start - gap), before), 16 * one);
 }
