@@ -7,6 +7,7 @@ import dataclasses
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import joblib
 import keras
@@ -356,12 +357,17 @@ def command(tmp_path, at=None):
         (None, (0, True, True), ""),
         ("reading", (130, False, False), "mdn: stopped: nothing was learnt yet."),
         ("training", (130, True, True), "m.keras; Ctrl-C again does without what measures them."),
+        ("training, in the studio", (130, True, True), "m.keras.\n"),
         ("training, twice", (130, True, False), "mdn: stopped: the best weights so far are in"),
         ("saving", (130, True, True), "mdn: stopped: the best weights so far are in"),
         ("measuring", (130, True, False), "mdn: stopped: the model is in"),
     ],
 )
-def test_a_command_writes_what_was_learnt_or_says_that_nothing_was(tmp_path, capsys, at, expected, said):
+def test_a_command_writes_what_was_learnt_or_says_that_nothing_was(tmp_path, capsys, monkeypatch, at, expected, said):
+    at, _, where = (at or "").partition(", in the ")
+    monkeypatch.setattr(
+        "sys.stdin", SimpleNamespace(isatty=lambda: not where)
+    )  # only who has a keyboard can press again
     assert command(tmp_path, at) == expected
     assert said in capsys.readouterr().err
 

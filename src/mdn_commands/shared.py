@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -111,7 +112,8 @@ class Ending:
         if pressed.times > 1:
             raise KeyboardInterrupt(f"the best weights so far are in {out}.")
         if pressed:
-            say_stopped(f"the best weights so far are in {out}; Ctrl-C again does without what measures them.")
+            again = "; Ctrl-C again does without what measures them" if sys.stdin.isatty() else ""
+            say_stopped(f"the best weights so far are in {out}{again}.")
 
 
 @contextmanager

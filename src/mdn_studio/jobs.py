@@ -122,7 +122,8 @@ class Job:
         elif ended.exists():
             content = json.loads(ended.read_text())
             names = {0: "done", _STOPPED: "stopped"}
-            self.state, self.note = names.get(content["code"], "failed"), content["sentence"]
+            self.state = names.get(content["code"], "failed")
+            self.note = content["sentence"].removeprefix("stopped: ")  # the page says that before it
             self.share = 1.0 if self.state == "done" else self.share
         elif self.state == "running":
             if self.about.get("stop"):

@@ -43,17 +43,23 @@ export function rows(place, studio, jobs) {
   if (next.length !== place.children.length || next.some((element, i) => element !== place.children[i])) place.replaceChildren(...next);
 }
 
-/** Shows the newest trainings of a page in `place`, and calls `ended` when one of them has made a file; returns `{show, end}`. */
-export function ownJobs(studio, page, place, ended) {
+/** Calls `ended` when a training of a page has made a file; returns `{look, end}`: `look(jobs)` is for a list that came otherwise. */
+export function whenEnded(studio, page, ended) {
   let done = new Set();
-  const show = (jobs) => {
-    const own = jobs.filter((job) => job.page === page);
-    rows(place, studio, own.slice(0, 3));
-    const now = new Set(own.filter((job) => job.state === "done" || job.state === "stopped").map((job) => job.job));
+  const look = (jobs) => {
+    const now = new Set(jobs.filter((job) => job.page === page && (job.state === "done" || job.state === "stopped")).map((job) => job.job));
     if ([...now].some((one) => !done.has(one))) ended();
     done = now;
   };
-  return { show, end: studio.on("jobs.changed", (message) => show(message.jobs)) };
+  return { look, end: studio.on("jobs.changed", (message) => look(message.jobs)) };
+}
+
+/** Shows the newest trainings of a page in `place`, and calls `ended` when one of them has made a file; returns `{show, end}`. */
+export function ownJobs(studio, page, place, ended) {
+  const { look, end } = whenEnded(studio, page, ended);
+  const shown = (jobs) => rows(place, studio, jobs.filter((job) => job.page === page).slice(0, 3));
+  const ends = [end, studio.on("jobs.changed", (message) => shown(message.jobs))];
+  return { show: (jobs) => { shown(jobs); look(jobs); }, end: () => ends.forEach((one) => one()) };
 }
 
 /** One training as an element: its bar, and its buttons. */

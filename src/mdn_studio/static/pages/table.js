@@ -1,6 +1,7 @@
 // A table of one's own: drop it, look at its columns, train, and ask what if.
 
 import { button, dropzone, h } from "../ui.js";
+import { whenEnded } from "../jobs.js";
 import { filePanel } from "./table-file.js";
 import { modelPanel } from "./table-model.js";
 
@@ -72,9 +73,10 @@ export async function mount(root, studio) {
         button("Take the rents of 900 made-up flats", once(async () => look((await studio.ask("table.example")).name, "rent")), { class: "quiet" })),
       known),
     place);
+  const { end } = whenEnded(studio, "table", () => list().catch(() => {})); // of a training that this tab did not begin, too
   await list();
   return {
-    leave() { file?.leave(); model?.leave(); },
+    leave() { end(); file?.leave(); model?.leave(); },
     back() { list().catch(() => {}); model?.back(); },
   };
 }
