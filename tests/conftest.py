@@ -19,7 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # JAX makes millions of small objects while it traces, and few circles: looking for those took an eighth of the time.
-gc.set_threshold(200_000, 20, 100)
+gc.set_threshold(500_000, 20, 100)
 
 BLOCK = 8  # columns side by side
 MOST_MAPS = 30_000  # of memory; where JAX forgets what it compiled

@@ -10,9 +10,17 @@ import pytest
 import mdn
 from commands import run_here
 from mdn.doctor import evidence
+from programs import optimise_methods
 
 pytestmark = pytest.mark.project
 ROWS, LEARNT = 600, 2000
+
+
+@pytest.fixture(autouse=True)
+def densities_of_angles_are_optimised(request, monkeypatch):
+    """A diagnosis takes the densities of dozens of draws for each row; those of angles take the longest."""
+    if "[circular]" in request.node.name:
+        optimise_methods(monkeypatch)
 
 
 def noise(rows, seed, shift=0.0, factor=1.0, heavy=False):

@@ -4,6 +4,7 @@ import jax
 import keras
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 from keras import ops
 
 import mdn
@@ -68,3 +69,35 @@ def test_programs_of_one_row_have_a_thread_to_themselves():
     """Not promised by XLA; if this fails after an update, rollouts and streams are slower, and still right."""
     assert inline_device() is not None
     assert alone() is not None
+
+
+def in_loops(jaxpr, within=False):
+    """How many operations of a program stand in loops."""
+    found = 0
+    for equation in jaxpr.eqns:
+        found += within
+        for inner in jaxprs_in_params(equation.params):
+            found += in_loops(inner, within or equation.primitive.name == "while")
+    return found
+
+
+SEARCHED = [(mdn.StudentT, 3), (mdn.VonMises, 2), (mdn.Gamma, 2), (mdn.Beta, 2)]
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "method", "argument"),
+    [
+        (mdn.TruncatedNormal, 4, "quantile", 0.3),
+        *((*each, "quantile", 0.3) for each in SEARCHED),
+        *((*each, "crps", [0.4]) for each in SEARCHED),
+    ],
+)
+def test_no_derivative_is_taken_of_a_search(family, parameters, method, argument):
+    """A search ends at a point that is held fixed: its derivatives would only be traced, computed and dropped."""
+
+    def ours(arrays):
+        return ops.sum(getattr(mdn.Mixture(arrays[0], family(*arrays[1:])), method)(argument))
+
+    arrays = [np.zeros(2, "float32"), *(np.full((2, 1), 0.5 * (i + 1), "float32") for i in range(parameters))]
+    value, gradient = (jax.make_jaxpr(function)(arrays).jaxpr for function in (ours, jax.grad(ours)))
+    assert 0 < in_loops(gradient) <= in_loops(value)

@@ -71,11 +71,8 @@ class Beta(Independent):
         log_lower, log_upper = ops.where(none, -1.0, log_lower), ops.where(all_of_it, -1.0, log_upper)
         low, high = -numerics.log_range()[0], 2.0 - math.log(numerics.epsilon())  # beyond them, y is 0 or 1 in float
         a, b = self._shapes()
-        norm = special.log_beta_norm(a, b)
         u = univariate.invert(
-            lambda u, below: ops.where(below, *special.log_beta_tails(a, b, *_of_log_odds(u), norm=norm)),
-            lambda u: special.log_beta_kernel(a, b, *_of_log_odds(u), norm=norm),
-            log_lower, log_upper, numerics.as_tensor([low]), numerics.as_tensor([high]),
+            _curves_of_log_odds, (a, b), log_lower, log_upper, ops.full_like(a, low), ops.full_like(a, high),
             self._near_log_odds(log_lower, log_upper, low, high), least=_RESOLUTION,
         )  # fmt: skip
         y = ops.where(u < 0.0, ops.exp(numerics.cap(u, 0.0)), 1.0) / (1.0 + ops.exp(-ops.abs(u)))
@@ -140,6 +137,14 @@ class Beta(Independent):
     def _with_temperature(self, component, variance):
         # both parameters are divided by one factor, which keeps the mean
         return self._new(*numerics.tempered_together(self.concentration1, self.concentration0, variance))
+
+
+def _curves_of_log_odds(a, b):
+    norm = special.log_beta_norm(a, b)
+    return (
+        lambda u, below: ops.where(below, *special.log_beta_tails(a, b, *_of_log_odds(u), norm=norm)),
+        lambda u: special.log_beta_kernel(a, b, *_of_log_odds(u), norm=norm),
+    )
 
 
 def _of_log_odds(u) -> tuple[Any, Any, Any, Any]:

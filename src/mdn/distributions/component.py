@@ -125,7 +125,7 @@ class Component(Distribution):
     def _crps(self, y):
         if self._closed_crps:
             return (self._absolute_deviation(y) - 0.5 * self._absolute_difference(self))[..., 0]
-        return scores.crps_by_quadrature(self, y, self._breaks())
+        return scores.crps_by_quadrature(self, y, self._held()._breaks())
 
     def _absolute_deviation(self, y):
         """E|Y - y|, `(..., D)`."""

@@ -74,9 +74,7 @@ class Gamma(Independent):
         log_lower, log_upper = (ops.where(log == -math.inf, -1.0, log) for log in logs)
         low, high = self._bracket(log_lower, log_upper)
         u = univariate.invert(
-            lambda u, below: ops.where(below, *special.log_gamma_tails(a, numerics.safe_exp(u), u)),
-            lambda u: special.log_gamma_kernel(a, numerics.safe_exp(u), u),
-            log_lower, log_upper, low, high, _near_log_quantile(a, log_lower, log_upper, low), least=1.0,
+            _curves_of_log, (a,), log_lower, log_upper, low, high, _near_log_quantile(a, log_lower, log_upper, low), least=1.0,
         )  # fmt: skip
         return self._place(u, *logs)
 
@@ -122,6 +120,13 @@ class Gamma(Independent):
     def _with_temperature(self, component, variance):
         # both parameters are multiplied by one factor, which keeps the mean
         return self._new(*numerics.tempered_together(self.concentration, self.rate, variance))
+
+
+def _curves_of_log(a):
+    return (
+        lambda u, below: ops.where(below, *special.log_gamma_tails(a, numerics.safe_exp(u), u)),
+        lambda u: special.log_gamma_kernel(a, numerics.safe_exp(u), u),
+    )
 
 
 def _near_log_quantile(a, log_lower, log_upper, low):

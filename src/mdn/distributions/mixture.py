@@ -220,9 +220,7 @@ class Mixture(Distribution):
         inside = ops.logical_and(ops.isfinite(log_lower), ops.isfinite(log_upper))
         sought = ops.logical_or(inside, ops.isfinite(low - high))
         first, last = (ops.where(sought, numerics.finite_place(end), 0.0) for end in (low, high))
-        inner = univariate.invert(
-            self._log_tail, lambda y: ops.expand_dims(self._log_prob(y), -1), log_lower, log_upper, first, last
-        )
+        inner = univariate.invert(_curves, (self,), log_lower, log_upper, first, last)
         inner = ops.where(ops.logical_and(low < first, inner < 0.99 * first), low, inner)
         inner = ops.where(ops.logical_and(high > last, inner > 0.99 * last), high, inner)
         return ops.where(sought, inner, ops.where(log_lower <= log_upper, low, high))
@@ -237,7 +235,7 @@ class Mixture(Distribution):
 
     def _crps(self, y):
         if len(self._groups) > 1 or not self.components._closed_crps:
-            return scores.crps_by_quadrature(self, y, self._breaks())
+            return scores.crps_by_quadrature(self, y, self._held()._breaks())
         group, weights = self.components, self.weights
         to_target = numerics.weighted_sum(weights, group._absolute_deviation(ops.expand_dims(y, -2))[..., 0])
         pairs = group._with_axis()._absolute_difference(group._with_axis(1))[..., 0]
@@ -298,6 +296,10 @@ class Mixture(Distribution):
         return self._regroup(
             logits, [group._with_temperature(component if self._discrete else 1.0, variance) for group in self._groups]
         )
+
+
+def _curves(mixture):
+    return mixture._log_tail, lambda y: ops.expand_dims(mixture._log_prob(y), -1)
 
 
 def blend(mixtures, weights=None) -> Mixture:

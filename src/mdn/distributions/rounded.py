@@ -159,7 +159,7 @@ class Rounded(Based):
         return ends if self.lowest is not None else [(ops.min(breaks, axis=0), True), *ends]
 
     def _crps(self, y):
-        breaks = self._breaks()
+        breaks = self._held()._breaks()
         at = ops.stop_gradient(y)
         beyond = [scores.crps_beyond(self.base, end + 0.0 * at, at, below) for end, below in self._ends(breaks)]
         return grid.crps(self, y, breaks) + sum(beyond)
@@ -167,8 +167,9 @@ class Rounded(Based):
     def _moments(self):
         """(mean, variance), `(*batch, 1)` each; for a mixture, `_each_moments` needs a K-th of the tails."""
         half = numerics.as_tensor([math.log(0.5)])
-        centre = ops.stop_gradient(self._cell(self.base._quantile(half, half)))
-        breaks = self._breaks()
+        held = self._held()
+        centre = held._cell(held.base._quantile(half, half))
+        breaks = held._breaks()
 
         def second(k, tail, above):
             return tail * ops.where(above, 2.0 * (k - centre) + 1.0, 2.0 * (centre - k) - 1.0)

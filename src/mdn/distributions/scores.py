@@ -57,9 +57,10 @@ def crps_by_quadrature(dist, y, breaks):
     tail = dist._log_tail(x, ops.logical_not(above))
     cells = ops.sum((weights * ops.exp(2.0 * tail))[..., 0], axis=(0, 1))
     # the gradient holds the nodes fixed; the moving boundary at y adds F² - (1 - F)² = 2 F - 1
-    boundary = 2.0 * ops.exp(ops.stop_gradient(dist._log_tail(y, True))[..., 0]) - 1.0
-    beyond = sum(crps_beyond(dist, ops.stop_gradient(points[end]), ops.stop_gradient(y), end == 0) for end in (0, -1))
-    return cells + beyond + boundary * (y - ops.stop_gradient(y))[..., 0]
+    at = ops.stop_gradient(y)
+    boundary = 2.0 * ops.exp(dist._held()._log_tail(at, True)[..., 0]) - 1.0
+    beyond = sum(crps_beyond(dist, ops.stop_gradient(points[end]), at, end == 0) for end in (0, -1))
+    return cells + beyond + boundary * (y - at)[..., 0]
 
 
 def moments_by_quadrature(dist, center, breaks):

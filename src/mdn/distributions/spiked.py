@@ -211,7 +211,7 @@ class Spiked(Based):
         return lower, upper
 
     def _crps(self, y):
-        return scores.crps_by_quadrature(self, y, self._breaks())
+        return scores.crps_by_quadrature(self, y, self._held()._breaks())
 
     def _breaks(self):
         breaks = self.base._breaks()

@@ -59,13 +59,9 @@ class StudentT(Independent):
 
     def _quantile(self, log_lower, log_upper):
         # the search is in u = asinh(z / √ν), of which the log of a heavy tail is a linear function
-        df, end = self.df, _bracket(self.df)
-        u = univariate.invert(
-            lambda u, below: _log_lower_of_arc(ops.where(below, u, -u), df),
-            lambda u: special.log_gamma_half_step(0.5 * df) - 0.5 * math.log(math.pi) - df * special.log_cosh(u),
-            log_lower, log_upper, -end, end,
-        )  # fmt: skip
-        return self.loc + self.scale * _from_arc(u, df)
+        end = _bracket(self.df)
+        u = univariate.invert(_curves_of_arc, (self.df,), log_lower, log_upper, -end, end)
+        return self.loc + self.scale * _from_arc(u, self.df)
 
     def _tail_power(self):
         return self.df
@@ -129,6 +125,13 @@ def _log_lower_of_arc(u, df):
     central = distance < edge
     spread = 2.0 * special.log_cosh(ops.where(central, edge, distance))
     return _log_half(u < 0.0, central, ops.where(central, distance, 0.0), spread, df)
+
+
+def _curves_of_arc(df):
+    return (
+        lambda u, below: _log_lower_of_arc(ops.where(below, u, -u), df),
+        lambda u: special.log_gamma_half_step(0.5 * df) - 0.5 * math.log(math.pi) - df * special.log_cosh(u),
+    )
 
 
 def _log_half(below, central, arc, spread, df):

@@ -156,8 +156,9 @@ class Transformed(Based):
             normal = self.base if isinstance(self.base, Normal) else self.base._line()
             exp = LogNormal._new(normal.loc, normal.scale)
             return self.bijection.low + exp._mean(), exp._variance()
-        center = ops.stop_gradient(self._quantile_at(numerics.as_tensor(0.5)))
-        first, second = scores.moments_by_quadrature(self, center, self._breaks())
+        held = self._held()
+        center = held._quantile_at(numerics.as_tensor(0.5))
+        first, second = scores.moments_by_quadrature(self, center, held._breaks())
         finite = second < math.inf
         variance = ops.where(finite, second - ops.square(ops.where(finite, first, 0.0)), math.inf)
         return center + first, variance
@@ -210,7 +211,7 @@ class Transformed(Based):
         return mass, *self.bijection._tail_laws(power, rate)
 
     def _crps(self, y):
-        return scores.crps_by_quadrature(self, y, self._breaks())
+        return scores.crps_by_quadrature(self, y, self._held()._breaks())
 
     # ---- other distributions from this one -----------------------------------------------------------------------------
 

@@ -119,19 +119,12 @@ class TruncatedNormal(Independent):
         log_lower, log_upper = (ops.where(log == -math.inf, -1.0, log) for log in logs)
         _, _, below, above = self._geometry()
         slope, *mass = self._mass()
-        log_total = ops.log(sum(mass))
-
-        def log_density(t):
-            return -t * (slope + 0.5 * t) - log_total
-
-        def log_tail(t, is_below):
-            room = numerics.floor(ops.where(t < 0.0, below + t, above - t), 0.0)
-            return _log_tail_of(t, is_below, room, slope, *mass)
-
+        _, log_density = _curves(slope, below, above, *mass)
         from_low = low + numerics.safe_exp(log_lower - log_density(low))
         from_high = high - numerics.safe_exp(log_upper - log_density(high))
         t = univariate.invert(
-            log_tail, log_density, log_lower, log_upper, low, high, ops.where(log_lower <= log_upper, from_low, from_high),
+            _curves, (slope, below, above, *mass), log_lower, log_upper, low, high,
+            ops.where(log_lower <= log_upper, from_low, from_high),
             least=_RESOLUTION * ops.minimum(below + above, _reach(ops.abs(slope), numerics.as_tensor(1.0))),
         )  # fmt: skip
         return self._place(t, *logs)
@@ -167,6 +160,17 @@ class TruncatedNormal(Independent):
     def _with_temperature(self, component, variance):
         # of the whole normal, whose loc stays
         return self._new(self.loc, numerics.tempered_scale(self.scale, variance), self.low, self.high)
+
+
+def _curves(slope, below, above, mass_below, mass_above):
+    """(log tails, log density) of t, from what `_geometry` and `_mass` say."""
+    log_total = ops.log(mass_below + mass_above)
+
+    def log_tail(t, is_below):
+        room = numerics.floor(ops.where(t < 0.0, below + t, above - t), 0.0)
+        return _log_tail_of(t, is_below, room, slope, mass_below, mass_above)
+
+    return log_tail, lambda t: -t * (slope + 0.5 * t) - log_total
 
 
 def _log_tail_of(t, below, room, slope, mass_below, mass_above):

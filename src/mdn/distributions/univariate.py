@@ -7,6 +7,7 @@ from keras import ops
 
 from mdn import backend, numerics
 from mdn.distributions import grid
+from mdn.distributions.value import Value
 
 _NEWTON_STEPS = 200  # an upper bound only: the bracket is halved at least every second step
 _LARGEST_LOG = 40.0  # the largest log of 1 / density: its product with a difference of logs, at most 1e18, fits float32
@@ -14,7 +15,7 @@ _HDI_GRID = 129  # the shortest interval is sought first among so many ...
 _HDI_HALVINGS = 28  # ... and then by so many halvings
 
 
-def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None, least=0.0):
+def invert(curves, parameters, log_lower, log_upper, lower, upper, start=None, least=0.0):
     """The x in [lower, upper] with P(Y <= x) = exp(log_lower), P(Y > x) = exp(log_upper).
 
     Newton's method runs on the log of the smaller tail within a shrinking bracket; a step that leaves the bracket, or is not
@@ -22,30 +23,30 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
     by the implicit function theorem.
 
     Args:
-        log_tail: `log_tail(x, below)` is log P(Y <= x) where `below` is true, else log P(Y > x).
-        log_density: `log_density(x)` is the log density of Y.
+        curves: From the parameters to a pair of functions, `log_tail(x, below)`, which is log P(Y <= x) where `below` is true,
+            else log P(Y > x), and `log_density(x)`, the log density of Y.
+        parameters: Tensors and distributions, all that the curves depend on; the search takes them without their gradients.
         log_lower, log_upper: Logs of the probability below and above x, so that neither tail is rounded.
-        lower, upper: A bracket, broadcast against these logs.
+        lower, upper: A bracket, which broadcasts with these logs to the shape of x.
         start: Where the search begins, which saves most of its steps if it is close; the middle of the bracket if None.
         least: x is found to the precision of a float of this size at least.
     """
     target = numerics.cap(log_lower, log_upper)
-    noise = 2.0 * numerics.epsilon() * ops.where(ops.isfinite(target), ops.abs(target), 0.0)
+    held = ops.stop_gradient(target)
+    noise = 2.0 * numerics.epsilon() * ops.where(ops.isfinite(held), ops.abs(held), 0.0)
     from_below = log_lower <= log_upper
 
-    def tail(x):
-        return log_tail(x, from_below)
+    log_tail, log_density = curves(*map(_without_gradient, parameters))
 
     def excess(value):
         """Increasing in x, 0 at the root, and where the tail differs from its own by a rounding."""
-        difference = numerics.no_nan(value - ops.stop_gradient(target), 0.0)  # -inf minus -inf is NaN, and a root
+        difference = numerics.no_nan(value - held, 0.0)  # -inf minus -inf is NaN, and a root
         # without this, one search in a hundred takes twice as many steps, for digits that are noise, and all wait for it
         difference = ops.where(ops.abs(difference) <= noise, 0.0, difference)
         return ops.where(from_below, difference, -difference)
 
-    shape = ops.shape(log_density(lower + ops.zeros_like(target)))
-    low = ops.stop_gradient(ops.broadcast_to(lower, shape))
-    high = ops.stop_gradient(ops.broadcast_to(upper, shape))
+    none = ops.zeros_like(lower + upper + target)
+    low, high = ops.stop_gradient(lower) + none, ops.stop_gradient(upper) + none
     x = _middle(low, high)
     if start is not None:
         x = ops.stop_gradient(numerics.floor(numerics.cap(numerics.no_nan(start, 0.0) + ops.zeros_like(x), high), low))
@@ -55,7 +56,7 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
         return ops.any(high - low > 2.0 * numerics.epsilon() * size)
 
     def improve(low, high, x, width, step):
-        value = tail(x)
+        value = log_tail(x, from_below)
         error = excess(value)
         low, high = ops.where(error <= 0.0, x, low), ops.where(error >= 0.0, x, high)
         slope = ops.exp(log_density(x) - value)
@@ -76,8 +77,10 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
         maximum_iterations=_NEWTON_STEPS,
     )
     x = ops.stop_gradient(x)
-    value = tail(x)
-    slope = ops.stop_gradient(log_density(x) - value)
+    slope = log_density(x)
+    log_tail, _ = curves(*parameters)
+    value = log_tail(x, from_below)
+    slope = slope - ops.stop_gradient(value)
     edge = ops.logical_not(ops.isfinite(target))  # probability 0 or 1: x is an end of the support
     difference = ops.where(edge, 0.0, value - ops.where(edge, 0.0, target))
     difference = ops.where(from_below, difference, -difference)
@@ -88,6 +91,10 @@ def invert(log_tail, log_density, log_lower, log_upper, lower, upper, start=None
     x = x - ops.where(small, step, step - ops.stop_gradient(step))
     # rounding may lead out of the bracket, whose ends are those of the support of an angle
     return x - ops.stop_gradient(x - numerics.within(x, lower, upper))
+
+
+def _without_gradient(parameter):
+    return parameter._held() if isinstance(parameter, Value) else ops.stop_gradient(parameter)
 
 
 def _middle(low, high):

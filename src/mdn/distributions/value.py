@@ -70,6 +70,13 @@ class Value:
         """The distribution with `function` applied to each parameter."""
         return self._new(*(function(tensor) for tensor in self._tensors()))
 
+    def _held(self):
+        """This distribution with parameters that carry no gradient.
+
+        What is computed from it and held fixed costs no derivative: JAX would trace one, and drop it in the end.
+        """
+        return self._map(ops.stop_gradient)
+
     def _run(self, method, *tensors, static: tuple = (), event_axes: int | None = None):
         """method(*tensors, *static); JAX compiles it once for all distributions of the same class and shapes.
 

@@ -87,8 +87,10 @@ class VonMises(Independent):
         return ops.where(ops.where(below, y < -math.pi, y > math.pi), -math.inf, mass)
 
     def _quantile(self, log_lower, log_upper):
-        end = numerics.as_tensor([math.pi])
-        return univariate.invert(self._log_tail, self._log_prob_each, log_lower, log_upper, -end, end)
+        end = ops.full_like(self.loc, math.pi)
+        return univariate.invert(
+            lambda dist: (dist._log_tail, dist._log_prob_each), (self,), log_lower, log_upper, -end, end
+        )
 
     def _quantile_bounds(self, log_lower, log_upper):
         end = ops.full_like(self.loc + ops.zeros_like(log_lower), math.pi)
@@ -97,18 +99,10 @@ class VonMises(Independent):
     def _sample(self, sample_shape, stream):
         # the distance from loc by inversion, which is differentiable and needs no rejection, then a random side
         u = 2.0 * stream.uniform(self._shape(sample_shape)) - 1.0
-        size, kappa = ops.abs(u), self.concentration
-        normalizer = _log_normalizer(kappa) - math.log(2.0)
-
-        def log_tail(t, below):
-            start, length = ops.where(below, 0.0, t), ops.where(below, t, math.pi - t)
-            return _log_descent(start, length, kappa) - normalizer
-
-        distance = univariate.invert(
-            log_tail,
-            lambda t: -2.0 * kappa * ops.square(ops.sin(0.5 * t)) - normalizer,
-            numerics.safe_log(size), numerics.safe_log1p(-size), numerics.as_tensor([0.0]), numerics.as_tensor([math.pi]),
-        )  # fmt: skip
+        size = ops.abs(u)
+        logs = numerics.safe_log(size), numerics.safe_log1p(-size)
+        bracket = numerics.as_tensor([0.0]), numerics.as_tensor([math.pi])
+        distance = univariate.invert(_curves_of_distance, (self.concentration,), *logs, *bracket)
         return wrap(self.loc + ops.sign(u) * distance)
 
     def _mean(self):
@@ -206,6 +200,17 @@ def _above(y):
     """y + π for y in [-π, π], exact for small results, because π is added as a float32 and a rest."""
     high = numerics.within(y + _PI_HIGH, 0.0, 7.0)  # `within` keeps XLA from folding both constants into one
     return numerics.floor(high + _PI_LOW, 0.0)
+
+
+def _curves_of_distance(kappa):
+    """(log tails, log density) of the distance of an angle from its mean direction."""
+    normalizer = _log_normalizer(kappa) - math.log(2.0)
+
+    def log_tail(t, below):
+        start, length = ops.where(below, 0.0, t), ops.where(below, t, math.pi - t)
+        return _log_descent(start, length, kappa) - normalizer
+
+    return log_tail, lambda t: -2.0 * kappa * ops.square(ops.sin(0.5 * t)) - normalizer
 
 
 def _log_normalizer(kappa):
