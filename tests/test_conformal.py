@@ -308,7 +308,8 @@ def test_chance_alone_seldom_makes_a_calibrated_model_too_narrow_or_too_wide():
         inside.append([abs(one.share - one.nominal) <= one.margin for one in held])
     assert np.mean(sides) < 0.12  # three levels of two standard errors each
     np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=0.03)  # the margins of 71 rows and of 88 together
-    assert [one.margin for one in held] > [one.margin for one in promised.held_of(scores_with(odds[:88]))[0]]
+    alone = promised.held_of(scores_with(calibration.pit(odds[:88])))[0]
+    assert all(one.margin > other.margin for one, other in zip(held, alone, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,15 @@ def test_the_bars_are_the_importances_and_their_errors(found):
     assert [label.get_text() for label in ax.get_yticklabels()] == [found.names[at] for at in found.order[:3]]
 
 
+def test_each_bar_has_its_number_beside_it(found):
+    for measure in ("nll", "median", "spread"):
+        ax, (values, errors) = Figure().subplots(), found.of_target(measure, 0)
+        plots.importances(found, ax, measure=measure, most=3)
+        for text, at in zip(ax.texts, found.order[:3], strict=True):
+            assert float(text.get_text()) == pytest.approx(values[at], rel=5e-3) and "e" not in text.get_text()
+            assert text.xy[0] >= values[at] + errors[at] - 1e-12 and ax.get_xlim()[1] > text.xy[0]
+
+
 def test_the_lines_are_the_quantiles(reg):
     frame, _ = shops(2, 30)
     moved = reg.partial_dependence(frame, "risk", (0.95, 0.5, 0.05), grid=5)

@@ -1,5 +1,7 @@
 """Programs on JAX: a model's step as one kernel, where XLA can make one, and as it always is, where it cannot."""
 
+from typing import NamedTuple
+
 import jax
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ from keras import ops
 import mdn
 from mdn.kernels.inline import inline_device
 from mdn.kernels.one_kernel import OneKernel
-from mdn.sequences.program import alone
+from mdn.sequences.program import _tensor, alone
 from test_layer import SPECS, targets_of
 
 pytestmark = pytest.mark.jax
@@ -63,6 +65,17 @@ def test_what_no_kernel_holds_is_run_all_the_same():
 def test_a_mistake_in_a_hook_is_said_as_it_is():
     with pytest.raises(ZeroDivisionError):
         small(SPECS["plain normal"]).generate(3, constrain=lambda event, place: event / (1 // 0))
+
+
+def test_arguments_of_programs_may_be_named_tuples():
+    class Pair(NamedTuple):
+        first: object
+        second: object
+
+    found = _tensor(Pair(np.arange(2.0), [None, 3.0]))
+    assert isinstance(found, Pair) and found.second[0] is None
+    np.testing.assert_array_equal(ops.convert_to_numpy(found.first), [0.0, 1.0])
+    assert float(found.second[1]) == 3.0
 
 
 def test_programs_of_one_row_have_a_thread_to_themselves():

@@ -1,11 +1,14 @@
 """A spec owns its layout: blocks by name, likelihoods, what a network reads of a target, and moved distributions."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
 
 import mdn
 from mdn import backend
+from mdn.sequences.sampler import Noise, Sampler
 from test_layer import SPECS, targets_of
 
 MOVED = (
@@ -37,6 +40,32 @@ def test_slices_tile_the_packed_vector_in_the_order_of_the_heads(name):
     places = np.arange(spec.params_size)
     np.testing.assert_array_equal(np.concatenate([places[block] for block in spec.slices.values()]), places)
     assert [(key, block.stop - block.start) for key, block in spec.slices.items()] == list(spec.heads)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_draws_are_nan_where_a_parameter_is(name):
+    spec = SPECS[name]
+    params, sampler = params_of(spec, 3), Sampler(spec)
+    draw = backend.compiled(sampler.__call__)
+    noise = [keras.ops.convert_to_tensor(each) for each in sampler.parted(Noise(0, 3, sampler).steps(1)[0])]
+
+    def lost(drawn):
+        return np.stack([np.isnan(numbers(part)).any(axis=-1) for part in keras.tree.flatten(drawn)])
+
+    for place in {0, spec.params_size // 2, spec.params_size - 1}:
+        broken = params.copy()
+        broken[1, place] = np.nan
+        for drawn in (spec.sample(broken, seed=0), draw(keras.ops.convert_to_tensor(broken), *noise)):
+            assert all((rows == [False, True, False]).all() for rows in lost(drawn)), f"parameter {place}"
+
+
+def test_a_spec_is_hashed_once_and_equal_ones_alike(monkeypatch):
+    spec, other = (mdn.MixtureSpec([mdn.NormalSpec(1), mdn.LaplaceSpec(1)], [2, 1]) for _ in range(2))
+    asked, config = [], mdn.MixtureSpec.get_config
+    monkeypatch.setattr(mdn.MixtureSpec, "get_config", lambda self: [asked.append(self), config(self)][1])
+    assert hash(spec) == hash(spec) == hash(spec) and spec == spec and len(asked) == 1
+    assert hash(other) == hash(spec) and other == spec and hash(mdn.NormalSpec(1)) != hash(spec)
+    assert vars(pickle.loads(pickle.dumps(other))).keys() == vars(mdn.MixtureSpec(mdn.NormalSpec(1), 2)).keys()
 
 
 @pytest.mark.parametrize("name", SPECS)

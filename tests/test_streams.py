@@ -20,6 +20,7 @@ from mdn.tabular.sides import Sides, Split
 from mdn.tabular.streamed import Parts
 from mdn.tabular.survey import Survey, Wanted, survey_of
 from mdn.training.team import Joined
+from mdn_commands import columns as table_columns
 from mdn_commands import streams
 from mdn_commands.columns import Roles
 
@@ -103,6 +104,54 @@ def test_partitions_of_dask_and_datasets_of_arrow_are_learnt_as_files_are(shards
     for other in (with_empty, dataset.dataset(folder)):
         survey = survey_of(source_of(other), wanted, 1e9)
         np.testing.assert_array_equal(np.sort(survey.all().hashes), np.sort(of_files.all().hashes))
+
+
+def block_of(first_column):
+    first_column = np.asarray(first_column, "float64")
+    table = Table(("0", "y"), (first_column, first_column % 7), np.arange(len(first_column)), "t")
+    return dataclasses.replace(table, unnamed="0")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "numbers"),
+    [
+        ([[0], [1, 2], [3]], True),
+        ([[0], [1], [2]], True),
+        ([[1, 2, 3], [1, 2], [1]], True),  # files that each number their rows
+        ([[], [0, 1, 2]], True),
+        ([[0, 1, 2], [3, 9]], False),
+        ([[0, 1, 2], [7, 8, 9]], False),
+        ([[5, 6], [0, 1]], False),
+        ([[0], [0], [1], [1]], True),
+        ([[0], [0], [0]], False),  # nothing says that these count
+        ([[0, 1], [2, np.nan]], False),
+    ],
+)
+def test_a_column_numbers_the_rows_only_if_it_does_so_in_the_whole_table(blocks, numbers):
+    wanted = Wanted(("y",))
+    whole = Survey(wanted, 1e9)
+    merged = Survey(wanted, 1e9)
+    for block in map(block_of, blocks):
+        whole.look(block)
+        part = Survey(wanted, 1e9)
+        part.look(block)
+        merged.merge(part)
+    for survey in (whole, merged):
+        assert survey.index == ("0" if numbers else "")
+        assert survey.wanted.ignore == (("0",) if numbers else ())
+    assert Survey(Wanted(("0",)), 1e9).index == "" and Wanted(("y",)).ignore == ()
+
+
+def test_a_first_column_that_counts_only_at_first_is_a_feature_in_memory_too(tmp_path):
+    rows = 66_000  # more than the block that is read first
+    numbers = np.arange(rows)
+    numbers[-1] = 5
+    pd.DataFrame({"": numbers, "y": np.sin(numbers)}).to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv")
+    roles = Roles.of("y", *[None] * 7)
+    assert table_columns.asked_of(table, roles).x.columns == (table.unnamed,)
+    survey = survey_of(source_of(str(tmp_path / "t.csv")), Wanted(("y",)), 1e9)
+    assert survey.index == "" and survey.rows == rows
 
 
 def test_the_index_of_a_frame_is_no_column(tmp_path):

@@ -53,7 +53,7 @@ def _tiny():
     """What the page calls a first look is a training of two epochs here."""
     before = dict(table_code.EFFORTS), dict(table_code._ARGUMENTS)
     table_code.EFFORTS["quick"] = ("--epochs", "2", "--components", "1")
-    table_code._ARGUMENTS["quick"] = "num_components=1, epochs=2, "
+    table_code._ARGUMENTS["quick"] = {"num_components": 1, "epochs": 2}
     yield
     table_code.EFFORTS.update(before[0])
     table_code._ARGUMENTS.update(before[1])

@@ -1,7 +1,11 @@
 """`mdn fit | predict | report | check`: several targets, weights, ids, splits by a column, and what is written of each row."""
 
 import gzip
+import html
+import io
 import zipfile
+from contextlib import chdir
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -17,6 +21,7 @@ from mdn.models import read_description
 from mdn.tabular import splits
 from mdn_commands import columns as table_columns
 from mdn_commands import rows as table_rows
+from mdn_commands import shared
 
 pytestmark = [pytest.mark.jax, pytest.mark.project]
 
@@ -58,6 +63,57 @@ def _fitted(folder):
     ran = run_here(folder, "fit", "t.csv", *ROLES, "--split-by", "when", *TINY)
     assert ran.exit_code == 0, said(ran)
     return folder, said(ran)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--target", "a", "--id", "code", "--weight", "w", "--split-by", "when", "--ignore", "shop"),
+        ("--target", "a", "--category", "shop", "--calibrate", "--seed", "3", "--test-share", ".15"),
+        ("--target", "a", "--split-by", "shop", "--calibrate", "--family", "normal"),
+    ],
+)
+def test_the_python_on_the_page_learns_the_model_of_the_command(folder, options):
+    ran = run_here(folder, "fit", "t.csv", *options, *TINY, "--out", "page.mdn")
+    assert ran.exit_code == 0, said(ran)
+    page = (folder / "page.html").read_text()
+    code = html.unescape(page[page.index("<pre><code>") + 11 : page.index("</code></pre>")])
+    by_command = mdn.load(folder / "page.mdn")
+    (folder / "page.mdn").unlink()
+    scored = []
+    with (
+        chdir(folder),
+        mock.patch("mdn.MDNRegressor.report", lambda self, x, y, path: scored.append(self.evaluate(x, y))),
+    ):
+        exec(compile(code, "page", "exec"), {})
+    by_python, table = mdn.load(folder / "page.mdn"), made()
+    np.testing.assert_allclose(
+        by_python.predict_interval(table, 0.8), by_command.predict_interval(table, 0.8), rtol=1e-5
+    )
+    assert by_python.columns_.table_names == by_command.columns_.table_names
+    assert f"{scored[0].nll:.4f}" in said(ran), "other rows are judged by"
+
+
+def test_probabilities_of_thresholds_are_said_to_be_those_of_the_network_after_a_calibration(fitted, tmp_path):
+    folder, _ = fitted
+    model, frame = mdn.load(folder / "model.mdn"), made()
+    for calibrated in (False, True):
+        if calibrated:
+            known = frame[["a", "b"]].notna().all(axis=1)
+            model.calibrate(frame[known], frame.loc[known, ["a", "b"]])
+        model.save(tmp_path / "m.mdn")
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        for option in ("--above", "--below", "--interval"):
+            ran = run_here(tmp_path, "predict", "m.mdn", "t.csv", option, ".5", "--out", "p.csv")
+            assert ran.exit_code == 0, said(ran)
+            assert ("are those of the network" in said(ran)) == (calibrated and option != "--interval")
+
+
+def test_a_command_shows_a_sign_while_keras_is_imported(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr("rich.console.Console", lambda: Console(file=screen, force_terminal=True))
+    console = shared.started()
+    assert "starting" in screen.getvalue() and console.file is screen
 
 
 def asked_of(folder, **options):

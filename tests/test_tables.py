@@ -208,24 +208,26 @@ def test_a_table_is_not_written_under_the_name_of_another_format(tmp_path, name)
 
 
 @pytest.mark.parametrize(
-    ("content", "learnt", "decimal", "marks"),
+    ("content", "learnt", "decimal", "marks", "said"),
     [
-        ("a;b\n1,5;x\n", {}, None, Marks(";", ",")),
-        ("a;b\n1.5;x\n", {}, None, Marks(";", ".")),
-        ("a;b\n1;x\n", {"a": ","}, None, Marks(";", ",")),
-        ("a;b\n1;x\n", {}, ",", Marks(";", ",")),
-        ("a;b\n1;x\n", {"a": ","}, ".", Marks(";", ".")),
-        ("a|b\n1.5|x\n", {}, None, Marks("|", ".")),
-        ("a\tb\n1,5\tx\n", {}, None, Marks(";", ",")),
-        ("a\tb\n1.5\tx\n", {}, None, Marks()),
-        ('a,b\n"1,5",x\n', {}, None, Marks()),
-        ("a,b\n1.5,x\n", {"a": ","}, None, Marks()),
+        ("a;b\n1,5;x\n", {}, None, Marks(";", ","), "as t.csv is, with ';' between cells and decimal commas."),
+        ("a;b\n1.5;x\n", {}, None, Marks(";", "."), "as t.csv is, with ';' between cells and decimal points."),
+        ("a;b\n1;x\n", {"a": ","}, None, Marks(";", ","), "as t.csv is, with ';' between cells and decimal commas."),
+        ("a;b\n1;x\n", {}, ",", Marks(";", ","), "as t.csv is, with ';' between cells and decimal commas."),
+        ("a;b\n1;x\n", {"a": ","}, ".", Marks(";", "."), "as t.csv is, with ';' between cells and decimal points."),
+        ("a|b\n1.5|x\n", {}, None, Marks("|", "."), "as t.csv is, with '|' between cells and decimal points."),
+        ("a\tb\n1,5\tx\n", {}, None, Marks(";", ","), "with ';' between cells and decimal commas, as spreadsheets"),
+        ("a\tb\n1.5\tx\n", {}, None, Marks(), None),
+        ('a,b\n"1,5",x\n', {}, None, Marks(), None),
+        ("a,b\n1.5,x\n", {"a": ","}, None, Marks(), None),
     ],
 )
-def test_a_table_is_written_in_the_notation_of_the_one_that_was_read(tmp_path, content, learnt, decimal, marks):
+def test_a_table_is_written_in_the_notation_of_the_one_that_was_read(tmp_path, content, learnt, decimal, marks, said):
     (tmp_path / "t.csv").write_text(content)
-    assert Marks.of(next(read_chunks(tmp_path / "t.csv", decimal=decimal)), learnt, decimal) == marks
-    assert marks.plain == (marks == Marks())
+    table = next(read_chunks(tmp_path / "t.csv", decimal=decimal))
+    assert Marks.of(table, learnt, decimal) == marks
+    sentence = marks.said("o.csv", table)
+    assert sentence is None if said is None else f"o.csv is written {said}" in sentence.replace(table.source, "t.csv")
 
 
 def test_decimal_commas_read_back_beside_words_and_alone(tmp_path):

@@ -14,7 +14,7 @@ from scipy import special, stats
 import mdn
 from mdn import metrics, tabular
 from mdn.data import read_table
-from mdn.tabular import learning, member, network
+from mdn.tabular import learning, member, network, wording
 
 pytestmark = pytest.mark.usefixtures("fast_epochs")
 
@@ -232,6 +232,102 @@ def test_text_is_a_category_and_an_unseen_one_is_other(library):
     assert low < -3 and high > 3 and np.isfinite(other)
     with pytest.raises(ValueError, match="differs in nearly every row"):
         quick().fit(library.DataFrame({"id": [f"row {i}" for i in range(300)]}), y)
+
+
+def regression_table(rows):
+    """A frame with missing numbers and a category, what depends on it by least squares, and the matrix of its columns."""
+    rng = np.random.default_rng(0)
+    a, kind = rng.normal(size=rows), rng.choice(["u", "v", "w"], rows, p=[0.5, 0.3, 0.2])
+    b = np.where(rng.random(rows) < 0.2, np.nan, rng.exponential(size=rows))
+    y = 1000.0 + 2.0 * a + (kind == "v") + np.where(np.isnan(b), 3.0, b) + 0.5 * rng.normal(size=rows)
+    filled = np.where(np.isnan(b), np.nanmedian(b[: rows // 2]), b)
+    design = [np.ones(rows), a, *(kind == one for one in "uv"), filled, np.isnan(b)]
+    return pd.DataFrame({"a": a, "kind": kind, "b": b}), y, np.stack(design, axis=1).astype(float)
+
+
+@pytest.mark.project
+@pytest.mark.parametrize("family", ["normal", "positive"])
+def test_scores_stand_beside_least_squares_on_what_the_network_sees(tmp_path, family):
+    X, y, design = regression_table(400)
+    y = y if family == "normal" else np.exp(y / 200.0)
+    reg = quick(family=family, epochs=3).fit(X[:200], y[:200])
+    learnt, slope = y, 1.0
+    if family == "positive":  # least squares is that of what the network learns, such as the logarithm
+        inverse = reg.outcome_.bijection.inverse
+        learnt, slope = inverse(y), (inverse(y + 1e-4) - inverse(y - 1e-4)) / 2e-4
+    slopes, *_ = np.linalg.lstsq(design[:200], learnt[:200])
+    scale = np.sqrt(np.sum((learnt[:200] - design[:200] @ slopes) ** 2) / (200 - design.shape[1]))
+    nlls = -stats.norm(design @ slopes, scale).logpdf(learnt) - np.log(slope)
+    reg.save(tmp_path / "m.mdn")
+    for one in (reg, mdn.load(tmp_path / "m.mdn")):
+        scores = one.evaluate(X[200:], y[200:])
+        assert scores.line_nll == pytest.approx(np.mean(nlls[200:]), abs=2e-4)
+        better = nlls[200:] + one.log_prob(X[200:], y[200:])
+        assert scores.line_error == pytest.approx(np.std(better, ddof=1) / np.sqrt(200), rel=1e-3)
+    assert wording.beyond_line(scores).startswith("This model is worse than least squares")
+
+
+def test_least_squares_needs_more_rows_than_columns_and_takes_several_targets():
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(500, 2)), rng.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], 500)
+    y = x @ [[1.0, 0.0], [2.0, -1.0]] + noise
+    baseline = metrics.Baseline(y, x=np.column_stack([x, x[:, 0], np.full(500, 7.0)]))  # columns that say nothing new
+    new = np.column_stack([x, x[:, 0], np.full(500, 7.0)])
+    truth = -stats.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]]).logpdf(noise)
+    assert np.mean(baseline.line_nlls(new, y)) == pytest.approx(np.mean(truth), abs=0.02)
+    one = np.where(np.arange(2) == 0, y, np.nan)
+    alone = -stats.norm(baseline.line(new)[:, 0], baseline.residual_tril[0, 0]).logpdf(y[:, 0])
+    np.testing.assert_allclose(baseline.line_nlls(new, one), alone, rtol=1e-4, atol=1e-5)
+    assert not metrics.Baseline(y[:3], 1, x=x[:3]).has_line and not metrics.Baseline(y).has_line
+    wide = rng.normal(size=(12, 20))
+    scores = quick(num_components=1, epochs=1).fit(wide, y[:12, 0]).evaluate(wide, y[:12, 0])
+    assert np.isnan(scores.line_nll) and wording.beyond_line(scores) == ""
+
+
+@pytest.mark.parametrize("family", ["normal", "positive"])
+def test_the_best_candidate_is_not_trained_a_second_time_before_its_refit(family, monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.0, 1.0, (120, 1))
+    y = np.exp(x[:, 0] + 0.3 * rng.normal(size=120))
+    trainings, train = [], member.training.fit
+    monkeypatch.setattr(member.training, "fit", lambda *a, **k: [trainings.append(k["validation"]), train(*a, **k)][1])
+
+    def fitted(**settings):
+        trainings.clear()
+        options = {"family": family, "epochs": 3, "hidden_sizes": (8,), "ensemble_size": 2, "random_state": 0}
+        reg = mdn.MDNRegressor(**options).fit(x, y, **settings)
+        return reg, [each is not None for each in trainings]
+
+    reg, first = fitted(checkpoint=tmp_path)
+    candidates = first[: first.index(False)]
+    assert first == [
+        *candidates,
+        False,
+        True,
+        False,
+    ]  # the first member is refitted, the second one learns from the start
+    again, nothing = fitted(checkpoint=tmp_path)
+    assert nothing == []
+    alone = member.fit_member
+    monkeypatch.setattr(member, "fit_member", lambda *task, **heard: alone(*task[:4], **heard))
+    twice, all_trainings = fitted()
+    assert len(all_trainings) == len(first) + 1
+    for one in (again, twice):
+        np.testing.assert_array_equal(one.predict_quantile(x, [0.1, 0.9]), reg.predict_quantile(x, [0.1, 0.9]))
+
+
+@pytest.mark.project
+def test_the_file_says_whether_a_model_learnt_from_a_file(tmp_path):
+    rng = np.random.default_rng(0)
+    numbered = pd.DataFrame(rng.normal(size=(40, 2)))  # scikit-learn knows no names of columns that are numbers
+    y = rng.normal(size=40)
+    pd.DataFrame(numbered.to_numpy(), columns=["a", "b"]).to_csv(tmp_path / "t.csv", index=False)
+    for X, from_file, names in ((numbered, False, None), (read_table(tmp_path / "t.csv"), True, ["a", "b"])):
+        reg = quick(epochs=1).fit(X, y)
+        reg.save(tmp_path / "m.mdn")
+        for one in (reg, mdn.load(tmp_path / "m.mdn")):
+            assert one.columns_.from_file is from_file
+            assert (list(one.feature_names_in_) if names else getattr(one, "feature_names_in_", None)) == names
 
 
 def test_weights_count_and_rows_of_weight_0_do_not():

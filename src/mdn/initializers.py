@@ -259,6 +259,11 @@ def starting_directions(angles, count: int, seed: int = 0) -> tuple[np.ndarray, 
     return loc[:, None], scale[:, None], weights
 
 
+def short_way(difference, period: float = 2.0 * np.pi):
+    """Differences of numbers on a circle the short way round, in [-period / 2, period / 2]; NumPy."""
+    return difference - period * np.round(difference / period)
+
+
 def _scale_of_angles(resultant: np.ndarray) -> np.ndarray:
     """κ^(-1/2) for the length of the mean of unit vectors, I₁(κ) / I₀(κ), from 0 to 1."""
     from scipy.special import i0e, i1e

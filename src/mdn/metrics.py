@@ -69,14 +69,22 @@ class NLL(keras.metrics.Metric):
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
 
+_MOST_LINE_ROWS, _MOST_LINE_CELLS = 100_000, 20_000_000  # least squares on more rows takes long and changes little
+_LINE_ROWS_AT_ONCE = 10_000
+_SAME = 1e-10  # of the greatest eigenvalue: columns that others determine, such as the last level of a category
+
+
 class Baseline:
     """Two models of the targets that use no features: a normal with full covariance, and a mixture fitted by EM.
 
-    Compare every NLL with theirs. An NLL alone says nothing, because a density may exceed 1.
+    Compare every NLL with theirs. An NLL alone says nothing, because a density may exceed 1. With features there is a third
+    one, least squares with normal errors: a network that is no better than it has learnt a straight line.
 
     Args:
         y: Targets, shape `(N, D)`; rows with NaN are left out.
         num_components: K of the mixture.
+        x: Features, shape `(N, F)`, for least squares; the median of a column stands for NaN. There is no such model without
+            features, nor without more rows than columns (`has_line`).
 
     Example:
         >>> import mdn, numpy as np
@@ -85,8 +93,10 @@ class Baseline:
         1.43
     """
 
-    def __init__(self, y, num_components: int = 10):
+    def __init__(self, y, num_components: int = 10, x=None):
         y = np.asarray(y, "float64")
+        if x is not None:
+            self._fit_line(np.asarray(x), y)
         y = y[np.all(np.isfinite(y), axis=-1)]
         self.center, covariance = np.mean(y, axis=0), np.cov(y.T, bias=True).reshape(y.shape[1], y.shape[1])
         self.scale_tril = np.linalg.cholesky(numerics.ridge(covariance))
@@ -94,6 +104,42 @@ class Baseline:
         shift, spread = initializers.robust_scaling(y)
         loc, scale, self.weights = initializers.starting_mixture((y - shift) / spread, num_components)
         self.loc, self.scale = self.center + shift + spread * loc, spread * scale
+
+    def _fit_line(self, x, y) -> None:
+        """Sets `medians` (F,), `slopes` (F, D), `intercepts` (D,) and `residual_tril` (D, D), if there are enough rows."""
+        known = np.flatnonzero(np.all(np.isfinite(y), axis=1))
+        most = min(_MOST_LINE_ROWS, _MOST_LINE_CELLS // max(x.shape[1], 1))
+        if len(known) > most:
+            known = np.sort(np.random.default_rng(0).choice(known, most, replace=False))
+        if len(known) <= x.shape[1] + 1:
+            return
+        x, y = x[known].astype("float64"), y[known]
+        gone = np.isnan(x)
+        pairs = zip(x.T, gone.T, strict=True)
+        medians = np.array([0.0 if lost.all() else np.median(column[~lost]) for column, lost in pairs])
+        x = np.where(gone, medians, x) - medians
+        center, spread = x.mean(axis=0), x.std(axis=0)
+        spread = np.where(spread > 0.0, spread, 1.0)
+        z, means = (x - center) / spread, y.mean(axis=0)
+        values, vectors = np.linalg.eigh(z.T @ z)
+        kept = values > _SAME * values.max(initial=0.0)
+        slopes = (vectors[:, kept] / values[kept]) @ (vectors[:, kept].T @ (z.T @ (y - means)))
+        residuals = y - means - z @ slopes
+        self.medians, self.slopes = medians, slopes / spread[:, None]
+        self.intercepts = means - center @ self.slopes
+        free = len(y) - kept.sum() - 1  # so that the errors of new rows are not taken for smaller than they are
+        self.residual_tril = np.linalg.cholesky(numerics.ridge(residuals.T @ residuals / free))
+
+    @property
+    def has_line(self) -> bool:
+        """Whether there is a model of least squares."""
+        return hasattr(self, "slopes")
+
+    def line(self, x) -> np.ndarray:
+        """The targets `(N, D)` that least squares predicts for features `(N, F)`."""
+        blocks = (x[first : first + _LINE_ROWS_AT_ONCE] for first in range(0, len(x), _LINE_ROWS_AT_ONCE))
+        filled = (np.where(np.isnan(block), 0.0, block - self.medians) for block in blocks)
+        return np.concatenate([block @ self.slopes + self.intercepts for block in filled])
 
     @classmethod
     def of(cls, fields: dict) -> Baseline:
@@ -117,18 +163,30 @@ class Baseline:
 
     def gaussian_nlls(self, y) -> np.ndarray:
         """The NLL of each row of `y` (N, D) under the normal, (N,) in float64; NaN for rows without any target."""
-        centred = np.asarray(y, "float64") - self.center
-        z = centred / np.diagonal(self.scale_tril)  # in float64, since the square of an outlier may leave float32
-        if z.shape[1] == 1:
-            return 0.5 * z[:, 0] ** 2 + math.log(float(self.scale_tril[0, 0])) + 0.5 * numerics.LOG_2PI
-        normal = MultivariateNormal(np.zeros_like(self.center), self.scale_tril)
-        return _nlls(normal.log_prob_observed(centred.astype("float32")), y)
+        return _normal_nlls(np.asarray(y, "float64") - self.center, self.scale_tril)
+
+    def line_nlls(self, x, y) -> np.ndarray:
+        """The NLL of each row under least squares with normal errors, `(N,)` in float64; NaN for rows without any target.
+
+        Args:
+            x: Features, `(N, F)`.
+            y: Targets, `(N, D)`; NaN is missing.
+        """
+        return _normal_nlls(np.asarray(y, "float64") - self.line(x), self.residual_tril)
 
     def mixture_nlls(self, y) -> np.ndarray:
         """The NLL of each row of `y` (N, D) under the mixture, (N,) in float64; NaN for rows without any target."""
         mixture = Mixture(np.log(self.weights), Normal(self.loc - self.center, self.scale))
         centred = np.asarray(y, "float64") - self.center
         return _nlls(mixture.log_prob_observed(centred.astype("float32")), y)
+
+
+def _normal_nlls(centred: np.ndarray, scale_tril: np.ndarray) -> np.ndarray:
+    z = centred / np.diagonal(scale_tril)  # in float64, since the square of an outlier may leave float32
+    if z.shape[1] == 1:
+        return 0.5 * z[:, 0] ** 2 + math.log(float(scale_tril[0, 0])) + 0.5 * numerics.LOG_2PI
+    normal = MultivariateNormal(np.zeros(z.shape[1]), scale_tril)
+    return _nlls(normal.log_prob_observed(centred.astype("float32")), centred)
 
 
 def _nlls(log_prob, y) -> np.ndarray:

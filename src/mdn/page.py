@@ -19,6 +19,7 @@ body { font: 17px/1.6 Georgia, serif; color: #22303c; background: #fdfcf9;
        max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
 h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; font-size: 1.35rem; }
 img { width: 100%; height: auto; margin: .5rem 0; } code { font-size: .85em; background: #f0ede4; padding: 0 .2em; }
+pre { overflow-x: auto; } pre code { display: block; padding: .6rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
 td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #ddd8ca; text-align: left; }
 td:last-child, th:last-child { text-align: right; font-variant-numeric: tabular-nums; }
@@ -55,8 +56,10 @@ class Page:
     title: str
     sections: list[str] = field(default_factory=list)
 
-    def add(self, title: str, text: str, picture: Figure | None = None, alt: str = "", table=()) -> None:
-        """Adds a section: plain text (an empty line separates paragraphs), then a picture, then rows of a table."""
+    def add(
+        self, title: str, text: str, picture: Figure | None = None, alt: str = "", table=(), code: str = ""
+    ) -> None:
+        """Adds a section: plain text (an empty line separates paragraphs), then a picture, rows of a table, and code."""
         parts = [f"<h2>{html.escape(title)}</h2>"]
         parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in text.split("\n\n")]
         if picture is not None:
@@ -67,6 +70,8 @@ class Page:
         if table:
             rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in table)
             parts.append(f"<table>{rows}</table>")
+        if code:
+            parts.append(f"<pre><code>{html.escape(code)}</code></pre>")
         self.sections.append("\n".join(parts))
 
     def write(self, path, footer: str) -> None:

@@ -241,9 +241,9 @@ def asked_of(table: Table, roles: Roles, index: str | None = None) -> Asked:
     Args:
         table: The table, or those of its rows that can be used.
         roles: What the options say of columns.
-        index: As `index_of` finds it in the whole table; None to look for it in this one.
+        index: As `Numbering` finds it in the whole table; None to look for it in this one.
     """
-    from mdn.tabular.kinds import index_of
+    from mdn.tabular.kinds import Numbering
 
     roles.check(table)
     bounds = bounds_of(table, roles.bounds, roles.censoring) if roles.censoring else None
@@ -254,7 +254,7 @@ def asked_of(table: Table, roles: Roles, index: str | None = None) -> Asked:
     if by is not None and not by.dates and by.name not in gone.union(roles.category, roles.number):
         gone.add(by.name)
         say_groups(by.name)
-    x, index = without_index(table.drop(*gone), index_of(table) if index is None else index)
+    x, index = without_index(table.drop(*gone), Numbering().look(table).name if index is None else index)
     if not x.columns:
         names = " and ".join(map(repr, roles.target or roles.bounds))
         stop(f"{table.source!r} has no column {f'beside {names} ' if names else ''}to predict from.")
@@ -284,9 +284,9 @@ def without_index(x: Table, index: str) -> tuple[Table, str]:
 
 def say_index(name: str) -> None:
     """Prints that a first column is no feature."""
-    tell(
-        f"the first column has no name and only numbers the rows, so it is left out; --number {shlex.quote(name)} keeps it."
-    )
+    from mdn.tabular import wording
+
+    tell(wording.numbering(f"--number {shlex.quote(name)} keeps it."))
 
 
 def complete(columns: Columns, roles: Roles, names: Sequence[str], index: str) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from mdn_commands import columns as table_columns
 from mdn_commands import options
-from mdn_commands.shared import check_out, messages, probabilities, share, stop, tell
+from mdn_commands.shared import check_out, messages, probabilities, share, started, stop, tell
 from mdn_commands.streams import in_parts
 
 if TYPE_CHECKING:
@@ -87,17 +87,17 @@ def predict(
         check_out(out)
         written_as(out)  # it refuses the name of another format
         answers = answers_of(quantiles, mean, interval or [], above or [], below or [])
-        from rich.console import Console
-
-        from mdn import training
-
-        training.keep_compiled_programs()
-        console = Console()
+        console = started()
         regressor = regressor_of(model)
         targets = regressor.target_names_
         rows = write(console, regressor, new, answers, id_, out, table_columns.reading(separator, decimal))
         if above or below:
             _say_grid(console, regressor)
+            if regressor.calibration_ is not None:
+                console.print(
+                    "The probabilities of --above and --below are those of the network: the calibration holds for quantiles and "
+                    "intervals."
+                )
         console.print(f"{rows} rows of predictions of {', '.join(targets)}: {out}", soft_wrap=True)
 
 
@@ -186,8 +186,8 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
                 rows += len(table)
     table_columns.say_note(table)  # the note of the last chunk covers all rows
     table_columns.say_outside(outside, said)
-    if not marks.plain:
-        tell(f"{out.name} is written as {table.source} is, with {marks}.")
+    if (said_of_marks := marks.said(out.name, first)) is not None:
+        tell(said_of_marks)
     return rows
 
 

@@ -41,6 +41,18 @@ def check_out(path: Path, *endings: str) -> None:
     try_to_write(path)
 
 
+def started():
+    """The console of a command of tables, once Keras is imported: that takes seconds, in which a sentence stands there."""
+    from rich.console import Console
+
+    console = Console()
+    with console.status("starting"):
+        from mdn import MDNRegressor, training  # noqa: F401
+
+        training.keep_compiled_programs()
+    return console
+
+
 @contextmanager
 def listening() -> Iterator[list[str]]:
     """For the studio, which calls parts of commands: yields a list that gets the sentences of `tell`, and `stop` raises them."""

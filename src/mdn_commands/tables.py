@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from mdn_commands.check import check, say_atoms, say_codes, taken_options
 from mdn_commands.columns import Roles
 from mdn_commands.doctor import doctor
 from mdn_commands.predictions import predict, regressor_of
-from mdn_commands.shared import NOTHING_YET, check_out, going_on, messages, stop
+from mdn_commands.same_in_python import fit_python
+from mdn_commands.shared import NOTHING_YET, check_out, going_on, messages, started, stop
 from mdn_commands.streams import Memory, Processes
 from mdn_commands.unseen import rows_for
 
@@ -89,12 +91,7 @@ def fit(
         page = out.with_suffix(".html")
         if page == out:
             stop(f"--out must not end in .html, since the page of pictures goes there, but {str(out)!r} does.")
-        from rich.console import Console
-
-        from mdn import training
-
-        training.keep_compiled_programs()
-        console = Console()
+        console = started()
         roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         if not roles.target_names:
             stop("name the column to predict with --target, or its bounds with --lower and --upper.")
@@ -125,15 +122,41 @@ def fit(
             asked = looked.asked()
         known = table_rows.known_rows(asked, console)
         parts = table_rows.deal(asked, known, test_share, regressor.validation_fraction, calibrate, seed)
-        _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume)
+        defaults = MDNRegressor(random_state=seed).get_params()
+        python = functools.partial(
+            fit_python,
+            str(data[0]),
+            asked,
+            {name: value for name, value in regressor.get_params().items() if value != defaults[name]},
+            str(out),
+            test_share=test_share,
+            stop_share=regressor.validation_fraction,
+            seed=seed,
+            calibrate=calibrate,
+            calibrate_by=calibrate_by,
+            notation=table_columns.reading(separator, decimal),
+        )
+        _fit(
+            ending,
+            console,
+            regressor,
+            asked,
+            parts,
+            calibrate_by,
+            out,
+            page,
+            resume,
+            python if len(data) == 1 else None,
+        )
 
 
-def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume) -> None:
+def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resume, python) -> None:
     import numpy as np
 
     from mdn.files import keeping
     from mdn.tabular import wording
     from mdn.tabular.codes import MissingCodes
+    from mdn.tabular.report import write_report
 
     targets, y = asked.roles.target_names, asked.learnt
     columns = asked.columns(asked.x.take(parts.learn))  # it must not know the rows of calibration, either
@@ -172,7 +195,8 @@ def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resu
         if not regressor.outcome_.atoms and not regressor.censoring:
             say_atoms(values[used], name)
     with console.status("scoring"):
-        scores = regressor.report(x.take(parts.judge), y[parts.judge], page)
+        code = None if python is None else python(features=x.columns)
+        scores = write_report(regressor, x.take(parts.judge), y[parts.judge], page, code)
     _print_scores(console, scores, regressor.calibration_, targets, f"{len(parts.judge)} rows set aside")
     _say_next(console, out, page)
 
@@ -251,8 +275,8 @@ def _print_scores(console, scores: Scores, calibration, targets: Sequence[str], 
     for name, nll in wording.nlls(scores):
         table.add_row(name, f"{nll:.4f}")
     console.print(table)
-    if wording.skill(scores):
-        console.print(wording.skill(scores))
+    for sentence in filter(None, (wording.skill(scores), wording.beyond_line(scores))):
+        console.print(sentence)
     for d, target in enumerate(targets):
         if not math.isnan(scores.crps[d]):
             crps = wording.plain(scores.crps[d])
@@ -273,15 +297,11 @@ def report(
     """Score a model on a table that it has not seen, on the screen and as a page of pictures."""
     with messages():
         check_out(out)
-        from rich.console import Console
-
-        from mdn import training
+        console = started()
         from mdn.tabular import wording
         from mdn.tabular.outside import Outside
         from mdn.tabular.seen import seen_of
 
-        training.keep_compiled_programs()
-        console = Console()
         regressor = regressor_of(model)
         with table_columns.saying_unknown_levels() as said:
             x, y = rows_for(regressor, data, console, table_columns.reading(separator, decimal))

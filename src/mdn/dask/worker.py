@@ -65,10 +65,10 @@ def survey_partition(part, number: int, alikeness: Alikeness, wanted: Wanted, me
 
 def merged(several: Sequence[Surveyed]) -> Surveyed:
     """One survey of all, in their order."""
-    filled = [each.survey for each in several if each.survey.rows] or [several[0].survey]
-    for other in filled[1:]:
-        filled[0].merge(other)
-    return Surveyed(filled[0], sum(each.empty for each in several))
+    first, *others = (each.survey for each in several)
+    for other in others:
+        first.merge(other)
+    return Surveyed(first, sum(each.empty for each in several))
 
 
 class Dealt(NamedTuple):

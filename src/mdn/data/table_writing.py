@@ -51,10 +51,18 @@ class Marks(NamedTuple):
             return cls(table.separator, "," if comma else ".")
         return cls(";", ",") if comma else cls()
 
-    @property
-    def plain(self) -> bool:
-        """Whether this is CSV as everybody else writes it."""
-        return self == Marks()
+    def said(self, name: str, table: Table) -> str | None:
+        """The sentence that says how a file is written; None if it is CSV as everybody else writes it.
+
+        Args:
+            name: The name of the file.
+            table: The rows that `of` looked at.
+        """
+        if self == Marks():
+            return None
+        if self.separator == table.separator:
+            return f"{name} is written as {table.source} is, with {self}."
+        return f"{name} is written with {self}, as spreadsheets that write decimal commas expect of a .csv."
 
     def __str__(self) -> str:
         return f"{self.separator!r} between cells and decimal {'commas' if self.decimal == ',' else 'points'}"

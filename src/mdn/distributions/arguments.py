@@ -18,6 +18,15 @@ def as_shape(shape, name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in shape)
 
 
+def check_count(name: str, value) -> int:
+    """`value` as a positive int, or an error that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"`{name}` must be an int, but {value!r} came.")
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1, but {value} came.")
+    return int(value)
+
+
 def checked_dims(dims, event_size: int) -> tuple[int, ...]:
     """Turns an int or a sequence of distinct ints into coordinates of an event; negative ones count from the end."""
     dims = (dims,) if isinstance(dims, int | np.integer) else tuple(dims)

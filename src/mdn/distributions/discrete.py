@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 
 from mdn import numerics
-from mdn.distributions.arguments import check_finite
+from mdn.distributions.arguments import check_count, check_finite
 from mdn.distributions.component import Component
-from mdn.distributions.spec import ComponentSpec, check_count
+from mdn.distributions.spec import ComponentSpec
 
 
 class Discrete(Component):

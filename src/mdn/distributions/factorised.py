@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from mdn.distributions.arguments import check_count
 from mdn.distributions.distribution import Distribution
 from mdn.distributions.independent import diagonal_covariance
 from mdn.distributions.mixture import Mixture
 from mdn.distributions.mixture_spec import MixtureSpec
 from mdn.distributions.normal_spec import NormalSpec
-from mdn.distributions.spec import Spec, check_count, serializable
+from mdn.distributions.spec import Spec, serializable
 from mdn.distributions.value import value
 
 

@@ -7,10 +7,11 @@ import numpy as np
 from keras import ops
 
 from mdn import kernels, numerics
+from mdn.distributions.arguments import check_count
 from mdn.distributions.joint import Joint, join_parts, split_parts
 from mdn.distributions.mixture import Mixture
 from mdn.distributions.normal_spec import NormalSpec
-from mdn.distributions.spec import ComponentSpec, Spec, check_count, serializable
+from mdn.distributions.spec import ComponentSpec, Spec, serializable
 from mdn.kernels.flat_mixture import flat_mixture
 
 

@@ -6,10 +6,11 @@ import numpy as np
 from keras import ops
 
 from mdn import initializers, numerics
+from mdn.distributions.arguments import check_count
 from mdn.distributions.low_rank_normal import LowRankNormal
 from mdn.distributions.multivariate_normal import MultivariateNormal
 from mdn.distributions.normal import Normal
-from mdn.distributions.spec import ComponentSpec, check_count, serializable
+from mdn.distributions.spec import ComponentSpec, serializable
 from mdn.distributions.triangular import pack_tril, unpack_tril
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from mdn import backend, numerics
+from mdn import backend, initializers, numerics
 from mdn.distributions import modes
 from mdn.distributions.circular import Circular, arcs
 from mdn.distributions.component import Component
@@ -104,7 +104,7 @@ def density_rank(distribution, y: np.ndarray) -> np.ndarray:
     _check_density(distribution)
     if isinstance(distribution, Circular):
         turns = np.asarray(y, "float64") / distribution.period
-        return density_rank(distribution.base, 2.0 * np.pi * (turns - np.round(turns)))
+        return density_rank(distribution.base, 2.0 * np.pi * initializers.short_way(turns, 1.0))
     batch, y = distribution.batch_shape, np.asarray(y, "float64").reshape(-1)
     if not isinstance(distribution, Spiked):
         return Profile(distribution).rank(y).reshape(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, initializers, numerics
-from mdn.distributions.arguments import as_shape
+from mdn.distributions.arguments import as_shape, check_count
 from mdn.distributions.distribution import Distribution
 from mdn.kernels.flat_mixture import FlatMixture
 from mdn.random import key_for
@@ -106,7 +107,7 @@ class Spec:
             seed: As in `Distribution.sample`.
 
         Returns:
-            Shape `(*sample_shape, *batch, event_size)`; for a JointSpec a dict with such an array for each part.
+            Shape `(*sample_shape, *batch, event_size)`, NaN where a parameter is; for a JointSpec a dict of one for each part.
 
         Raises:
             ShapeError: if the last axis of `params` is not `params_size`.
@@ -240,10 +241,17 @@ class Spec:
         return cls(**config)
 
     def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
+        return self is other or (type(self) is type(other) and self.get_config() == other.get_config())
 
     def __hash__(self):
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:  # computed once, since every call of a compiled function asks for it
         return hash((type(self), repr(self.get_config())))
+
+    def __getstate__(self):  # another process has other hashes
+        return {name: value for name, value in vars(self).items() if name != "_hash"}
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
@@ -256,7 +264,8 @@ def _unpack(params, spec):
 
 @backend.compiled(static=("spec", "sample_shape"))
 def _draw(params, key, spec, sample_shape):
-    return spec(params)._sample_with(key, sample_shape)
+    distribution = spec(params)
+    return distribution._nan_where_lost(distribution._sample_with(key, sample_shape), event_axes=1)
 
 
 class ComponentSpec(Spec):
@@ -390,12 +399,3 @@ class PositiveSpec(ComponentSpec):
         middle, spread = initializers.robust_scaling(logs)
         loc, scale, weights = initializers.starting_mixture((logs - middle) / spread, count, seed)
         return self._release(*self._start(loc * spread, scale * spread)), np.log(weights)
-
-
-def check_count(name: str, value) -> int:
-    """`value` as a positive int, or an error that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"`{name}` must be an int, but {value!r} came.")
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1, but {value} came.")
-    return int(value)

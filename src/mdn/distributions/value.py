@@ -98,6 +98,13 @@ class Value:
             found.append(ops.any(ops.isnan(part), axis=rest) if rest else ops.isnan(part))
         return functools.reduce(ops.logical_or, found)
 
+    def _nan_where_lost(self, answer, event_axes: int):
+        """`answer`, a tensor or a dict of tensors, with NaN where a parameter is NaN; `event_axes` as in `_run`."""
+        lost = self._lost()
+        for _ in range(event_axes):
+            lost = ops.expand_dims(lost, -1)
+        return keras.tree.map_structure(lambda part: ops.where(lost, np.nan, part), answer)
+
     # ---- a batch of values --------------------------------------------------------------------------------------------
 
     def __getitem__(self, index):
@@ -141,9 +148,4 @@ class Value:
 @backend.compiled(static=("method", "static", "event_axes"))
 def _call(distribution, *tensors, method, static, event_axes):
     answer = method(distribution, *tensors, *static)
-    if event_axes is None:
-        return answer
-    lost = distribution._lost()
-    for _ in range(event_axes):
-        lost = ops.expand_dims(lost, -1)
-    return keras.tree.map_structure(lambda part: ops.where(lost, np.nan, part), answer)
+    return answer if event_axes is None else distribution._nan_where_lost(answer, event_axes)

@@ -324,11 +324,10 @@ class VonMisesSpec(ComponentSpec):
             return super().starting_blocks(y, count, seed)
         y = np.asarray(y, "float64")
         turn = np.angle(np.nansum(np.exp(1j * y), axis=0))  # 0 where all are missing
-        apart = y - turn - 2.0 * np.pi * np.round((y - turn) / (2.0 * np.pi))  # few lie about ±π
+        apart = initializers.short_way(y - turn)  # few lie about ±π
         start = initializers.starting_directions if self.event_size == 1 else initializers.starting_mixture
         loc, scale, weights = start(apart, count, seed)
-        loc = loc + turn
-        return self._release(*self._start(loc - 2.0 * np.pi * np.round(loc / (2.0 * np.pi)), scale)), np.log(weights)
+        return self._release(*self._start(initializers.short_way(loc + turn), scale)), np.log(weights)
 
     def _start(self, loc, scale):
         return loc, 1.0 / np.square(np.clip(scale, 0.05, 10.0))

@@ -17,7 +17,7 @@ _CROWDED = 5  # names of levels that are written without a slant
 
 
 def importances(found, ax=None, *, measure: str = "nll", target: int = 0, most: int = 10, color=BLUE):
-    """Draws how much the answers need each column, as bars with a line of one standard error to both sides.
+    """Draws how much the answers need each column, as bars with their numbers and a line of one standard error to both sides.
 
     Args:
         found: What `MDNRegressor.importances` returned.
@@ -45,6 +45,11 @@ def importances(found, ax=None, *, measure: str = "nll", target: int = 0, most: 
         alpha=0.6,
         error_kw={"ecolor": INK, "elinewidth": 1.0, "capsize": 2},
     )
+    for row, at in enumerate(order):
+        if np.isfinite(values[at]):
+            end = max(values[at], 0.0) + (errors[at] if np.isfinite(errors[at]) else 0.0)
+            ax.annotate(_figure(values[at]), (end, row), (4, 0), textcoords="offset points", va="center", fontsize=7)
+    ax.margins(x=0.25)  # room for the numbers
     ax.set(ylim=(len(order) - 0.4, -0.6), xlabel=_AXES[measure].format(target=found.target_names[target]))
     ax.set_yticks(np.arange(len(order)), [_short(found.names[at]) for at in order])
     return ax
@@ -100,6 +105,11 @@ def partial_dependence(found, ax=None, *, target: int = 0, color=BLUE):
             ax.plot(found.grid, bottom, "|", color=INK, markersize=6, transform=ax.get_xaxis_transform())
     ax.set(xlabel=found.column, ylabel=found.target_names[target])
     return ax
+
+
+def _figure(value: float) -> str:
+    """Three digits, without an exponent."""
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
 
 
 def _short(name: str) -> str:

@@ -70,9 +70,8 @@ def jitted(function, one_row: bool, **options):
 
 
 def _tensor(value):
-    if value is None or isinstance(value, tuple | list):  # as JAX reads them: each entry is an array of its own
-        return value and type(value)(map(_tensor, value))
-    return ops.convert_to_tensor(value)
+    # as JAX reads tuples, named or not, lists and dicts: each entry is an array of its own
+    return keras.tree.map_structure(lambda each: None if each is None else ops.convert_to_tensor(each), value)
 
 
 def read(array) -> np.ndarray:

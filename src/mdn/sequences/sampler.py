@@ -49,9 +49,12 @@ class Sampler:
         return noise[..., : self.uniforms], noise[..., self.uniforms :]
 
     def draw(self, distribution, uniforms, normals, sample_shape=()):
-        """Events `(*sample_shape, B, spec.target_size)` from a distribution of this spec; temperatures are applied already."""
+        """Events `(*sample_shape, B, spec.target_size)` from a distribution of this spec; temperatures are applied already.
+
+        An event is NaN where a parameter of its row is NaN.
+        """
         drawn = distribution._sample(sample_shape, _Prepared(uniforms, normals))
-        return self.spec.join(drawn)
+        return self.spec.join(distribution._nan_where_lost(drawn, event_axes=1))
 
 
 class Guided(Sampler):
@@ -92,7 +95,7 @@ class Guided(Sampler):
         events = self.draw(tempered, each_uniforms, each_normals, (self.candidates,))
         odds = guidance * numerics.log_odds(with_context.log_prob(events), without.log_prob(events))
         chosen = draw_index(ops.softmax(ops.transpose(odds)), (), _Prepared(uniforms[:, -1:], normals))
-        return ops.take_along_axis(events, chosen[None, :, None], axis=0)[0]
+        return without._nan_where_lost(ops.take_along_axis(events, chosen[None, :, None], axis=0)[0], event_axes=1)
 
 
 def check_temperatures(component, variance, guidance=0.0) -> None:

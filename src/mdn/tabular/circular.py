@@ -66,7 +66,7 @@ class Circle(Outcome):
         return np.concatenate([angles, angles + 2.0 * np.pi * (bounds[:, 1:] - bounds[:, :1]) / self.period], axis=1)
 
     def apart(self, difference: np.ndarray) -> np.ndarray:
-        return difference - self.period * np.round(difference / self.period)
+        return initializers.short_way(difference, self.period)
 
     def in_range(self, y: np.ndarray) -> np.ndarray:
         return self.low + wrapped(y - self.low, self.period)

@@ -74,7 +74,6 @@ def names_kept(regressor) -> list[str]:
 
 def restore_names(regressor, kept: list[str]) -> None:
     """Sets `feature_names_in_` by what `names_kept` returned."""
-    regressor.columns_.from_file = not kept and bool(regressor.columns_.levels)
     if kept:
         regressor.feature_names_in_ = np.array(kept, dtype=object)
     _name_features(regressor)

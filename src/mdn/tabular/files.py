@@ -33,8 +33,7 @@ from mdn.data.schema import (
     text,
     whole,
 )
-from mdn.metrics import Baseline
-from mdn.tabular import circular, outcome, trunk_files
+from mdn.tabular import baselines, circular, outcome, trunk_files
 from mdn.tabular.columns import About, Columns
 from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
@@ -52,7 +51,7 @@ _WEIGHTS = "weights.npz"
 
 def save(regressor, path) -> None:
     """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
-    baseline, calibration = regressor.baseline_, ranked(regressor)
+    calibration = ranked(regressor)
     parameters = {**regressor.get_params(), "random_state": None}
     for name in ("calibration", "bounds", "censoring", "period"):  # older versions do not know them
         if parameters.get(name) is None:
@@ -66,11 +65,12 @@ def save(regressor, path) -> None:
         "features": regressor.n_features_in_,
         "feature_names": names_kept(regressor),
         "columns": regressor.columns_.levels,
+        "from_file": regressor.columns_.from_file,
         "targets": regressor.n_targets_,
         "target_names": regressor.target_names_,
         "grid": regressor.target_grid_,
         "recorded": regressor.recorded_,
-        "baseline": None if baseline is None else vars(baseline),
+        **baselines.described(regressor.baseline_),
         "members": [_of_member(member) for member in regressor.members_],
         "left_out": regressor.columns_.left_out,
         "about_columns": regressor.columns_.about,
@@ -120,7 +120,8 @@ def _of_member(member: Member) -> dict[str, Any]:
     for name in ("atoms", "circular"):  # older versions do not know them
         if not architecture[name]:
             del architecture[name]
-    return {**vars(member), "weights": None, "architecture": architecture}
+    kept = {name: value for name, value in vars(member).items() if name != "start"}
+    return {**kept, "weights": None, "architecture": architecture}
 
 
 def load(cls, path, made: Callable | None = None):
@@ -174,7 +175,7 @@ def load(cls, path, made: Callable | None = None):
     regressor.target_grid_ = np.array(description["grid"])
     targets = len(regressor.target_names_)
     regressor.recorded_ = [one and Recorded(**one) for one in description.get("recorded", [None] * targets)]
-    regressor.baseline_ = None if description["baseline"] is None else Baseline.of(description["baseline"])
+    regressor.baseline_ = baselines.of(description)
     regressor.members_, regressor.calibration_ = members, calibration
     regressor.num_components_ = len(members[0].alive)
     regressor.history_ = members[0].history
@@ -185,7 +186,7 @@ def load(cls, path, made: Callable | None = None):
 
 _OPTIONAL = (
     "recorded", "indicators", "trunk", "origin", "seen", "calibrated", "calibration_groups", "outcome", "circle", "decimals",
-    "units", "other_shares", "ids", "bounds", "rows_seen",
+    "units", "other_shares", "ids", "bounds", "rows_seen", "from_file", "line",
 )  # fmt: skip
 _MOST_UNITS = 2**20  # the most units of a layer, components of a mixture, targets
 _size, _figures = whole(1, _MOST_UNITS), listed(figure)
@@ -242,7 +243,8 @@ def _checked(description: dict) -> dict[str, Any]:
         target_names=listed(text, count=targets),
         grid=listed(number(0.0), count=targets),
         recorded=listed(maybe(IN_FILES), count=targets),
-        baseline=maybe(_baseline(targets)),
+        baseline=maybe(baselines.rule(targets)),
+        line=baselines.rule_of_line(width, targets),
         members=listed(_member(width, targets), least=1),
         origin=record(targets=listed(number(), count=targets), features=listed(number(), count=inputs)),
         seen=listed(whole(0, 2**32)),
@@ -253,6 +255,7 @@ def _checked(description: dict) -> dict[str, Any]:
         circle=circular.IN_FILES,
         decimals=mapping(one_of(",", ".")),
         units=mapping(one_of("%", "‰")),
+        from_file=flag,
         other_shares=mapping(number(0.0)),
         ids=listed(text),
         bounds=listed(text),
@@ -300,24 +303,11 @@ def _columns(description: dict) -> Columns:
         description.get("decimals"),
         description.get("units"),
         description.get("other_shares"),
+        # older versions kept no names of a table from a file
+        from_file=description.get("from_file", not description["feature_names"] and bool(description["columns"])),
         ids=tuple(description.get("ids", ())),
         bounds=tuple(description.get("bounds", ())),
     )
-
-
-def _baseline(targets: int) -> Rule:
-    def rule(value, name):
-        count = len(value["weights"]) if isinstance(value, dict) and isinstance(value.get("weights"), list) else 0
-        row = listed(number(), count=targets)
-        return record(
-            center=row,
-            scale_tril=listed(row, count=targets),
-            weights=listed(number(0.0), least=1),
-            loc=listed(row, count=count),
-            scale=listed(listed(number(above=0.0), count=targets), count=count),
-        )(value, name)
-
-    return rule
 
 
 def _member(inputs: int, targets: int) -> Rule:

@@ -11,8 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_random_state
 
 from mdn import initializers
-from mdn.metrics import Baseline
-from mdn.tabular import circular, learning, seen, targets
+from mdn.tabular import baselines, circular, learning, seen, targets
 from mdn.tabular.codes import MissingCodes, codes_of, sentences
 from mdn.tabular.member import Member
 from mdn.tabular.outcome import Outcome
@@ -84,18 +83,8 @@ def fit_rows(
         regressor.recorded_ = [None]
     first = regressor.members_[0]
     regressor.num_components_, regressor.history_ = len(first.alive), first.history
-    regressor.baseline_ = baseline_of(regressor, points, learnt[outcomes.index(regressor.outcome_)][:count])
-
-
-def baseline_of(regressor, points, learnt) -> Baseline | None:
-    """Fitted to targets, or to what the network learns of them; censored ones have no such baseline."""
-    if regressor.censoring:
-        return None
-    if regressor.outcome_.plain:
-        return Baseline(points)
-    if regressor.period is not None:
-        return circular.baseline_of(targets.drawn(learnt, 1, 0))
-    return Baseline(regressor.outcome_.points(learnt, 1, 0)[:, :1])
+    learnt_of_chosen = learnt[outcomes.index(regressor.outcome_)][:count]
+    regressor.baseline_ = baselines.baseline_of(regressor, x[:count], points, learnt_of_chosen)
 
 
 def _warn_of_codes(names, y) -> None:

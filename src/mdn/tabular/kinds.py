@@ -28,24 +28,53 @@ _NEARLY_ALL, _ENOUGH = 0.9, 20  # and so does one of fewer texts, in at least 20
 
 
 _PANDAS_INDEX = "Unnamed: 0"  # the name that pandas gives to a first column without one
-_NUMBERED = 65_536  # rows that are looked at, as many as the first chunk of a file has
 
 
-def index_of(table: Table) -> str:
-    """The name of a first column of a file that has none and only numbers the rows, from 0 or 1, else "".
+class Numbering:
+    """Whether the first column of a file has no name and only numbers the rows, from 0 or 1, in all blocks of a table.
 
-    It says nothing of new rows, and is no feature, unless it is declared a number, a category or a date.
+    Such a column says nothing of new rows, and is no feature, unless it is declared a number, a category or a date. Files of one
+    table may each begin anew.
 
-    Args:
-        table: A table, or its first rows.
+    Attributes:
+        first, last: The first and the last number so far; None before the first row.
+        longest: How many rows in a row were numbered: a table of single rows proves nothing.
     """
-    name, cells = table.columns[0], table.cells[0]
-    if name not in (table.unnamed, _PANDAS_INDEX) or not isinstance(cells, np.ndarray) or len(cells) < 2:
-        return ""
-    if isinstance(table, DeclaredTable) and name in table.kinds:
-        return ""
-    cells = cells[:_NUMBERED]
-    return name if any(np.array_equal(cells, np.arange(len(cells)) + start) for start in (0, 1)) else ""
+
+    def __init__(self) -> None:
+        self.first: float | None = None
+        self.last: float | None = None
+        self.longest = 0
+        self._name, self._broken = "", False
+
+    @property
+    def name(self) -> str:
+        """The name of the column, "" if there is none."""
+        return self._name if not self._broken and self.first in (0.0, 1.0) and self.longest > 1 else ""
+
+    def look(self, table: Table) -> Numbering:
+        """Takes the next block of the table, and returns itself."""
+        if len(table) and not self._broken:
+            block, (name, cells) = Numbering(), (table.columns[0], table.cells[0])
+            declared = isinstance(table, DeclaredTable) and name in table.kinds
+            block._broken = True
+            if isinstance(cells, np.ndarray) and name in (table.unnamed, _PANDAS_INDEX) and not declared:
+                block._broken = not np.array_equal(cells, np.arange(len(cells)) + cells[0])
+                block._name, block.longest = name, len(cells)
+                block.first, block.last = float(cells[0]), float(cells[-1])
+            self.merge(block)
+        return self
+
+    def merge(self, other: Numbering) -> None:
+        """Takes what is known of the rows that follow."""
+        self._broken |= other._broken
+        if self._broken or other.first is None:
+            return
+        goes_on = self.last is not None and other.first == self.last + 1.0
+        self._broken = self.last is not None and not goes_on and other.first not in (0.0, 1.0)
+        if self.first is None:
+            self.first, self._name = other.first, other._name
+        self.last, self.longest = other.last, max(self.longest, other.longest, 2 * goes_on)
 
 
 class About(NamedTuple):

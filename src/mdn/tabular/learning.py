@@ -25,7 +25,7 @@ _NARROW = 0.05  # of the standard deviation of the targets
 
 
 Task = tuple[Architecture, Rows, Recipe, int]
-"""The arguments of `member.fit_member`."""
+"""The arguments of `member.fit_member`; behind them stands a candidate that has done the first of two trainings, if one has."""
 Elsewhere = Callable[[Sequence[Task], Outcome], list[Member]]
 """Trains members on rows that are not at hand, from tasks that have a part of the rows, and what targets are taken for. It
 returns those that are done; after Ctrl-C there are fewer than tasks, or the last one is marked as interrupted."""
@@ -88,14 +88,15 @@ def learn(
 
     def train(jobs, elsewhere=None) -> tuple[list[Member], bool]:
         """(the members that are done, whether Ctrl-C ended the training)."""
-        tasks: list[Task] = [
+        tasks: list[tuple[Any, ...]] = [
             (
                 architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms)),
                 Rows(x, y[place], starts[place], weight, *split(seed)),
                 recipe(settings, again, max(counts) if together else components),
                 int(seed),
+                *tried,
             )
-            for components, place, again, seed in jobs
+            for components, place, again, seed, *tried in jobs
         ]
         if elsewhere is not None:
             trained = elsewhere(tasks, outcomes[jobs[0][1]])
@@ -132,7 +133,10 @@ def learn(
             kept, (count, of) = ([] if refit else members), (chosen, place)
             if elsewhere is not None:
                 kept, (count, of) = [], agreed([chosen, place]).tolist()
-            more, stopped = train([(count, of, refit, seed) for seed in seeds[len(kept) :]], elsewhere)
+            jobs: list[tuple] = [(count, of, refit, seed) for seed in seeds[len(kept) :]]
+            if refit and members and members[0].start is not None:
+                jobs[0] = (*jobs[0], members[0])  # the best candidate needs its second training only
+            more, stopped = train(jobs, elsewhere)
             members, place = (kept + more, of) if kept or more else (members, place)
         members[0].history.interrupted = stopped or bool(pressed)
     return Learnt(members, outcomes[place])

@@ -30,7 +30,10 @@ _PRIOR = 0.3  # standard deviation of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
 
 
-_ABOUT = record(val_loss=number(), widening=number(above=0.0), best_epoch=whole(), alive=listed(whole()))
+_ABOUT = record(
+    val_loss=number(), widening=number(above=0.0), best_epoch=whole(), alive=listed(whole()), start=whole(),
+    optional=("start",),
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Member:
         widening: The factor of all scales that makes held-out rows most likely: a network that fits its own rows well
             predicts scales that are too small for new ones.
         alive: The components that have weight in some row of training; the others are left out.
+        start: The seed of the best of several starts; None where nobody needs it any more.
     """
 
     architecture: Architecture
@@ -70,6 +74,7 @@ class Member:
     history: training.History
     widening: float
     alive: list[int]
+    start: int | None = None
 
     @classmethod
     def constant(cls, architecture: Architecture, value) -> Member:
@@ -128,6 +133,7 @@ def fit_member(
     table: Rows,
     recipe: Recipe,
     seed: int,
+    tried: Member | None = None,
     *,
     on_epoch: Callable[[int, training.History], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -139,6 +145,7 @@ def fit_member(
         table: The rows.
         recipe: How to train.
         seed: Seeds the initial weights, shuffling and noise.
+        tried: What the same arguments without `recipe.refit` gave: then only the second training is left.
         on_epoch: As in `mdn.training.fit`.
         callbacks: As there; called in each training that has held-out rows, not in the second one on all rows.
 
@@ -177,7 +184,12 @@ def fit_member(
             callbacks=() if validation is None else callbacks,
         )
 
-    with network.lock, training.ctrl_c_waits():
+    def made(weights, history, widening, start) -> Member:
+        alive = alive_of(network.blocks(network.predict(weights, x[:LOOKED_AT]))[2])
+        weights = network.narrowed(weights, architecture.num_components)
+        return Member(architecture, weights, min(history.val_loss), history, widening, alive, start)
+
+    def tried_first() -> Member:
         history, start, weights = best_start(
             network, lambda start: run(train, most, (x[valid], y[valid], weight[valid]), start), seed, recipe.restarts
         )
@@ -185,16 +197,21 @@ def fit_member(
         if architecture.loss == "nll":
             few = valid[:CALIBRATION_ROWS]
             widening = widening_of(network, network.predict(weights, x[few]), y[few], weight[few])
-        if recipe.refit and not history.interrupted and history.best_epoch:
-            try:
-                history.interrupted = run(np.concatenate([train, valid]), history.best_epoch, None, start).interrupted
-            except KeyboardInterrupt:  # before its first epoch
-                history.interrupted = True
-            if not history.interrupted:  # half of a second training is worse than the first
-                weights = network.weights()
-        alive = alive_of(network.blocks(network.predict(weights, x[:LOOKED_AT]))[2])
-        weights = network.narrowed(weights, architecture.num_components)
-        return Member(architecture, weights, min(history.val_loss), history, widening, alive)
+        return made(weights, history, widening, start)
+
+    with network.lock, training.ctrl_c_waits():
+        first = tried_first() if tried is None else tried
+        if not recipe.refit or first.history.interrupted or not first.history.best_epoch:
+            return first
+        history = dataclasses.replace(first.history)
+        try:
+            every = np.concatenate([train, valid])
+            history.interrupted = run(every, history.best_epoch, None, first.start).interrupted
+        except KeyboardInterrupt:  # before its first epoch
+            history.interrupted = True
+        if history.interrupted:  # half of a second training is worse than the first
+            return dataclasses.replace(first, history=history)
+        return made(network.weights(), history, first.widening, first.start)
 
 
 def listeners(callbacks, verbose) -> dict[str, Any]:
@@ -272,7 +289,7 @@ def kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
 
     Args:
         folder: The folder of members that are done, or None.
-        task: (architecture, rows, recipe, seed); the file is named by a checksum of all of them.
+        task: As `learning.Task`; the file is named by a checksum of (architecture, rows, recipe, seed).
         train: Trains the member.
 
     Raises:
@@ -280,7 +297,7 @@ def kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
     """
     if folder is None:
         return train()
-    architecture, rows, recipe, seed = task
+    architecture, rows, recipe, seed, *_ = task
     path = Path(folder) / f"{digest(repr((architecture, recipe, seed)), *rows)}.npz"
     if path.exists():
         return _read_member(path, architecture)
@@ -299,7 +316,7 @@ def _write_member(path: Path, member: Member) -> None:
         "widening": float(member.widening),
         "best_epoch": int(member.history.best_epoch),
         "alive": [int(each) for each in member.alive],
-    }
+    } | ({} if member.start is None else {"start": int(member.start)})
     write_arrays(path, arrays, about)
 
 
@@ -311,7 +328,9 @@ def _read_member(path: Path, architecture) -> Member:
     curves = {name: arrays.pop(name).tolist() for name in ("loss", "val_loss")}
     history = training.History(**curves, best_epoch=about["best_epoch"])
     weights = [arrays[f"weight.{i}"] for i in range(len(arrays))]
-    return Member(architecture, weights, about["val_loss"], history, about["widening"], about["alive"])
+    return Member(
+        architecture, weights, about["val_loss"], history, about["widening"], about["alive"], about.get("start")
+    )
 
 
 def _placed(place: int, task: tuple, folder) -> tuple[int, Member]:

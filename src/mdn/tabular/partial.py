@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_random_state
 from mdn import backend, initializers, training
 from mdn.few_shapes import powers_of_two
 from mdn.tabular import circular, learning, seen, targets
-from mdn.tabular.fitting import baseline_of
+from mdn.tabular.baselines import baseline_of
 from mdn.tabular.inputs import check_rows_of_targets
 from mdn.tabular.member import Member
 from mdn.tabular.network import shared, widened
@@ -145,7 +145,7 @@ def _begin(regressor, x, y, seed: int) -> None:
                 Member(architecture, network.weights(), float("nan"), training.History(), 1.0, alive)
             )
     regressor.num_components_ = components
-    regressor.baseline_ = baseline_of(regressor, points, learnt)
+    regressor.baseline_ = baseline_of(regressor, x, points, learnt)
 
 
 def _go_on(regressor, member: Member, kept: Kept, rows, seed: int) -> Member:

@@ -15,7 +15,7 @@ from mdn.tabular.matters import add_what_matters
 from mdn.tabular.promised import held_of, said_of_held
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
-from mdn.tabular.wording import INDICATED, calibrated, nlls, plain, rows_judged, skill, taken_for
+from mdn.tabular.wording import INDICATED, beyond_line, calibrated, nlls, plain, rows_judged, skill, taken_for
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
@@ -23,12 +23,11 @@ _WORST = 8
 _NEGATIVE = (
     "NLL is minus the mean logarithm of the density that was given to what then happened, in nats. A density is a "
     "probability per unit of the target: where the target varies by less than one unit it exceeds 1, and the NLL is below 0. "
-    "The figure alone says little; its distance to the two lines below it, which know no features, says how much the "
-    "features tell."
+    "The figure alone says little; its distance to the models that know no features says how much the features tell."
 )
 
 
-def write_report(regressor, X, y, path) -> Scores:
+def write_report(regressor, X, y, path, python: str | None = None) -> Scores:
     """Writes a self-contained HTML page on rows that training has not seen, and returns their scores.
 
     Args:
@@ -36,6 +35,7 @@ def write_report(regressor, X, y, path) -> Scores:
         X: Features.
         y: Targets.
         path: Where to write the page; an earlier file there stays until the new one is complete.
+        python: The code that learns the same model, if a command learnt it.
     """
     scores = regressor.evaluate(X, y)
     names = regressor.target_names_
@@ -51,13 +51,21 @@ def write_report(regressor, X, y, path) -> Scores:
     add_what_matters(page, regressor, X, truth)
     _columns(page, regressor)
     _learned(page, regressor)
+    if python:
+        page.add(
+            "The same in Python",
+            "This code learns the same model, if it runs where the command ran. It says which rows are set aside, and which "
+            "columns are no features.",
+            code=python,
+        )
     page.write(path, _footer(regressor))
     return scores
 
 
 def _summary(regressor, scores, names, rows, seen) -> str:
     text = (
-        f"{rows_judged(rows, seen)} {' '.join(said_of_held(scores, regressor.calibration_, names))} {skill(scores)}"
+        f"{rows_judged(rows, seen)} {' '.join(said_of_held(scores, regressor.calibration_, names))} {skill(scores)} "
+        f"{beyond_line(scores)}"
     ).rstrip()
     if regressor.calibration_ is not None:
         text += "\n\n" + calibrated(regressor.calibration_)
@@ -81,7 +89,9 @@ def _table(scores, names):
     ]
     if np.isfinite(scores.skill):
         better = f"{scores.skill:.4f} ± {scores.skill_error:.4f}"
-        rows.append(("how far the model is below the lower of these two, with its standard error", nats, better))
+        rows.append(
+            ("how far the model is below the lower of the two without features, with its standard error", nats, better)
+        )
     for d, name in enumerate(names):
         unit = f"that of {name}"
         rows += [

@@ -9,9 +9,7 @@ import numpy as np
 from keras import ops
 
 from mdn import metrics, numerics
-from mdn.distributions import Mixture, Normal
-from mdn.few_shapes import in_blocks
-from mdn.tabular.network import ROWS_AT_ONCE
+from mdn.tabular import baselines
 
 _SHARP = 0.9
 
@@ -37,6 +35,10 @@ class Scores:
         which_nll: The part of `nll` that is about whether a target is an atom, and which; NaN where it has none.
         without_features: The family of the models without features: "Gaussian", or "von Mises" on a circle.
         skill_error: The standard error of `skill` over the rows; NaN for a single row.
+        line_nll: The NLL of least squares with normal errors on the inputs of the network; where `gaussian_nll` is of what the
+            network learns, carried onto the support of the target, so is this. NaN on a circle, with a trunk, and without more
+            rows than inputs.
+        line_error: The standard error of `line_nll - nll` over the rows; NaN for a single row.
 
     Reference:
         Czado et al. (2009), Predictive model assessment for count data: PIT values drawn within a cell.
@@ -53,6 +55,8 @@ class Scores:
     skill_error: float
     which_nll: float = math.nan
     without_features: str = "Gaussian"
+    line_nll: float = math.nan
+    line_error: float = math.nan
 
     @property
     def density_nll(self) -> float:
@@ -112,10 +116,10 @@ def scores_of(regressor, X, y) -> Scores:
     drawn = np.random.default_rng(0).uniform(size=below.shape)
     torn = below > above + 0.5  # a cell of the circle that holds the point from which it is counted: one side of it
     below, above = np.where(torn & (drawn < 0.5), 0.0, below), np.where(torn & (drawn >= 0.5), 1.0, above)
-    nll, baselines = -log_prob, _baselines(regressor, y)
     known = ~missing.all(axis=1)
-    means = [float(np.mean(each[known])) for each in (nll, *baselines)]
-    ahead = baselines[int(np.argmin(means[1:]))][known] - nll[known]
+    nll, *others = (each[known] for each in (-log_prob, *baselines.nlls_of(regressor, X, y)))
+    means = [float(np.mean(each)) for each in (nll, *others)]
+    best = others[int(np.argmin(means[1:3]))]
     return Scores(
         nll=means[0],
         gaussian_nll=means[1],
@@ -127,10 +131,16 @@ def scores_of(regressor, X, y) -> Scores:
         else calibration.pit(regressor._log_odds(X, y, seed=0), X=X),
         sharpness=np.mean(sharp[..., 1] - sharp[..., 0], axis=0),
         tail=np.minimum(above, 1.0 - below),
-        skill_error=float(np.std(ahead, ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else float("nan"),
+        skill_error=_standard_error(best - nll),
         which_nll=_which_nll(regressor, X, truth),
         without_features="Gaussian" if regressor.period is None else "von Mises",
+        line_nll=means[3],
+        line_error=_standard_error(others[2] - nll),
     )
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -138,24 +148,6 @@ def _mean(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.sum(np.where(known, values, 0.0), axis=0) / np.sum(known, axis=0)
-
-
-def _baselines(regressor, y) -> list[np.ndarray]:
-    """The NLL of each row under the normal and the mixture that know no features; NaN without a baseline."""
-    baseline, (bounds, width) = regressor.baseline_, regressor._bounds(y)
-    if baseline is None:
-        return [np.full(len(bounds), np.nan)] * 2
-    if regressor._event_size > 1 or not regressor._stand_for_sets:
-        truth = regressor._points(y)
-        return [baseline.gaussian_nlls(truth), baseline.mixture_nlls(truth)]
-    plain, found = regressor.outcome_.plain, []
-    origin = baseline.center if plain else regressor.target_origin_
-    for logits, loc, scale in baseline.mixtures():
-        distribution = regressor._inner.without_features(Mixture(logits, Normal(loc - origin if plain else loc, scale)))
-        centred = (bounds - origin).astype("float32")
-        log_prob = in_blocks(lambda y, d=distribution: regressor._score(d, y), centred, sizes=ROWS_AT_ONCE)
-        found.append(np.where(np.isnan(bounds[:, 0]), np.nan, np.log(width[:, 0]) - log_prob))
-    return found
 
 
 def _which_nll(regressor, X, truth: np.ndarray) -> float:

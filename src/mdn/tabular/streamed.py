@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_random_state
 from mdn.data.lanes import LANES, SEGMENT, TOGETHER, Lane, LaneWriter, Widths
 from mdn.data.sources import ROWS, Source, source_of
 from mdn.data.tables import Table
-from mdn.tabular import inputs, learning, seen
+from mdn.tabular import inputs, learning, seen, wording
 from mdn.tabular.columns import Columns
 from mdn.tabular.fed_member import fit_fed_member
 from mdn.tabular.fitting import Arrays, fit_rows
@@ -125,8 +125,7 @@ def say_index(survey: Survey) -> None:
     """Warns of a first column that only numbers the rows, which is no feature."""
     if survey.index:
         warnings.warn(
-            f"the first column has no name and only numbers the rows, so it is left out; to keep it, declare it: "
-            f"mdn.data.source_of(..., number=[{survey.index!r}]).",
+            wording.numbering(f"to keep it, declare it: mdn.data.source_of(..., number=[{survey.index!r}])."),
             UserWarning,
             stacklevel=4,
         )

@@ -13,7 +13,7 @@ from mdn.data.sources import ROWS, Source
 from mdn.data.tables import Table, TableError, joined, shown
 from mdn.tabular import inputs
 from mdn.tabular.frames import column
-from mdn.tabular.kinds import MOST_LEVELS, Counted, index_of
+from mdn.tabular.kinds import MOST_LEVELS, Counted, Numbering
 from mdn.tabular.sides import Sides
 from mdn.training.feed import fetched_ahead
 
@@ -140,18 +140,17 @@ class Survey:
         checksum: Of all rows that can be used, in any order: the sum of their hashes modulo 2⁶⁴.
         columns: The columns of the table.
         padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
-        index: The name of a first column that only numbers the rows, which `wanted` then ignores; "" if there is none.
     """
 
     def __init__(self, wanted: Wanted, memory: float):
-        self.wanted, self._memory = wanted, memory
+        self._wanted, self._memory = wanted, memory
         self.rows, self.left_out, self.weight, self.checksum = 0, 0, 0.0, 0
         self._kept: list[Rows] = []
         self._whole = True
         self._least = np.uint64(0)
         self.columns: tuple[str, ...] = ()
         self.padded: frozenset[str] = frozenset()
-        self.index = ""
+        self._numbering = Numbering()
         self._words: dict[str, Counter[str] | None] = {}
         self._lengths: dict[str, float] = {}  # of words, on average in the first block
         self._witnesses: dict[tuple[str, str], tuple[float, Rows]] = {}
@@ -162,9 +161,8 @@ class Survey:
         Raises:
             TableError: as `rows_of` does.
         """
-        found = rows_of(table, self.wanted)
-        if not self.columns:
-            self._ignore(index_of(table))
+        found = rows_of(table, self._wanted)
+        self._numbering.look(table)
         self.columns, self.padded = table.columns, self.padded | table.padded
         self.rows += len(found.hashes)
         self.left_out += len(table) - len(found.hashes)
@@ -178,7 +176,7 @@ class Survey:
             else:
                 self._count(name, Counter(cells))
                 self._lengths.setdefault(name, sum(map(len, cells)) / len(cells))
-        if self.wanted.censoring is not None:
+        if self._wanted.censoring is not None:
             self._witness_of_sets(found)
         self._keep([found])
 
@@ -190,7 +188,7 @@ class Survey:
         self._add(other.checksum)
         self._whole &= other._whole
         self.columns, self.padded = self.columns or other.columns, self.padded | other.padded
-        self._ignore(other.index)
+        self._numbering.merge(other._numbering)
         for name, words in other._words.items():
             self._count(name, words)
         self._lengths = other._lengths | self._lengths
@@ -199,12 +197,18 @@ class Survey:
                 self._witnesses[key] = value, row
         self._keep(other._kept)
 
-    def _ignore(self, index: str) -> None:
-        if index and index not in (*self.wanted.no_features, self.wanted.split_by):
-            self.index = index
-            self.wanted = self.wanted._replace(ignore=(*self.wanted.ignore, index))
-
     # ---- what is learnt ----------------------------------------------------------------------------------------------
+
+    @property
+    def index(self) -> str:
+        """The name of a first column that only numbers the rows of the whole table, "" if there is none."""
+        name = self._numbering.name
+        return "" if name in (*self._wanted.no_features, self._wanted.split_by) else name
+
+    @property
+    def wanted(self) -> Wanted:
+        """The columns; `index` is ignored."""
+        return self._wanted._replace(ignore=(*self._wanted.ignore, self.index)) if self.index else self._wanted
 
     @property
     def whole(self) -> bool:
@@ -251,6 +255,8 @@ class Survey:
         return max(_FEWEST, int(self._memory / size))
 
     def _keep(self, found: list[Rows]) -> None:
+        if not found:
+            return
         if self._whole or self._least == 0:
             self._kept += found
         else:
@@ -282,7 +288,7 @@ class Survey:
                 self._witnesses[name, what] = least, found.take(np.array([np.nanargmin(ranked)]))
         missing = np.isnan(cells)
         marks = {"missing": missing}
-        if name in self.wanted.target:
+        if name in self._wanted.target:
             marks["broken"] = ~missing & (np.round(cells) != cells)
         for what, mark in marks.items():
             if self._beats((name, what), 0.0) and mark.any():
@@ -290,7 +296,7 @@ class Survey:
 
     def _witness_of_sets(self, found: Rows) -> None:
         """The row with the widest bounds: one set among points makes a network learn all targets as sets."""
-        lower, upper = inputs.bounds(found.y, str(self.wanted.censoring)).T
+        lower, upper = inputs.bounds(found.y, str(self._wanted.censoring)).T
         with np.errstate(invalid="ignore"):
             narrowness = np.where(lower < upper, lower - upper, np.nan)
         widest = float(np.fmin.reduce(narrowness))

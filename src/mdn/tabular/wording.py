@@ -52,6 +52,11 @@ def share(value: float) -> str:
     return f"{100.0 * value:.0f} %" if value >= 0.0995 or value == 0.0 else f"{100.0 * value:.1f} %"
 
 
+def numbering(keep: str) -> str:
+    """What becomes of a first column that only numbers the rows; `keep` says how it is kept."""
+    return f"the first column has no name and only numbers the rows, so it is left out; {keep}"
+
+
 def missing(counts: dict[str, int], rows: int) -> str:
     """How many values of numbers and dates are missing, and what is done about it; "" if none is.
 
@@ -80,8 +85,8 @@ def calibrated(calibration: Calibration) -> str:
     return (
         f"Intervals are calibrated on {counts}: on average over such calibrations each holds a new target at least as "
         "often as it says, if new rows come from the same source as these; by chance, the 90 % interval of one calibration may "
-        f"hold {100.0 * miss:.0f} points less. Densities, NLL and CRPS are those of the network, which the calibration does not "
-        "change."
+        f"hold {100.0 * miss:.0f} points less. Densities, probabilities of thresholds, NLL and CRPS are those of the network, "
+        "which the calibration does not change."
     )
 
 
@@ -138,6 +143,7 @@ def nlls(scores: Scores) -> list[tuple[str, float]]:
         ("this model", scores.nll),
         ("of it: whether it is one of the frequent values", scores.which_nll),
         ("of it: the density of all others", scores.density_nll),
+        ("least squares, normal errors", scores.line_nll),
         ("one mixture, no features", scores.mixture_nll),
         (f"one {scores.without_features}, no features", scores.gaussian_nll),
     ]
@@ -162,6 +168,23 @@ def skill(scores: Scores) -> str:
         f"With the features a row's outcome is {scores.skill:.2f} ± {scores.skill_error:.2f} nats more likely than without them "
         f"({math.exp(min(scores.skill, 50.0)):.3g} times, on the geometric mean)."
     )
+
+
+def beyond_line(scores: Scores) -> str:
+    """Whether a model is better than least squares on the same columns; "" if there is no such baseline."""
+    better = scores.line_nll - scores.nll
+    if not math.isfinite(better):
+        return ""
+    line = "least squares with normal errors on the same columns"
+    if not abs(better) >= 2.0 * scores.line_error:
+        return (
+            f"These rows show no difference between this model and {line}: {better:.2f} nats a row, with a standard error of "
+            f"{scores.line_error:.2f}."
+        )
+    by = f"by {abs(better):.2f} ± {scores.line_error:.2f} nats a row"
+    if better < 0.0:
+        return f"This model is worse than {line} {by}: a straight line says more of these rows."
+    return f"This model is better than {line} {by}."
 
 
 def rows_judged(rows: int, seen: float | None) -> str:
