@@ -483,9 +483,9 @@ def test_a_picture_in_pixels_has_ink_where_the_drawing_is(folder):
 
 
 def test_bad_pictures_are_refused():
-    with pytest.raises(ValueError, match=r"ends in \.svg or \.png, but 's\.jpg'"):
+    with pytest.raises(ValueError, match=r"ends in \.svg, \.png or \.pdf, but 's\.jpg'"):
         write_sheet("s.jpg", [TWO])
-    with pytest.raises(ValueError, match="`labels` must be as many as the 1 drawings, but there are 2"):
+    with pytest.raises(ValueError, match="`labels` must be as many as the drawings, 1, but there are 2"):
         write_sheet("s.svg", [TWO], ["a", "b"])
     with pytest.raises(ValueError, match="at least one drawing"):
         write_sheet("s.svg", [])

@@ -254,7 +254,7 @@ def test_ones_own_lines_are_learnt_from_and_written_with(model, lines, tmp_path,
     said = command(
         "train", "handwriting", "--data", "mine.npz", "--from", "first.keras", "--epochs", "1", "--out", "own.keras"
     )
-    assert "left out: 1 lines with characters that the model does not know" in said and "lines to learn from" in said
+    assert "left out: 1 line with characters that the model does not know" in said and "lines to learn from" in said
     said_of_few = command("train", "handwriting", "--data", "few.npz", "--from", "first.keras", code=2)
     assert "5 different texts" in said_of_few
     paper = json.loads(Path("own.json").read_text())
@@ -276,7 +276,7 @@ def test_ones_own_lines_are_learnt_from_and_written_with(model, lines, tmp_path,
     assert "  1  two" in command("write", "--style", "list", "--model", "own.keras")
     said = command("write", "cab", "--after", "mine.npz:99", "--model", "own.keras", "--out", "d.svg", code=2)
     assert "has 61 lines" in said
-    assert "ends in .svg or .png" in command("write", "a", "--out", "a.gif", code=2)
+    assert "ends in .svg, .png or .pdf" in command("write", "a", "--out", "a.gif", code=2)
     assert "it is empty" in command("write", " ", "--model", "own.keras", code=2)
 
 

@@ -106,5 +106,5 @@ def test_mdn_train_jam_says_how_many_performances_are_empty(tmp_path, monkeypatc
     for options in ([], ["--split", "split.json"]):
         result = CliRunner().invoke(mdn_cli.app, ["train", "jam", "p.npz", "--out", "a.keras", *options])
         assert result.exit_code == 0, result.output
-        assert "p.npz: 1 of 12 performances are empty and left out." in result.output
+        assert "p.npz: 1 of 12 performances is empty and left out." in result.output
     assert sum(map(len, seen[0])) == 10 and seen[1] == [[25, 23], [20]]

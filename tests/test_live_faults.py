@@ -392,7 +392,7 @@ def test_a_signal_ends_the_jam_with_its_figures_and_its_log(number, stubbed, mon
     monkeypatch.setattr(live.Live, "run", touched)
     ran = CliRunner().invoke(mdn_cli.app, ["jam", "--osc", "--port", "0", "--mode", "useronly", "--log", str(path)])
     assert ran.exit_code == 128 + number, ran.output
-    assert "1 touches heard, 0 messages left out; half of the answers" in ran.output
+    assert "1 touch heard, 0 messages left out; half of the answers" in ran.output
     assert len(path.read_text().splitlines()) == 1
 
 

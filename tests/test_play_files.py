@@ -317,6 +317,6 @@ def test_a_signal_ends_the_music_with_its_figures_and_its_log(number, tmp_path, 
     code, said = run("--config", "my.toml")
     signal.signal(signal.SIGINT, before)
     assert code == 128 + number and closed and "Traceback" not in said
-    assert "1 events heard; 0 messages left out; log: logs/" in said
+    assert "1 event heard; 0 messages left out; log: logs/" in said
     (log,) = Path("logs").iterdir()
     assert log.read_text().endswith(",interface,0.5,0.5,0.5\n")

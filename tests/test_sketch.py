@@ -18,7 +18,9 @@ from mdn import training
 from mdn.applications import sketch
 from mdn.applications.sketch import SketchRNN, data, latent
 from mdn.applications.sketch import train as sketch_train
-from mdn.data import Drawings, read_drawings, write_drawings
+from mdn.applications.sketch.settings import settings_for
+from mdn.data import Drawings, from_lines, read_drawings, write_drawings
+from mdn.data.strokes import as_drawing
 from mdn_commands import sketch as sketch_commands
 
 pytestmark = pytest.mark.jax
@@ -201,8 +203,11 @@ def test_classes_are_told(tmp_path):
     sketch.save(model, tmp_path / "c.keras")
     model = sketch.load(tmp_path / "c.keras")
     assert len(sketch.draw(model, 2, label="dog", most=10, seed=0)[0]) == 2
-    with pytest.raises(ValueError, match=r"must be one of the model's 2 \(cat, dog\), but 'cow' came"):
-        sketch.draw(model, 2, label="cow")
+    for label, came in (("cow", "'cow'"), (None, "none")):
+        with pytest.raises(
+            ValueError, match=rf"must be one of the model's 2 \(cat, dog\), but {came} came: name it by --class"
+        ):
+            sketch.draw(model, 2, label=label)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +224,23 @@ def test_classes_that_cannot_be_told_are_named_before_training(words, message):
     drawn = {name: Drawings(DRAWINGS[: len(part)], words=np.array(part)) for name, part in parts.items()}
     with pytest.raises(ValueError, match=message):
         sketch_train.check_classes(drawn)
+
+
+def test_a_model_without_classes_or_without_a_latent_refuses_what_it_cannot_use(free, told):
+    """Each was ignored in silence: the cats that were asked for were drawings of anything."""
+    for draws in (
+        lambda **how: sketch.draw(free, 2, **how),
+        lambda **how: sketch.complete(free, DRAWINGS[0], **how),
+        lambda **how: sketch.interpolate(told, DRAWINGS[0], DRAWINGS[1], 2, **how),
+    ):
+        with pytest.raises(ValueError, match="has learnt no classes, but the class 'cat' came: leave it out"):
+            draws(label="cat", seed=0)
+    with pytest.raises(
+        ValueError, match=r"no latent to encode into: train one with a latent \(`mdn train sketch --latent 64`"
+    ):
+        sketch.draw(free, 2, z=np.zeros((2, 4)))
+    with pytest.raises(ValueError, match=r"no latent that could stray from the drawing, but a freedom of 0\.5 came"):
+        sketch.complete(free, DRAWINGS[0], freedom=0.5)
 
 
 def test_bad_latents_and_files_are_named(free, told, tmp_path):
@@ -374,6 +396,74 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(mdn_cli.app, [str(each) for each in arguments])
 
 
+@pytest.mark.parametrize(("count", "aside"), [(20, 4), (50, 10), (80, 10), (99, 11), (100, 10), (300, 30)])
+def test_of_few_drawings_more_are_set_aside_so_that_five_do_not_judge(count, aside):
+    parts = data.split(Drawings([drawing(i) for i in range(count)]))
+    assert {name: len(part) for name, part in parts.items()} == {
+        "train": count - 2 * aside,
+        "valid": aside,
+        "test": aside,
+    }
+
+
+def test_the_settings_follow_the_number_of_drawings_unless_they_are_named(monkeypatch):
+    """Forty epochs of one step each, of a network of 1.2 million weights: fifty drawings taught it less than their floor knew."""
+    seen = {}
+    monkeypatch.setattr(sketch_train, "train", lambda *_, **how: seen.update(how))
+    few, many = ({"train": Drawings([drawing()] * count), "valid": Drawings([drawing()])} for count in (40, 1000))
+    sketch_train.train_on_parts(few, epochs=None, seed=3)
+    assert seen.items() >= {**settings_for(40), "seed": 3}.items()
+    sketch_train.train_on_parts(many, units=(8,))
+    assert seen.items() >= {**settings_for(1000), "units": (8,)}.items()
+    assert settings_for(40)["units"] < settings_for(1000)["units"] and not settings_for(40)["latent_size"]
+
+
+def test_a_few_drawings_teach_more_than_their_floor_knows():
+    """With the chosen settings; the same drawings, judged by others of their kind, were worse than the floor before."""
+
+    def kind(seed):
+        rng = np.random.default_rng(seed)
+        size, strokes = rng.uniform(20, 40), []
+        for turn in range(2 + seed % 2):
+            angle = np.linspace(0, 2 * np.pi, 9) + turn
+            strokes.append(
+                np.column_stack([np.cos(angle), np.sin(angle)]) * size + rng.normal(0, 1, (9, 2)) + [60 * turn, 0]
+            )
+        return from_lines(strokes)
+
+    parts = data.split(Drawings([kind(i) for i in range(40)]))
+    model = sketch_train.train_on_parts(parts, epochs=15, seed=0)
+    judge = [kind(1000 + i) for i in range(40)]
+    floor = sketch_train.floor(list(parts["train"]), judge, model.scale, model.grid)
+    assert model.nll(sketch_train.spread(model, judge, 1)) < floor - 0.5
+
+
+def test_copies_are_looked_for_among_the_drawings_that_a_model_of_ones_own_learnt_from(free, tmp_path, run):
+    """They could be shown for the models that come with mdn only."""
+    made, _ = sketch.draw(free, 3, most=30, component_temperature=0.8, variance_temperature=0.7, seed=0)
+    known = [*DRAWINGS[:2], as_drawing(made[1])]
+    write_drawings(tmp_path / "mine.npz", Drawings(known))
+    sketch.save(free, tmp_path / "m.keras")
+    asked = ("generate", "sketch", "--model", "m.keras", "--count", 3, "--copies")
+    ran = run(*asked)
+    assert ran.exit_code == 2 and "that 'm.keras' was learnt from: name them" in ran.stderr and "--data" in ran.stderr
+    ran = run(*asked, "--data", "mine.npz", "--out", "pairs.npz")
+    assert ran.exit_code == 0, ran.stderr
+    pairs = list(read_drawings(tmp_path / "pairs.npz"))
+    assert len(pairs) == 6
+    for nearest in pairs[1::2]:
+        assert any(np.array_equal(nearest, one) for one in known), (
+            "beside each one stands one of those that were learnt from"
+        )
+
+
+def test_a_count_of_one_is_no_plural(free, tmp_path, run):
+    sketch.save(free, tmp_path / "m.keras")
+    ran = run("generate", "sketch", "--model", "m.keras", "--count", 1)
+    assert ran.exit_code == 0 and ran.stdout.startswith("1 drawing, "), ran.output
+    assert "ended by itself: sketch.svg" in ran.stdout
+
+
 def test_the_commands_train_draw_complete_and_lay_out(tmp_path, run):
     drawings = Drawings([drawing(i, 2 + i % 3) for i in range(40)])
     write_drawings(tmp_path / "mine.ndjson", drawings)
@@ -392,8 +482,9 @@ def test_the_commands_train_draw_complete_and_lay_out(tmp_path, run):
         "m.keras",
     )
     assert ran.exit_code == 0, ran.stderr
-    assert "32 drawings to learn from, 4 to choose the epoch by, 4 to judge by" in ran.stdout
+    assert "24 drawings to learn from, 8 to choose the epoch by, 8 to judge by" in ran.stdout
     assert "found again" in ran.stdout
+    assert "1 layer of 8 units, a latent, 1 epoch at most." in ran.stdout
     assert (tmp_path / "m.json").is_file() and (tmp_path / "m.samples.svg").is_file()
     ran = run("generate", "sketch", "--model", "m.keras", "--count", 3, "--out", "s.svg")
     assert ran.exit_code == 0 and "3 drawings, " in ran.stdout, ran.stderr

@@ -227,7 +227,7 @@ def test_a_full_sheet_says_so(sheet_at, tmp_path, monkeypatch):
             {"network": "mine.keras", "seed": 0, "component_temperature": 0, "variance_temperature": 1},
             "at least",
         ),
-        ("train", {"title": "x", "latent": False, "classes": False}, "30 drawings are the fewest"),
+        ("train", {"title": "x", "latent": False, "classes": False}, "20 drawings are the fewest"),
         ("train", {"title": "mine", "latent": False, "classes": False}, "already"),
     ],
 )
@@ -344,7 +344,7 @@ def test_kept_drawings_are_read_by_show_and_train_and_their_pictures_too(tmp_pat
         assert max(to_ink) < 1.5 and np.array_equal(kept[0], np.round(kept[0]))  # integers, as in Quick, Draw!
         monkeypatch.chdir(tmp_path)
         ran = CliRunner().invoke(mdn_cli.app, ["show", "drawings.ndjson", "--out", "sheet.svg"])
-        assert ran.exit_code == 0 and "1 of 1 drawings" in ran.output, ran.output
+        assert ran.exit_code == 0 and "1 of 1 drawing:" in ran.output, ran.output
         assert sketch_data.read("drawings.ndjson").words.tolist() == ["ball"]
         (tmp_path / "drawing.svg").write_text(room.ask(one, "draw.svg", what="sheet")["text"])
         back = to_lines(read_drawings(tmp_path / "drawing.svg", tolerance=0)[0])
@@ -425,7 +425,7 @@ def test_a_training_is_a_command_that_mdn_knows_on_a_copy_of_the_drawings(tmp_pa
         with pytest.raises(ValueError, match="already"):
             room.ask(one, "draw.train", title="ours", latent=False, classes=False)
         monkeypatch.setattr(limits, "JOBS_WAITING", 1)
-        with pytest.raises(ValueError, match="1 trainings wait already"):
+        with pytest.raises(ValueError, match="1 training waits already"):
             room.ask(one, "draw.train", title="others", latent=False, classes=False)
         assert not list(tmp_path.glob("others*")) and len(list(tmp_path.glob("ours*"))) == 1  # a refusal leaves no copy
         assert read_drawings(tmp_path / "ours.ndjson").words.tolist() == ["ball", "moon"]
@@ -496,7 +496,7 @@ def test_a_person_draws_takes_a_ghost_over_keeps_it_and_finds_all_again(tmp_path
         page.get_by_label("What is it?").fill("ball")
         page.get_by_text("Keep this drawing").click()
         visitor.until("document.querySelector('.gallery figure')")
-        assert "needs 29 more" in page.inner_text("main")
+        assert "needs 19 more" in page.inner_text("main")
         with page.expect_download() as saved:
             page.get_by_text("Save the drawing").click()
         saved.value.save_as(tmp_path / "drawing.svg")

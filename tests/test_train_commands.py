@@ -19,8 +19,8 @@ from mdn.applications.jam import Jam
 from mdn.applications.world.environments import Preset
 from mdn.data import write_drawings
 from mdn.training.checkpoints import Checkpoints
-from mdn_commands import world, world_stages
-from mdn_commands.shared import conclude
+from mdn_commands import world, world_stages, worth
+from mdn_commands.shared import conclude, epochs_bar
 
 pytestmark = pytest.mark.jax
 
@@ -98,6 +98,59 @@ def test_a_model_that_does_not_beat_a_floor_says_so(figures, higher, lost, tmp_p
         assert "does not beat a floor" in warning and f"{name!r} is" in warning
         assert ("higher is better" if higher else "lower is better") in warning
         assert f"mdn: warning: {warning}" in said
+
+
+FALLING, BY_HEART = [3.0, 2.0, 1.5, 1.2], [3.0, 1.0, 1.4, 1.9]
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (FALLING, "Epoch 4 of 4 was the best on what chooses the epoch, with an NLL of 1.200. It was among the last"),
+        (
+            BY_HEART,
+            "Epoch 2 of 4 was the best on what chooses the epoch, with an NLL of 1.000. After it the network learnt",
+        ),
+        ([3.0, 2.0, 1.0, 1.1], "Epoch 3 of 4 was the best on what chooses the epoch, with an NLL of 1.000.\n"),
+        ([1.0], ""),
+    ],
+)
+def test_a_training_ends_with_its_best_epoch_and_what_to_do(scores, said, tmp_path, capsys):
+    conclude(
+        Console(width=400),
+        tmp_path / "m.json",
+        {},
+        lambda: {"NLL": 0.5, "floor": 1.5},
+        {"NLL": ["floor"]},
+        scores=scores,
+    )
+    printed = capsys.readouterr().out
+    assert said in printed and ("Epoch" in printed) == bool(said)
+    assert (
+        "The model beats its floor, a model that knows far less: 'NLL' is 0.500, 'floor' is 1.500, and lower" in printed
+    )
+
+
+def test_a_network_that_learnt_by_heart_and_lost_is_to_be_smaller_not_to_be_trained_longer():
+    lost = {"NLL": 2.0, "floor": 1.5}
+    (longer,), (smaller,) = (worth.lost(lost, {"NLL": ["floor"]}, False, scores) for scores in (FALLING, BY_HEART))
+    assert longer.endswith("Train it longer, or on more data.") and smaller.endswith(
+        "on more data, or a smaller network."
+    )
+    assert worth.beaten(lost, {"NLL": ["floor"]}, False) == []
+    assert worth.beaten({"NLL": float("nan"), "floor": 1.5}, {"NLL": ["floor"]}, False) == []
+    (nearest,) = worth.beaten({"return": 3.0, "a": 1.0, "b": 2.0}, {"return": ["a", "b", "c"]}, True)
+    assert "'b' is 2.000, and higher is better" in nearest
+
+
+def test_the_bar_knows_the_scores_of_the_last_part_of_a_training_if_it_saw_all_of_it():
+    with epochs_bar(Console(quiet=True), 6, here=False) as bar:
+        for epoch, nll in ((0, 5.0), (1, 4.0), (0, 3.0), (1, 2.0)):
+            bar.on_epoch_end(epoch, {"val_nll": nll})
+    assert bar.scores == (3.0, 2.0)
+    with epochs_bar(Console(quiet=True), 6, here=False) as bar:
+        bar.on_epoch_end(3, {"val_nll": 1.0})
+    assert bar.scores == ()
 
 
 def test_the_floors_of_each_chapter_are_figures_that_what_comes_with_mdn_beats():

@@ -24,6 +24,7 @@ from mdn_commands import (
     tables,
     world,
 )
+from mdn_commands.given import remembered
 from mdn_commands.options import PageOut, Seed
 from mdn_commands.shared import check_out, messages
 
@@ -94,3 +95,4 @@ series.add_to(app, train, generate)
 sketch.add_to(app, train, generate)
 world.add_to(app, train, generate)
 handwriting.add_to(app, train)
+remembered(app, train, generate)

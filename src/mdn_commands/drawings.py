@@ -1,15 +1,18 @@
-"""`mdn show`: the drawings of a file, as a picture or in another format."""
+"""`mdn show`: the drawings of a file, as a picture or in another format; and the sheets of all commands that draw."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mdn_commands.options import Animate, Seed
-from mdn_commands.shared import check_out, messages, stop
+from mdn_commands.given import not_with, only_with
+from mdn_commands.options import Animate, Columns, Paper, Seed, Size
+from mdn_commands.shared import check_out, messages, stop, tell
 
+_PICTURES, _DATA = (".svg", ".png", ".pdf"), (".npz", ".ndjson")
+_A_SHEET = "a sheet, --out NAME.svg, .png or .pdf"
 _SHOWN = 5  # so many complaints about bad drawings are printed; the others are counted
 
 
@@ -23,22 +26,26 @@ def show(
         str,
         typer.Argument(help="A .npz, .ndjson or .svg of drawings, a folder of them, or kanjivg.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option(help="A sheet: .svg or .png; or all drawings: .npz or .ndjson.")] = Path(
+    out: Annotated[Path, typer.Option(help="A sheet: .svg, .png or .pdf; or all drawings: .npz or .ndjson.")] = Path(
         "sheet.svg"
     ),
     count: Annotated[int, typer.Option(min=1, help="How many drawings the sheet shows.")] = 48,
     word: Annotated[list[str] | None, typer.Option(help="Only drawings of this word; may be repeated.")] = None,
     part: Annotated[str | None, typer.Option(help="Only train, valid or test.")] = None,
+    columns: Columns = None,
+    size: Size = None,
+    paper: Paper = None,
     animate: Animate = False,
     seed: Seed = 0,
 ) -> None:
     """Show drawings of a file, or write them in another format; bad ones are reported and left out."""
     with messages():
-        check_out(out, ".svg", ".png", ".npz", ".ndjson")
+        check_sheet(out, animate)
+        only_with(out.suffix in _PICTURES, _A_SHEET, "--count", "--seed")
         import numpy as np
 
-        from mdn.data import read_drawings, write_drawings
-        from mdn.drawing.sheets import write_animation, write_sheet
+        from mdn.data import read_drawings
+        from mdn.wording import counted
 
         found = read_drawings(data, go_on=True)
         tell_of(found.skipped)
@@ -46,14 +53,47 @@ def show(
         chosen = chosen.part(part) if part else chosen
         if not len(chosen):
             stop(f"no drawing of {data!r} is of the part {part!r}.")
-        if out.suffix in (".npz", ".ndjson"):
-            write_drawings(out, chosen)
-        else:
+        labels: list[str] = []
+        if out.suffix in _PICTURES:
             order = np.random.default_rng(seed).permutation(len(chosen))[:count]
             chosen = chosen[np.sort(order)]
             labels = chosen.words.tolist() if len(set(chosen.words.tolist())) > 1 else []
-            (write_animation if animate else write_sheet)(out, chosen, labels)
-        typer.echo(f"{len(chosen)} of {len(found)} drawings: {out}")
+        written = write_pictures(out, chosen, labels, animate=animate, columns=columns, side=size, paper=paper)
+        typer.echo(f"{len(chosen)} of {counted(len(found), 'drawing')}: {written}")
+
+
+def check_sheet(out: Path, animate: bool = False) -> None:
+    """Stops with a message if drawings cannot be written to `out`, or options have no effect on such a file."""
+    check_out(out, *_PICTURES, *_DATA)
+    only_with(out.suffix in _PICTURES, _A_SHEET, "--columns", "--size", "--paper")
+    only_with(out.suffix == ".svg", "an .svg", "--animate")
+    not_with(animate, "--animate, which is for a screen", "--size", "--paper")
+
+
+def write_pictures(out: Path, drawings, labels=(), given=(), *, animate: bool = False, columns=None, **how: Any) -> str:
+    """Writes drawings to `out` and returns the names of the files that it wrote, for a sentence.
+
+    Args:
+        out: A name that `check_sheet` let pass.
+        drawings, labels, given, columns: As in `mdn.drawing.write_sheet`.
+        animate: Whether the sheet draws itself.
+        **how: `side` and `paper` of `write_sheet`.
+    """
+    from mdn.data import write_drawings
+    from mdn.drawing import write_animation, write_sheet
+    from mdn.wording import agreed, counted
+
+    if out.suffix in _DATA:
+        empty = sum(not one[:, :2].any() for one in drawings)
+        if empty:
+            tell(f"{counted(empty, 'drawing')} of fewer than two points {agreed(empty, 'is', 'are')} left out.")
+            drawings = [one for one in drawings if one[:, :2].any()]
+        write_drawings(out, drawings)
+    elif animate:
+        write_animation(out, drawings, labels, columns, given)
+    else:
+        return ", ".join(map(str, write_sheet(out, drawings, labels, columns, given, **how)))
+    return str(out)
 
 
 def tell_of(skipped) -> None:

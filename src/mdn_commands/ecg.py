@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mdn_commands.given import only_with
 from mdn_commands.options import (
     ComponentTemperature,
     Count,
@@ -66,6 +67,7 @@ def generate_ecg(
     """Generate records, or continue a real one, which is then drawn above them."""
     with messages():
         check_out(out, ".svg", ".png", ".npz")
+        only_with(after, "--after", "--data")
         import numpy as np
 
         from mdn.applications import ecg

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from mdn_commands.drawings import tell_of
-from mdn_commands.options import ModelOut, PageOut, PictureOut, Resume, Seed, TrainProcesses, trained_by
+from mdn_commands.given import not_with, only_with
+from mdn_commands.options import ModelOut, PageOut, Resume, Seed, TrainProcesses, trained_by
 from mdn_commands.shared import NOTHING_YET, begin, check_out, here_to_train, learn, messages, say_parts, stop
 
 
@@ -46,6 +47,7 @@ def train_handwriting(
     """Train a network that writes, and score it; 200 lines of your own are enough with --from handwriting."""
     with messages(NOTHING_YET) as ending:
         handwriting, console = begin("handwriting", out)
+        only_with(data == "hershey", "--data hershey", "--lines")
         from mdn.applications.handwriting.train import EPOCHS, GO_ON_EPOCHS, REHEARSALS
 
         here_to_train()  # before a model's arrays are made
@@ -58,7 +60,7 @@ def train_handwriting(
         made_of = {
             "data": Path(data).name,
             "from": Path(start).name,
-            "lines": say_parts(console, parts, "lines"),
+            "lines": say_parts(console, parts, "line"),
             "epochs in fonts": rehearsals,
         }
         then = f'mdn write "Hello" --model {out} --out hello.svg'
@@ -72,7 +74,7 @@ def write(
     text: Annotated[str, typer.Argument(help="The text to write; or name a file by --file.", show_default=False)] = "",
     file: Annotated[Path | None, typer.Option(help="A text file to write.", show_default=False)] = None,
     model: Annotated[str, trained_by("mdn train handwriting")] = "",
-    out: PictureOut = Path("note.svg"),
+    out: Annotated[Path, typer.Option(help="A picture: .svg, .png or .pdf.")] = Path("note.svg"),
     style: Annotated[
         str,
         typer.Option(
@@ -103,11 +105,15 @@ def write(
 ) -> None:
     """Write a text by hand."""
     with messages():
-        check_out(out, ".svg", ".png")
+        check_out(out, ".svg", ".png", ".pdf")
+        only_with(out.suffix == ".svg", "an .svg", "--animate")
+        not_with(page, "--page, whose width says how long a line is", "--width")
+        not_with(file is not None, "--file, whose text is written", "TEXT")
         from mdn import training
         from mdn.applications import handwriting
         from mdn.applications.handwriting.pictures import Page, write_line, write_page
         from mdn.data import reading
+        from mdn.wording import counted
 
         training.keep_compiled_programs()
         network = handwriting.load(model or None)
@@ -136,7 +142,7 @@ def write(
         else:
             write_line(out, made.lines[0], paper, seconds or None)
             written = [out]
-        typer.echo(f"{len(lines)} line{'s' if len(lines) > 1 else ''}: {', '.join(map(str, written))}")
+        typer.echo(f"{counted(len(lines), 'line')}: {', '.join(map(str, written))}")
 
 
 def _line(name: str):
@@ -148,7 +154,9 @@ def _line(name: str):
         path, place = name, "0"
     lines = read_handwriting(path)
     if int(place) >= len(lines):
-        stop(f"{path!r} has {len(lines)} lines, counted from 0, but {place} came.")
+        from mdn.wording import counted
+
+        stop(f"{path!r} has {counted(len(lines), 'line')}, counted from 0, but {place} came.")
     return lines[int(place)], str(lines.texts[int(place)])
 
 

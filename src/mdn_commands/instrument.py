@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mdn_commands.given import not_with, only_with
 from mdn_commands.options import (
     Beside,
     ComponentTemperature,
@@ -59,20 +60,21 @@ def train_instrument(
         instrument, console = begin("instrument", out)
         from mdn.applications.instrument.data import FILE
         from mdn.applications.instrument.events import grid
+        from mdn.wording import counted
 
         begun = None if start is None else instrument.load(start)
         performances = read(console, instrument, data, split, None if dimension == "auto" else int(dimension))
         steps, events = grid(performances), sum(map(len, performances))
         console.print(
-            f"{len(performances)} performances of {len(steps)} values, {events:,} events; from 0 to 1 the values have "
-            f"{', '.join(map(str, steps))} steps",
+            f"{counted(len(performances), 'performance')} of {counted(len(steps), 'value')}, "
+            f"{counted(events, 'event', form=',')}; from 0 to 1 the values have {', '.join(map(str, steps))} steps",
             soft_wrap=True,
         )
         parts = instrument.split(performances, seed)
         made_of = {
             "data": [path.name for path in data or [Path(FILE)]],
             "steps": steps,
-            "performances": say_parts(console, parts, "performances"),
+            "performances": say_parts(console, parts, "performance"),
             **({} if start is None else {"from": start.name}),
         }
         then = f"mdn generate instrument --model {out} --out lanes.svg"
@@ -151,8 +153,11 @@ def generate_instrument(
         from mdn.applications.instrument import load, read_performances
         from mdn.applications.instrument.events import cut
         from mdn.applications.instrument.generate import ENDINGS, generate, write
+        from mdn.wording import counted
 
         check_out(out, *ENDINGS)
+        not_with(out.suffix == ".mid", "a .mid, which holds one performance", "--count")
+        only_with(out.suffix in (".svg", ".png"), "a picture, --out NAME.svg or .png", "--beside")
         trained = load() if model is None else load(model)
         mapping = None
         if config is not None:
@@ -171,10 +176,10 @@ def generate_instrument(
                 stop(f"--beside holds no performance of {trained.size} values, which the model plays.")
             found = cut(of_this)
             order = np.random.default_rng(seed).permutation(len(found))[:count]
-            real = [found[i] for i in order] if out.suffix in (".svg", ".png") else []
+            real = [found[i] for i in order]
         made = generate(
             trained, 1 if out.suffix == ".mid" else count, seed, events,
             component_temperature=component_temperature, variance_temperature=variance_temperature,
         )  # fmt: skip
         write(out, real + made, ["recorded"] * len(real) + ["generated" if real else ""] * len(made), mapping)
-        typer.echo(f"{len(made)} performances of {events} events: {out}")
+        typer.echo(f"{counted(len(made), 'performance')} of {counted(events, 'event')}: {out}")

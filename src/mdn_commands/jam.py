@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands import interrupt
+from mdn_commands.given import not_with, only_with
 from mdn_commands.options import (
     Beside,
     ComponentTemperature,
@@ -64,7 +65,7 @@ def train_jam(
         parts = robojam.split(performances, seed)
         made_of = {
             "data": [path.name for path in data or [Path(FILE)]],
-            "performances": say_parts(console, parts, "performances"),
+            "performances": say_parts(console, parts, "performance"),
         }
         then = f"mdn generate jam --model {out} --out sheet.svg"
         learn(ending, console, robojam, parts, out, epochs, seed, resume, made_of, then, processes=processes)
@@ -89,10 +90,13 @@ def generate_jam(
     """Make performances, or answers to one, as pictures or as MIDI."""
     with messages():
         check_out(out, ".svg", ".png", ".mid")
+        only_with(call, "--call", "--which")
+        not_with(out.suffix == ".mid", "a .mid, which holds one performance", "--count", "--beside")
         import numpy as np
 
         from mdn.applications.jam import Jam, midi, read_performances, write_sheet
         from mdn.applications.jam.model import SHIPPED
+        from mdn.wording import counted
 
         player = Jam.load(model or SHIPPED)
         temperatures = {
@@ -117,7 +121,7 @@ def generate_jam(
                 chosen = np.random.default_rng(seed).permutation(len(real))[:count]
                 first, names = [real[i] for i in chosen] + first, ["recorded"] * len(chosen) + names
             write_sheet(out, first + made, names + labels)
-        typer.echo(f"{len(seeds)} performances of {seconds:g} s: {out}")
+        typer.echo(f"{counted(len(seeds), 'performance')} of {seconds:g} s: {out}")
 
 
 def _one_of(performances, which: int):
@@ -155,11 +159,14 @@ def jam(
         check_out(log)
         if osc == midi:
             stop("say how to play: either mdn jam --osc or mdn jam --midi.")
+        only_with(osc, "--osc", "--host", "--port", "--to")
+        only_with(midi, "--midi", "--midi-in", "--midi-out")
         answer = _address(to)
         from mdn.applications.jam import Jam
         from mdn.applications.jam.model import SHIPPED
         from mdn.applications.jam.session import Session
         from mdn.applications.live.log import Log
+        from mdn.wording import counted
 
         def say(text):
             typer.echo(text, err=True)
@@ -193,9 +200,11 @@ def jam(
             try:
                 live.run(check)
             finally:
-                unanswered = f", {session.unanswered} touches not answered" if session.unanswered else ""
+                lost = session.unanswered
+                unanswered = f", {counted(lost, 'touch', 'touches')} not answered" if lost else ""
                 typer.echo(
-                    f"{live.touches} touches heard{unanswered}, {live.left_out} messages left out; "
+                    f"{counted(live.touches, 'touch', 'touches')} heard{unanswered}, "
+                    f"{counted(live.left_out, 'message')} left out; "
                     "half of the answers were ready within "
                     f"{1e3 * live.latency(0.5):.2f} ms, 99 % within {1e3 * live.latency(0.99):.2f} ms; log: {log}"
                 )

@@ -47,6 +47,15 @@ Count = Annotated[int, typer.Option(min=1, help="How many to make.")]
 ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
 VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 1 wilder.")]
 Animate = Annotated[bool, typer.Option("--animate", help="Write an .svg that draws itself.")]
+Columns = Annotated[int | None, typer.Option(min=1, help="How many are in a row.", show_default=False)]
+Size = Annotated[
+    float | None,
+    typer.Option(min=1.0, help="The side of each, in mm; by default as large as the sheet allows.", show_default=False),
+]
+Paper = Annotated[
+    str | None,
+    typer.Option(help="Print on a3, a4, a5 or letter, on as many pages as needed.", show_default=False),
+]
 Beside = Annotated[
     Path | None,
     typer.Option(

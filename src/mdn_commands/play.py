@@ -88,6 +88,8 @@ def _play(read: Config, virtual: bool, model: Path | None, logs: Path, seed: int
 
 
 def _run(live, asked, log: str = "") -> None:
+    from mdn.wording import counted
+
     _say("Ctrl-C ends it")
     try:
         live.run(asked)
@@ -98,8 +100,8 @@ def _run(live, asked, log: str = "") -> None:
             "" if math.isnan(half) else f"; the model took half of them within {half:.2f} ms, 99 % within {most:.2f} ms"
         )
         typer.echo(
-            f"{live.events} events heard{f', {lost} not answered' if lost else ''}{took}; {live.left_out} messages left out"
-            f"{log}"
+            f"{counted(live.events, 'event')} heard{f', {lost} not answered' if lost else ''}{took}; "
+            f"{counted(live.left_out, 'message')} left out{log}"
         )
 
 

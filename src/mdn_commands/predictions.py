@@ -87,6 +87,8 @@ def predict(
         check_out(out)
         written_as(out)  # it refuses the name of another format
         answers = answers_of(quantiles, mean, interval or [], above or [], below or [])
+        from mdn.wording import counted
+
         console = started()
         regressor = regressor_of(model)
         targets = regressor.target_names_
@@ -98,7 +100,7 @@ def predict(
                     "The probabilities of --above and --below are those of the network: the calibration holds for quantiles and "
                     "intervals."
                 )
-        console.print(f"{rows} rows of predictions of {', '.join(targets)}: {out}", soft_wrap=True)
+        console.print(f"{counted(rows, 'row')} of predictions of {', '.join(targets)}: {out}", soft_wrap=True)
 
 
 def regressor_of(path: Path) -> MDNRegressor:

@@ -75,6 +75,7 @@ def generate_robot(
         from mdn.applications.robot import rollouts
         from mdn.applications.robot.model import load
         from mdn.applications.robot.pictures import write_picture
+        from mdn.wording import counted
 
         trained = load(model)
         made = rollouts(
@@ -85,6 +86,6 @@ def generate_robot(
             variance_temperature=variance_temperature,
         )
         write_picture(
-            out, rollouts={f"{count} rollouts": made}, model=trained, thought_along={"which way next?": made[0]}
+            out, rollouts={counted(count, "rollout"): made}, model=trained, thought_along={"which way next?": made[0]}
         )
-        typer.echo(f"{count} paths: {out}")
+        typer.echo(f"{counted(count, 'path')}: {out}")

@@ -73,6 +73,8 @@ def known_rows(asked: Asked, console) -> np.ndarray:
     """The rows that can be used; says how many have no target, no weight, or no place in the split."""
     import numpy as np
 
+    from mdn.wording import agreed, counted
+
     known = np.ones(len(asked.x), bool)
     if (total := said_of_total(asked.table)) is not None:
         tell(total)
@@ -81,7 +83,7 @@ def known_rows(asked: Asked, console) -> np.ndarray:
         nonlocal known
         count = int(np.sum(gone & known))
         if count:
-            console.print(f"{count} rows {what} are left out.")
+            console.print(f"{counted(count, 'row')} {what} {agreed(count, 'is', 'are')} left out.")
         known = known & ~gone
 
     leave_out(np.isnan(asked.y).all(axis=1), "without a target")

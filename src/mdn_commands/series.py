@@ -69,14 +69,16 @@ def train_series(
     """Train on recordings of anything, score the model on their last fifth, and write model and figures."""
     with messages(NOTHING_YET) as ending:
         series, console = begin("series", out)
+        from mdn.wording import counted
+
         recordings = series.read(files, columns and [name.strip() for name in columns.split(",")], every)
         parts = series.split(recordings, 0)  # a fixed seed: the same recordings judge every model
         for sentence in _sentences_of(recordings):
             console.print(sentence, soft_wrap=True, markup=False)
         steps = {name: part.total_steps for name, part in parts.items()}
         console.print(
-            f"{len(recordings.channels)} channels; {steps['train']} steps to learn from, {steps['valid']} to choose the "
-            f"epoch by, {steps['test']} to judge by.",
+            f"{counted(len(recordings.channels), 'channel')}; {counted(steps['train'], 'step')} to learn from, "
+            f"{steps['valid']} to choose the epoch by, {steps['test']} to judge by.",
             soft_wrap=True,
         )
         made_of = {
@@ -120,6 +122,7 @@ def generate_series(
 
         from mdn.applications import series
         from mdn.data import replacing, write_table
+        from mdn.wording import counted
 
         if out.suffix == ".csv" and count > 1:
             stop(
@@ -137,7 +140,7 @@ def generate_series(
                 np.savez_compressed(temporary, recordings=made, channels=np.array(trained.channels))
         else:
             series.write_lanes(out, list(made), trained.channels)
-        typer.echo(f"{count} of {steps} steps: {out}")
+        typer.echo(f"{count} of {counted(steps, 'step')}: {out}")
 
 
 def forecast(
@@ -156,6 +159,7 @@ def forecast(
 
         from mdn.applications import series
         from mdn.data import write_table
+        from mdn.wording import counted
 
         levels = sorted(probabilities(quantiles))
         trained = series.load(model)
@@ -166,7 +170,7 @@ def forecast(
             at = np.arange(1, steps + 1)[:, None]
             write_table(out, ["step", *names], np.concatenate([at, found.reshape(steps, -1)], axis=1))
         series.write_forecast(picture, recording, found, trained.channels)
-        typer.echo(f"{steps} steps after the last of {len(recording)}: {out}")
+        typer.echo(f"{counted(steps, 'step')} after the last of {len(recording)}: {out}")
 
 
 def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from mdn_commands import interrupt
+from mdn_commands import interrupt, worth
 
 if TYPE_CHECKING:
     from mdn.applications.chapter import Chapter, Parts
@@ -230,6 +230,7 @@ def learn(
         lambda: chapter.figures(model, parts, seed),
         chapter.floors,
         chapter.higher_is_better,
+        shown.scores,
     )
     console.print(f"Model: {out}\nNext: {then}", soft_wrap=True)
 
@@ -240,9 +241,11 @@ def _processor_seconds() -> float:
 
 
 def say_parts(console, parts: Parts, what: str) -> dict[str, int]:
-    """Prints how many of `what` are in each part, and returns these numbers."""
+    """Prints how many of `what`, a noun in the singular, are in each part, and returns these numbers."""
+    from mdn.wording import counted
+
     console.print(
-        f"{len(parts['train'])} {what} to learn from, {len(parts['valid'])} to choose the epoch by, "
+        f"{counted(len(parts['train']), what)} to learn from, {len(parts['valid'])} to choose the epoch by, "
         f"{len(parts['test'])} to judge by."
     )
     return {name: len(part) for name, part in parts.items()}
@@ -305,11 +308,14 @@ def epochs_bar(console, epochs: int | None, here: bool = True):
 
         class MovesBar:
             seen = 0
+            scores: tuple[float, ...] = ()  # held-out NLLs, from the first epoch of a part of the training on
 
             def on_epoch_end(self, epoch, logs=None):
                 note = f"held-out NLL {logs['val_nll']:.3f}" if logs and "val_nll" in logs else ""
                 if epoch < self.seen:  # another part of the training
                     self.seen = 0
+                if note and len(self.scores[:epoch]) == epoch:  # not so if an earlier run had the first epochs
+                    self.scores = (*self.scores[:epoch], logs["val_nll"])
                 # epochs of an earlier run count as well
                 progress.update(task, advance=epoch + 1 - self.seen, note=note)
                 self.seen = epoch + 1
@@ -334,11 +340,13 @@ def conclude(
     measure: Callable[[], Mapping[str, float]],
     floors: Mapping[str, Sequence[str]],
     higher_is_better: bool = False,
+    scores: Sequence[float] = (),
 ) -> None:
     """The end of every training: measures a model that is on disk already, prints its figures and writes them beside it.
 
     The provenance is written first. If measuring fails, there is a warning, the model stays, and the exit code is 0. There is a
-    warning, too, if a figure does not beat its floor. Warnings go to standard error and into the file.
+    warning, too, if a figure does not beat its floor, and else a sentence that says by how much it does. Warnings go to standard
+    error and into the file.
 
     Args:
         console: Gets the figures.
@@ -348,6 +356,7 @@ def conclude(
         floors: For each figure, the names of the figures that it must beat, which are those of models that know far less; names
             without a figure are left out.
         higher_is_better: Whether a higher figure beats a lower one, as with returns, and unlike NLLs and errors.
+        scores: The NLL of what chooses the epoch, after each epoch, if all are known.
     """
     _write_json(path, provenance)
     figures: Mapping[str, float] = {}
@@ -358,26 +367,15 @@ def conclude(
     except Exception as error:  # whatever it is, it must not spoil hours of training
         kind = "" if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: "
         warnings.append(f"the model is written and can be used, but it could not be measured: {kind}{error}")
-    warnings += _lost(figures, floors, higher_is_better)
+    warnings += worth.lost(figures, floors, higher_is_better, scores)
     _write_json(path, {**provenance, "figures": figures, **({"warnings": warnings} if warnings else {})})
     width = max(map(len, figures), default=0)
     for name, value in figures.items():
         console.print(f"{name:{width}s} {value:9.3f}")
+    for sentence in (*worth.of_epochs(scores), *worth.beaten(figures, floors, higher_is_better)):
+        console.print(sentence, soft_wrap=True, markup=False)
     for warning in warnings:
         warn(warning)
-
-
-def _lost(figures, floors, higher_is_better: bool) -> list[str]:
-    """A warning for each floor that was not beaten; NaN beats nothing."""
-    side = "higher" if higher_is_better else "lower"
-    return [
-        f"this model does not beat a floor, so it has learnt too little to be of use: {name!r} is {figures[name]:.3f}, "
-        f"{floor!r} is {figures[floor]:.3f}, and {side} is better. Train it longer, or on more data."
-        for name, beaten in floors.items()
-        for floor in beaten
-        if name in figures and floor in figures
-        if not (figures[name] > figures[floor] if higher_is_better else figures[name] < figures[floor])
-    ]
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

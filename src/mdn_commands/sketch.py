@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.drawings import tell_of
+from mdn_commands.drawings import check_sheet, tell_of, write_pictures
+from mdn_commands.given import only_with
 from mdn_commands.options import (
     Animate,
+    Columns,
     ComponentTemperature,
     Count,
-    Epochs,
     ModelOut,
+    Paper,
     PictureOut,
     Resume,
     Seed,
+    Size,
     Split,
     TrainProcesses,
     VarianceTemperature,
@@ -39,8 +42,15 @@ Model = Annotated[
     str, typer.Option(help="A file of `mdn train`, or kanji, quickdraw or quickdraw34, which come with mdn.")
 ]
 Class = Annotated[str | None, typer.Option("--class", help="The class to draw, for a model that learnt classes.")]
+Known = Annotated[
+    str | None,
+    typer.Option(
+        help="For --copies: the drawings that the model was learnt from, as for training. Models that come with mdn need none.",
+        show_default=False,
+    ),
+]
 Copies = Annotated[bool, typer.Option("--copies", help="Show beside each the nearest drawing learnt from.")]
-SheetOut = Annotated[Path, typer.Option(help="A sheet: .svg, .png; .ndjson or .npz for the drawings themselves.")]
+SheetOut = Annotated[Path, typer.Option(help="A sheet: .svg, .png, .pdf; .ndjson or .npz for the drawings themselves.")]
 
 
 def add_to(app: typer.Typer, train: typer.Typer, generate: typer.Typer) -> None:
@@ -73,17 +83,34 @@ def train_sketch(
     data: Data = "quickdraw",
     split: Split = None,
     out: ModelOut = Path("sketch.keras"),
-    latent: Annotated[int, typer.Option(min=0, help="Numbers of the latent vector; 0 for a network without.")] = 64,
+    latent: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Numbers of the latent vector; 0 for a network without, the default for fewer than 1,000 drawings, else 64.",
+            show_default=False,
+        ),
+    ] = None,
     kl_weight: Annotated[
         float, typer.Option(min=0.0, help="What the latent costs; less keeps more of a drawing.")
     ] = 0.25,
     classes: Annotated[
         bool, typer.Option("--classes", help="Tell the network of which class each drawing is.")
     ] = False,
-    units: Annotated[int, typer.Option(min=4, help="How many units each layer has.")] = 256,
+    units: Annotated[
+        int | None,
+        typer.Option(
+            min=4, help="How many units each layer has; 64 for fewer than 1,000 drawings, else 256.", show_default=False
+        ),
+    ] = None,
     layers: Annotated[int, typer.Option(min=1, max=4, help="How many layers the drawing network has.")] = 1,
     processes: TrainProcesses = 1,
-    epochs: Epochs = 40,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many epochs at most; 100 for up to 320 drawings, 40 for a thousand.", show_default=False
+        ),
+    ] = None,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:
@@ -99,13 +126,25 @@ def _train(
     ending, data, split, out, processes, epochs, seed, resume, *, latent, kl_weight, classes, units, layers
 ) -> None:
     sketch, console = begin("sketch", out)
+    from mdn.applications.sketch.settings import settings_for
+    from mdn.wording import counted
+
     parts = sketch.split(read(data, split), seed)
-    counts = say_parts(console, parts, "drawings")
+    counts = say_parts(console, parts, "drawing")
+    few = settings_for(len(parts["train"]))
+    latent = few["latent_size"] if latent is None else latent
+    units, epochs = units or few["units"][0], epochs or few["epochs"]
+    only_with(latent, "a latent, --latent 64", "--kl-weight")
+    console.print(
+        f"{counted(layers, 'layer')} of {units} units, {'a' if latent else 'no'} latent, {counted(epochs, 'epoch')} at most.",
+        soft_wrap=True,
+    )
     if latent:
         console.print(f"A latent of {latent} numbers, at {kl_weight:g} a nat.")
     made_of = {
         "data": Path(data).name,
         "drawings": counts,
+        "units": [units] * layers,
         "latent": latent,
         "KL weight": kl_weight if latent else None,
     }
@@ -155,9 +194,13 @@ def read(data: str, split: Path | None = None) -> Drawings:
 
 def generate_kanji(
     model: Model = "kanji",
+    data: Known = None,
     out: SheetOut = Path("kanji.svg"),
     count: Count = 100,
     copies: Copies = False,
+    columns: Columns = None,
+    size: Size = None,
+    paper: Paper = None,
     animate: Animate = False,
     component_temperature: ComponentTemperature = 0.8,
     variance_temperature: VarianceTemperature = 0.7,
@@ -165,17 +208,21 @@ def generate_kanji(
 ) -> None:
     """Draw new characters, and say which share ended by itself."""
     generate_sketch(
-        model, out, count, copies=copies, animate=animate, component_temperature=component_temperature,
-        variance_temperature=variance_temperature, seed=seed,
+        model, data, out, count, copies=copies, columns=columns, size=size, paper=paper, animate=animate,
+        component_temperature=component_temperature, variance_temperature=variance_temperature, seed=seed,
     )  # fmt: skip
 
 
 def generate_sketch(
     model: Model = "quickdraw",
+    data: Known = None,
     out: SheetOut = Path("sketch.svg"),
     count: Count = 30,
     label: Class = None,
     copies: Copies = False,
+    columns: Columns = None,
+    size: Size = None,
+    paper: Paper = None,
     animate: Animate = False,
     component_temperature: ComponentTemperature = 0.8,
     variance_temperature: VarianceTemperature = 0.7,
@@ -183,8 +230,11 @@ def generate_sketch(
 ) -> None:
     """Draw, unfiltered, and say which share ended by itself."""
     with messages():
-        _check_sheet(out)
+        check_sheet(out, animate)
+        only_with(copies, "--copies", "--data")
+        known = _learnt_from(model, data) if copies else None
         from mdn.applications.sketch import draw
+        from mdn.wording import agreed, counted
 
         network = _load(model)
         drawings, ended = draw(
@@ -192,23 +242,30 @@ def generate_sketch(
             variance_temperature=variance_temperature, seed=seed,
         )  # fmt: skip
         labels: list[str] = []
-        if copies:
-            drawings, labels = _beside_nearest(model, drawings)
-        _write(out, drawings, labels, animate=animate)
-        typer.echo(f"{count} drawings, {ended.mean():.1%} ended by themselves: {out}")
+        if known is not None:
+            drawings, labels = _beside_nearest(known, drawings)
+        written = write_pictures(out, drawings, labels, animate=animate, columns=columns, side=size, paper=paper)
+        themselves = agreed(count, "itself", "themselves")
+        typer.echo(f"{counted(count, 'drawing')}, {ended.mean():.1%} ended by {themselves}: {written}")
 
 
-def _beside_nearest(model: str, drawings):
-    """(drawings, each followed by the nearest drawing of the training set, labels)."""
+def _learnt_from(model: str, data: str | None) -> list[np.ndarray]:
+    """The drawings that a model was learnt from: the part "train" of `data`, or all of it if it names no parts."""
     from mdn.applications.sketch import SHIPPED
+
+    if data is None and model not in SHIPPED:
+        stop(
+            f"--copies looks among the drawings that {model!r} was learnt from: name them as for `mdn train sketch`, by --data "
+            "MY-DRAWINGS."
+        )
+    drawings = read(data or model)
+    return list(drawings.part("train") if "train" in drawings.parts else drawings)
+
+
+def _beside_nearest(known: list[np.ndarray], drawings) -> tuple[list[np.ndarray], list[str]]:
+    """(drawings, each followed by the nearest of those that are known, labels)."""
     from mdn.data import nearest
 
-    if model not in SHIPPED:
-        stop(
-            "--copies looks among the drawings that kanji, quickdraw and quickdraw34, which come with mdn, were learnt from."
-        )
-
-    known = list(read(model).part("train"))
     distances, places = nearest(drawings, known)
     paired = [one for made, place in zip(drawings, places, strict=True) for one in (made, known[place])]
     return paired, [text for value in distances for text in ("made", f"nearest, {value:.2f} away")]
@@ -230,6 +287,9 @@ def complete(
             min=0.0, max=1.0, help="For a model with a latent: 0 keeps the latent of what is begun, 1 takes any."
         ),
     ] = 0.0,
+    columns: Columns = None,
+    size: Size = None,
+    paper: Paper = None,
     animate: Animate = False,
     component_temperature: ComponentTemperature = 0.8,
     variance_temperature: VarianceTemperature = 0.7,
@@ -237,8 +297,9 @@ def complete(
 ) -> None:
     """Finish a drawing that was begun, in several ways; the whole drawing comes first, and new strokes are red."""
     with messages():
-        _check_sheet(out)
+        check_sheet(out, animate)
         from mdn.applications.sketch import complete as go_on
+        from mdn.wording import agreed, counted
 
         network, whole = _load(model), _drawing(begun, which)
         first = whole[: max(1, round(share * len(whole)))]
@@ -246,10 +307,13 @@ def complete(
             network, first, count, label=label, freedom=freedom, component_temperature=component_temperature,
             variance_temperature=variance_temperature, seed=seed,
         )  # fmt: skip
-        _write(out, [whole, *drawings], [], given=[len(whole)] + [len(first)] * count, animate=animate)
+        written = write_pictures(
+            out, [whole, *drawings], [], [len(whole)] + [len(first)] * count,
+            animate=animate, columns=columns, side=size, paper=paper,
+        )  # fmt: skip
         typer.echo(
-            f"{count} {'way' if count == 1 else 'ways'} to go on after the first {len(first)} of {len(whole)} points (--share "
-            f"{share:g}), {ended.mean():.1%} ended by themselves: {out}"
+            f"{counted(count, 'way')} to go on after the first {len(first)} of {counted(len(whole), 'point')} (--share "
+            f"{share:g}), {ended.mean():.1%} ended by {agreed(count, 'itself', 'themselves')}: {written}"
         )
 
 
@@ -266,7 +330,7 @@ def interpolate(
 ) -> None:
     """Draw steps from one drawing to another, through the latent vectors between them."""
     with messages():
-        _check_sheet(out)
+        check_sheet(out)
         from mdn.applications.sketch import interpolate as way
 
         network, start, end = _load(model), _drawing(*_placed(first)), _drawing(*_placed(last))
@@ -274,7 +338,7 @@ def interpolate(
             network, start, end, count, label=label, component_temperature=component_temperature,
             variance_temperature=variance_temperature, seed=seed,
         )  # fmt: skip
-        _write(out, [start, *drawings, end], ["from", *[""] * count, "to"], columns=count + 2)
+        write_pictures(out, [start, *drawings, end], ["from", *[""] * count, "to"], columns=count + 2)
         typer.echo(f"{count} drawings on the way: {out}")
 
 
@@ -287,13 +351,14 @@ def latent(
 ) -> None:
     """Lay drawings out by their latent vectors: those that are alike to the network lie side by side."""
     with messages():
-        _check_sheet(out)
+        check_out(out, ".svg", ".png")
         from mdn.applications.sketch import latent_map
+        from mdn.wording import counted
 
         network, drawings = _load(model), read(data)
         drawings = drawings.part("test") if "test" in drawings.parts else drawings
         latent_map(out, network, list(drawings), count, seed)
-        typer.echo(f"a map of {min(count, len(drawings))} drawings: {out}")
+        typer.echo(f"a map of {counted(min(count, len(drawings)), 'drawing')}: {out}")
 
 
 def _placed(text: str) -> tuple[str, int]:
@@ -307,7 +372,9 @@ def _drawing(name: str, which: int) -> np.ndarray:
     drawings = read(name)
     drawings = drawings.part("test") if "test" in drawings.parts else drawings
     if not -len(drawings) <= which < len(drawings):
-        stop(f"{name!r} has {len(drawings)} drawings to choose from, counted from 0, but {which} came.")
+        from mdn.wording import counted
+
+        stop(f"{name!r} has {counted(len(drawings), 'drawing')} to choose from, counted from 0, but {which} came.")
     return drawings[which]
 
 
@@ -317,20 +384,3 @@ def _load(model: str) -> SketchRNN:
 
     training.keep_compiled_programs()
     return load(model)
-
-
-def _check_sheet(out: Path) -> None:
-    check_out(out, ".svg", ".png", ".npz", ".ndjson")
-
-
-def _write(out: Path, drawings, labels, *, given=(), columns=None, animate=False) -> None:
-    from mdn.data import write_drawings
-    from mdn.drawing.sheets import write_animation, write_sheet
-
-    if out.suffix in (".ndjson", ".npz"):
-        whole = [one for one in drawings if len(one) > 1]
-        if len(whole) < len(drawings):
-            typer.secho(f"mdn: {len(drawings) - len(whole)} drawings of fewer than two points are left out.", err=True)
-        write_drawings(out, whole)
-        return
-    (write_animation if animate else write_sheet)(out, drawings, labels, columns, given)

@@ -103,6 +103,7 @@ def look(
     """
     from mdn.data import source_of
     from mdn.tabular import streamed
+    from mdn.wording import agreed, counted
 
     declared: dict[str, Any] = {"category": roles.category, "number": roles.number, "date": roles.date}
     several = [str(path) for path in data]
@@ -140,7 +141,10 @@ def look(
             declared["category"] = (*declared["category"], *codes)  # again, since a number has lost how it was written
     if survey.left_out:
         also = f", or without a {roles.split_by[0]!r}," if roles.split_by else ""
-        console.print(f"{survey.left_out} rows without a target or a weight{also} are left out.")
+        lost = survey.left_out
+        console.print(
+            f"{counted(lost, 'row')} without a target or a weight{also} {agreed(lost, 'is', 'are')} left out."
+        )
     return Looked(source, survey, how, roles)
 
 

@@ -184,6 +184,7 @@ def _run(experiment: Experiment, stage: Stage, console, options: Options) -> Non
 
 def _collect(experiment: Experiment, console, options: Options) -> None:
     from mdn.applications.world import act, collect
+    from mdn.wording import counted
 
     suits = experiment.suits
     chosen = options.policy or suits.policy
@@ -208,8 +209,8 @@ def _collect(experiment: Experiment, console, options: Options) -> None:
             experiment, episodes, policy, chunk=chunk, steps=steps, workers=options.workers, on_step=on_step,
         )  # fmt: skip
     console.print(
-        f"collect: {found['episodes']} episodes, {found['steps']} steps, mean return {found['mean return']:.1f}; new ones "
-        f"by the policy {chosen}",
+        f"collect: {counted(int(found['episodes']), 'episode')}, {counted(int(found['steps']), 'step')}, mean return "
+        f"{found['mean return']:.1f}; new ones by the policy {chosen}",
         soft_wrap=True,
     )
 

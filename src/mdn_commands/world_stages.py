@@ -160,6 +160,7 @@ def generate_world(
         from mdn import training
         from mdn.applications.world import WorldModel, environments
         from mdn.applications.world.pictures import write_film
+        from mdn.wording import counted
 
         training.keep_compiled_programs()
         world = WorldModel.load(name=controller) if model is None else WorldModel.load(model, controller)
@@ -185,5 +186,5 @@ def generate_world(
             repeat=world.repeat,
         )
         for name, run in runs.items():
-            typer.echo(f"{name}: {len(run.rewards)} steps, score {run.rewards.sum(dtype='float64'):.0f}")
+            typer.echo(f"{name}: {counted(len(run.rewards), 'step')}, score {run.rewards.sum(dtype='float64'):.0f}")
         typer.echo(str(out))

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from mdn.data import schema
 from mdn.files import replacing, sentence
+from mdn.wording import agreed, counted
 from mdn_studio import limits, locks
 from mdn_studio.messages import message
 from mdn_studio.refused import Refused
@@ -205,7 +206,10 @@ class Jobs:
                 f"a training is making {out!r} already, perhaps in another tab; wait for it, or choose another name."
             )
         if len(unfinished) + len(self._prepared) >= limits.JOBS_WAITING:
-            raise Refused(f"{limits.JOBS_WAITING} trainings wait already; stop one of them first.")
+            most = limits.JOBS_WAITING
+            raise Refused(
+                f"{counted(most, 'training')} {agreed(most, 'waits', 'wait')} already; stop one of them first."
+            )
         if prepare is not None:
             self._prepared.add(out)
             try:

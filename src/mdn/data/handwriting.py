@@ -19,6 +19,7 @@ from mdn.data.limits import read_lines, read_whole
 from mdn.data.objects import read_object_arrays
 from mdn.data.strokes import Drawings, as_drawing, from_lines, no_names
 from mdn.files import reading, replacing
+from mdn.wording import counted
 
 _NAMES = {"text": "words", "part": "parts", "writer": "writers", "source": "sources"}  # label in a file: attribute here
 
@@ -49,7 +50,8 @@ class Handwriting(Drawings):
         counts = {name: len(set(getattr(self, name).tolist()) - {""}) for name in ("writers", "sources")}
         parts = {name: int(np.sum(self.parts == name)) for name in dict.fromkeys(self.parts.tolist()) if name}
         return (
-            f"Handwriting({len(self)} lines, {counts['writers']} writers, {counts['sources']} sources, parts {parts}, "
+            f"Handwriting({counted(len(self), 'line')}, {counted(counts['writers'], 'writer')}, "
+            f"{counted(counts['sources'], 'source')}, parts {parts}, "
             f"{len(self.skipped)} skipped)"
         )
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from mdn.data.limits import LARGEST, read_whole
 from mdn.files import reading, sentence
+from mdn.wording import counted
 
 DOWN, LIFT, END = 0, 1, 2  # the pen of stroke-5, after dx and dy
 PARTS = ("train", "valid", "test")
@@ -91,7 +92,7 @@ class Drawings(Sequence[np.ndarray]):
     def __repr__(self) -> str:
         parts = {name: int(np.sum(self.parts == name)) for name in dict.fromkeys(self.parts.tolist()) if name}
         words = len(set(self.words.tolist()) - {""})
-        return f"Drawings({len(self)} drawings, {words} words, parts {parts}, {len(self.skipped)} skipped)"
+        return f"Drawings({counted(len(self), 'drawing')}, {counted(words, 'word')}, parts {parts}, {len(self.skipped)} skipped)"
 
     def part(self, name: str) -> Self:
         """The drawings of one part: "train", "valid" or "test"."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mdn.tabular.wording import plain
+from mdn.wording import counted
 
 _WIDTH = 110
 
@@ -98,9 +99,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         count = len(self.findings)
-        head = (
-            "Nothing was found." if not count else f"{count} finding{'s' if count > 1 else ''}, the most costly first."
-        )
+        head = f"{counted(count, 'finding')}, the most costly first." if count else "Nothing was found."
         lines = [_wrapped(f"{self.rows} {head}")]
         for number, finding in enumerate(self.findings, 1):
             cost = f" ({plain(finding.weight)} nats a row)" if 0.005 <= finding.weight < math.inf else ""

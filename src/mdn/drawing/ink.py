@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdn.data.strokes import places_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, MADE, PAPER = "#22303c", "#d1495b", "#fdfcf8"  # colours: the prime, the rest by a model, the background
 PEN = 1.8  # pixels
@@ -24,15 +28,15 @@ class Line:
     made: bool
 
 
-def ending_of(path) -> str:
-    """The ending of the name of a picture: ".svg" or ".png".
+def ending_of(path, *others: str) -> str:
+    """The ending of the name of a picture: ".svg", ".png", or one of `others`.
 
     Raises:
         ValueError: if it has another ending.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in (".svg", ".png"):
-        raise ValueError(f"a picture ends in .svg or .png, but {Path(path).name!r} came.")
+    ending, (*known, last) = Path(path).suffix.lower(), (".svg", ".png", *others)
+    if ending not in (*known, last):
+        raise ValueError(f"a picture ends in {', '.join(known)} or {last}, but {Path(path).name!r} came.")
     return ending
 
 
@@ -114,3 +118,12 @@ def draw_lines(ax, lines: Sequence[Line], pen: float, ink: str = INK) -> None:
     dots = [line for line in lines if not np.ptp(line.places, axis=0).any()]  # matplotlib shows no line of length 0
     places = np.array([line.places[0] for line in dots]).reshape(-1, 2)
     ax.scatter(places[:, 0], places[:, 1], s=pen**2, c=[MADE if line.made else ink for line in dots], linewidths=0)
+
+
+def write_pdf(path, figures: Iterable[Figure]) -> None:
+    """Writes figures of matplotlib as the pages of one PDF, which is the same file for the same figures."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    with PdfPages(path, metadata={"CreationDate": None}) as pages:
+        for figure in figures:
+            pages.savefig(figure)

@@ -1,13 +1,15 @@
-"""Drawings as pictures: one alone, many on a sheet, or animated; SVG without a script, or PNG.
+"""Drawings as pictures: one alone, many on a sheet, or animated; SVG without a script, PNG, or PDF for a sheet.
 
 Drawings are stroke-3, as `mdn.data.strokes` says. A network may make an empty drawing; its cell stays empty.
 """
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -27,8 +29,13 @@ from mdn.drawing.ink import (
     lines_of,
     path_text,
     times_of,
+    write_pdf,
 )
+from mdn.drawing.paper import INCH, MARGIN, PIXEL, Cells, page_path, printed
 from mdn.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FRAME, TEXT = "#e4e0d4", "#55606a"
 _SIDE, _GAP, _LABEL, _MARGIN = (
@@ -37,6 +44,8 @@ _SIDE, _GAP, _LABEL, _MARGIN = (
     15.0,
     10.0,
 )  # pixels: side of a cell, gap between cells, height of a label, margin within a cell
+_POINT = INCH / 72  # mm
+_DOTS, _PRINT_DOTS = 144, 300  # an inch, of a PNG for a screen and for paper
 _FONTS = (
     "Noto Sans CJK JP",
     "Source Han Sans JP",
@@ -92,33 +101,68 @@ def write_sheet(
     labels: Sequence[str] = (),
     columns: int | None = None,
     given: Sequence[int] = (),
-) -> None:
-    """Writes many drawings in rows, each as large as its cell allows, as .svg or .png.
+    *,
+    side: float | None = None,
+    paper: str | None = None,
+) -> list[Path]:
+    """Writes many drawings in rows, each as large as its cell allows, as .svg, .png or .pdf.
+
+    On paper the drawings alone are printed, without frames and without a coloured ground. If they need several pages, a .pdf
+    has all of them, and others are numbered: NAME.svg, NAME-2.svg, ...
 
     Args:
-        path: The path of the file.
+        path: The path of the (first) file.
         drawings: Stroke-3 `(T, 3)` each.
         labels: One for each drawing, or none.
-        columns: Drawings a row; without it the sheet is about square.
+        columns: Drawings a row; without it the sheet is about square, or fits the paper.
         given: How many rows of each drawing are its prime; the rows after them have another colour. Empty: one colour.
+        side: The side of a drawing's cell in mm; without it 25.4, or as large as `columns` or one page of `paper` allow.
+        paper: "a3", "a4", "a5" or "letter", upright; without it the sheet is as large as its drawings need.
+
+    Returns:
+        The paths of the files.
 
     Raises:
-        ValueError: if the name has another ending, or there are not as many labels or `given` as drawings.
+        ValueError: if the name has another ending, there are not as many labels or `given` as drawings, `columns` or `side` is
+            not positive, there is no such paper, or a row does not fit on it.
 
     Example:
-        >>> from pathlib import Path
         >>> from mdn.drawing import write_sheet
-        >>> write_sheet('sheet.svg', [[[3, 0, 0], [0, 4, 1]]] * 6, columns=3)
-        >>> Path('sheet.svg').exists()
-        True
+        >>> [path.name for path in write_sheet('sheet.svg', [[[3, 0, 0], [0, 4, 1]]] * 6, columns=3)]
+        ['sheet.svg']
+        >>> [path.name for path in write_sheet('print.svg', [[[3, 0, 0], [0, 4, 1]]] * 6, side=120, paper='a4')]
+        ['print.svg', 'print-2.svg', 'print-3.svg']
     """
-    ending = ending_of(path)
-    sheet = _Sheet(drawings, labels, columns, given)
-    with replacing(path) as temporary:
-        if ending == ".svg":
-            temporary.write_text(sheet.svg(), encoding="utf-8")
-        else:
-            _png(temporary, sheet)
+    ending = ending_of(path, ".pdf")
+    if ending == ".pdf" and side is None and paper is None:
+        side = _SIDE * PIXEL
+    sheets = _pages(list(drawings), labels, columns, given, side, paper)
+    if ending == ".pdf":
+        with replacing(path) as temporary, _without_glyphs():
+            write_pdf(temporary, (sheet.figure() for sheet in sheets))
+        return [Path(path)]
+    paths = [page_path(path, number) for number in range(1, len(sheets) + 1)]
+    for name, sheet in zip(paths, sheets, strict=True):
+        with replacing(name) as temporary:
+            if ending == ".svg":
+                temporary.write_text(sheet.svg(), encoding="utf-8")
+            else:
+                _png(temporary, sheet)
+    return paths
+
+
+def _pages(drawings: list, labels, columns: int | None, given, side: float | None, paper: str | None) -> list[_Sheet]:
+    """The pages of `write_sheet`."""
+    for name, value in (("columns", columns), ("side", side)):
+        if value is not None and not 0 < value < np.inf:
+            raise ValueError(f"`{name}` must be a positive number, but {value} came.")
+    whole = _Sheet(drawings, labels, columns, given, None if side is None else side / _SIDE)
+    if paper is None:
+        return [whole]
+    found = printed(whole.cells, len(drawings), paper, columns, side)
+    each = found.columns * found.rows
+    pages = [slice(start, start + each) for start in range(0, len(drawings), each)]
+    return [_Sheet(drawings[page], labels[page], found.columns, given[page], found.unit, found.paper) for page in pages]
 
 
 def write_animation(
@@ -156,21 +200,40 @@ def write_animation(
 
 
 class _Sheet:
-    """The layout of a sheet, in pixels from the upper left corner."""
+    """The layout of a sheet or of a page, in pixels from the upper left corner of its cells.
 
-    def __init__(self, drawings: Iterable, labels: Sequence[str], columns: int | None, given: Sequence[int]):
+    Args:
+        drawings, labels, columns, given: As in `write_sheet`.
+        unit: mm of a pixel; None for a screen.
+        paper: Width and height in mm; None: as large as needed, with frames.
+    """
+
+    def __init__(
+        self,
+        drawings: Iterable,
+        labels: Sequence[str],
+        columns: int | None,
+        given: Sequence[int],
+        unit: float | None = None,
+        paper: tuple[float, float] | None = None,
+    ):
         self.drawings = [np.asarray(one, "float64") for one in drawings]
         count = len(self.drawings)
         if not count:
             raise ValueError("a picture needs at least one drawing.")
         for name, values in (("labels", labels), ("given", given)):
             if len(values) not in (0, count):
-                raise ValueError(f"`{name}` must be as many as the {count} drawings, but there are {len(values)}.")
+                raise ValueError(f"`{name}` must be as many as the drawings, {count}, but there are {len(values)}.")
         self.labels = list(labels) or [""] * count
         self.columns = max(1, min(columns or int(np.ceil(np.sqrt(count * 1.3))), count))
-        self._row = _SIDE + _GAP + (_LABEL if any(self.labels) else 0.0)
-        self.width = _GAP + self.columns * (_SIDE + _GAP)
-        self.height = _GAP + -(-count // self.columns) * self._row
+        self.cells = Cells(_SIDE, _GAP, _LABEL if any(self.labels) else 0.0)
+        self.width, self.height = self.cells.size(self.columns, -(-count // self.columns))
+        self.left = self.top = 0.0
+        self.unit, self._framed = unit, paper is None
+        if paper is not None and unit is not None:
+            width, height = (length / unit for length in paper)
+            self.left, self.top = -(width - self.width) / 2, -(MARGIN / unit)
+            self.width, self.height = width, height
         starts = [None if not len(given) else int(rows) for rows in (given if len(given) else [0] * count)]
         self.lines = [
             self._fitted(i, list(lines_of(one, rows)))
@@ -178,8 +241,8 @@ class _Sheet:
         ]
 
     def corner(self, i: int) -> np.ndarray:
-        row, column = divmod(i, self.columns)
-        return np.array([_GAP + column * (_SIDE + _GAP), _GAP + row * self._row])
+        row, column = divmod(i, self.columns)  # so many columns and rows lie before it
+        return np.array(self.cells.size(column, row))
 
     def _fitted(self, i: int, lines: list[Line]) -> list[Line]:
         low, high = bounds_of(lines)
@@ -187,10 +250,8 @@ class _Sheet:
         middle = self.corner(i) + _SIDE / 2
         return [Line((line.places - (low + high) / 2) * scale + middle, line.first, line.made) for line in lines]
 
-    def svg(self, seconds: float | None = None) -> str:
-        parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
-            f'width="{self.width:g}" height="{self.height:g}">',
+    def _frames(self) -> list[str]:
+        return [
             f'<rect width="{self.width:g}" height="{self.height:g}" fill="{PAPER}"/>',
             f'<g fill="white" stroke="{FRAME}">',
             *(
@@ -198,6 +259,17 @@ class _Sheet:
                 for x, y in map(self.corner, range(len(self.drawings)))
             ),
             "</g>",
+        ]
+
+    def svg(self, seconds: float | None = None) -> str:
+        across, down = (
+            f"{length:g}" if self.unit is None else f"{length * self.unit:.2f}mm"
+            for length in (self.width, self.height)
+        )
+        parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{self.left:g} {self.top:g} {self.width:g} {self.height:g}" '
+            f'width="{across}" height="{down}">',
+            *(self._frames() if self._framed else []),
             f'<g font-family="sans-serif" font-size="9.5" text-anchor="middle" fill="{TEXT}">',
             *(
                 f'<text x="{x + _SIDE / 2:g}" y="{y + _SIDE + 11:g}">{escape(str(label))}</text>'
@@ -216,33 +288,43 @@ class _Sheet:
             parts.append("</g>")
         return "\n".join([*parts, "</svg>\n"])
 
+    def figure(self) -> Figure:
+        """The sheet as a figure of matplotlib."""
+        from matplotlib import font_manager
+        from matplotlib.figure import Figure
+        from matplotlib.patches import FancyBboxPatch
+
+        installed = {font.name for font in font_manager.fontManager.ttflist}
+        fonts = ["sans-serif", *(name for name in _FONTS if name in installed)]
+        point = 1.0 if self.unit is None else self.unit / _POINT  # points of a pixel
+        figure = Figure(
+            figsize=(self.width * point / 72.0, self.height * point / 72.0),
+            facecolor=PAPER if self._framed else "white",
+        )
+        ax = figure.add_axes((0, 0, 1, 1), frame_on=False)
+        ax.set(xlim=(self.left, self.left + self.width), ylim=(self.top + self.height, self.top))
+        ax.set_axis_off()
+        for i, label in enumerate(self.labels):
+            x, y = self.corner(i)
+            if self._framed:
+                inner = _SIDE - 10
+                ax.add_patch(
+                    FancyBboxPatch((x + 5, y + 5), inner, inner, "round,pad=5", fc="white", ec=FRAME, lw=point)
+                )
+            at, size = (x + _SIDE / 2, y + _SIDE + 11), 7.5 * point
+            ax.text(*at, str(label), ha="center", fontsize=size, color=TEXT, parse_math=False, family=fonts)
+        draw_lines(ax, [line for lines in self.lines for line in lines], PEN * point)
+        return figure
+
 
 def _png(path: Path, sheet: _Sheet) -> None:
-    from matplotlib import font_manager
-    from matplotlib.figure import Figure
-    from matplotlib.patches import FancyBboxPatch
+    with _without_glyphs():
+        sheet.figure().savefig(path, dpi=_DOTS if sheet.unit is None else _PRINT_DOTS, format="png")
 
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = ["sans-serif", *(name for name in _FONTS if name in installed)]
-    figure = Figure(figsize=(sheet.width / 72.0, sheet.height / 72.0), facecolor=PAPER)  # a pixel is a point
-    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, sheet.width), ylim=(sheet.height, 0), frame_on=False)
-    ax.set_axis_off()
-    for i, label in enumerate(sheet.labels):
-        x, y = sheet.corner(i)
-        ax.add_patch(
-            FancyBboxPatch((x + 5, y + 5), _SIDE - 10, _SIDE - 10, boxstyle="round,pad=5", fc="white", ec=FRAME, lw=1.0)
-        )
-        ax.text(
-            x + _SIDE / 2,
-            y + _SIDE + 11,
-            str(label),
-            ha="center",
-            fontsize=7.5,
-            color=TEXT,
-            parse_math=False,
-            family=fonts,
-        )
-    draw_lines(ax, [line for lines in sheet.lines for line in lines], PEN)
+
+@contextlib.contextmanager
+def _without_glyphs() -> Iterator[None]:
+    """Without a font that has them, kanji in labels are boxes, and matplotlib need not say so."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # without such a font, a label shows boxes
-        figure.savefig(path, dpi=144, format="png")
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield

@@ -14,6 +14,7 @@ from mdn.tabular.dates import dates_of
 from mdn.tabular.frames import column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import rounding
+from mdn.wording import agreed
 
 _REACH = re.compile(r"(\S+)(?: \d\d:\d\d)? to ([^\s;]+)")
 
@@ -56,12 +57,12 @@ class Outside:
     def _sentence(self, name: str, count: int) -> str:
         if self._columns.levels[name] is None:
             low, high = self._reach[name]
-            what = "lies" if count == 1 else "lie"
+            what = agreed(count, "lies", "lie")
             return (
                 f"{name}: {count} of {self._rows} rows {what} outside of {low} to {high}, the range of training, so that the "
                 f"answers there are extrapolated."
             )
-        holds = "holds" if count == 1 else "hold"
+        holds = agreed(count, "holds", "hold")
         also = " or had too few of" if self._columns.others.get(name) else ""
         return (
             f"{name}: {count} of {self._rows} rows {holds} a category that training did not show{also}, so that the answers "

@@ -11,6 +11,7 @@ import numpy as np
 from mdn import metrics
 from mdn.tabular.conformal import Calibration
 from mdn.tabular.scores import Scores
+from mdn.wording import counted
 
 LEVELS = (0.5, 0.8, 0.9)
 _ERRORS = 2.0  # standard errors of a margin
@@ -99,7 +100,8 @@ def said_of_held(scores: Scores, calibration: Calibration | None, names: list[st
     for name, held in zip(names, held_of(scores, calibration), strict=True):
         if not held:
             continue
-        these = f"{held[0].rows} targets" if len(names) == 1 else f"{held[0].rows} values of {name}"
+        rows = held[0].rows
+        these = counted(rows, "target") if len(names) == 1 else f"{counted(rows, 'value')} of {name}"
         *others, last = map(str, held)
         drawn = "" if calibration is None else " with so many rows here and in the calibration"
         found.append(

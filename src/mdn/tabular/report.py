@@ -16,6 +16,7 @@ from mdn.tabular.promised import held_of, said_of_held
 from mdn.tabular.scores import Scores
 from mdn.tabular.seen import seen_of
 from mdn.tabular.wording import INDICATED, beyond_line, calibrated, nlls, plain, rows_judged, skill, taken_for
+from mdn.wording import counted
 
 _ROWS = 200  # more intervals than these blur into one another
 _SHOWN = 6
@@ -286,6 +287,7 @@ def _learned(page, regressor) -> None:
 def _footer(regressor) -> str:
     members = len(regressor.members_)
     return (
-        f"mdn.MDNRegressor, {members} network{'s' if members > 1 else ''} of {regressor.num_components_} components, "
-        f"{regressor.n_features_in_} features. Scores follow Gneiting and Raftery (2007), Strictly proper scoring rules."
+        f"mdn.MDNRegressor, {counted(members, 'network')} of {counted(regressor.num_components_, 'component')}, "
+        f"{counted(regressor.n_features_in_, 'feature')}. "
+        "Scores follow Gneiting and Raftery (2007), Strictly proper scoring rules."
     )

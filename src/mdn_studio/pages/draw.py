@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import secrets
 import tempfile
 from pathlib import Path
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 60  # kept drawings on the page, the newest
 _WAY = 9  # drawings on the way from one to another
-_STEPS, _EPOCHS = 4000, (40, 1000)  # of a training: so many steps, within so many epochs
-_BATCH = 64  # drawings of a step of `mdn train sketch`
 _WARM = (16, 8, 4, 32, 0, 2, 64, 128)  # moves of a drawing; each needs programs of its own
 _COORDINATE = schema.number(-1e4, 1e4)
 _POINT = schema.listed(_COORDINATE, count=3)
@@ -76,7 +73,9 @@ class Draw(Page):
         zigzag = np.column_stack([np.linspace(100, 280, moves + 1), 150 + 12 * (np.arange(moves + 1) % 2)])
         network = self.networks.of(name)
         label = network.model.classes[0] if network.model.classes else None
-        ghosts(network, [zigzag] if moves else [], label=label, seed=0, freedom=1.0)
+        ghosts(
+            network, [zigzag] if moves else [], label=label, seed=0, freedom=1.0 if network.model.latent_size else 0.0
+        )
 
     # ---- sheets ----------------------------------------------------------------------------------------------------------
 
@@ -281,9 +280,7 @@ class Draw(Page):
             raise Refused(
                 f"{FEWEST} drawings are the fewest to learn from, but {len(kept)} are kept so far; draw some more."
             )
-        steps = math.ceil(len(kept) / _BATCH)
-        epochs = min(max(_EPOCHS[0], math.ceil(_STEPS / steps)), _EPOCHS[1])
-        command = ["train", "sketch", "--data", copy.name, "--out", out.name, "--epochs", str(epochs)]
+        command = ["train", "sketch", "--data", copy.name, "--out", out.name]
         command += ["--latent", "64" if latent else "0", *(["--classes"] if classes else [])]
         snapshot = functools.partial(self.quickly, self.kept_ones.snapshot, copy)
         return {"job": (await self.studio.jobs.add(self.name, title, command, out.name, snapshot)).id}

@@ -11,6 +11,7 @@ from mdn.applications.handwriting.faults import usable
 from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting, find, read_handwriting
 from mdn.drawing.hershey import hershey_lines, random_texts
+from mdn.wording import counted
 
 FEWEST = 30
 _SOURCE = "lex"  # the source of UNIPEN with whole, finely recorded lines, by 13 writers
@@ -43,7 +44,8 @@ def read(source=None, *, count: int = 3000, seed: int = 0, alphabet: Alphabet | 
     lines = usable(read_handwriting(source))
     if alphabet is not None:
         known = np.array([not alphabet.unknown(text) for text in lines.texts.tolist()], bool)
-        complaint = () if known.all() else (f"{np.sum(~known)} lines with characters that the model does not know.",)
+        lost = int(np.sum(~known))
+        complaint = (f"{counted(lost, 'line')} with characters that the model does not know.",) if lost else ()
         lines = replace(lines[known], skipped=complaint + lines.skipped)
     return lines
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdn import plots
 from mdn.applications.handwriting.data import base_line
 from mdn.data import replacing, to_lines
-from mdn.drawing.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of
+from mdn.drawing.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of, write_pdf
+from mdn.drawing.paper import INCH, PIXEL, SIZES, page_path, size_of
 
-SIZES = {"a3": (297.0, 420.0), "a4": (210.0, 297.0), "a5": (148.0, 210.0), "letter": (215.9, 279.4)}  # mm
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ADVANCE = 1.8  # x-heights that a letter takes in width: the median of real lines, whose quartiles are 1.5 and 2.2
 _X_HEIGHT, _BASE = 0.26, 0.68  # shares of the line height: the height of an x, and where the base line is
-_PIXELS = 96 / 25.4  # a mm, in browsers
 _DOTS = 150  # an inch, in a PNG
 _MOST_LABELS = 80
 
@@ -65,10 +68,7 @@ class Page:
         Raises:
             ValueError: if there is no such size, or if no line fits on it.
         """
-        if size not in SIZES:
-            raise ValueError(f"there is no paper {size!r}; there are {', '.join(SIZES)}.")
-        width, height = SIZES[size]
-        return cls(width, height, **others)
+        return cls(*size_of(size), **others)
 
     @property
     def rows(self) -> int:
@@ -121,7 +121,7 @@ def _levelled(line: np.ndarray) -> tuple[list[np.ndarray], float] | None:
 
 
 def write_page(path, lines: Iterable, page: Page | None = None, seconds: float | None = None) -> list[Path]:
-    """Writes lines on paper, as .svg or .png; returns the paths, NAME.svg, NAME-2.svg, ..., one for each sheet.
+    """Writes lines on paper, as .svg, .png or .pdf; returns the paths: one .pdf, or NAME.svg, NAME-2.svg, ... for each sheet.
 
     Args:
         path: The path of the first file.
@@ -130,20 +130,25 @@ def write_page(path, lines: Iterable, page: Page | None = None, seconds: float |
         seconds: Animates an SVG: it draws the strokes in their order, a sheet in so many seconds. None: still.
 
     Raises:
-        ValueError: if the name ends otherwise, or if `seconds` is set for a PNG.
+        ValueError: if the name ends otherwise, or if `seconds` is set and it is no .svg.
     """
     page, lines = page or Page(), list(lines)
     height = page.height or 2 * page.margin + len(lines) * page.line_height
     path = Path(path)
+    if ending_of(path, ".pdf") == ".pdf" and seconds is None:
+        with replacing(path) as temporary:
+            size = page.width, height
+            write_pdf(temporary, (_figure(_lines(sheet), size, page) for sheet in laid_out(lines, page)))
+        return [path]
     paths = []
     for number, strokes in enumerate(laid_out(lines, page), start=1):
-        paths.append(path if number == 1 else path.with_stem(f"{path.stem}-{number}"))
+        paths.append(page_path(path, number))
         _write(paths[-1], strokes, (page.width, height), page, seconds)
     return paths
 
 
 def write_line(path, line, page: Page | None = None, seconds: float | None = None) -> None:
-    """Writes one line as .svg or .png, as large as on a page, on a sheet no larger than needed.
+    """Writes one line as .svg, .png or .pdf, as large as on a page, on a sheet no larger than needed.
 
     Args:
         path: The path of the file.
@@ -166,15 +171,22 @@ def write_line(path, line, page: Page | None = None, seconds: float | None = Non
 
 
 def _write(path: Path, strokes: Sequence[np.ndarray], size, page: Page, seconds: float | None) -> None:
-    if ending_of(path) == ".png" and seconds is not None:
+    ending = ending_of(path, ".pdf")
+    if ending != ".svg" and seconds is not None:
         raise ValueError(f"only an .svg can be written before one's eyes, but {path.name!r} came.")
-    starts = np.cumsum([0, *map(len, strokes)])
-    lines = [Line(stroke, int(first), False) for stroke, first in zip(strokes, starts, strict=False)]
+    lines = _lines(strokes)
     with replacing(path) as temporary:
-        if ending_of(path) == ".svg":
+        if ending == ".svg":
             temporary.write_text(_svg(lines, size, page, seconds), encoding="utf-8")
+        elif ending == ".pdf":
+            write_pdf(temporary, [_figure(lines, size, page)])
         else:
-            _png(temporary, lines, size, page)
+            _figure(lines, size, page).savefig(temporary, dpi=_DOTS, format="png")
+
+
+def _lines(strokes: Sequence[np.ndarray]) -> list[Line]:
+    starts = np.cumsum([0, *map(len, strokes)])
+    return [Line(stroke, int(first), False) for stroke, first in zip(strokes, starts, strict=False)]
 
 
 def _svg(lines: Sequence[Line], size, page: Page, seconds: float | None) -> str:
@@ -184,7 +196,7 @@ def _svg(lines: Sequence[Line], size, page: Page, seconds: float | None) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.2f} {height:.2f}" '
-            f'width="{width * _PIXELS:.0f}" height="{height * _PIXELS:.0f}">',
+            f'width="{width / PIXEL:.0f}" height="{height / PIXEL:.0f}">',
             f'<rect width="{width:.2f}" height="{height:.2f}" fill="{page.paper}"/>',
             group(page.ink, page.pen),
             *(f'<path d="{path_text(line.places, ".2f")}"{tail}' for line, tail in zip(lines, tails, strict=True)),
@@ -193,15 +205,15 @@ def _svg(lines: Sequence[Line], size, page: Page, seconds: float | None) -> str:
     )
 
 
-def _png(path: Path, lines: Sequence[Line], size, page: Page) -> None:
+def _figure(lines: Sequence[Line], size, page: Page) -> Figure:
     from matplotlib.figure import Figure
 
     width, height = size
-    figure = Figure(figsize=(width / 25.4, height / 25.4), facecolor=page.paper)
+    figure = Figure(figsize=(width / INCH, height / INCH), facecolor=page.paper)
     ax = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), frame_on=False)
     ax.set_axis_off()
-    draw_lines(ax, lines, page.pen * 72 / 25.4, page.ink)
-    figure.savefig(path, dpi=_DOTS, format="png")
+    draw_lines(ax, lines, page.pen * 72 / INCH, page.ink)
+    return figure
 
 
 def window(weights, text: str, ax=None, *, cmap=plots.HEAT):

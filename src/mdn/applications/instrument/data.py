@@ -15,6 +15,7 @@ from mdn.applications.live.log import lines_of, read_log
 from mdn.data import read_object_arrays, reading
 from mdn.data.registry import find_with_split
 from mdn.data.splits import Placed, dealt, read_split
+from mdn.wording import agreed, counted
 
 FILE = "training-dataset-4d.npz"  # of the data set "impsy"
 ENDINGS = (".log", ".npz", ".csv", ".mid", ".midi")
@@ -62,7 +63,8 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
         if others:
             skipped.append(f"{path} is of dimension {', '.join(map(str, others))}, not {chosen}, and left out.")
         elif empty := sum(one is None for one in mine):
-            skipped.append(f"{path}: {empty} of {len(mine)} performances are empty and left out.")
+            of_all = counted(len(mine), "performance")
+            skipped.append(f"{path}: {empty} of {of_all} {agreed(empty, 'is', 'are')} empty and left out.")
         placed += mine
     return Performances(placed, None if split is None else read_split(split, len(placed)), tuple(skipped))
 

@@ -10,6 +10,7 @@ import mdn
 from mdn.applications.instrument.model import Instrument
 from mdn.applications.instrument.pictures import lanes
 from mdn.page import Page
+from mdn.wording import counted
 
 _PLAYED = 1000  # events at most
 _SHOWN = 20.0  # seconds of them
@@ -61,7 +62,8 @@ def write_report(path, model: Instrument, parts, figures: Mapping[str, float], s
             "a new recording against its second.",
             table=[("", "generated", "real ones"), *rows],
         )
-    learnt = f"{len(parts['train'])} performances, {sum(map(len, parts['train'])):,} events"
+    events = sum(map(len, parts["train"]))
+    learnt = f"{counted(len(parts['train']), 'performance')}, {counted(events, 'event', form=',')}"
     page.write(path, f"Written by `mdn train instrument`, mdn {mdn.__version__}, seed {seed}; learnt from {learnt}.")
 
 

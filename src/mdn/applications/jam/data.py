@@ -17,6 +17,7 @@ from mdn.applications.live.log import lines_of, read_log
 from mdn.data import read_object_arrays, reading
 from mdn.data.registry import find_with_split
 from mdn.data.splits import Placed, dealt, read_split
+from mdn.wording import agreed, counted
 
 FILE = "TinyPerformanceArrays.npz"  # of the data set "robojam"
 LONGEST = 5.0  # seconds, of a performance and of a pause
@@ -51,7 +52,10 @@ def read(sources=None, split=None) -> Performances:
         found = read_performances(path)
         placed += found.placed
         if found.left_out:
-            skipped.append(f"{path}: {found.left_out} of {len(found.placed)} performances are empty and left out.")
+            of_all = counted(len(found.placed), "performance")
+            skipped.append(
+                f"{path}: {found.left_out} of {of_all} {agreed(found.left_out, 'is', 'are')} empty and left out."
+            )
     return Performances(placed, None if split is None else read_split(split, len(placed)), tuple(skipped))
 
 

@@ -8,6 +8,7 @@ from mdn.applications.robot.model import load, rollouts
 from mdn.applications.robot.pictures import write_picture
 from mdn.applications.robot.train import FLOORS, train, worth
 from mdn.models import save_plain
+from mdn.wording import counted
 
 CHAPTER = Chapter(
     read=data.read,
@@ -18,7 +19,7 @@ CHAPTER = Chapter(
     load=load,
     save=save_plain,
     generate=rollouts,
-    draw=lambda path, made: write_picture(path, rollouts={f"{len(made)} rollouts": made}),
+    draw=lambda path, made: write_picture(path, rollouts={counted(len(made), "rollout"): made}),
     floors=FLOORS,
     higher_is_better=True,
 )

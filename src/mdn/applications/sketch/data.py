@@ -21,7 +21,11 @@ SETS = {
     "quickdraw": "quickdraw_9570_stroke3.npz",
     "quickdraw34": "quickdraw34_stroke3.npz",
 }
-FEWEST = 30
+FEWEST = 20
+_SHARE, _FEW_SHARE = (
+    10,
+    5,
+)  # one in so many is set aside; of fewer than a hundred more, since five would judge by chance
 DOWN, LIFT, END = 0, 1, 2
 _FAR = 8.0  # a drawing of few long strokes is up to six times as large as the rest of its set
 
@@ -43,7 +47,9 @@ def read(source="quickdraw", split=None) -> Drawings:
 
 
 def split(drawings: Drawings, seed: int = 0) -> dict[str, Drawings]:
-    """Drawings by part: as they say, else dealt by chance, a tenth each to "valid" and "test", the others to "train".
+    """Drawings by part: as they say, else dealt by chance to "valid", "test" and the others, "train".
+
+    "valid" and "test" get a tenth each, or ten drawings if these are more than a tenth, but at most a fifth.
 
     Raises:
         ValueError: if they must be dealt, but are fewer than `FEWEST`.
@@ -51,7 +57,8 @@ def split(drawings: Drawings, seed: int = 0) -> dict[str, Drawings]:
     names = ("train", "valid", "test")
     if not set(names) <= set(drawings.parts):
         parts = np.full(len(drawings), "train", "<U5")
-        for name, rows in dealt(len(drawings), seed, "drawings", fewest=FEWEST).items():
+        share = min(_SHARE, max(_FEW_SHARE, len(drawings) // 10))
+        for name, rows in dealt(len(drawings), seed, "drawings", fewest=FEWEST, share=share).items():
             parts[rows] = name
         drawings = replace(drawings, parts=parts)
     return {name: drawings.part(name) for name in names}

@@ -39,6 +39,9 @@ def draw(
         component_temperature, variance_temperature: See `MDNRNN.generate`.
         most: A drawing is broken off after so many events.
         seed: An int for the same drawings each time.
+
+    Raises:
+        ValueError: as `SketchRNN.condition_of` does.
     """
     if z is None and model.latent_size:
         z = np.random.default_rng(None if seed is None else [seed, 1]).standard_normal((count, model.latent_size))
@@ -67,16 +70,22 @@ def complete(
         drawing: The unfinished drawing, stroke-3 `(T, 3)`, in the unit that the network learnt from.
         count: How many.
         label: The class, for a model with classes.
-        freedom: From 0, the mean latent of the drawing, to 1, any latent; only a model with a latent makes a difference.
+        freedom: From 0, the mean latent of the drawing, to 1, any latent; 0 for a model without a latent.
         component_temperature, variance_temperature: See `MDNRNN.generate`.
         most: A drawing is broken off after so many events beyond those of `drawing`.
         seed: An int for the same drawings each time.
 
     Raises:
-        ValueError: if `drawing` is in another unit, `freedom` is not from 0 to 1, or there is no such class.
+        ValueError: if `drawing` is in another unit, `freedom` is not from 0 to 1, or is not 0 for a model without a latent; or
+            as `SketchRNN.condition_of` does.
     """
     if not 0.0 <= freedom <= 1.0:
         raise ValueError(f"`freedom` must be a number from 0 to 1, but {freedom} came.")
+    if freedom and not model.latent_size:
+        raise ValueError(
+            f"this model has no latent that could stray from the drawing, but a freedom of {freedom:g} came: leave it out; a "
+            "higher component temperature makes such a model bolder."
+        )
     drawing = np.asarray(drawing, "float64")
     data.check_scale(drawing, model.scale)
     z = _wandered(model.encode([drawing])[0], freedom, count, seed) if model.latent_size else None

@@ -17,7 +17,11 @@ from mdn.sequences.ragged import padded, reading_lengths, shifted
 from mdn.sequences.recurrent import Recurrent
 
 _AT_ONCE = (1, 32, 256)  # batch sizes of the programs that read drawings
-_NO_LATENT = "this model has no latent to encode into: it was made with latent_size=0."
+_NO_LATENT = (
+    "this model has no latent to encode into: train one with a latent (`mdn train sketch --latent 64`), or take quickdraw, which "
+    "comes with mdn."
+)
+_MOST_NAMED = 40  # classes that a message lists
 _CLASS_SIZE = 16  # size of the vector of a class
 
 
@@ -193,16 +197,23 @@ class SketchRNN(MDNRNN):
         """The condition of the drawing network, `(count, condition_size)`: z and the vector of a class.
 
         Args:
-            z: Latents `(count, latent_size)`, needed by a model with a latent and else ignored.
-            label: A name in `classes`, needed by a model with classes and else ignored.
+            z: Latents `(count, latent_size)` for a model with a latent, else None.
+            label: A name in `classes` for a model with classes, else None.
             count: How many drawings.
 
         Returns:
             None for a model with neither latent nor classes.
 
         Raises:
-            ValueError: if z has another size, or there is no such class.
+            ValueError: if z has another size, there is no such class, or one of them came for a model that has none.
         """
+        if z is not None and not self.latent_size:
+            raise ValueError(_NO_LATENT)
+        if label is not None and not self.classes:
+            raise ValueError(
+                f"this model has learnt no classes, but the class {label!r} came: leave it out, or take a model of "
+                "`mdn train sketch --classes`, such as quickdraw34, which comes with mdn."
+            )
         parts = []
         if self.latent_size:
             z = np.asarray(np.nan if z is None else z, "float32")
@@ -214,9 +225,11 @@ class SketchRNN(MDNRNN):
             parts.append(z)
         if self.classes:
             if label not in self.classes:
-                known = ", ".join(self.classes[:8]) + (", ..." if len(self.classes) > 8 else "")
+                known = ", ".join(self.classes[:_MOST_NAMED]) + (", ..." if len(self.classes) > _MOST_NAMED else "")
+                came = "none" if label is None else repr(label)
                 raise ValueError(
-                    f"the class must be one of the model's {len(self.classes)} ({known}), but {label!r} came."
+                    f"the class must be one of the model's {len(self.classes)} ({known}), but {came} came: name it by --class, "
+                    "in Python by `label`."
                 )
             index = np.full((count, 1), self.classes.index(label))
             parts.append(ops.convert_to_numpy(self._class_vectors(index)))

@@ -19,7 +19,7 @@ function picture(lines, label) {
 /** The panels below the sheet. `settings()` are the temperatures and the network; `networks()` asks for the list again. */
 export function keptPanels(studio, { settings, networks }) {
   const { failed } = studio;
-  let chosen = [], content = { kept: [], count: 0, words: 0, fewest: 30 }, seed = 1;
+  let chosen = [], content = { kept: [], count: 0, words: 0, fewest: 20 }, seed = 1;
 
   const gallery = h("div", { class: "gallery" }), empty = h("p", { class: "faint" }), count = h("p", { class: "faint" });
   const between = h("div", { class: "way", hidden: true });
@@ -75,7 +75,7 @@ export function keptPanels(studio, { settings, networks }) {
     const need = content.fewest - content.count;
     count.textContent = need > 0 ? `${content.count} kept; a network needs ${need} more to learn from, and some hundreds to learn well.` : `${content.count} drawings are kept.`;
     train.disabled = need > 0;
-    lacking.textContent = need > 0 ? `${need} more drawings are needed before a network can learn from them.` : "";
+    lacking.textContent = need > 0 ? `${need} more ${need === 1 ? "drawing is" : "drawings are"} needed before a network can learn from them.` : "";
     lacking.hidden = need <= 0;
     words.hidden = content.words < 2;
     all.hidden = !content.count;
