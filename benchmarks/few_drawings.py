@@ -35,7 +35,7 @@ def worth(model, judges) -> float:
 def row(drawings, word: str, count: int) -> str:
     one = drawings.of(word)
     order = np.random.default_rng(0).permutation(len(one))
-    parts, judges = data.split(one[order[:count]]), one[order[count : count + JUDGES]]
+    judges, parts = one[order[:JUDGES]], data.split(one[order[JUDGES : JUDGES + count]])
     found, seconds = [], []
     for settings in (settings_for(count), settings_for(FEW)):
         start = time.perf_counter()

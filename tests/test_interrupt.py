@@ -357,17 +357,16 @@ def command(tmp_path, at=None):
         (None, (0, True, True), ""),
         ("reading", (130, False, False), "mdn: stopped: nothing was learnt yet."),
         ("training", (130, True, True), "m.keras; Ctrl-C again does without what measures them."),
-        ("training, in the studio", (130, True, True), "m.keras.\n"),
+        ("training, in a process without a keyboard", (130, True, True), "m.keras.\n"),
         ("training, twice", (130, True, False), "mdn: stopped: the best weights so far are in"),
         ("saving", (130, True, True), "mdn: stopped: the best weights so far are in"),
         ("measuring", (130, True, False), "mdn: stopped: the model is in"),
     ],
 )
 def test_a_command_writes_what_was_learnt_or_says_that_nothing_was(tmp_path, capsys, monkeypatch, at, expected, said):
-    at, _, where = (at or "").partition(", in the ")
-    monkeypatch.setattr(
-        "sys.stdin", SimpleNamespace(isatty=lambda: not where)
-    )  # only who has a keyboard can press again
+    at, _, where = (at or "").partition(", in a ")
+    keyboard = None if where else SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr("sys.stdin", keyboard)  # only who has one can press again
     assert command(tmp_path, at) == expected
     assert said in capsys.readouterr().err
 

@@ -452,9 +452,14 @@ def test_copies_are_looked_for_among_the_drawings_that_a_model_of_ones_own_learn
     pairs = list(read_drawings(tmp_path / "pairs.npz"))
     assert len(pairs) == 6
     for nearest in pairs[1::2]:
-        assert any(np.array_equal(nearest, one) for one in known), (
-            "beside each one stands one of those that were learnt from"
-        )
+        assert any(np.array_equal(nearest, one) for one in known)
+    np.testing.assert_array_equal(pairs[3], known[2])  # a drawing is the nearest one to itself
+    dealt = Drawings(known, np.array(["a", "a", "a"]), np.array(["train", "train", "test"]))
+    write_drawings(tmp_path / "dealt.npz", dealt)
+    assert run(*asked, "--data", "dealt.npz", "--out", "pairs.npz").exit_code == 0
+    assert not np.array_equal(
+        list(read_drawings(tmp_path / "pairs.npz"))[3], known[2]
+    )  # no network learnt the part "test"
 
 
 def test_a_count_of_one_is_no_plural(free, tmp_path, run):

@@ -365,13 +365,13 @@ def test_kept_drawings_are_read_by_show_and_train_and_their_pictures_too(tmp_pat
 def test_drawings_in_files_are_kept_in_the_size_of_a_sheet_and_those_left_out_say_why(tmp_path, monkeypatch):
     room, one = Room(tmp_path, "draw"), Tab()
 
-    def bring(name, content):
+    def bring(name, content, removed=True):
         place = room.studio.folder.place(name, within="uploads")
         place.write_bytes(content if isinstance(content, bytes) else content.encode())
         try:
             return room.ask(one, "draw.bring", file=name)
         finally:
-            assert not place.exists()
+            assert place.exists() is not removed
 
     try:
         svg = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0 L0.5 0 L0.5 1"/><path d="M0 1 L0.25 1"/></svg>'
@@ -381,18 +381,25 @@ def test_drawings_in_files_are_kept_in_the_size_of_a_sheet_and_those_left_out_sa
         assert answer["kept"][0]["lines"] == [[[0, 0], [95, 0], [95, 190]], [[0, 190], [48, 190]]]
         sheet_size = '{"word": "cat", "drawing": [[[0, 200, 200], [0, 0, 100]]]}\n'
         lone = '{"word": "dot", "drawing": [[[3], [4]]]}\n'
-        answer = bring("two.ndjson", sheet_size + lone)
-        assert (answer["brought"], answer["left_out"]) == (1, 1) and len(answer["sentences"]) == 1
+        speck = '{"word": "speck", "drawing": [[[0, 0.3], [0, 0]]]}\n'
+        answer = bring("three.ndjson", lone + sheet_size + speck)
+        assert (answer["brought"], answer["left_out"]) == (1, 2) and str(tmp_path) not in answer["sentences"][0]
+        assert "three.ndjson': line 1" in answer["sentences"][0]
         assert answer["kept"][0]["lines"] == [
             [[0, 0], [200, 0], [200, 100]]
         ]  # as large as drawings on a sheet are: as it is
         for name, content, said in [
             ("broken.svg", "<svg", "broken.svg"),
-            ("notes.txt", "hello", "are read from .npz, .ndjson, .svg"),
             ("cut.npz", b"PK\x03\x04", "cut.npz"),
         ]:
-            with pytest.raises(ValueError, match=said):
+            with pytest.raises(ValueError, match=said) as refused:
                 bring(name, content)
+            assert str(tmp_path) not in str(refused.value)
+        with pytest.raises(ValueError, match=r"are read from \.svg, \.ndjson, \.npz, but 'rents.csv' came"):
+            bring("rents.csv", "a,b", removed=False)  # of the page of tables
+        monkeypatch.setattr(limits, "BROUGHT_POINTS", 2)
+        answer = bring("long.ndjson", sheet_size)
+        assert answer["brought"] == 0 and "'cat': it has 3 points, and 2 are the most" in answer["sentences"][0]
         monkeypatch.setattr(limits, "DRAWINGS", 3)
         with pytest.raises(ValueError, match="3 drawings are the most that are kept; 2 are there, and 2 more came"):
             bring("many.ndjson", 2 * sheet_size)

@@ -94,6 +94,15 @@ def test_the_python_on_the_page_learns_the_model_of_the_command(folder, options)
     assert f"{scored[0].nll:.4f}" in said(ran), "other rows are judged by"
 
 
+@pytest.mark.parametrize("data", ["parts", "parts/*.csv"])
+def test_a_folder_and_a_pattern_have_no_python_that_would_read_them_as_a_file(tmp_path, data):
+    (tmp_path / "parts").mkdir()
+    made().to_csv(tmp_path / "parts" / "t.csv", index=False)
+    ran = run_here(tmp_path, "fit", data, "--target", "a", "--ignore", "b", *TINY)
+    assert ran.exit_code == 0, said(ran)
+    assert "The same in Python" not in (tmp_path / "model.html").read_text()
+
+
 def test_probabilities_of_thresholds_are_said_to_be_those_of_the_network_after_a_calibration(fitted, tmp_path):
     folder, _ = fitted
     model, frame = mdn.load(folder / "model.mdn"), made()

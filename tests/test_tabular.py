@@ -279,6 +279,16 @@ def test_least_squares_needs_more_rows_than_columns_and_takes_several_targets():
     alone = -stats.norm(baseline.line(new)[:, 0], baseline.residual_tril[0, 0]).logpdf(y[:, 0])
     np.testing.assert_allclose(baseline.line_nlls(new, one), alone, rtol=1e-4, atol=1e-5)
     assert not metrics.Baseline(y[:3], 1, x=x[:3]).has_line and not metrics.Baseline(y).has_line
+    assert metrics.Baseline(y, x=x).line(x[:0]).shape == (0, y.shape[1])
+    for wrong, said in [
+        (x[:, 0], "shape is"),
+        (x[1:], "one row of features"),
+        (np.where(x > 1, np.inf, x), "infinite"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            metrics.Baseline(y, x=wrong)
+    with pytest.raises(ValueError, match="there is no least squares"):
+        metrics.Baseline(y).line(x)
     wide = rng.normal(size=(12, 20))
     scores = quick(num_components=1, epochs=1).fit(wide, y[:12, 0]).evaluate(wide, y[:12, 0])
     assert np.isnan(scores.line_nll) and wording.beyond_line(scores) == ""

@@ -100,7 +100,8 @@ def test_a_model_that_does_not_beat_a_floor_says_so(figures, higher, lost, tmp_p
         assert f"mdn: warning: {warning}" in said
 
 
-FALLING, BY_HEART = [3.0, 2.0, 1.5, 1.2], [3.0, 1.0, 1.4, 1.9]
+FALLING, BY_HEART = [3.0, 2.0, 1.5, 1.2], [3.0, 1.0, 1.4, *[1.9] * 9]
+NAN = float("nan")
 
 
 @pytest.mark.parametrize(
@@ -109,9 +110,16 @@ FALLING, BY_HEART = [3.0, 2.0, 1.5, 1.2], [3.0, 1.0, 1.4, 1.9]
         (FALLING, "Epoch 4 of 4 was the best on what chooses the epoch, with an NLL of 1.200. It was among the last"),
         (
             BY_HEART,
-            "Epoch 2 of 4 was the best on what chooses the epoch, with an NLL of 1.000. After it the network learnt",
+            "Epoch 2 of 12 was the best on what chooses the epoch, with an NLL of 1.000. After it the network learnt",
         ),
         ([3.0, 2.0, 1.0, 1.1], "Epoch 3 of 4 was the best on what chooses the epoch, with an NLL of 1.000.\n"),
+        ([3.0, 1.0, *[1.001] * 10], "Epoch 2 of 12 was the best on what chooses the epoch, with an NLL of 1.000.\n"),
+        (
+            [3.0, 1.0, *[1.5] * 9, 1.001],
+            "Epoch 2 of 12 was the best on what chooses the epoch, with an NLL of 1.000.\n",
+        ),
+        ([NAN, 2.0, 1.0, NAN], "Epoch 3 of 4 was the best on what chooses the epoch, with an NLL of 1.000.\n"),
+        ([NAN, NAN], ""),
         ([1.0], ""),
     ],
 )

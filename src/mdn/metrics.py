@@ -70,6 +70,7 @@ class NLL(keras.metrics.Metric):
 
 
 _MOST_LINE_ROWS, _MOST_LINE_CELLS = 100_000, 20_000_000  # least squares on more rows takes long and changes little
+_MOST_LINE_COLUMNS = 2_000  # the eigenvalues of more take seconds
 _LINE_ROWS_AT_ONCE = 10_000
 _SAME = 1e-10  # of the greatest eigenvalue: columns that others determine, such as the last level of a category
 
@@ -83,8 +84,11 @@ class Baseline:
     Args:
         y: Targets, shape `(N, D)`; rows with NaN are left out.
         num_components: K of the mixture.
-        x: Features, shape `(N, F)`, for least squares; the median of a column stands for NaN. There is no such model without
-            features, nor without more rows than columns (`has_line`).
+        x: Features, shape `(N, F)`, for least squares; the median of a column stands for NaN. There is no such model (`has_line`)
+            without features, with more than 2,000 of them, or without more rows than columns.
+
+    Raises:
+        ValueError: if `x` has another shape, other rows than `y`, or infinite values.
 
     Example:
         >>> import mdn, numpy as np
@@ -96,7 +100,7 @@ class Baseline:
     def __init__(self, y, num_components: int = 10, x=None):
         y = np.asarray(y, "float64")
         if x is not None:
-            self._fit_line(np.asarray(x), y)
+            self._fit_line(_checked(x, len(y)), y)
         y = y[np.all(np.isfinite(y), axis=-1)]
         self.center, covariance = np.mean(y, axis=0), np.cov(y.T, bias=True).reshape(y.shape[1], y.shape[1])
         self.scale_tril = np.linalg.cholesky(numerics.ridge(covariance))
@@ -111,7 +115,7 @@ class Baseline:
         most = min(_MOST_LINE_ROWS, _MOST_LINE_CELLS // max(x.shape[1], 1))
         if len(known) > most:
             known = np.sort(np.random.default_rng(0).choice(known, most, replace=False))
-        if len(known) <= x.shape[1] + 1:
+        if len(known) <= x.shape[1] + 1 or x.shape[1] > _MOST_LINE_COLUMNS:
             return
         x, y = x[known].astype("float64"), y[known]
         gone = np.isnan(x)
@@ -136,8 +140,12 @@ class Baseline:
         return hasattr(self, "slopes")
 
     def line(self, x) -> np.ndarray:
-        """The targets `(N, D)` that least squares predicts for features `(N, F)`."""
-        blocks = (x[first : first + _LINE_ROWS_AT_ONCE] for first in range(0, len(x), _LINE_ROWS_AT_ONCE))
+        """The targets `(N, D)` that least squares predicts for features `(N, F)`; raises a ValueError if it `has_line` not."""
+        if not self.has_line:
+            raise ValueError(
+                "there is no least squares: it needs features, `Baseline(y, x=x)`, and more rows than columns."
+            )
+        blocks = (x[first : first + _LINE_ROWS_AT_ONCE] for first in range(0, max(len(x), 1), _LINE_ROWS_AT_ONCE))
         filled = (np.where(np.isnan(block), 0.0, block - self.medians) for block in blocks)
         return np.concatenate([block @ self.slopes + self.intercepts for block in filled])
 
@@ -179,6 +187,18 @@ class Baseline:
         mixture = Mixture(np.log(self.weights), Normal(self.loc - self.center, self.scale))
         centred = np.asarray(y, "float64") - self.center
         return _nlls(mixture.log_prob_observed(centred.astype("float32")), y)
+
+
+def _checked(x, rows: int) -> np.ndarray:
+    """Features as an array; raises a ValueError if they do not fit targets of so many rows."""
+    x = np.asarray(x)
+    if x.ndim != 2 or len(x) != rows:
+        raise ValueError(
+            f"`x` must have one row of features for each of the {rows:,} targets, but its shape is {x.shape}."
+        )
+    if np.isinf(x).any():
+        raise ValueError("`x` has infinite values: replace them, or set them to NaN if they are unknown.")
+    return x
 
 
 def _normal_nlls(centred: np.ndarray, scale_tril: np.ndarray) -> np.ndarray:

@@ -79,15 +79,16 @@ def write_pictures(out: Path, drawings, labels=(), given=(), *, animate: bool = 
         animate: Whether the sheet draws itself.
         **how: `side` and `paper` of `write_sheet`.
     """
-    from mdn.data import write_drawings
+    from mdn.data import Drawings, write_drawings
     from mdn.drawing import write_animation, write_sheet
     from mdn.wording import agreed, counted
 
     if out.suffix in _DATA:
-        empty = sum(not one[:, :2].any() for one in drawings)
+        kept = [i for i, one in enumerate(drawings) if one[:, :2].any()]
+        empty = len(drawings) - len(kept)
         if empty:
-            tell(f"{counted(empty, 'drawing')} of fewer than two points {agreed(empty, 'is', 'are')} left out.")
-            drawings = [one for one in drawings if one[:, :2].any()]
+            tell(f"{counted(empty, 'drawing')} with all points in one place {agreed(empty, 'is', 'are')} left out.")
+            drawings = drawings[kept] if isinstance(drawings, Drawings) else [drawings[i] for i in kept]
         write_drawings(out, drawings)
     elif animate:
         write_animation(out, drawings, labels, columns, given)

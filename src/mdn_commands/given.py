@@ -56,7 +56,7 @@ def only_with(there: object, needed: str, *options: str) -> None:
     """
     useless = [] if there else _of_those_that_came(options)
     if useless:
-        stop(f"{_have(useless)} an effect only with {needed}: add that, or leave {useless[0]} out.")
+        stop(f"{_have(useless)} an effect only with {needed}: add that, or leave {' and '.join(useless)} out.")
 
 
 def not_with(there: object, other: str, *options: str) -> None:
@@ -69,7 +69,7 @@ def not_with(there: object, other: str, *options: str) -> None:
     """
     useless = _of_those_that_came(options) if there else []
     if useless:
-        stop(f"{_have(useless)} no effect with {other}: leave {useless[0]} out.")
+        stop(f"{_have(useless)} no effect with {other}: leave {' and '.join(useless)} out.")
 
 
 def _of_those_that_came(options: Iterable[str]) -> list[str]:

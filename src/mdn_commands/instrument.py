@@ -156,13 +156,12 @@ def generate_instrument(
         from mdn.wording import counted
 
         check_out(out, *ENDINGS)
-        not_with(out.suffix == ".mid", "a .mid, which holds one performance", "--count")
+        not_with(out.suffix == ".mid" and count > 1, "a .mid, which holds one performance", "--count")
         only_with(out.suffix in (".svg", ".png"), "a picture, --out NAME.svg or .png", "--beside")
+        only_with(out.suffix == ".mid", "a .mid, --out NAME.mid", "--config")
         trained = load() if model is None else load(model)
         mapping = None
         if config is not None:
-            if out.suffix != ".mid":
-                stop(f"--config has a meaning for a .mid only, but --out is {out.name!r}: leave one of them out.")
             outputs = [one for one in midi_of(config, trained.size).outputs.values() if one]
             if not outputs:
                 stop(f"{str(config)!r} has no [midi] output, so no value sounds: add one, or leave --config out.")

@@ -91,7 +91,8 @@ def generate_jam(
     with messages():
         check_out(out, ".svg", ".png", ".mid")
         only_with(call, "--call", "--which")
-        not_with(out.suffix == ".mid", "a .mid, which holds one performance", "--count", "--beside")
+        not_with(out.suffix == ".mid" and count > 1, "a .mid, which holds one performance", "--count")
+        not_with(out.suffix == ".mid", "a .mid, which holds no pictures", "--beside")
         import numpy as np
 
         from mdn.applications.jam import Jam, midi, read_performances, write_sheet

@@ -124,7 +124,7 @@ class Ending:
         if pressed.times > 1:
             raise KeyboardInterrupt(f"the best weights so far are in {out}.")
         if pressed:
-            again = "; Ctrl-C again does without what measures them" if sys.stdin.isatty() else ""
+            again = "; Ctrl-C again does without what measures them" if sys.stdin and sys.stdin.isatty() else ""
             say_stopped(f"the best weights so far are in {out}{again}.")
 
 

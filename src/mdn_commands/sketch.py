@@ -49,7 +49,7 @@ Known = Annotated[
         show_default=False,
     ),
 ]
-Copies = Annotated[bool, typer.Option("--copies", help="Show beside each the nearest drawing learnt from.")]
+Copies = Annotated[bool, typer.Option("--copies", help="Show beside each the nearest of the drawings that are known.")]
 SheetOut = Annotated[Path, typer.Option(help="A sheet: .svg, .png, .pdf; .ndjson or .npz for the drawings themselves.")]
 
 
@@ -87,7 +87,8 @@ def train_sketch(
         int | None,
         typer.Option(
             min=0,
-            help="Numbers of the latent vector; 0 for a network without, the default for fewer than 1,000 drawings, else 64.",
+            help="Numbers of the latent vector; 0 for a network without, the default for fewer than 1,000 drawings to learn "
+            "from, else 64.",
             show_default=False,
         ),
     ] = None,
@@ -100,7 +101,9 @@ def train_sketch(
     units: Annotated[
         int | None,
         typer.Option(
-            min=4, help="How many units each layer has; 64 for fewer than 1,000 drawings, else 256.", show_default=False
+            min=4,
+            help="How many units each layer has; 64 for fewer than 1,000 drawings to learn from, else 256.",
+            show_default=False,
         ),
     ] = None,
     layers: Annotated[int, typer.Option(min=1, max=4, help="How many layers the drawing network has.")] = 1,
@@ -250,7 +253,7 @@ def generate_sketch(
 
 
 def _learnt_from(model: str, data: str | None) -> list[np.ndarray]:
-    """The drawings that a model was learnt from: the part "train" of `data`, or all of it if it names no parts."""
+    """The drawings among which copies are sought: the part "train" of `data`, or all of it if it names no parts."""
     from mdn.applications.sketch import SHIPPED
 
     if data is None and model not in SHIPPED:

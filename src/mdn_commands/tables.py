@@ -146,7 +146,7 @@ def fit(
             out,
             page,
             resume,
-            python if len(data) == 1 else None,
+            None if streams.in_parts(data) else python,
         )
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 _EARLY, _LATE = (
     0.5,
     0.95,
-)  # shares of the epochs: a best epoch before the first says "learnt by heart", after the other "not done"
+)  # shares of the epochs: before the first the network learnt by heart, after the other it was not done
+_ENOUGH = 10  # epochs, without which a rise says little
+_RISE = 0.02  # nats by which the last quarter of the epochs must be worse than the best one
 
 
 def of_epochs(scores: Sequence[float]) -> list[str]:
     """What the held-out NLL of each epoch says of the training; nothing if there are fewer than two.
 
     Args:
-        scores: The NLL of what chooses the epoch, after each epoch.
+        scores: The NLL of what chooses the epoch, after each epoch; what is not finite chooses nothing.
     """
-    if len(scores) < 2:
-        return []
     best, count = _best(scores), len(scores)
+    if count < 2 or not best:
+        return []
     after = ""
-    if best <= _EARLY * count:
+    if _by_heart(scores):
         after = (
             f" After it the network learnt its data by heart, and the NLL rose to {scores[-1]:.3f}: more data help, or a smaller "
             "network; more epochs do not."
@@ -33,8 +36,16 @@ def of_epochs(scores: Sequence[float]) -> list[str]:
 
 
 def _best(scores: Sequence[float]) -> int:
-    """The number of the best epoch, from 1."""
-    return min(range(len(scores)), key=scores.__getitem__) + 1
+    """The number of the best epoch, from 1; 0 if no score is finite."""
+    return min((i for i in range(len(scores)) if math.isfinite(scores[i])), key=scores.__getitem__, default=-1) + 1
+
+
+def _by_heart(scores: Sequence[float]) -> bool:
+    """Whether the NLL was best early, rose by more than its noise, and stayed there."""
+    best, count = _best(scores), len(scores)
+    if count < _ENOUGH or not 0 < best <= _EARLY * count:
+        return False
+    return min(scores[-(count // 4) :]) > scores[best - 1] + _RISE
 
 
 def beaten(figures: Mapping[str, float], floors: Mapping[str, Sequence[str]], higher_is_better: bool) -> list[str]:
@@ -66,8 +77,7 @@ def lost(
         scores: As in `of_epochs`.
     """
     side = "higher" if higher_is_better else "lower"
-    by_heart = len(scores) > 1 and _best(scores) <= _EARLY * len(scores)
-    then = "Train on more data, or a smaller network." if by_heart else "Train it longer, or on more data."
+    then = "Train on more data, or a smaller network." if _by_heart(scores) else "Train it longer, or on more data."
     return [
         f"this model does not beat a floor, so it has learnt too little to be of use: {name!r} is {figures[name]:.3f}, "
         f"{floor!r} is {figures[floor]:.3f}, and {side} is better. {then}"

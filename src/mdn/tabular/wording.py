@@ -151,10 +151,10 @@ def nlls(scores: Scores) -> list[tuple[str, float]]:
 
 
 def skill(scores: Scores) -> str:
-    """What the features tell, and whether so few rows can show it; "" if there is no baseline."""
-    if not math.isfinite(scores.skill):
+    """What the features tell, and whether so few rows can show it; "" for a single row, and without a baseline."""
+    if not math.isfinite(scores.skill + scores.skill_error):
         return ""
-    if not abs(scores.skill) >= 2.0 * scores.skill_error:
+    if abs(scores.skill) < 2.0 * scores.skill_error:
         return (
             f"These rows show no difference between this model and one without features: {scores.skill:.2f} nats a row, with a "
             f"standard error of {scores.skill_error:.2f}."
@@ -171,12 +171,12 @@ def skill(scores: Scores) -> str:
 
 
 def beyond_line(scores: Scores) -> str:
-    """Whether a model is better than least squares on the same columns; "" if there is no such baseline."""
+    """Whether a model is better than least squares on the same columns; "" for a single row, and without this baseline."""
     better = scores.line_nll - scores.nll
-    if not math.isfinite(better):
+    if not math.isfinite(better + scores.line_error):
         return ""
     line = "least squares with normal errors on the same columns"
-    if not abs(better) >= 2.0 * scores.line_error:
+    if abs(better) < 2.0 * scores.line_error:
         return (
             f"These rows show no difference between this model and {line}: {better:.2f} nats a row, with a standard error of "
             f"{scores.line_error:.2f}."

@@ -13,7 +13,7 @@ from mdn_studio import limits
 from mdn_studio.messages import message
 from mdn_studio.page import Page
 from mdn_studio.pages.draw_sheets import Sheets
-from mdn_studio.refused import Refused
+from mdn_studio.refused import Refused, by_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mdn_studio.studio import Studio
 
 _SHOWN = 60  # kept drawings on the page, the newest
+_DRAWINGS = (".svg", ".ndjson", ".npz")  # files of drawings that are brought
 _WAY = 9  # drawings on the way from one to another
 _WARM = (16, 8, 4, 32, 0, 2, 64, 128)  # moves of a drawing; each needs programs of its own
 _COORDINATE = schema.number(-1e4, 1e4)
@@ -239,11 +240,14 @@ class Draw(Page):
     @message("bring", turn="kept", file=schema.text)
     async def bring(self, session, file: str) -> dict:
         """Keeps the drawings of a file that was sent, which is removed; `sentences` says why the first of those left out was."""
+        if not file.lower().endswith(_DRAWINGS):  # the folder holds other people's tables, too
+            raise Refused(f"drawings are read from {', '.join(_DRAWINGS)}, but {file!r} came.")
 
         def brought():
             path = self.studio.folder.find(file, within="uploads")
             try:
-                return self.kept_ones.bring(path)
+                with by_name(path):
+                    return self.kept_ones.bring(path)
             finally:
                 path.unlink(missing_ok=True)
 

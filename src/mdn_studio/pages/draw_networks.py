@@ -66,8 +66,11 @@ def drawn(lines: Sequence, whole: bool = False) -> np.ndarray:
         raise Refused(f"the drawing has {count:,} points, but {limits.POINTS:,} are the most that is read; clear it.")
     if count < 2:
         raise Refused("a drawing needs at least two points; draw a line first.")
-    found = simplify(from_lines([np.asarray(line, "float64")[:, :2] for line in lines]), _CLOSE)
-    return from_lines([np.round(line) for line in to_lines(found)]) if whole else found
+    try:
+        found = simplify(from_lines([np.asarray(line, "float64")[:, :2] for line in lines]), _CLOSE)
+        return from_lines([np.round(line) for line in to_lines(found)]) if whole else found
+    except ValueError as error:  # all points are in one place, once they are rounded
+        raise Refused(str(error)) from None
 
 
 def networks(folder: Folder) -> Models:
@@ -229,28 +232,40 @@ class Kept:
                 f"{path.name} has more than {limits.megabytes(limits.DRAWINGS_BYTES)}, the most that this page reads; "
                 f"`mdn train sketch --data {shlex.quote(path.name)}` reads any number of drawings."
             )
+        self._folder.check_room()
         found = read_drawings(path, go_on=True)
+        self._check_count(len(found))
         unit = _unit_among(found, learnt_here=True)
-        good, places, skipped = [], [], list(found.skipped)
-        for i, one in enumerate(found):
+        good, words, skipped = [], [], [one.replace(str(path), path.name) for one in found.skipped]
+        for one, word in zip(found, found.words.tolist(), strict=True):
+            word = word.strip()[:60]
             try:
-                good.append(drawn([line / unit for line in to_lines(one)], whole=True))
-                places.append(i)
+                drawing = drawn([line / unit for line in to_lines(one)], whole=True)
+                points = sum(map(len, to_lines(drawing)))
+                if points > limits.BROUGHT_POINTS:
+                    raise Refused(
+                        f"it has {points:,} points, and {limits.BROUGHT_POINTS:,} are the most that a drawing may bring."
+                    )
             except Refused as error:
-                skipped.append(f"drawing {i + 1}: {error}")
+                skipped.append(f"a drawing of {word!r}: {error}")
+                continue
+            good.append(drawing)
+            words.append(word)
         if good:
-            self._add(Drawings(tuple(good), np.array([word.strip()[:60] for word in found.words[places].tolist()])))
+            self._add(Drawings(tuple(good), np.array(words)))
         return len(good), tuple(skipped)
 
     def _add(self, drawings: Drawings) -> None:
         with self._turn:
-            known = self.all()
-            if len(known) + len(drawings) > limits.DRAWINGS:
-                raise Refused(
-                    f"{limits.DRAWINGS:,} drawings are the most that are kept; {len(known):,} are there, and "
-                    f"{len(drawings):,} more came."
-                )
-            self._write(known + drawings)
+            self._check_count(len(drawings))
+            self._write(self.all() + drawings)
+
+    def _check_count(self, more: int) -> None:
+        known = len(self.all())
+        if known + more > limits.DRAWINGS:
+            raise Refused(
+                f"{limits.DRAWINGS:,} drawings are the most that are kept; {known:,} are there, and {more:,} more came."
+            )
 
     def remove(self, name: str) -> None:
         """Takes the drawing of a name out.

@@ -16,7 +16,7 @@ from mdn_studio.models import Loaded
 from mdn_studio.page import Page
 from mdn_studio.pages import table_code, table_example, table_file
 from mdn_studio.pages.table_whatif import Model
-from mdn_studio.refused import Refused
+from mdn_studio.refused import Refused, by_name
 
 _ROLES = schema.mapping(schema.one_of("", *table_file.ROLES))
 _CELL = schema.maybe(schema.either(schema.text, schema.number()))
@@ -89,7 +89,7 @@ class Table(Page):
         return {**found, "out": self._fresh(path)}
 
     def _look(self, path: Path, roles: Mapping[str, str]) -> dict:
-        with table_file.by_name(path):
+        with by_name(path):
             self._check_size(path)
             return table_file.look(path, _said(roles))
 
@@ -135,7 +135,7 @@ class Table(Page):
         from mdn_commands import rows
         from mdn_commands.shared import listening
 
-        with listening(), table_file.by_name(path):
+        with listening(), by_name(path):
             self._check_size(path)
             asked = table_file.asked_of(path, table_file.roles_of(roles))[0]
             if not asked.roles.target_names:
@@ -211,7 +211,7 @@ class Table(Page):
 
         regressor = self._model(path).regressor
         out = self.studio.folder.fresh(f"{new.name.split('.')[0][:60]} predicted.csv")
-        with listening() as sentences, table_file.by_name(new):
+        with listening() as sentences, by_name(new):
             table_file.check_size(new, f"`mdn predict {shlex.quote(path.name)} {shlex.quote(new.name)}`")
             levels = ",".join(f"{level:g}" for level in table_code.QUANTILES)
             answers = predictions.answers_of(levels, above=[] if line is None else [line])
@@ -257,7 +257,7 @@ class Table(Page):
 
     def _load(self, path: Path) -> Model:
         data, calibrated = self._data_of(path.name)
-        with table_file.by_name(path):
+        with by_name(path):
             return Model(path, data, calibrated)
 
     def _data_of(self, model: str) -> tuple[Any, bool]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,6 @@ ENDINGS = (
 ROLES = ("target", "ignore", "category", "number", "date", "id", "weight")
 _ALONE = ("weight",)  # one column at most
 _BINS, _SHOWN_ROWS, _SHOWN_COLUMNS, _CELL = 40, 5, 12, 60
-
-
-@contextmanager
-def by_name(path: Path) -> Iterator[None]:
-    """Within it a sentence of an error names the table, and not its path on this machine."""
-    try:
-        yield
-    except ValueError as error:
-        raise Refused(str(error).replace(str(path), path.name)) from error
 
 
 def check_size(path: Path, instead: str) -> None:

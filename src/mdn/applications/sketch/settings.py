@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 FEW = 1000
-"""Fewer drawings than this get a small network without a latent, and are changed more each time they are seen."""
+"""Fewer drawings to learn from than this get a small network without a latent, and are changed more each time they are seen."""
+
+NETWORK = ("units", "latent_size")
+"""The settings of the network itself: the others were chosen for these."""
 
 
 def settings_for(count: int) -> dict[str, Any]:
     """Arguments of `train` for so many drawings to learn from.
 
-    The settings for few drawings were chosen on 300 cats and 300 faces of QuickDraw that no training saw; see
+    The settings for few drawings were chosen by cats and faces of QuickDraw that no training saw; see
     `benchmarks/few_drawings.py`.
 
     Args:

@@ -13,7 +13,7 @@ import mdn
 from mdn.applications.sketch import data
 from mdn.applications.sketch.generate import draw
 from mdn.applications.sketch.model import SketchRNN, drawn_latents
-from mdn.applications.sketch.settings import settings_for
+from mdn.applications.sketch.settings import NETWORK, settings_for
 from mdn.data import Drawings, augmented, nearest, offset_scale
 from mdn.random import seeded
 from mdn.sequences.baselines import memoryless
@@ -95,7 +95,8 @@ def train_on_parts(parts: Mapping[str, Drawings], *, classes: bool = False, **se
     Args:
         parts: From `data.split`.
         classes: Whether the network reads the class of each drawing.
-        **settings: Of `train`; those that are left out or None are as `settings_for` says.
+        **settings: Of `train`; those that are left out or None are as `settings_for` says, as long as the network is the one for
+            which it chose them.
 
     Raises:
         ValueError: if `classes`, and `check_classes` finds a fault.
@@ -105,8 +106,11 @@ def train_on_parts(parts: Mapping[str, Drawings], *, classes: bool = False, **se
     if classes:
         check_classes(parts)
         labels = learnt.words.tolist(), held_out.words.tolist()
-    chosen = settings_for(len(learnt)) | {name: value for name, value in settings.items() if value is not None}
-    return train(list(learnt), list(held_out), labels=labels, **chosen)
+    asked = {name: value for name, value in settings.items() if value is not None}
+    chosen = settings_for(len(learnt))
+    if any(asked.get(name, chosen[name]) != chosen[name] for name in NETWORK):
+        chosen = {name: chosen[name] for name in (*NETWORK, "kl_weight", "epochs")}
+    return train(list(learnt), list(held_out), labels=labels, **(chosen | asked))
 
 
 def check_classes(parts: Mapping[str, Drawings]) -> None:
