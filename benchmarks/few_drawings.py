@@ -3,7 +3,7 @@
 All drawings are of the part "train" of `quickdraw34`; no figure looks at its test part. Each row prints nats a pen step of the
 300 drawings: with the settings for few drawings, with those for many, and of the floor that knows only the pen before.
 
-The settings for few drawings were chosen by the same 300 cats and faces; the pigs chose nothing.
+The settings for few drawings were chosen by cats and faces, many of these among them; the pigs chose nothing.
 
 python benchmarks/few_drawings.py [--rows cat:50 face:50 cat:150 pig:50]
 """

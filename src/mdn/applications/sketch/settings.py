@@ -14,8 +14,8 @@ NETWORK = ("units", "latent_size")
 def settings_for(count: int) -> dict[str, Any]:
     """Arguments of `train` for so many drawings to learn from.
 
-    The settings for few drawings were chosen by cats and faces of QuickDraw that no training saw; see
-    `benchmarks/few_drawings.py`.
+    The settings for few drawings were chosen by cats and faces of QuickDraw; see `benchmarks/few_drawings.py`, whose pigs chose
+    nothing.
 
     Args:
         count: Drawings to learn from, at least 1.
