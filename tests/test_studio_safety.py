@@ -43,6 +43,7 @@ def _room(folder):
 # Each message in which a name of a file comes, with the field that holds it
 NAMES = {
     "draw.about": ("network", {}),
+    "draw.bring": ("file", {}),
     "draw.ghosts": ("network", {"component_temperature": 1.0, "variance_temperature": 1.0, "seed": 0}),
     "draw.join": ("sheet", {"by": "p"}),
     "draw.train": ("title", {"latent": False, "classes": False}),
@@ -67,7 +68,7 @@ NAMES = {
 }
 OUTSIDE = [
     "../secret", "../secret.txt", "..", ".", "/etc/passwd", "{secret}", ".studio/token", "a/../../secret.txt", "..\\secret.txt",
-    "\x00", "secret.txt\x00.csv", "~/x", "con", "uploads/../../secret.txt", "",
+    "\x00", "secret.txt\x00.csv", "~/x", "con", "../secret.svg", "uploads/../../secret.txt", "",
 ]  # fmt: skip
 
 

@@ -140,7 +140,11 @@ class Baseline:
         return hasattr(self, "slopes")
 
     def line(self, x) -> np.ndarray:
-        """The targets `(N, D)` that least squares predicts for features `(N, F)`; raises a ValueError if it `has_line` not."""
+        """The targets `(N, D)` that least squares predicts for features `(N, F)`.
+
+        Raises:
+            ValueError: if it has none; see `has_line`.
+        """
         if not self.has_line:
             raise ValueError(
                 "there is no least squares: it needs features, `Baseline(y, x=x)`, and more rows than columns."
