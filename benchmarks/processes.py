@@ -1,9 +1,10 @@
 """One network on 1, 2 and 4 processes: the same curve, how fast, and what a killed process costs.
 
-    python benchmarks/processes.py [curve] [speed] [kill] [sixty-four] [--small]
+    python benchmarks/processes.py [curve] [speed] [kill] [cluster] [sixty-four] [--small]
 
 `curve` trains the same 200 steps with each number of processes. `speed` gives each process one thread and one share of rows, and
 prints the time of the sum over processes beside that of a step. `kill` ends one of two processes at three random moments.
+`cluster` fits a Dask frame on LocalClusters of 1, 2 and 4 workers, and again on 2 of which one is killed, three times.
 `sixty-four` calculates what 64 machines would do. Run it on a quiet machine with as many cores as processes.
 """
 
@@ -189,6 +190,61 @@ def kill(small: bool) -> None:
         )
 
 
+def cluster(small: bool) -> None:
+    import dask.dataframe
+    import distributed
+    import pandas as pd
+
+    import mdn.dask
+
+    rows, batch, epochs = (
+        (3_000, 256, 4) if small else (22_600, 1024, 10)
+    )  # a tenth is held out: 20 steps an epoch, or 11
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(rows, FEATURES)), columns=[f"x{i}" for i in range(FEATURES)])
+    table["y"] = table.x0 + rng.choice([-1.0, 1.0], rows) + 0.3 * rng.normal(size=rows)
+    settings = {"num_components": 3, "batch_size": batch, "epochs": epochs, "patience": epochs, "random_state": 0}
+
+    class Killer:
+        """Kills a worker so many seconds after the first epoch."""
+
+        def __init__(self, client, moment):
+            self._client, self._moment, self.ends, self.killed = client, moment, [], False
+
+        def on_epoch_end(self, epoch, logs):
+            self.ends.append(time.monotonic())
+            if self._moment is None or self.killed:
+                return
+            self.killed, pids = True, self._client.run(os.getpid)
+            threading.Timer(self._moment, os.kill, (pids[sorted(pids)[-1]], signal.SIGKILL)).start()
+
+    def fitted(workers, moment=None):
+        with (
+            distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
+            distributed.Client(local) as client,
+        ):
+            killer = Killer(client, moment)
+            frame = dask.dataframe.from_pandas(table, npartitions=4)
+            regressor = mdn.dask.MDNRegressor(client, **settings).fit(frame, "y", callbacks=[killer])
+            losses = np.concatenate([regressor.history_.loss, regressor.history_.val_loss])
+            return losses, regressor.predict_quantile(frame, 0.9).compute(), killer.ends
+
+    one, answers, _ = fitted(1)
+
+    def say(what, losses, others):
+        far, apart = np.max(np.abs(losses / one - 1)), np.max(np.abs(others - answers))
+        print(f"{what}: losses differ by {far:.1e}, quantiles by {apart:.1e} from those of one worker", flush=True)
+
+    lasts = 0.0
+    for workers in (2,) if small else (2, 4):
+        losses, others, ends = fitted(workers)
+        lasts = lasts or ends[-1] - ends[0]
+        say(f"{workers} workers, {epochs} epochs of {batch} rows a step", losses, others)
+    for moment in np.sort(rng.uniform(0, lasts, 1 if small else 3)):
+        losses, others, _ = fitted(2, moment)
+        say(f"one of 2 workers killed {moment:.2f} s after the first epoch", losses, others)
+
+
 def sixty_four(machines: int = 64) -> None:
     """A ring sums G bytes over P machines by sending 2 (P - 1) / P G bytes from each, in 2 (P - 1) messages one after another."""
     flops, delay = 5e11, 50e-6  # of a machine with 16 cores in float32, and of a message in a data centre
@@ -210,10 +266,10 @@ def sixty_four(machines: int = 64) -> None:
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("parts", nargs="*", help="curve, speed, kill or sixty-four; all by default")
+    asked.add_argument("parts", nargs="*", help="curve, speed, kill, cluster or sixty-four; all by default")
     asked.add_argument("--small", action="store_true")
     given = asked.parse_args()
-    parts = {"curve": curve, "speed": speed, "kill": kill}
+    parts = {"curve": curve, "speed": speed, "kill": kill, "cluster": cluster}
     for name in given.parts or [*parts, "sixty-four"]:
         sixty_four() if name == "sixty-four" else parts[name](given.small)
 
