@@ -22,8 +22,6 @@ from mdn.applications.sketch import train as sketch
 from mdn.applications.sketch.settings import FEW, settings_for
 
 JUDGES = 300
-PLAIN = {"batch_size": 64, "learning_rate": 3e-3, "stretch": 0.1, "drop": 0.0, "turn": 0.0, "dropout": 0.1}
-"""Defaults of `train`, which the settings for many drawings leave as they are."""
 
 
 def worth(model, judges) -> float:
@@ -39,7 +37,7 @@ def row(drawings, word: str, count: int) -> str:
     found, seconds = [], []
     for settings in (settings_for(count), settings_for(FEW)):
         start = time.perf_counter()
-        model = sketch.train_on_parts(parts, **(PLAIN | settings))
+        model = sketch.train_on_parts(parts, **settings)
         seconds.append(time.perf_counter() - start)
         found.append(worth(model, judges))
     floor = sketch.floor(list(parts["train"]), list(judges), model.scale, model.grid)

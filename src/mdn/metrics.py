@@ -79,7 +79,7 @@ class Baseline:
     """Two models of the targets that use no features: a normal with full covariance, and a mixture fitted by EM.
 
     Compare every NLL with theirs. An NLL alone says nothing, because a density may exceed 1. With features there is a third
-    one, least squares with normal errors: a network that is no better than it has learnt a straight line.
+    one, least squares with normal errors. A network that does not beat it has learnt no more than a straight line.
 
     Args:
         y: Targets, shape `(N, D)`; rows with NaN are left out.
