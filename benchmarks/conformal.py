@@ -1,11 +1,14 @@
 """Do calibrated intervals hold what they promise on real tables, and how much wider are they?
 
-    MDN_DATA=... python benchmarks/conformal.py [--sets yacht energy] [--splits 200] [--epochs 60]
+    MDN_DATA=... python benchmarks/conformal.py [--sets yacht energy] [--splits 200]
 
-One model a set learns from half of the rows. The other half is split at random, 200 times, into rows of calibration and rows of
-test, half and half. Beside each mean coverage stands its standard error over the splits. All splits share one model and one half
-of the table; the promise is about such splits, so that this error fits the calibrated intervals. The coverage of the model's own
-intervals depends on the one model, too.
+One `MDNRegressor()` a set learns from half of the rows. The other half is split at random, 200 times, into rows of calibration
+and rows of test, half and half, but so that the number of calibration rows is one less than a multiple of 40. Of 79 rows, the 2nd and
+the 78th rank are the ends of a 95 % interval; of 77 rows only the first and the last promise as much, and they hold 97.4 %.
+
+Beside each mean coverage stands its standard error over the splits. All splits share one model and one half of the table; the
+promise is about such splits, so that this error fits the calibrated intervals. The coverage of the model's own intervals depends
+on the one model, too.
 
 The width is the mean width of calibrated intervals over that of the model's own.
 """
@@ -25,6 +28,7 @@ from mdn.tabular import conformal, split_rows
 
 SETS = ("yacht", "energy", "concrete", "wine-quality-red")
 COVERAGES = (0.8, 0.95)
+WHOLE_RANKS = 40  # with one calibration row less than a multiple of it, both coverages are whole ranks
 LEVELS = np.array([end for coverage in COVERAGES for end in (0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage)])
 
 
@@ -37,17 +41,19 @@ def load(name: str):
     return data["X"], y
 
 
-def run(name: str, splits: int, epochs: int, console: Console) -> dict[float, np.ndarray]:
+def run(name: str, splits: int, console: Console) -> dict[float, np.ndarray]:
     """For each coverage `(splits, 3)`: the coverage of the model's intervals, that of calibrated ones, the ratio of widths."""
     x, y = load(name)
     train, rest = split_rows(len(y), 0.5, 0)
     with console.status(f"{name}: training on {len(train)} rows"):
-        reg = mdn.MDNRegressor(num_components=3, epochs=epochs, random_state=0).fit(x[train], y[train])
+        reg = mdn.MDNRegressor(random_state=0).fit(x[train], y[train])
         odds = reg._log_odds(x[rest], y[rest], seed=1)
         plain = reg.predict_quantile(x[rest], LEVELS)
     found = {coverage: [] for coverage in COVERAGES}
+    calibrating = WHOLE_RANKS * round(0.5 * len(rest) / WHOLE_RANKS) - 1
     for seed in track(range(splits), name, console=console, transient=True):
-        known, new = split_rows(len(rest), 0.5, seed)
+        order = np.random.default_rng(seed).permutation(len(rest))
+        known, new = order[:calibrating], order[calibrating:]
         reg.calibration_ = conformal.Calibration.learn(odds[known], reg.target_names_)
         ends, truth = reg.predict_quantile(x[rest[new]], LEVELS), y[rest[new]]
         for place, coverage in enumerate(COVERAGES):
@@ -64,12 +70,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--splits", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args()
     console = Console()
     print(f"{'':18s}{'rows':>16s}{'promised':>10s}{'model':>17s}{'calibrated':>17s}{'width':>8s}")
     for name in arguments.sets:
-        found = run(name, arguments.splits, arguments.epochs, console)
+        found = run(name, arguments.splits, console)
         rows = "/".join(map(str, found.pop(0.0)))
         for coverage, values in found.items():
             mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))

@@ -1,6 +1,6 @@
 """Where the defaults of MDNRegressor come from: settings beside each other on training parts alone, never on a test part.
 
-    MDN_DATA=... python benchmarks/settings.py [--sets yacht energy] [--splits 5]
+    MDN_DATA=... python benchmarks/settings.py [--sets yacht energy] [--splits 5] [--settings "no bins" "8 bins"]
 
 A tenth of the training rows of each split is set aside and scored: NLL in nats, in the target's unit. Between a setting and
 the defaults stands the mean difference, split by split, and its standard error.
@@ -18,10 +18,15 @@ import mdn
 from mdn.tabular.learning import architecture
 from mdn.tabular.network import shared
 
-SETS = ("yacht", "energy", "concrete", "wine-quality-red")
+SETS = ("yacht", "boston", "energy", "concrete", "wine-quality-red", "power", "kin8nm", "protein")
+SMALL = ("yacht", "energy", "concrete", "wine-quality-red")
 K = 6
+DEFAULTS = "defaults, K = 6"
 SETTINGS = {
-    "defaults, K = 6": {},
+    DEFAULTS: {},
+    "no bins": {"feature_bins": 0},
+    "8 bins": {"feature_bins": 8},
+    "16 bins": {"feature_bins": 16},
     "rate 3e-3": {"learning_rate": 3e-3},
     "without averaged weights": {"averaging": 0.0},
     "without training anew": {"refit": False},
@@ -31,9 +36,9 @@ SETTINGS = {
     "weight decay 0.1": {"weight_decay": 0.1},
     "tanh": {"activation": "tanh"},
     "three starts": {"restarts": 3},
-    "nGEM, rate 1e-2": {"natural": True},
-    "nGEM, rate 5e-3": {"natural": True, "learning_rate": 5e-3},
-    "nGEM, rate 2e-3": {"natural": True, "learning_rate": 2e-3},
+    "nGEM, rate 1e-2": {"natural": True, "feature_bins": 0},
+    "nGEM, rate 5e-3": {"natural": True, "feature_bins": 0, "learning_rate": 5e-3},
+    "nGEM, rate 2e-3": {"natural": True, "feature_bins": 0, "learning_rate": 2e-3},
 }
 
 
@@ -54,26 +59,28 @@ def load(name: str, split: int):
 def score(name: str, split: int, natural: bool = False, **settings) -> float:
     x, z, x_held, z_held, log_unit = load(name, split)
     regressor = mdn.MDNRegressor(num_components=K, random_state=split, **settings)
-    network = shared(architecture(regressor, x.shape[1], 1, K))
-    loss = network.loss
     if natural:  # no option of the regressor: of the same network only the loss is another
-        network.loss = mdn.NaturalGradientEM(network.architecture.spec, target_scale=[1.0])
-    try:
+        regressor.trunk_ = None
+        network = shared(architecture(regressor, x.shape[1], 1, K, bins=regressor.feature_bins))
+        loss, network.loss = network.loss, mdn.NaturalGradientEM(network.architecture.spec, target_scale=[1.0])
         regressor.fit(x, z)
-    finally:
         network.loss = loss
+    else:
+        regressor.fit(x, z)
     return float(-np.mean(regressor.log_prob(x_held, z_held)) + log_unit)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SMALL)
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="beside the defaults")
     arguments = parser.parse_args()
     for name in arguments.sets:
         print(f"\n{name}, training rows of splits 0 to {arguments.splits - 1}", flush=True)
         defaults = None
-        for label, settings in SETTINGS.items():
+        for label in dict.fromkeys([DEFAULTS, *arguments.settings]):
+            settings = SETTINGS[label]
             found = np.array([score(name, split, **settings) for split in range(arguments.splits)])
             defaults = found if defaults is None else defaults
             gap = found - defaults

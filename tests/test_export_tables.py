@@ -25,7 +25,7 @@ def far_away():
     """An ensemble, far from 0 on both sides, with missing features."""
     x = X + np.array([1e9, 0.0, 0.0])
     x[::7, 1] = np.nan
-    return small(ensemble_size=2).fit(x, Y + 1.7e9), x, {"X": x}
+    return small(ensemble_size=2, feature_bins=4).fit(x, Y + 1.7e9), x, {"X": x}
 
 
 def frame():

@@ -1,5 +1,7 @@
 """The contract of the MDN layer: shapes, dtypes, packing, starts, and what a training step leaves."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -257,3 +259,62 @@ def test_a_batch_is_indexed_as_an_array_is():
     for index, said in ((np.ones((3, 3), bool), "boolean"), ((0, 0, 0), "2 axes"), ([7], "out of bounds")):
         with pytest.raises(IndexError, match=said):
             batch[index]
+
+
+def encoded(x, edges):
+    """The encoding of each feature in `x`, from lists of edges, by interpolation with NumPy; empty bins give 0."""
+    columns = []
+    for column, own in zip(x.T, edges, strict=True):
+        for low, high in itertools.pairwise(own):
+            columns.append(np.interp(column, [low, high], [0.0, 1.0]) if high > low else np.zeros(len(column)))
+    return np.stack(columns, axis=1)
+
+
+def test_bins_encode_features_as_interpolation_between_quantiles_does():
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.exponential(size=400), rng.integers(3, size=400), np.full(400, 7.0)], axis=1).astype("float32")
+    layer = mdn.layers.FeatureBins(4).adapt(x)
+    edges = np.asarray(keras.ops.convert_to_numpy(layer.edges))
+    np.testing.assert_allclose(edges[0], np.quantile(x[:, 0], np.linspace(0, 1, 5)), rtol=0.05)
+    np.testing.assert_array_equal(edges[1], [0.0, 1.0, 2.0, 2.0, 2.0])
+    at = np.concatenate([x, [[-1.0, 0.5, 8.0], [99.0, 1.25, 6.0]]]).astype("float32")
+    found = keras.ops.convert_to_numpy(layer(at))
+    truth = encoded(at.astype("float64"), edges)
+    np.testing.assert_array_equal(found[:, :3], at)
+    np.testing.assert_allclose(found[:, 3:], truth - truth[:400].mean(axis=0), atol=1e-5)
+
+
+def test_bins_before_adapt_and_emptied_ones_say_nothing():
+    layer = mdn.layers.FeatureBins(3)
+    x = np.arange(8, dtype="float32").reshape(4, 2)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x))[:, 2:], 0.0)
+    layer.adapt(x)
+    assert np.ptp(keras.ops.convert_to_numpy(layer(x))[:, 2:]) > 0.5
+    layer.empty()
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x))[:, 2:], 0.0)
+
+
+def test_bins_leave_missing_values_out_and_columns_without_values_empty():
+    x = np.array([[0.0, np.nan], [np.nan, np.nan], [2.0, np.nan], [4.0, np.nan]], "float32")
+    layer = mdn.layers.FeatureBins(2).adapt(x)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.edges), [[0.0, 2.0, 4.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.means), [[2 / 3, 1 / 3], [0.0, 0.0]], rtol=1e-6)
+
+
+def test_a_model_with_bins_is_loaded_from_its_file(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 2)).astype("float32")
+    layers = [mdn.layers.FeatureScaling().adapt(x), mdn.layers.FeatureBins(3).adapt(x), mdn.MDN(1, 2)]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.save(tmp_path / "bins.keras")
+    np.testing.assert_array_equal(mdn.load(tmp_path / "bins.keras").predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("bins", [0, -1, 2.5, True, "4"])
+def test_bins_must_be_a_whole_number(bins):
+    with pytest.raises(ValueError, match="`bins` must be a whole number from 1"):
+        mdn.layers.FeatureBins(bins)
+
+
+def test_bins_of_sequences_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(batch, features\), but \(2, 3, 4\) came"):
+        mdn.layers.FeatureBins(2)(np.zeros((2, 3, 4), "float32"))

@@ -12,7 +12,7 @@ import pytest
 from scipy import special, stats
 
 import mdn
-from mdn import metrics, tabular
+from mdn import metrics, tabular, training
 from mdn.data import read_table
 from mdn.tabular import learning, member, network, wording
 
@@ -310,12 +310,8 @@ def test_the_best_candidate_is_not_trained_a_second_time_before_its_refit(family
 
     reg, first = fitted(checkpoint=tmp_path)
     candidates = first[: first.index(False)]
-    assert first == [
-        *candidates,
-        False,
-        True,
-        False,
-    ]  # the first member is refitted, the second one learns from the start
+    refit = [False] * 3  # two for the widening, one on all rows
+    assert first == [*candidates, *refit, True, *refit]  # the second member learns from the start
     again, nothing = fitted(checkpoint=tmp_path)
     assert nothing == []
     alone = member.fit_member
@@ -388,8 +384,8 @@ def test_candidates_of_a_small_table_share_one_program_and_learn_what_each_learn
     monkeypatch.setattr(member, "fit_member", trained)
     monkeypatch.setattr(learning, "CANDIDATES", (1, 3))
     for few in (300, 0):
-        monkeypatch.setattr(learning, "_FEW_ROWS", few)
-        quick(num_components="auto", epochs=3, refit=False).fit(x[:, None], y)
+        monkeypatch.setattr(learning, "FEW_ROWS", few)
+        quick(num_components="auto", feature_bins=0, epochs=3, refit=False).fit(x[:, None], y)
     assert sizes == [3, 3, 1, 3]
     for together, alone in zip(found[:2], found[2:], strict=True):
         assert together.architecture == alone.architecture and together.alive == alone.alive
@@ -411,13 +407,84 @@ def test_a_network_with_dead_components_answers_as_the_smaller_one(settings):
         for count in (2, 4)
     )
     small.start(x, y, 1)
-    wide.start(x, y, 1, 2)
+    wide.start(x, y, 1, small.architecture)
     expected, found = small.blocks(small.predict(small.weights(), x)), wide.blocks(wide.predict(wide.weights(), x))
     np.testing.assert_array_equal(special.softmax(found[2], axis=1)[:, 2:], 0.0)
     for one, other in zip(expected[:3], found[:3], strict=True):
         np.testing.assert_allclose(other[:, :2], one, rtol=1e-5, atol=1e-6)
-    for one, other in zip(small.weights(), wide.narrowed(wide.weights(), 2), strict=True):
+    for one, other in zip(small.weights(), wide.narrowed(wide.weights(), small.architecture), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("hidden", [(5,), ()], ids=["hidden layer", "heads alone"])
+def test_a_network_with_empty_bins_answers_and_learns_as_the_one_without(hidden):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 8)).astype("float32"), rng.normal(size=(60, 1)).astype("float32")
+    plain, binned = (
+        network.shared(network.Architecture(8, hidden, "relu", 1, 2, "diagonal", 0.0, "nll", bins=bins))
+        for bins in (0, 3)
+    )
+    plain.start(x, y, 1)
+    binned.start(x, y, 1, plain.architecture)
+    for one in (plain, binned):
+        training.fit(one.model, x, y, one.loss, epochs=3, batch_size=16, learning_rate=1e-2, seed=0)
+    np.testing.assert_allclose(binned.predict(binned.weights(), x), plain.predict(plain.weights(), x), rtol=1e-4)
+    for one, other in zip(plain.weights(), binned.narrowed(binned.weights(), plain.architecture), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5)
+
+
+def stairs(seed, count=600):
+    """Targets whose mean jumps several times over one feature; the other feature says nothing."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (count, 2))
+    return x, np.array([0.0, 3.0, -2.0, 2.0, -3.0, 1.0])[(3 * (x[:, 0] + 1)).astype(int)] + 0.1 * rng.normal(size=count)
+
+
+@pytest.mark.project
+def test_bins_are_taken_where_a_feature_has_steps_and_left_where_it_is_smooth():
+    x, y = stairs(0)
+    x_new, y_new = stairs(1)
+    auto, none = (quick(epochs=40, feature_bins=bins).fit(x, y) for bins in ("auto", 0))
+    assert (auto.feature_bins_, none.feature_bins_) == (8, 0)
+    assert auto.evaluate(x_new, y_new).nll < none.evaluate(x_new, y_new).nll - 0.2
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(600, 4))
+    assert quick(epochs=40).fit(x, x @ [1.0, 2.0, -1.0, 0.5] + 0.01 * rng.normal(size=600)).feature_bins_ == 0
+
+
+@pytest.mark.project
+def test_bins_come_back_from_a_file_and_from_parts(tmp_path):
+    x, y = stairs(0, 200)
+    reg = quick(epochs=5, feature_bins=6).fit(x, y)
+    reg.save(tmp_path / "stairs.mdn")
+    again = mdn.load(tmp_path / "stairs.mdn")
+    assert again.feature_bins_ == 6 and again.get_params()["feature_bins"] == 6
+    np.testing.assert_array_equal(again.predict(x), reg.predict(x))
+    in_parts = quick(feature_bins=6).partial_fit(x[:100], y[:100]).partial_fit(x[100:], y[100:])
+    assert in_parts.feature_bins_ == 6 and np.isfinite(in_parts.predict(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "features", "rows", "expected"),
+    [
+        ({}, 128, 100, [8, 0]),
+        ({}, 129, 100, [0]),
+        ({}, 128, 99, [0]),
+        ({"feature_bins": 20}, 500, 10, [20]),
+        ({"trunk": keras.layers.Dense(3)}, 3, 500, [0]),
+    ],
+    ids=["many", "too wide", "too few", "asked", "trunk"],
+)
+def test_which_numbers_of_bins_are_tried(settings, features, rows, expected):
+    reg = quick(**settings)
+    reg.trunk_ = reg.trunk
+    assert learning._bins(reg, features, rows) == expected
+
+
+@pytest.mark.parametrize("bins", [-1, 2.5, True, "many", 257])
+def test_bins_of_a_regressor_are_checked(bins):
+    with pytest.raises(ValueError, match='`feature_bins` must be a whole number from 0 to 256, or "auto", but'):
+        quick(feature_bins=bins).fit(np.zeros((9, 1)), np.arange(9.0))
 
 
 def test_a_ctrl_c_keeps_the_best_weights_so_far():

@@ -141,6 +141,7 @@ WRONG = {
     "rows": (layers.Flatten(), {"x": [np.zeros((9, 1)), np.zeros((8, 1))]}, r"the same number of rows, .* they have \[9, 8\]"),
     "a shared layer": ((lambda made: lambda x: made(layers.Flatten()(x)))(layers.Dense(2)), {}, "must make its layers each time"),
     "noise": (layers.Flatten(), {"feature_noise": 0.1}, "`feature_noise` must be 0 with a `trunk`"),
+    "bins": (layers.Flatten(), {"feature_bins": 4}, "`feature_bins` must be 0 with a `trunk`"),
     "a checkpoint": (lambda x: layers.Flatten()(x), {"checkpoint": "."}, "`checkpoint` needs a Keras model as `trunk`"),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ _LOWEST_SHARE = 1e-3  # the least weight of a component
 _FEWEST_FITTED, _MOST_DRAWN = 20, 3000  # for tables of so many rows, held-out folds choose the way of fitting
 _BLOCKS, _FOLDS = 20, 5  # rows are cut into blocks, and every fifth block belongs to one fold, which is held out once
 _DRAWN = 5.0  # the prior counts as so many rows at the common centre for each normal
+ROWS_BINNED = 50_000  # quantiles of so many rows are near enough
 _FAR = 256.0  # a centre is far from 0 beyond this many spreads
 _BLURRED = 1e-6  # a spread below this share of the centre is blurred: it is 8 to 17 spacings of float32
 
@@ -37,6 +38,35 @@ def robust_scaling(y) -> tuple[np.ndarray, np.ndarray]:
     pairs = [_center_and_spread(column[np.isfinite(column)]) for column in columns]
     shift, spread = (np.array(side, "float64") for side in zip(*pairs, strict=True))
     return shift.astype("float32"), np.clip(spread, 1e-30, 1e30).astype("float32")
+
+
+def quantile_bins(x, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """(edges, means) of bins between quantiles, for `FeatureBins`.
+
+    Args:
+        x: Features `(N, F)`; NaN is missing.
+        bins: How many bins a feature has at most; the rest are empty, with equal edges.
+    Returns:
+        Ascending edges `(F, bins + 1)`, and how far the rows have come through each bin on average, `(F, bins)`, 0 where it is
+        empty; float32.
+    """
+    x = np.asarray(x, "float32")
+    x = x[:: max(1, len(x) // ROWS_BINNED)]
+    edges, means = np.zeros((x.shape[1], bins + 1), "float32"), np.zeros((x.shape[1], bins), "float32")
+    for column, own, mean in zip(x.T, edges, means, strict=True):
+        column = column[np.isfinite(column)]
+        if not len(column):
+            continue
+        found = np.unique(column)
+        if len(found) > bins + 1:
+            found = np.unique(np.quantile(column, np.linspace(0.0, 1.0, bins + 1), method="closest_observation"))
+        own[:] = found[-1]
+        own[: len(found)] = found
+        width = np.diff(own)
+        filled = width > 0.0
+        share = (column[:, None] - own[:-1][filled]) / width[filled]
+        mean[filled] = np.clip(share, 0.0, 1.0).mean(axis=0)
+    return edges, means
 
 
 def far_origin(y) -> np.ndarray:

@@ -272,4 +272,85 @@ class FeatureScaling(keras.layers.Layer):
 
     def call(self, inputs):
         """Same shape as the input."""
-        return numerics.squash(numerics.no_nan((inputs - self.shift) / self.spread, 0.0))
+        return scores(inputs, self.shift, self.spread)
+
+
+def scores(x, shift, spread):
+    """What `FeatureScaling` makes of features `x` `(..., features)`, with its `shift` and `spread`, each `(features,)`."""
+    return numerics.squash(numerics.no_nan((x - shift) / spread, 0.0))
+
+
+@serializable
+class FeatureBins(keras.layers.Layer):
+    """Sets beside each feature a piecewise-linear encoding of it: how far it has come through each of a number of bins.
+
+    With edges e₀ < e₁ < … of a feature x, the b-th number is (x - e_b) / (e_{b+1} - e_b), clipped to [0, 1], less its mean. A
+    Dense layer behind makes any piecewise-linear function of a feature out of them. A network so learns bends and steps of
+    single features, as trees do, in few epochs. The edges are quantiles, so that one bin holds as many rows as another; a
+    feature with fewer values has an edge at each of them, and its other bins are empty.
+
+    Call `adapt` before training; until then all encodings are 0. A missing value (NaN) stays NaN, so put `FeatureScaling`
+    before this layer.
+
+    Args:
+        bins: How many bins a feature has.
+
+    Raises:
+        ValueError: if `bins` is not a whole number from 1.
+
+    Example:
+        >>> import numpy as np, mdn
+        >>> x = np.array([[0.0], [1.0], [3.0]])
+        >>> layer = mdn.layers.FeatureBins(2).adapt(x)
+        >>> np.asarray(layer.edges).tolist()
+        [[0.0, 1.0, 3.0]]
+        >>> layer(np.array([[2.0]])).shape
+        (1, 3)
+
+    Reference:
+        Gorishniy, Rubachev and Babenko (2022), On embeddings for numerical features in tabular deep learning.
+    """
+
+    def __init__(self, bins: int, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
+            raise ValueError(f"`bins` must be a whole number from 1, but {bins!r} came.")
+        self.bins = int(bins)
+
+    def build(self, input_shape):
+        """Creates edges and means, 0 until `adapt`.
+
+        Raises:
+            ValueError: if the input is not (batch, features).
+        """
+        if len(input_shape) != 2:
+            raise ValueError(f"FeatureBins takes features of shape (batch, features), but {tuple(input_shape)} came.")
+        size = input_shape[-1]
+        self.edges = self.add_weight(shape=(size, self.bins + 1), initializer="zeros", trainable=False, name="edges")
+        self.means = self.add_weight(shape=(size, self.bins), initializer="zeros", trainable=False, name="means")
+        self.built = True
+
+    def adapt(self, x) -> FeatureBins:
+        """Learns edges and means from features `(N, features)`, where NaN is missing; returns the layer itself."""
+        if not self.built:
+            self.build(np.shape(x))
+        edges, means = initializers.quantile_bins(x, self.bins)
+        self.edges.assign(edges)
+        self.means.assign(means)
+        return self
+
+    def empty(self) -> None:
+        """Takes the bins away: all encodings are 0, as before `adapt`."""
+        for variable in (self.edges, self.means):
+            variable.assign(np.zeros(variable.shape, "float32"))
+
+    def call(self, inputs):
+        """`(N, features)` to `(N, features * (1 + bins))`: the features, and then the bins of each."""
+        low, width = self.edges[:, :-1], self.edges[:, 1:] - self.edges[:, :-1]
+        share = (inputs[:, :, None] - low) / ops.where(width > 0.0, width, 1.0)
+        share = ops.where(width > 0.0, ops.clip(share, 0.0, 1.0), 0.0) - self.means
+        return ops.concatenate([inputs, ops.reshape(share, (-1, share.shape[1] * self.bins))], axis=-1)
+
+    def get_config(self):
+        """What `from_config` needs."""
+        return {**super().get_config(), "bins": self.bins}

@@ -180,11 +180,29 @@ class Rounded(Based):
         for end, below in self._ends(breaks):
             one, two = scores.moments_beyond(self.base, end, self.step * centre, below)
             first, square = first + one / self.step, square + two / self.step**2
-        mean, variance = self.base._mean(), self.base._variance()
+        return self._near_the_base(self.step * (centre + first), self.step**2 * (square - ops.square(first)))
+
+    def _near_the_base(self, mean, variance):
+        """Moments that deviate from those of the base by no more than rounding may move them.
+
+        Rounding moves a draw by half a step at most, and so its mean and its standard deviation. In tails as heavy as those of a
+        log-normal whose scale is 8, most of a mean lies where sums over outcomes are rough, and the base has a closed form.
+        """
+        mean_of_base, variance_of_base = self.base._mean(), self.base._variance()
+        half = 0.5 * self.step
+        if self.lowest is None or self._base_begins() >= self.lowest - half:
+            mean = ops.clip(mean, mean_of_base - half, mean_of_base + half)
+            deviation = ops.sqrt(variance_of_base)
+            least = ops.square(ops.maximum(deviation - half, 0.0))
+            variance = ops.clip(variance, least, ops.square(deviation + half))
         return (
-            ops.where(ops.isfinite(mean), self.step * (centre + first), mean),
-            ops.where(ops.isfinite(variance), self.step**2 * (square - ops.square(first)), variance),
+            ops.where(ops.isfinite(mean_of_base), mean, mean_of_base),
+            ops.where(ops.isfinite(variance_of_base), variance, variance_of_base),
         )
+
+    def _base_begins(self) -> float:
+        """A plain number that the base does not go below, or -inf."""
+        return self.base.bijection.support[0] if isinstance(self.base, Transformed) else -math.inf
 
     def _each_moments(self):
         """(weights `(*batch, K, 1)`, means `(*batch, K, 1)`, variances `(*batch, K, 1)`) of the rounded components."""

@@ -124,6 +124,8 @@ def _member(x: Node, member: Member) -> tuple[Node, ...]:
     shift, spread = layers.features
     scaled = (x - shift) / spread
     x = _squashed(scaled.op("IsNaN", dtype="bool").where(0.0, scaled))
+    if layers.bins is not None:
+        x = _with_bins(x, *layers.bins)
     for kernel, bias in layers.hidden:
         x = _ACTIVATIONS[architecture.activation](x @ kernel + bias)
 
@@ -143,6 +145,15 @@ def _member(x: Node, member: Member) -> tuple[Node, ...]:
     above = _positive(scale)
     scale = above if positive.all() else scale.graph.constant(positive, "bool").where(above, scale)
     return log_weights, shift + spread * loc, scale * (member.widening * spread[unit]), *kinds
+
+
+def _with_bins(x: Node, edges: np.ndarray, means: np.ndarray) -> Node:
+    """The features `(N, F)` and then the bins of each, as `FeatureBins` does."""
+    width = np.diff(edges)
+    count, bins = width.shape
+    share = (x.reshape(0, count, 1) - edges[:, :-1]) / np.where(width > 0.0, width, 1.0)
+    share = share.op("Clip", 0.0, 1.0) * (width > 0.0) - means
+    return x.graph.concatenated([x, share.reshape(0, count * bins)], axis=1)
 
 
 def _scales(scale: Node, architecture: Architecture) -> tuple[Node, dict[str, Node]]:

@@ -70,7 +70,7 @@ def fit_fed_member(
     y, weight, starts = (np.asarray(each, "float32") for each in (rows.y, rows.weight, rows.starts))
 
     def run(start: int) -> training.History:
-        network.start(x[rows.train], starts[rows.train], start, architecture.num_components)
+        network.start(x[rows.train], starts[rows.train], start)
         spread = np.asarray(network.model.layers[-1].target_scale)
         fed = feed(start)
         steps_a_pass = fed.epochs_a_pass * math.ceil(fed.rows / fed.batch_size)

@@ -39,7 +39,7 @@ from mdn.tabular.conformal import Calibration
 from mdn.tabular.dates import CYCLES, DateCode
 from mdn.tabular.features import MISSING, names_kept, restore_names
 from mdn.tabular.member import Member
-from mdn.tabular.network import Architecture, shared
+from mdn.tabular.network import MOST_BINS, Architecture, shared
 from mdn.tabular.recorded import IN_FILES, Recorded
 from mdn.tabular.regions import ranked
 from mdn.tabular.trunk import Trunk
@@ -196,6 +196,7 @@ _PARAMETERS: dict[str, Any] = {
     "num_components": either(_size, one_of("auto")), "hidden_sizes": listed(_size), "covariance": _covariance,
     "ensemble_size": _size, "loss": _loss, "activation": text, "epochs": whole(1), "batch_size": whole(1),
     "learning_rate": number(), "weight_decay": number(), "feature_noise": number(0.0), "target_noise": number(0.0),
+    "feature_bins": either(whole(0, MOST_BINS), one_of("auto")),
     "averaging": number(), "validation_fraction": number(), "patience": maybe(number()), "restarts": whole(1),
     "refit": flag, "missing": one_of(*MISSING), "n_jobs": maybe(whole(-(2**31))),
     "calibration": one_of(None, "conformal"), "family": one_of(*outcome.FAMILIES), "random_state": one_of(None),
@@ -315,13 +316,15 @@ def _member(inputs: int, targets: int) -> Rule:
         "width": whole(inputs, _MOST_UNITS), "hidden_sizes": listed(_size), "activation": _activation,
         "event_size": whole(targets, targets), "num_components": _size, "covariance": _covariance,
         "feature_noise": number(0.0), "loss": _loss, "atoms": whole(0, _MOST_UNITS), "circular": flag,
+        "bins": whole(0, MOST_BINS),
     }  # fmt: skip
     history = record(loss=_figures, val_loss=_figures, best_epoch=whole(), interrupted=flag, others=True)
 
     def rule(value, name):
+        network = record(optional=("atoms", "circular", "bins"), **parts)
         value = record(
-            architecture=record(optional=("atoms", "circular"), **parts), weights=one_of(None), val_loss=figure, history=history,
-            widening=number(above=0.0), alive=listed(whole(), least=1),
+            architecture=network, weights=one_of(None), val_loss=figure, history=history, widening=number(above=0.0),
+            alive=listed(whole(), least=1),
         )(value, name)  # fmt: skip
         alive, count = value["alive"], value["architecture"]["num_components"]
         if sorted(set(alive)) != alive or alive[-1] >= count:
@@ -355,9 +358,11 @@ def _members(arrays: dict[str, np.ndarray], descriptions: list[dict], trunk: Tru
 def _check_weights(architecture: Architecture, weights: list[np.ndarray], name: str) -> None:
     """Raises a ValueError if the weights do not fit this network. Matrices are checked before it is built: it may be huge."""
     trunk = architecture.trunk
-    if trunk is None:
-        sizes = [architecture.width, *architecture.hidden_sizes]
-        kernels = [*itertools.pairwise(sizes)]
+    if trunk is None:  # means of bins, like kernels, are matrices
+        width, bins = architecture.width, architecture.bins
+        sizes = [width * (1 + bins), *architecture.hidden_sizes]
+        kernels = [(width, bins + 1), (width, bins)] if bins else []
+        kernels += itertools.pairwise(sizes)
         kernels += [(sizes[-1], size) for _, size in architecture.spec.heads]
         found = [one.shape for one in weights if one.ndim == 2]
         if found != kernels:

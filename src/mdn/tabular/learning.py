@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from joblib import effective_n_jobs
 
 from mdn import training
 from mdn.tabular import targets
-from mdn.tabular.member import Member, Recipe, Rows, one_by_one, side_by_side
+from mdn.tabular.member import FEW_ROWS, Member, Recipe, Rows, one_by_one, side_by_side
 from mdn.tabular.network import Architecture, width_for
 from mdn.tabular.outcome import Outcome, candidates
 from mdn.training.interrupt import NOTHING_YET
@@ -20,7 +21,10 @@ from mdn.training.team import agreed
 CANDIDATES = (3, 6, 12)
 """The numbers of components that `num_components="auto"` tries."""
 _ROWS_A_COMPONENT = 4
-_FEW_ROWS = 4000  # up to here to compile a program of their own takes longer than to carry dead components along
+BINS = 8
+"""The bins of each feature that `feature_bins="auto"` tries."""
+_MOST_BINNED = 128  # of more features most are codes, which have two values and so no use for bins
+_FEWEST_BINNED = 100  # with fewer rows to learn from, bins hold too few
 _NARROW = 0.05  # of the standard deviation of the targets
 
 
@@ -29,6 +33,20 @@ Task = tuple[Architecture, Rows, Recipe, int]
 Elsewhere = Callable[[Sequence[Task], Outcome], list[Member]]
 """Trains members on rows that are not at hand, from tasks that have a part of the rows, and what targets are taken for. It
 returns those that are done; after Ctrl-C there are fewer than tasks, or the last one is marked as interrupted."""
+
+
+class Choice(NamedTuple):
+    """What held-out rows choose.
+
+    Attributes:
+        components: K.
+        bins: Bins of each feature, or 0.
+        outcome: The place of what targets are taken for.
+    """
+
+    components: int
+    bins: int
+    outcome: int
 
 
 class Learnt(NamedTuple):
@@ -58,7 +76,7 @@ def learn(
     checkpoint=None,
     elsewhere: Elsewhere | None = None,
 ) -> Learnt:
-    """Trains an ensemble; held-out rows choose first the number of components, and then the outcome.
+    """Trains an ensemble; held-out rows choose the number of components, whether features have bins, and then the outcome.
 
     Args:
         settings: The regressor, of which only the parameters are read.
@@ -88,18 +106,14 @@ def learn(
 
     def train(jobs, elsewhere=None) -> tuple[list[Member], bool]:
         """(the members that are done, whether Ctrl-C ended the training)."""
-        tasks: list[tuple[Any, ...]] = [
-            (
-                architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms)),
-                Rows(x, y[place], starts[place], weight, *split(seed)),
-                recipe(settings, again, max(counts) if together else components),
-                int(seed),
-                *tried,
-            )
-            for components, place, again, seed, *tried in jobs
-        ]
+        tasks: list[tuple[Any, ...]] = []
+        for (components, bins, place), again, seed, *tried in jobs:
+            own = architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms), bins)
+            program = dataclasses.replace(own, num_components=max(counts), bins=max(several)) if together else own
+            rows = Rows(x, y[place], starts[place], weight, *split(seed))
+            tasks.append((own, rows, recipe(settings, again, program), int(seed), *tried))
         if elsewhere is not None:
-            trained = elsewhere(tasks, outcomes[jobs[0][1]])
+            trained = elsewhere(tasks, outcomes[jobs[0][0].outcome])
         elif effective_n_jobs(settings.n_jobs) > 1:
             trained = side_by_side(tasks, settings.n_jobs, checkpoint)
         else:
@@ -116,30 +130,31 @@ def learn(
         return member.val_loss + float(np.sum(weight[judges] * slope) / np.sum(weight[judges]))
 
     counts = _counts(settings, len(train_rows) + (len(judges) if refit else 0))
-    together = settings.loss == "nll" and len(train_rows) <= _FEW_ROWS
-    chosen, place, stopped = counts[0], 0, False
+    several = _bins(settings, x.shape[1], len(train_rows))
+    together = settings.loss == "nll" and len(train_rows) <= FEW_ROWS
+    options = {"components": counts, "bins": several, "outcome": range(len(outcomes))}
+    chosen, stopped = Choice(counts[0], several[0], 0), False
     with training.ctrl_c_waits() as pressed:
-        if len(counts) > 1:
-            tried, stopped = train([(components, 0, False, seeds[0]) for components in counts])
-            best = min(tried, key=lambda member: member.val_loss)
-            chosen, members = best.architecture.num_components, [best]
-        if len(outcomes) > 1 and not stopped:
-            others = range(len(members), len(outcomes))
-            tried, stopped = train([(chosen, other, False, seeds[0]) for other in others])
-            both = [*zip([0], members, strict=False), *zip(others, tried, strict=False)]
-            place, best = min(both, key=lambda pair: judged(pair[1], pair[0]))
+        for name, values in options.items():
+            if len(values) == 1 or stopped:
+                continue
+            tried = [(chosen, members[0])] if members else []
+            new = [chosen._replace(**{name: value}) for value in values if not tried or value != getattr(chosen, name)]
+            trained, stopped = train([(choice, False, seeds[0]) for choice in new])
+            tried += zip(new, trained, strict=False)
+            chosen, best = min(tried, key=lambda pair: judged(pair[1], pair[0].outcome))
             members = [best]
         if not stopped:
-            kept, (count, of) = ([] if refit else members), (chosen, place)
+            kept, final = ([] if refit else members), chosen
             if elsewhere is not None:
-                kept, (count, of) = [], agreed([chosen, place]).tolist()
-            jobs: list[tuple] = [(count, of, refit, seed) for seed in seeds[len(kept) :]]
+                kept, final = [], Choice(*agreed(list(chosen)).tolist())
+            jobs: list[tuple] = [(final, refit, seed) for seed in seeds[len(kept) :]]
             if refit and members and members[0].start is not None:
                 jobs[0] = (*jobs[0], members[0])  # the best candidate needs its second training only
             more, stopped = train(jobs, elsewhere)
-            members, place = (kept + more, of) if kept or more else (members, place)
+            members, chosen = (kept + more, final) if kept or more else (members, chosen)
         members[0].history.interrupted = stopped or bool(pressed)
-    return Learnt(members, outcomes[place])
+    return Learnt(members, outcomes[chosen.outcome])
 
 
 def grid_of(settings, y: np.ndarray) -> np.ndarray:
@@ -243,7 +258,18 @@ def _counts(settings, rows: int) -> list[int]:
     return [min(int(settings.num_components), most)]
 
 
-def architecture(settings, features: int, event_size: int, components: int, atoms: int = 0) -> Architecture:
+def _bins(settings, features: int, rows: int) -> list[int]:
+    """The numbers of bins to try, of so many features and rows to learn from."""
+    if settings.trunk_ is not None:
+        return [0]
+    if settings.feature_bins != "auto":
+        return [int(settings.feature_bins)]
+    return [BINS, 0] if features <= _MOST_BINNED and rows >= _FEWEST_BINNED else [0]
+
+
+def architecture(
+    settings, features: int, event_size: int, components: int, atoms: int = 0, bins: int = 0
+) -> Architecture:
     """The network of a member.
 
     Args:
@@ -252,6 +278,7 @@ def architecture(settings, features: int, event_size: int, components: int, atom
         event_size: D.
         components: K.
         atoms: How many values have a probability of their own.
+        bins: Bins of each feature, or 0.
     """
     trunk = settings.trunk_
     return Architecture(
@@ -266,11 +293,12 @@ def architecture(settings, features: int, event_size: int, components: int, atom
         atoms=atoms,
         circular=settings.period is not None,
         trunk=trunk,
+        bins=bins,
     )
 
 
-def recipe(settings, refit: bool, program: int) -> Recipe:
-    """How members are trained; `program` is the number of components of the network that trains."""
+def recipe(settings, refit: bool, program: Architecture) -> Recipe:
+    """How members are trained; see `Recipe` for `refit` and `program`."""
     return Recipe(
         epochs=settings.epochs,
         batch_size=settings.batch_size,

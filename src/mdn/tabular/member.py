@@ -25,7 +25,11 @@ DEAD = 1e-6
 """A component with no greater weight in any row of training is left out: it changes no likelihood noticeably."""
 MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
 CALIBRATION_ROWS = LOOKED_AT = 20_000
+FEW_ROWS = 4000
+"""Up to so many rows trainings share programs, and scales are widened by rows that chose nothing."""
 _TELL_EVERY = 20
+_WIDENED_BY = 2  # parts of the rows
+_STREAM = 0x71DE  # of random numbers
 _PRIOR = 0.3  # standard deviation of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
 
@@ -49,8 +53,9 @@ class Recipe:
     patience: int
     restarts: int
     refit: bool
-    program: int
-    """The components of the network that trains; those beyond the member's own are dead, so that several K share one program."""
+    program: Architecture
+    """The network that trains. What it has beyond the member's own, components and bins, is dead: members that differ in these
+    share one program."""
 
 
 @dataclasses.dataclass
@@ -152,7 +157,7 @@ def fit_member(
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
     """
-    network = shared(dataclasses.replace(architecture, num_components=recipe.program))
+    network = shared(recipe.program)
     train, valid = table.train, table.valid
     x = widened(table.x, architecture.width)
     y, weight = np.asarray(table.y, "float32"), np.asarray(table.weight, "float32")
@@ -161,7 +166,7 @@ def fit_member(
     most = max(1, min(recipe.epochs, MOST_STEPS // math.ceil(len(train) / batch)))
 
     def run(rows, epochs, validation, seed):
-        network.start(x[rows], starts[rows], seed, architecture.num_components)
+        network.start(x[rows], starts[rows], seed, architecture)
         spread = np.asarray(network.model.layers[-1].target_scale)
         return training.fit(
             network.model,
@@ -186,7 +191,7 @@ def fit_member(
 
     def made(weights, history, widening, start) -> Member:
         alive = alive_of(network.blocks(network.predict(weights, x[:LOOKED_AT]))[2])
-        weights = network.narrowed(weights, architecture.num_components)
+        weights = network.narrowed(weights, architecture)
         return Member(architecture, weights, min(history.val_loss), history, widening, alive, start)
 
     def tried_first() -> Member:
@@ -199,19 +204,38 @@ def fit_member(
             widening = widening_of(network, network.predict(weights, x[few]), y[few], weight[few])
         return made(weights, history, widening, start)
 
+    def unchosen_widening(every, epochs, first) -> tuple[bool, float]:
+        """(whether Ctrl-C came, the widening by rows that chose nothing).
+
+        The rows `valid` chose the epoch, and perhaps components and bins, so that the network seems surer on them than it may
+        be on new rows. Here, other rows are held out, as many, from trainings of the same length.
+        """
+        order, size = np.random.default_rng([_STREAM, first.start]).permutation(every), len(valid)
+        params, judges = [], []
+        for part in range(min(_WIDENED_BY, len(order) // size)):
+            judges.append(np.sort(order[part * size : (part + 1) * size]))
+            if run(np.setdiff1d(every, judges[-1]), epochs, None, first.start).interrupted:
+                return True, first.widening
+            params.append(network.predict(network.weights(), x[judges[-1]]))
+        at = np.concatenate(judges)
+        return False, widening_of(network, np.concatenate(params), y[at], weight[at])
+
     with network.lock, training.ctrl_c_waits():
         first = tried_first() if tried is None else tried
         if not recipe.refit or first.history.interrupted or not first.history.best_epoch:
             return first
-        history = dataclasses.replace(first.history)
+        history, widening = dataclasses.replace(first.history), first.widening
         try:
             every = np.concatenate([train, valid])
-            history.interrupted = run(every, history.best_epoch, None, first.start).interrupted
+            if architecture.loss == "nll" and len(every) <= FEW_ROWS:
+                history.interrupted, widening = unchosen_widening(every, history.best_epoch, first)
+            if not history.interrupted:
+                history.interrupted = run(every, history.best_epoch, None, first.start).interrupted
         except KeyboardInterrupt:  # before its first epoch
             history.interrupted = True
         if history.interrupted:  # half of a second training is worse than the first
             return dataclasses.replace(first, history=history)
-        return made(network.weights(), history, first.widening, first.start)
+        return made(network.weights(), history, widening, first.start)
 
 
 def listeners(callbacks, verbose) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from keras import ops
 from mdn import backend, numerics
 from mdn.distributions import CategoricalSpec, JointSpec, MixtureSpec, NormalSpec, Spec
 from mdn.few_shapes import in_blocks
-from mdn.layers import MDN, FeatureScaling
+from mdn.initializers import ROWS_BINNED
+from mdn.layers import MDN, FeatureBins, FeatureScaling, scores
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 from mdn.tabular.circular import DirectionSpec
 from mdn.tabular.trunk import Trunk
 
 _WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
+MOST_BINS = 256  # of each feature
 ROWS_AT_ONCE = (256, 4096)  # numbers of rows that one call predicts: each is compiled once
 _LOCK = threading.RLock()  # a network is shared: one thread at a time may put its weights there
 
@@ -40,6 +42,7 @@ class Architecture:
         atoms: How many values of the target have a probability of their own, which needs one target.
         circular: Whether the target is an angle.
         trunk: The layers in place of the scaling of features and the hidden layers, or None.
+        bins: Bins of each feature, as in `FeatureBins`, or 0.
     """
 
     width: int
@@ -53,6 +56,7 @@ class Architecture:
     atoms: int = 0
     circular: bool = False
     trunk: Trunk | None = None
+    bins: int = 0
 
     @classmethod
     def of(cls, fields: dict, trunk: Trunk | None = None) -> Architecture:
@@ -98,12 +102,14 @@ class Layers(NamedTuple):
 
     Attributes:
         features: Shift and spread of the features; empty with a trunk, which scales them itself.
+        bins: Edges and means of the bins of each feature, as in `FeatureBins`; None without them.
         hidden: Kernel and bias of each hidden layer.
         heads: Kernel and bias of each head of the spec.
         targets: Shift and spread of the targets.
     """
 
     features: tuple[np.ndarray, np.ndarray]
+    bins: tuple[np.ndarray, np.ndarray] | None
     hidden: list[tuple[np.ndarray, np.ndarray]]
     heads: list[tuple[np.ndarray, np.ndarray]]
     targets: tuple[np.ndarray, np.ndarray]
@@ -123,11 +129,14 @@ class Shared:
         spec = architecture.spec
         with self.lock:
             self._scaling, self._head = FeatureScaling(), MDN(spec)
+            self._bins = FeatureBins(architecture.bins) if architecture.bins else None
             # `start` draws the kernels with NumPy: Keras would compile a program of random numbers for each shape
             self._hidden = [
                 keras.layers.Dense(size, activation=architecture.activation, kernel_initializer="zeros")
                 for size in architecture.hidden_sizes
             ]
+            # the layers that get the features and their bins
+            self._after_features = [] if architecture.trunk is not None else self._hidden[:1] or list(self._head.heads)
             for head in self._head.heads:
                 head.kernel_initializer = keras.initializers.Zeros()
             self.model = self._made()
@@ -138,6 +147,7 @@ class Shared:
         }
         self.loss = kinds[architecture.loss](spec)
         self._apply = self._compiled()
+        self._scored = backend.compiled(lambda *arrays: scores(*map(numerics.as_tensor, arrays)))
         likelihood = NegativeLogLikelihood(spec)
         self._judge = backend.compiled(lambda *pair: likelihood.call(*map(numerics.as_tensor, pair)))
 
@@ -148,25 +158,30 @@ class Shared:
             self._trunk = architecture.trunk.network(0)
             return keras.Model(self._trunk.input, self._head(self._trunk.output))
         noise = [keras.layers.GaussianNoise(architecture.feature_noise)] if architecture.feature_noise else []
-        return keras.Sequential([keras.Input((architecture.width,)), self._scaling, *noise, *self._hidden, self._head])
+        bins = [] if self._bins is None else [self._bins]
+        return keras.Sequential(
+            [keras.Input((architecture.width,)), self._scaling, *noise, *bins, *self._hidden, self._head]
+        )
 
-    def start(self, x, y, seed: int, components: int | None = None) -> None:
+    def start(self, x, y, seed: int, own: Architecture | None = None) -> None:
         """Puts fresh weights into `model`: scaling from features and targets, a starting mixture, small random kernels.
 
         Args:
             x: Features, `(N, width)`.
             y: Targets, from which the starting mixture is found.
             seed: Seeds the kernels and the starting mixture.
-            components: How many components take part; the weights are those of a network of so many, and the others are dead.
+            own: The part of the network that learns, if not all does: it may have fewer components and no bins. The weights are
+                those of this part alone, and the rest of the network is dead.
         """
         rng = np.random.default_rng(seed)
-        spec = self._spec_of(components or self.architecture.num_components)
-        sizes = [*self.architecture.hidden_sizes, *(size for _, size in spec.heads)]
+        own = own or self.architecture
+        sizes = [*own.hidden_sizes, *(size for _, size in own.spec.heads)]
         for layer, alive in zip([*self._hidden, *self._head.heads], sizes, strict=True):
             size_in, size_out = layer.kernel.shape
-            limit = np.sqrt(6.0 / (size_in + alive))
-            drawn = rng.uniform(-limit, limit, (size_in, alive)).astype("float32")
-            layer.kernel.assign(np.pad(drawn, ((0, 0), (0, size_out - alive))))
+            plain = own.width if layer in self._after_features else size_in  # the bins begin without an effect
+            limit = np.sqrt(6.0 / (plain + alive))
+            drawn = rng.uniform(-limit, limit, (plain, alive)).astype("float32")
+            layer.kernel.assign(np.pad(drawn, ((0, size_in - plain), (0, size_out - alive))))
             layer.bias.assign(np.zeros(size_out, "float32"))
         if self.architecture.trunk is not None:
             for variable, value in self.architecture.trunk.start(seed, self._trunk):
@@ -176,7 +191,16 @@ class Shared:
                 if variable.dtype == "uint32":  # the state of the noise
                     variable.assign(np.array([seed % 2**32, 0], "uint32"))
             self._scaling.adapt(x)
-        self._head.adapt_as(MDN(spec).adapt(y, seed))
+            if self._bins is not None and own.bins:
+                self._bins.adapt(self._scores(x[:: max(1, len(x) // ROWS_BINNED)]))
+            elif self._bins is not None:
+                self._bins.empty()
+        self._head.adapt_as(MDN(own.spec).adapt(y, seed))
+
+    def _scores(self, x) -> np.ndarray:
+        """Scaled features; programs of a layer hold its weights as constants, and this one gets them as arguments."""
+        scaling = self._scaling.get_weights()
+        return in_blocks(lambda rows: self._scored(rows, *scaling), np.asarray(x, "float32"), sizes=ROWS_AT_ONCE)
 
     def start_constant(self, loc, scale) -> None:
         """Puts weights into `model`, of one component, that predict the same normal for all features."""
@@ -190,18 +214,20 @@ class Shared:
         """A copy of the weights that are in `model` now."""
         return [np.array(ops.convert_to_numpy(variable)) for variable in self.model.variables]
 
-    def _spec_of(self, components: int) -> Spec:
-        """The spec of a network that is the same but for the number of its components."""
-        return dataclasses.replace(self.architecture, num_components=components).spec
-
-    def narrowed(self, weights, components: int) -> list[np.ndarray]:
-        """`weights` as those of a network of the first `components` components only."""
-        kept: dict[int, int] = {}
-        for layer, (_, size) in zip(self._head.heads, self._spec_of(components).heads, strict=True):
-            kept |= {id(layer.kernel): size, id(layer.bias): size}
+    def narrowed(self, weights, own: Architecture) -> list[np.ndarray]:
+        """`weights` as those of the network `own`, the part that learnt; see `start`."""
+        cuts: dict[int, tuple[slice, ...]] = {}
+        for layer, (_, size) in zip(self._head.heads, own.spec.heads, strict=True):
+            cuts |= {id(layer.kernel): (slice(None), slice(size)), id(layer.bias): (slice(size),)}
+        without: set[int] = set()
+        if self._bins is not None and not own.bins:
+            without = {id(variable) for variable in self._bins.variables}
+            for kernel in (layer.kernel for layer in self._after_features):
+                cuts[id(kernel)] = (slice(own.width), *cuts.get(id(kernel), (slice(None), slice(None)))[1:])
         return [
-            np.array(weight[..., : kept[id(variable)]]) if id(variable) in kept else weight
+            np.array(weight[cuts[id(variable)]]) if id(variable) in cuts else weight
             for variable, weight in zip(self.model.variables, weights, strict=True)
+            if id(variable) not in without
         ]
 
     def lend(self, weights) -> None:
@@ -219,8 +245,13 @@ class Shared:
         def scaling(layer):
             return (of[id(layer.shift)], of[id(layer.spread)]) if layer.built else (np.empty(0), np.empty(0))
 
+        bins = None if self._bins is None else (of[id(self._bins.edges)], of[id(self._bins.means)])
         return Layers(
-            scaling(self._scaling), dense(self._hidden), dense(self._head.heads), scaling(self._head.target_scaling)
+            scaling(self._scaling),
+            bins,
+            dense(self._hidden),
+            dense(self._head.heads),
+            scaling(self._head.target_scaling),
         )
 
     def predict(self, weights, x) -> np.ndarray:

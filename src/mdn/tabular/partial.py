@@ -135,11 +135,12 @@ def _begin(regressor, x, y, seed: int) -> None:
     starts = regressor._inner.points(learnt, size, seed)
     auto = isinstance(regressor.num_components, str)
     components = _COMPONENTS if auto else int(regressor.num_components)
-    architecture = learning.architecture(regressor, x.shape[1], size, components, len(outcome.atoms))
+    bins = 0 if regressor.feature_bins == "auto" else int(regressor.feature_bins)
+    architecture = learning.architecture(regressor, x.shape[1], size, components, len(outcome.atoms), bins)
     network, regressor.members_ = shared(architecture), []
     for place in range(int(regressor.ensemble_size)):
         with network.lock:
-            network.start(widened(x, architecture.width), np.asarray(starts, "float32"), seed + place, components)
+            network.start(widened(x, architecture.width), np.asarray(starts, "float32"), seed + place)
             alive = list(range(components))
             regressor.members_.append(
                 Member(architecture, network.weights(), float("nan"), training.History(), 1.0, alive)
@@ -153,7 +154,7 @@ def _go_on(regressor, member: Member, kept: Kept, rows, seed: int) -> Member:
     network = shared(member.architecture)
     x, y, weight = (np.asarray(each, "float32") for each in rows)
     components = member.architecture.num_components
-    recipe = learning.recipe(regressor, False, components)
+    recipe = learning.recipe(regressor, False, member.architecture)
     if kept.mean_weight is None:
         kept.mean_weight = float(weight.mean())
     feed = ArrayFeed(
