@@ -3,8 +3,9 @@
     MDN_DATA=... python benchmarks/conformal.py [--sets yacht energy] [--splits 200]
 
 One `MDNRegressor()` a set learns from half of the rows. The other half is split at random, 200 times, into rows of calibration
-and rows of test, half and half, but so that the number of calibration rows is one less than a multiple of 40. Of 79 rows, the 2nd and
-the 78th rank are the ends of a 95 % interval; of 77 rows only the first and the last promise as much, and they hold 97.4 %.
+and rows of test, half and half, but so that the number of calibration rows is one less than a multiple of 40. Of 79 rows, the
+2nd and the 78th rank are the ends of a 95 % interval; of 77 rows only the first and the last promise as much, and they hold
+97.4 %.
 
 Beside each mean coverage stands its standard error over the splits. All splits share one model and one half of the table; the
 promise is about such splits, so that this error fits the calibrated intervals. The coverage of the model's own intervals depends
