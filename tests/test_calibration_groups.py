@@ -91,7 +91,7 @@ def test_the_calibration_of_a_group_is_that_of_its_rows_alone(model):
 def test_small_and_new_groups_use_the_calibration_of_all_rows_and_one_sentence_says_so(model):
     X, y = table(4, 120)
     labels = np.array(["big"] * 100 + ["small"] * 18 + [None, ""], dtype=object)
-    with pytest.warns(UnknownLevels, match="1 of the groups have fewer than 19 rows .* such as 'small' with 18"):
+    with pytest.warns(UnknownLevels, match="1 of the groups has fewer than 19 rows .* such as 'small' with 18"):
         grouped = calibrated(model, X, y, groups=labels)
     assert list(grouped.calibration_.groups) == ["big"]
     everyone = calibrated(model, X, y).predict_interval(X, 0.8)

@@ -127,7 +127,7 @@ BAD = {
         ("fit", "text.csv", "--target", "y"),
         "column 'x' must hold numbers, but has 'oops' in line 3",
     ),
-    "one row": (("fit", "one.csv", "--target", "y"), "at least 10 rows with a target are needed, but there are 1"),
+    "one row": (("fit", "one.csv", "--target", "y"), "at least 10 rows with a target are needed, but there is 1"),
     "a constant target": (("fit", "constant.csv", "--target", "y"), "the target 'y' is 3 in every row"),
     "no features": (("fit", "alone.csv", "--target", "y"), "no column beside 'y'"),
     "no folder": (("fit", "wave.csv", "--target", "y", "--out", "no/m.keras"), "there is no folder 'no'"),

@@ -629,7 +629,7 @@ def test_held_out_rows_may_have_weights():
     plain = tiny().fit(x, y, validation_data=(x[:10], y[:10]))
     weighted = tiny().fit(x, y, validation_data=(x, y, weights))
     np.testing.assert_allclose(weighted.history_.val_loss, plain.history_.val_loss, rtol=1e-5)
-    for wrong, what in (((x, y, y, y), "4 values"), ((x,), "1 values"), (0.2, "float")):
+    for wrong, what in (((x, y, y, y), "4 values"), ((x,), "1 value"), (0.2, "float")):
         with pytest.raises(ValueError, match=rf"`validation_data` must be \(X, y\) or .*, but {what} came"):
             tiny().fit(x, y, validation_data=wrong)
 

@@ -394,7 +394,7 @@ def test_fault_10_lines_that_begin_with_a_hash_never_vanish(table_of):
     np.testing.assert_array_equal(table["x"], [1, 2, np.nan])
     np.testing.assert_array_equal(table_of("x\n1\n#N/A\n3\n")["x"], [1, np.nan, 3])
     np.testing.assert_array_equal(table_of("#N/A;1\n2;3\n").values, [[np.nan, 1], [2, 3]])
-    with pytest.raises(TableError, match="line 3 has 1 cells"):
+    with pytest.raises(TableError, match="line 3 has 1 cell, but"):
         table_of("a,b\n1,2\n#N/A\n")
 
 
@@ -527,7 +527,7 @@ def test_fault_13_an_excel_file_that_is_none_is_refused(table_of, monkeypatch):
         (b"", "t.xls", "before 2007"),
         (_sheet(), "t.xlsx", "is empty"),
         (_sheet(["a"]), "t.xlsx", "no rows below its header"),
-        (_sheet(["a"], *[[1]] * 30, [1, 2]), "t.xlsx", "line 32 has 2 cells, but there are 1 columns"),
+        (_sheet(["a"], *[[1]] * 30, [1, 2]), "t.xlsx", "line 32 has 2 cells, but there is 1 column"),
         (_sheet(["a"], [1])[:-30], "t.xlsx", r"t\.xlsx"),
     ]:
         with pytest.raises(TableError, match=message):

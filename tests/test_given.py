@@ -76,6 +76,22 @@ USELESS = {
     "moving paper": (("generate", "kanji", "--animate", "--paper", "a4"), "--paper has no effect with --animate"),
     "columns of a file": (("generate", "sketch", "--out", "x.npz", "--columns", 3), "--columns has an effect only with"),
     "count of a file": (("show", "x.npz", "--out", "x.ndjson", "--count", 3), "--count has an effect only with a sheet"),
+    "another stage": (("train", "world", "--stage", "see", "--steps", 9), "only with --stage collect or --stage act: add"),
+    "other stages": (
+        ("train", "world", "--stage", "remember", "--tests", 9, "--layer", 9),
+        "--tests and --layer have an effect only with --stage act: add that, or leave --tests and --layer out.",
+    ),
+    "stages of no round before": (
+        ("train", "world", "--env", "Pendulum-v1", "--stage", "collect", "--latent", 8),
+        "--latent has an effect only with --stage see",
+    ),
+    "no controller yet": (
+        ("train", "world", "--env", "Pendulum-v1", "--stage", "collect", "--sees", "z"),
+        "--sees has an effect only with --stage act",
+    ),
+    "a temperature awake": (
+        ("train", "world", "--stage", "act", "--variance-temperature", 0.5), "has an effect only with --where dream"
+    ),
     "data of no copies": (("generate", "sketch", "--data", "x.npz"), "--data has an effect only with --copies"),
 }  # fmt: skip
 
@@ -87,6 +103,35 @@ def test_an_option_without_effect_is_refused(name, tmp_path):
     ran = run_here(tmp_path, *arguments)
     assert ran.exit_code == 2 and message in " ".join(ran.stderr.split()), ran.output
     assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
+
+
+def test_every_stage_of_a_world_takes_its_own_options(tmp_path):
+    """Those of a round before are taken by `collect` where the policy, also by default, is one of such a round."""
+    none = "there is no experiment", "yet"
+    for arguments in (
+        ("--stage", "see", "--epochs", 3, "--latent", 4),
+        ("--stage", "remember", "--epochs", 3),
+        ("--stage", "act", "--where", "dream", "--variance-temperature", 0.5, "--layer", 4, "--steps", 9),
+        (
+            "--stage",
+            "collect",
+            "--policy",
+            "current",
+            "--where",
+            "dream",
+            "--variance-temperature",
+            0.5,
+            "--episodes",
+            4,
+        ),
+        ("--epochs", 3, "--episodes", 4, "--tests", 9),
+    ):
+        ran = run_here(tmp_path, "train", "world", *arguments)
+        assert ran.exit_code == 2 and all(part in ran.stderr for part in none), ran.output
+    for policy in ((), ("--policy", "before")):
+        arguments = ("--env", "CarRacing-v3", "--stage", "collect", "--latent", 4, *policy, "--sees", "z")
+        ran = run_here(tmp_path, "train", "world", *arguments)
+        assert ran.exit_code == 2 and "--sees has an effect only with --stage act" in ran.stderr, ran.output
 
 
 def test_what_a_latent_costs_needs_a_latent(tmp_path):

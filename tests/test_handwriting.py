@@ -171,7 +171,7 @@ BAD = {
     "right to left": ({"texts": ["\u05d0"]}, "left to right only"),
     "a style": ({"texts": ["a"], "style": "three"}, r"\(0 to 1, or one, two\) or 'any', but 'three' came"),
     "a number": ({"texts": ["a"], "style": 2}, "but 2 came"),
-    "styles": ({"texts": ["a"], "style": ["one", "two"]}, "each of 1 lines, but 2 came"),
+    "styles": ({"texts": ["a"], "style": ["one", "two"]}, "each of 1 line, but 2 came"),
     "bias": ({"texts": ["a"], "bias": -1.0}, "`bias` must be a finite number, 0 or above, but -1.0 came"),
     "silence": ({"texts": ["a"], "after": (np.ones((5, 3)), " ")}, "its text is empty"),
     "no line": ({"texts": ["a"], "after": (np.zeros((5, 3)), "a")}, "in different places"),

@@ -355,7 +355,7 @@ BAD = {
     "a change of N": (
         "a.log",
         LOG + "2026-01-31T13:00:00,interface,0.1\n",
-        "line 7 has 1 values, but 2 are expected, as in all lines",
+        "line 7 has 1 value, but 2 are expected, as in all lines",
     ),
     "nobody played": ("a.log", "2026-01-31T12:00:00,rnn,0.1,0.2\n", "holds no event of a player"),
     "empty": ("a.log", "\n", "is empty"),

@@ -369,7 +369,7 @@ def test_offsets_that_wrap_around_are_no_offsets():
     found = io.BytesIO()
     np.savez(found, points=np.ones((1, 3)), offsets=offsets)
     Path("o.npz").write_bytes(found.getvalue())
-    with pytest.raises(ValueError, match=r"'o\.npz': `offsets` must rise from 0 to the 1 points"):
+    with pytest.raises(ValueError, match=r"'o\.npz': `offsets` must rise from 0 to the 1 point"):
         read_drawings("o.npz")
     np.savez("s.npz", points=np.array([["1", "2", "x"]]), offsets=[0, 1])
     with pytest.raises(ValueError, match=r"'s\.npz': `points` must be \(N, 3\)"):

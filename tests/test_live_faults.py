@@ -17,9 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 import mdn_cli
-from mdn.applications.jam import live, live_midi
+from mdn.applications.jam import live_midi
 from mdn.applications.jam.osc import OscServer
-from mdn.applications.jam.session import Session
+from mdn.applications.jam.session import Live, Session
 from mdn.applications.live import packets, turns
 from mdn.applications.live.log import Log
 from mdn.applications.live.osc import open_sockets
@@ -315,7 +315,7 @@ def test_touches_without_an_answer_are_counted_and_said_once(monkeypatch):
     said, session = [], Session(Stub(wait=5.0), "polyphony")
     for _ in range(57):
         session.heard(0.5, 0.5, 0.0)
-    playing = live.Live(session, said.append)
+    playing = Live(session, said.append)
     playing._tick(0.1)
     playing._tick(0.2)
     assert session.unanswered == 7
@@ -382,14 +382,14 @@ def test_a_busy_port_is_told_before_a_model_is_loaded_and_leaves_no_log(tmp_path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_signal_ends_the_jam_with_its_figures_and_its_log(number, stubbed, monkeypatch, tmp_path):
     """Fault 14f of issue 18: SIGTERM ended the jam without its figures."""
-    run, path = live.Live.run, tmp_path / "jam.log"
+    run, path = Live.run, tmp_path / "jam.log"
 
     def touched(self, check):
         self.heard(0.5, 0.5, 1.0)
         threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
         run(self, check)
 
-    monkeypatch.setattr(live.Live, "run", touched)
+    monkeypatch.setattr(Live, "run", touched)
     ran = CliRunner().invoke(mdn_cli.app, ["jam", "--osc", "--port", "0", "--mode", "useronly", "--log", str(path)])
     assert ran.exit_code == 128 + number, ran.output
     assert "1 touch heard, 0 messages left out; half of the answers" in ran.output

@@ -2,14 +2,16 @@
 
 import re
 import xml.etree.ElementTree as Xml
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdn.drawing import write_sheet
-from mdn.drawing.paper import MARGIN, PIXEL, SIZES, Cells, page_path, printed
+from mdn.drawing import write_animation, write_sheet
+from mdn.drawing.pages import page_path
+from mdn.drawing.paper import MARGIN, PIXEL, SIZES, Cells, printed
 
 pytestmark = pytest.mark.project
 CORNER = np.array([[30.0, 0.0, 0.0], [0.0, 40.0, 1.0]])
@@ -128,6 +130,45 @@ def test_pages_take_all_drawings_each_once_with_its_label_and_its_colour():
     found = [[text.text for text in Xml.parse(path).iter("{http://www.w3.org/2000/svg}text")] for path in paths]
     assert found == [labels[:4], labels[4:]] or found == [labels[:6], labels[6:]]
     assert sum(path.read_text().count('stroke="#d1495b"') for path in paths) == 7
+
+
+@pytest.mark.parametrize("name", ["she--et&1.svg", "sheet.png"])
+def test_a_shorter_sheet_leaves_no_page_of_a_longer_one_and_no_other_file_is_overwritten(name):
+    def write(count):
+        return [path.name for path in write_sheet(name, [CORNER] * count, side=100.0, paper="a5")]
+
+    stem, ending = name.split(".")
+    later = [f"{stem}-{number}.{ending}" for number in (2, 3, 4)]
+    Path(f"{stem}-5.{ending}").write_text("mine")
+    assert write(4) == [name, *later]
+    assert write(2) == [name, later[0]] and not Path(later[1]).exists() and not Path(later[2]).exists()
+    write(3)
+    Path(later[0]).write_text("mine, too")
+    before = Path(name).read_bytes()
+    with pytest.raises(
+        ValueError, match=rf"'{later[0]}' is no page of '{name}', which has 3 pages and would replace it"
+    ):
+        write(3)
+    assert Path(name).read_bytes() == before and write(1) == [name]
+    assert Path(later[0]).read_text() == "mine, too" and Path(f"{stem}-5.{ending}").read_text() == "mine"
+    write_sheet("other.svg", [CORNER] * 2, side=100.0, paper="a5")
+    Path("other-2.svg").rename("sheet-2.svg")
+    with pytest.raises(ValueError, match=r"'sheet-2\.svg' is no page of 'sheet\.svg'"):
+        write_sheet("sheet.svg", [CORNER] * 2, side=100.0, paper="a5")
+
+
+def test_an_animation_and_a_line_of_handwriting_leave_no_page_of_what_they_replace():
+    from mdn.applications.handwriting.pictures import Page, write_line, write_page
+
+    write_sheet("s.svg", [CORNER] * 2, side=100.0, paper="a5")
+    write_animation("s.svg", [CORNER])
+    assert not Path("s-2.svg").exists()
+    page = Page.of("a5", line_height=90.0)
+    line = np.array([[8.0, -9.0, 0.0], [8.0, 9.0, 1.0]] * 3)
+    for ending in ("svg", "png"):
+        assert len(write_page(f"w.{ending}", [line] * 2, page)) == 2
+        write_line(f"w.{ending}", line, page)
+        assert not Path(f"w-2.{ending}").exists() and Path(f"w.{ending}").exists()
 
 
 def test_a_pdf_has_all_pages_in_one_file_and_is_the_same_each_time():

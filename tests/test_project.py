@@ -96,6 +96,30 @@ def test_no_file_names_a_path_of_one_machine_or_a_host_of_a_registry():
     assert not found, "\n".join(found)
 
 
+LONGEST = 400  # lines of a module: a longer one has several jobs
+LONGER = {"mdn/sequences/ragged.py": 406}  # modules that wait to become two; they must not grow
+
+
+def test_no_module_is_longer_than_400_lines():
+    lines = {
+        path.relative_to(ROOT / "src").as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "src").rglob("*.py")
+    }
+    long = {name: count for name, count in lines.items() if count > LONGER.get(name, LONGEST)}
+    assert len(lines) > 300 and not long, f"these modules are longer than {LONGEST} lines: {long}"
+
+
+def test_the_walk_names_files_that_there_are_and_counts_them():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## A walk")[1].split("## Laws")[0]
+    paths = [f"/{path.relative_to(ROOT / 'src').as_posix()}" for path in (ROOT / "src" / "mdn").rglob("*.py")]
+    walks = re.findall(r"- \*\*(.*?)\*\*.*?, (\d+): (.*?)\.$", text, re.MULTILINE | re.DOTALL)
+    assert len(walks) == 4
+    for what, count, names in walks:
+        named = re.findall(r"`([\w/]+)`", names)
+        assert len(set(named)) == len(named) == int(count), what
+        assert not [name for name in named if not any(path.endswith(f"/{name}.py") for path in paths)], what
+
+
 def test_every_public_name_has_a_docstring_of_its_own():
     public = {name: getattr(mdn, name) for name in mdn.__all__ if name != "__version__"}
     bare = [

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import mdn
 import mdn_cli
-from mdn import files, models
+from mdn import files, keras_files
 from mdn.applications.world import act, storage
 from mdn.applications.world import model as world_model
 from mdn.applications.world.controller import Controller, evolve
@@ -99,10 +99,10 @@ DESCRIPTIONS = {
     "an unknown activation": (architecture("activation", "get_file"), "must be the name of an activation of Keras"),
     "fewer inputs than columns": (architecture("width", 1), "width` must be a whole number from 4"),
     "an unknown field of a network": (architecture("depth", 1), "depth` is not known here"),
-    "no members": (lambda about: about.update(members=[]), "`members` must be a list of 1 values or more"),
+    "no members": (lambda about: about.update(members=[]), "`members` must be a list of 1 value or more"),
     "members of one text": (lambda about: about.update(members="ab"), "`members` must be a list"),
     "NaN as a factor": (member("widening", float("nan")), "widening` must be a finite number above 0, but nan"),
-    "no component alive": (member("alive", []), "alive` must be a list of 1 values or more"),
+    "no component alive": (member("alive", []), "alive` must be a list of 1 value or more"),
     "a component that is none": (member("alive", [7]), "must be places from 0 to 0, ascending"),
     "no history": (lambda about: about["members"][0].pop("history"), "history` is missing"),
     "a column less": (lambda about: about["columns"].pop("a"), "`columns` must be 2, as `features` says"),
@@ -171,7 +171,7 @@ def _network(tmp_path_factory):
 
 
 def parts(about, name):
-    return [one for one in models._named(about) if one["class_name"] == name]
+    return [one for one in keras_files._named(about) if one["class_name"] == name]
 
 
 def rename(name, **said):
@@ -260,7 +260,7 @@ def test_a_class_that_the_user_registered_is_loaded(tmp_path):
 
 def test_every_class_that_a_file_may_name_has_a_room():
     """Fault 15 of issue 18: the registry of names is complete, and names nothing that is not there."""
-    for name, room in models._ROOMS.items():
+    for name, room in keras_files._ROOMS.items():
         import_module(room)
         assert keras.saving.get_registered_object(name) is not None, name
     registers = re.compile(r"^@serializable\nclass (\w+)", re.MULTILINE)
@@ -272,15 +272,15 @@ def test_every_class_that_a_file_may_name_has_a_room():
         "mdn>FeatureBins",
         "mdn>TargetScaling",
     }
-    assert written <= {*models._ROOMS, *alone}
+    assert written <= {*keras_files._ROOMS, *alone}
 
 
 @pytest.mark.parametrize("path", sorted(SRC.rglob("*.keras")), ids=lambda path: path.stem)
 def test_every_name_in_the_weights_that_come_with_mdn_is_known(path):
     with zipfile.ZipFile(path) as archive:
-        for one in models._named(json.loads(archive.read("config.json"))):
-            models._find(one, path)
-            models._check_numbers(one, models._check_weights(archive) + models._SLACK)
+        for one in keras_files._named(json.loads(archive.read("config.json"))):
+            keras_files._find(one, path)
+            keras_files._check_numbers(one, keras_files._check_weights(archive) + keras_files._SLACK)
 
 
 def test_a_network_of_another_chapter_is_not_taken():
@@ -408,7 +408,7 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no returns of 4 candidates a generation"):
         evolve(controller, None, tmp_path, generations=1, population=4)
     checkpoints.save(2, {}, [{"loss": 1.0}])
-    with pytest.raises(ValueError, match=r"`figures` must be 2, as `done` says, but there are 1"):
+    with pytest.raises(ValueError, match=r"`figures` must be 2, as `done` says, but there is 1"):
         checkpoints.last()
     checkpoints.save(1, {"returns": np.full((1, 4), np.nan)}, [{"loss": 1.0}])
     with pytest.raises(ValueError, match=r"`returns` holds NaN or infinity"):

@@ -213,7 +213,7 @@ def test_classes_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("cat", "cat", "cat"), "at least two named classes, but there are 1 of them"),
+        (("cat", "cat", "cat"), "at least two named classes, but there is 1 of them"),
         (("cat dog", "cat", ""), "there are 2 of them, and drawings without a class"),
         (("cat dog", "cat", "owl"), "'owl' is a class of the drawings set aside only"),
     ],

@@ -378,6 +378,7 @@ def test_drawings_in_files_are_kept_in_the_size_of_a_sheet_and_those_left_out_sa
         answer = bring("my house.svg", svg)
         assert (answer["brought"], answer["left_out"], answer["count"]) == (1, 0, 1)
         assert answer["kept"][0]["word"] == "my house"
+        assert answer["endings"] == [".npz", ".ndjson", ".svg"]  # the browser offers what the reader reads
         assert answer["kept"][0]["lines"] == [[[0, 0], [95, 0], [95, 190]], [[0, 190], [48, 190]]]
         sheet_size = '{"word": "cat", "drawing": [[[0, 200, 200], [0, 0, 100]]]}\n'
         lone = '{"word": "dot", "drawing": [[[3], [4]]]}\n'
@@ -395,7 +396,7 @@ def test_drawings_in_files_are_kept_in_the_size_of_a_sheet_and_those_left_out_sa
             with pytest.raises(ValueError, match=said) as refused:
                 bring(name, content)
             assert str(tmp_path) not in str(refused.value)
-        with pytest.raises(ValueError, match=r"are read from \.svg, \.ndjson, \.npz, but 'rents.csv' came"):
+        with pytest.raises(ValueError, match=r"are read from \.npz, \.ndjson, \.svg, but 'rents.csv' came"):
             bring("rents.csv", "a,b", removed=False)  # of the page of tables
         monkeypatch.setattr(limits, "BROUGHT_POINTS", 2)
         answer = bring("long.ndjson", sheet_size)
@@ -517,7 +518,9 @@ def test_a_person_draws_takes_a_ghost_over_keeps_it_and_finds_all_again(tmp_path
         house, waves = tmp_path / "house.svg", tmp_path / "waves.svg"
         for path, line in [(house, "M0 0 L9 0 L9 9"), (waves, "M0 0 L3 3 L6 0 L9 3")]:
             path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><path d="{line}"/></svg>')
-        page.locator(".dropzone input").set_input_files([house, waves])
+        files = page.locator(".dropzone input")
+        assert files.get_attribute("accept") == ".npz,.ndjson,.svg"
+        files.set_input_files([house, waves])
         visitor.until("document.querySelectorAll('.gallery figure').length === 4")
         assert page.locator(".gallery .word").all_inner_texts()[:2] == ["waves", "house"]
 

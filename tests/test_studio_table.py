@@ -22,7 +22,7 @@ from mdn_commands.shared import listening, stop, tell
 from mdn_studio import limits
 from mdn_studio.folder import Folder
 from mdn_studio.messages import handlers, text
-from mdn_studio.pages import table_code, table_example, table_whatif
+from mdn_studio.pages import table_code, table_example, table_file, table_whatif
 from mdn_studio.pages.table import _curves
 from mdn_studio.studio import Studio
 from tabs import run
@@ -126,7 +126,7 @@ def _bomb() -> bytes:
         ("noise.csv", bytes(range(256)) * 40, {}, "noise.csv"),
         ("none.csv", b"", {}, "none.csv"),
         ("bomb.zip", _bomb, {}, "times its size"),
-        ("one.csv", b"a,y\n1,2\n", PREDICT, "at least 10 rows with a target are needed, but there are 1 with 'y'"),
+        ("one.csv", b"a,y\n1,2\n", PREDICT, "at least 10 rows with a target are needed, but there is 1 with 'y'"),
         ("words.csv", b"a,y\n" + b"1,north\n2,south\n" * 9, PREDICT, "the target 'y' must hold numbers, but holds text: 'north'"),
         ("gone.csv", b"a,b,y\n" + b"1,2,\n3,4,\n" * 9, PREDICT, "there are 0 with 'y'"),
         ("same.csv", b"a,y\n" + b"1,5\n2,5\n" * 9, PREDICT, "there is nothing to predict"),
@@ -445,7 +445,9 @@ def test_a_person_drops_a_table_trains_asks_what_if_and_takes_predictions_home(c
         page.get_by_role("button", name="Another row").click()
         wait(lambda: "In this row y was" in page.inner_text(".said"))
         line = float(page.get_by_label("The line stands at").input_value())
-        page.locator("input[type=file]").last.set_input_files(tmp_path / "new.csv")
+        again = page.locator("input[type=file]").last
+        assert again.get_attribute("accept") == drop.get_attribute("accept") == ",".join(table_file.ENDINGS)
+        again.set_input_files(tmp_path / "new.csv")
         link = page.get_by_role("link", name="Download new predicted.csv")
         link.wait_for()
         with page.expect_download() as kept:

@@ -93,7 +93,7 @@ def test_a_paper_with_a_height_has_several_sheets_and_an_animation_moves(room):
         ("about", {"network": "x.keras"}, "no file"),
         ("keep", {"session": "../x", "place": 0, "line": LINE}, "name of a recording"),
         ("keep", {"session": "s", "place": 0, "line": {**LINE, "strokes": [[[1, float("inf"), 0]]]}}, "finite number"),
-        ("keep", {"session": "s", "place": 0, "line": {**LINE, "strokes": []}}, "list of 1 values or more"),
+        ("keep", {"session": "s", "place": 0, "line": {**LINE, "strokes": []}}, "list of 1 value or more"),
         (
             "keep",
             {"session": "s", "place": 0, "line": {**LINE, "strokes": [[[0, 0, 0]] * (limits.POINTS + 1)]}},

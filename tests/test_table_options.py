@@ -445,6 +445,29 @@ def test_rows_outside_of_training_are_counted_for_each_column(excel):
     assert "sex:" not in said(ran)
 
 
+def test_the_cells_of_a_table_are_read_once_for_all_that_is_predicted(excel, monkeypatch):
+    from mdn.tabular.columns import Columns
+
+    folder, _ = excel
+    read, numbers = [], Columns.numbers
+    monkeypatch.setattr(Columns, "numbers", lambda *args: read.append(args) or numbers(*args))
+    asked = "--mean", "--interval", ".8", "--above", "3", "--below", "2"
+    printed = said(run_here(folder, "predict", "model.mdn", "new.csv", "--out", "all.csv", *asked))
+    assert len(read) == 1 and "age: 2 of 4 rows lie outside of" in printed
+    written, reg = pd.read_csv(folder / "all.csv", sep=";", decimal=","), mdn.load(folder / "model.mdn")
+    new = read_table(folder / "new.csv", text=["sex", "day"])
+    np.testing.assert_allclose(written["y_mean"], reg.predict(new), rtol=1e-5)
+    np.testing.assert_allclose(written[["y_low_80", "y_high_80"]], reg.predict_interval(new, 0.8), rtol=1e-5)
+    np.testing.assert_allclose(written["y_above_3"], reg.predict_probability(new, above=3), rtol=1e-5)
+
+
+def test_one_row_is_no_rows(tmp_path):
+    (tmp_path / "one.csv").write_text("a,b,c\n1,2,3\n")
+    assert "1 row; features: 3." in said(run_here(tmp_path, "check", "one.csv"))
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n3\n")
+    assert "line 3 has 1 cell, but there are 2 columns." in said(run_here(tmp_path, "check", "bad.csv"))
+
+
 def test_a_value_is_outside_only_beyond_the_digits_that_the_file_keeps():
     from mdn.tabular.columns import Columns
     from mdn.tabular.outside import Outside
@@ -452,9 +475,9 @@ def test_a_value_is_outside_only_beyond_the_digits_that_the_file_keeps():
     numbers = np.array([22510.3, -0.000123456, 1.0, 0.0])
     columns = Columns.learn(pd.DataFrame({"x": numbers, "y": 1e9 + np.arange(4)}))
     outside = Outside(columns)
-    outside.look(pd.DataFrame({"x": numbers, "y": 1e9 + np.arange(4)}))
+    outside.look(columns.numbers(pd.DataFrame({"x": numbers, "y": 1e9 + np.arange(4)})))
     assert outside.sentences() == {}
-    outside.look(pd.DataFrame({"x": [22511.0, -0.0002], "y": [1e9 + 4, 2e9]}))
+    outside.look(columns.numbers(pd.DataFrame({"x": [22511.0, -0.0002], "y": [1e9 + 4, 2e9]})))
     assert [*outside.sentences()] == ["x", "y"] and "x: 2 of 6 rows lie" in outside.sentences()["x"]
 
 

@@ -147,7 +147,7 @@ def test_cells_that_are_numbers_in_one_chunk_and_text_in_another_stay_as_written
 def test_a_line_in_a_later_chunk_is_named_by_its_number(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('a,b\n1,"two\nlines"\n\n3,4\n5\n')
-    with pytest.raises(TableError, match="line 6 has 1 cells"):
+    with pytest.raises(TableError, match="line 6 has 1 cell, but"):
         list(read_chunks(path, rows=1))
 
 

@@ -494,8 +494,8 @@ def test_a_vector_task_goes_through_all_stages_by_command(tmp_path):
     found = run("--env", "Pendulum-v1", "--episodes", "40", "--steps", "12", "--stage", "collect")
     assert found.exit_code == 0, found.output
     assert "see first" in run("--stage", "remember").output
-    given = ["--steps", "12", "--epochs", "1", "--generations", "2", "--population", "4", "--tests", "3"]
-    for stage in ("see", "remember", "act"):
+    search = ["--steps", "12", "--generations", "2", "--population", "4", "--tests", "3"]
+    for stage, given in (("see", ["--epochs", "1"]), ("remember", ["--epochs", "1"]), ("act", search)):
         found = run("--stage", stage, *given)
         assert found.exit_code == 0, found.output
     told = json.loads((tmp_path / "w" / "act" / "real-zh" / "world.json").read_text())

@@ -255,7 +255,7 @@ def test_rounds_by_command_end_alike_however_often_they_were_stopped(tmp_path, m
     runner = CliRunner()
 
     def command(folder, *more):
-        asked = ["train", "world", "--env", "CarRacing-v3", "--out", str(folder), "--tests", "1", *more]
+        asked = ["train", "world", "--env", "CarRacing-v3", "--out", str(folder), *(more or ("--tests", "1"))]
         return runner.invoke(mdn_cli.app, asked)
 
     whole = command(tmp_path / "whole")

@@ -72,7 +72,6 @@ class NLL(keras.metrics.Metric):
 _MOST_LINE_ROWS, _MOST_LINE_CELLS = 100_000, 20_000_000  # least squares on more rows takes long and changes little
 _MOST_LINE_COLUMNS = 2_000  # the eigenvalues of more take seconds
 _LINE_ROWS_AT_ONCE = 10_000
-_SAME = 1e-10  # of the greatest eigenvalue: columns that others determine, such as the last level of a category
 
 
 class Baseline:
@@ -126,7 +125,7 @@ class Baseline:
         spread = np.where(spread > 0.0, spread, 1.0)
         z, means = (x - center) / spread, y.mean(axis=0)
         values, vectors = np.linalg.eigh(z.T @ z)
-        kept = values > _SAME * values.max(initial=0.0)
+        kept = numerics.informative(values)
         slopes = (vectors[:, kept] / values[kept]) @ (vectors[:, kept].T @ (z.T @ (y - means)))
         residuals = y - means - z @ slopes
         self.medians, self.slopes = medians, slopes / spread[:, None]

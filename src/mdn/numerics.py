@@ -26,6 +26,7 @@ _TINY = 1e-37  # above the smallest normal float32, 1.2e-38: XLA and TensorFlow 
 SQUASH_BEND = 4.0  # scaled features beyond it grow with their logarithm only
 SIGHT = 1e4  # scaled events are read within ±SIGHT, see `in_sight`
 NO_WEIGHT = -1e9  # a logit whose softmax is exactly 0, whatever a network adds to it
+_ROUNDED_EIGENVALUE = 1e-10  # as a share of the greatest one
 _SURE = 1e4  # log odds are clipped here: beyond it, all mean certainty
 
 
@@ -42,6 +43,14 @@ def as_features(x):
 def ridge(covariance):
     """A NumPy covariance with a little added to its diagonal, so that it has a Cholesky factor."""
     return covariance + np.diag(np.maximum(1e-6 * np.diagonal(covariance), SMALLEST_SCALE**2))
+
+
+def informative(eigenvalues):
+    """Which eigenvalues of a matrix of products of columns, in NumPy, are more than rounding, as booleans.
+
+    The others belong to columns that other columns determine, such as the last level of a category.
+    """
+    return eigenvalues > _ROUNDED_EIGENVALUE * eigenvalues.max(initial=0.0)
 
 
 def as_tensor(x):

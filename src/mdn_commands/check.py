@@ -36,13 +36,15 @@ def check(
     with messages():
         from rich.console import Console
 
+        from mdn.wording import counted
+
         console = Console()
         roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         taken = taken_options(roles, family, bounds, period)
         asked = table_columns.asked(data, roles, console, separator, decimal)
         columns = asked.columns(asked.x)
         table_columns.show(console, columns, asked.x)
-        console.print(f"{len(asked.x)} rows; features: {len(columns.table_names)}.")
+        console.print(f"{counted(len(asked.x), 'row')}; features: {len(columns.table_names)}.")
         if not roles.target_names:
             console.print("Next: name the column to predict with --target.")
             return

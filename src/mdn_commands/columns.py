@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mdn.tabular.outside import Outside
 
 
-_TYPED = (".parquet", ".pq")  # files whose numbers are no text
 _MOST_ROWS = 200  # of the table of columns on the screen
 _TOGETHER = [
     *({role, "number"} for role in ("target", "weight", "event", "lower", "upper")),
@@ -121,9 +120,10 @@ def text_names(columns: Columns, path: Path) -> list[str]:
     """The columns of a file that a model reads as text. Codes such as 01001 that Parquet holds as numbers stay numbers, so
     that the model knows that their zeros are lost.
     """
+    from mdn.data.table_files import PARQUET
     from mdn.tabular.levels import code_width
 
-    typed = path.suffix.lower() in _TYPED
+    typed = path.suffix.lower() in PARQUET  # its numbers are no text
     return [name for name in columns.text_names if not (typed and code_width(columns.levels[name] or ()))]
 
 
@@ -326,6 +326,7 @@ def show(console, columns: Columns, learnt_from: Table) -> None:
     from rich.table import Table
 
     from mdn.tabular import wording
+    from mdn.wording import counted
 
     table = Table(title="columns")
     for heading in ("column", "taken for", "in the rows to learn from"):
@@ -334,7 +335,7 @@ def show(console, columns: Columns, learnt_from: Table) -> None:
         table.add_row(*map(escape, about))
     console.print(table)
     if len(columns.about) > _MOST_ROWS:
-        console.print(f"... and {len(columns.about) - _MOST_ROWS} more columns")
+        console.print(f"... and {counted(len(columns.about) - _MOST_ROWS, 'more column')}")
     for sentence in troubles(columns):
         tell(sentence)
     if said := wording.missing(columns.missing(learnt_from), len(learnt_from)):

@@ -97,17 +97,20 @@ def _network(path: Path) -> keras.Model:
 def _roles(network, table: Table, data: Path, targets: list[str] | None) -> tuple[list[str], list[str]]:
     """(the names of the features, the names of the targets) of a Keras model, among the columns of a table."""
     from mdn.models import specs_of
+    from mdn.wording import counted
 
     specs = list(specs_of(network).values())
     if len(specs) != 1:
         stop(f"the model has {len(specs)} MDN outputs: `mdn doctor` knows models with one; use mdn.diagnose in Python.")
     targets = targets or list(table.columns[-specs[0].target_size :])
     if len(targets) != specs[0].target_size:
-        stop(f"the model predicts {specs[0].target_size} columns, but --target names {len(targets)}.")
+        stop(f"the model predicts {counted(specs[0].target_size, 'column')}, but --target names {len(targets)}.")
     names = [name for name in table.columns if name not in targets]
     shape = network.input_shape
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] not in (None, len(names)):
-        stop(f"the model takes an input of shape {shape}, but {str(data)!r} has {len(names)} columns beside {targets}.")
+        stop(
+            f"the model takes an input of shape {shape}, but {str(data)!r} has {counted(len(names), 'column')} beside {targets}."
+        )
     return names, targets
 
 

@@ -102,12 +102,13 @@ def train_instrument(
 def midi_of(config: Path, size: int):
     """The section [midi] of a file of `mdn play`; stops with a message if it does not map the `size` values of a model."""
     from mdn.applications.instrument.live import config as configuration
+    from mdn.wording import counted
 
     said = configuration.read(config)
     if said.midi is None:
         stop(f"{str(config)!r} has no section [midi], so it maps no value: leave --config out, or add one.")
     if said.size != size:
-        stop(f"{str(config)!r} maps {said.size} values, but the model plays {size}: name the other file.")
+        stop(f"{str(config)!r} maps {counted(said.size, 'value')}, but the model plays {size}: name the other file.")
     return said.midi
 
 
@@ -172,7 +173,7 @@ def generate_instrument(
                 each for each in read_performances(beside) if each is not None and each.shape[1] == trained.size + 1
             ]
             if not of_this:
-                stop(f"--beside holds no performance of {trained.size} values, which the model plays.")
+                stop(f"--beside holds no performance of {counted(trained.size, 'value')}, which the model plays.")
             found = cut(of_this)
             order = np.random.default_rng(seed).permutation(len(found))[:count]
             real = [found[i] for i in order]

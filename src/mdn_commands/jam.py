@@ -29,7 +29,7 @@ from mdn_commands.options import (
 from mdn_commands.shared import NOTHING_YET, begin, check_out, learn, messages, read, say_parts, stop
 
 if TYPE_CHECKING:
-    from mdn.applications.jam.live import Live
+    from mdn.applications.jam.session import Live
 
 _Model = Annotated[Path | None, trained_by("mdn train jam")]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mdn import MDNRegressor
-    from mdn.data import Table
+    from mdn.tabular.features import ReadOnce
 
 
 class Answer(NamedTuple):
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     method: str
     options: dict[str, Any]
 
-    def values(self, regressor: MDNRegressor, x: Table) -> np.ndarray:
+    def values(self, regressor: MDNRegressor, x: ReadOnce) -> np.ndarray:
         """The values of these columns for each row and each target, `(N, D, len(names))`."""
         found = getattr(regressor, self.method)(x, **self.options)
         return found.reshape(len(x), len(regressor.target_names_), len(self.names))
@@ -159,6 +159,7 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
 
     from mdn.data import read_chunks, source_of, writing_table
     from mdn.data.table_writing import Marks, written_as
+    from mdn.tabular.features import ReadOnce
     from mdn.tabular.outside import Outside
 
     names = [f"{target}_{name}" for target in regressor.target_names_ for answer in answers for name in answer.names]
@@ -181,8 +182,8 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
         marks = Marks.of(first, columns.decimals, notation.get("decimal")) if written_as(out) == "csv" else Marks()
         with writing_table(out, names, carried, **marks._asdict()) as write:
             for table in itertools.chain([first], chunks):
-                x = table.select(columns.table_names)
-                outside.look(x)
+                x = ReadOnce(regressor, table.select(columns.table_names))
+                outside.look(x.numbers)
                 values = np.concatenate([answer.values(regressor, x) for answer in answers], axis=-1)
                 write(values.reshape(len(x), -1), table.words(carried))
                 rows += len(table)

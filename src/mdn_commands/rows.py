@@ -176,14 +176,16 @@ def said_of_copies(x: Table, y: np.ndarray, parts: Parts) -> str | None:
     import numpy as np
 
     from mdn.data.row_hashes import value_hashes
+    from mdn.wording import agreed, counted
 
     found = value_hashes([*x.cells, *np.asarray(y, "float64").T])
     equal = int(np.isin(found[parts.judge], found[np.concatenate(parts[:-1])]).sum())
     if equal < _COPIES * len(parts.judge):
         return None
+    are = agreed(equal, "is", "are")
     return (
-        f"{equal} of the {len(parts.judge)} rows set aside are equal to rows that are learnt from. If these are copies, the "
-        "figures below are too good: remove the copies, or name the column that they share with --split-by."
+        f"{equal} of the {counted(len(parts.judge), 'row')} set aside {are} equal to rows that are learnt from. If these are "
+        "copies, the figures below are too good: remove the copies, or name the column that they share with --split-by."
     )
 
 
@@ -195,18 +197,23 @@ def check_calibrated(name: str, features: Sequence[str]) -> None:
 
 def check_target(y: np.ndarray, target: str) -> None:
     """Stops with a message if known values `(N,)` of a target are too few, or all the same."""
+    from mdn.wording import agreed
+
     if len(y) < _FEWEST:
-        stop(f"at least {_FEWEST} rows with a target are needed, but there are {len(y)} with {target!r}.")
+        are = agreed(len(y), "is", "are")
+        stop(f"at least {_FEWEST} rows with a target are needed, but there {are} {len(y)} with {target!r}.")
     if y.min() == y.max():
         stop(f"the target {target!r} is {y[0]:g} in every row: there is nothing to predict.")
 
 
 def refuse(name: str, dates: bool, count: int, calibrate: bool) -> NoReturn:
     """Stops with a message about the column of `--split-by`, which has only `count` dates or groups."""
+    from mdn.wording import counted
+
     kind = "date" if dates else "group"
     more = ", to calibrate on" if calibrate else ""
     stop(
-        f"--split-by {name}: it has {count} {kind}{'s' * (count != 1)}, too few to learn from some, and to set others aside "
+        f"--split-by {name}: it has {counted(count, kind)}, too few to learn from some, and to set others aside "
         f"to stop the training by{more} and to judge by: name a column of more {kind}s, or lower --test-share."
     )
 
@@ -216,6 +223,7 @@ def _checked(asked: Asked, parts: Parts) -> Parts:
     import numpy as np
 
     from mdn.tabular import conformal
+    from mdn.wording import counted
 
     needed = {"learn": 2, "judge": 1} | ({"calibrate": conformal.FEWEST} if len(parts.calibrate) else {})
     for part, fewest in needed.items():
@@ -223,7 +231,7 @@ def _checked(asked: Asked, parts: Parts) -> Parts:
             found = int(np.sum(~np.isnan(column)))
             if found < fewest:
                 stop(
-                    f"the target {target!r} has {found} values among the rows to {part} {_USED[part]}, but needs {fewest}: "
-                    "leave it out, or take more rows."
+                    f"the target {target!r} has {counted(found, 'value')} among the rows to {part} {_USED[part]}, but needs "
+                    f"{fewest}: leave it out, or take more rows."
                 )
     return parts

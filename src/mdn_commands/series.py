@@ -181,6 +181,7 @@ def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> No
 
         from mdn.applications import series
         from mdn.data import write_table
+        from mdn.wording import counted
 
         trained = series.load(model)
         recording = _last(trained.read(file))
@@ -192,7 +193,7 @@ def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> No
             write_table(out, ["step", "nats", "rank"], np.stack([np.arange(len(nats)), nats, ranks], axis=-1))
         series.write_surprise(picture, recording, nats, trained.channels)
         found = ", ".join(f"{step} ({nats[step]:.2f} nats)" for step in order[:_SHOWN])
-        typer.echo(f"most unusual of {len(nats)} steps, counted from 0: {found}: {out}")
+        typer.echo(f"most unusual of {counted(len(nats), 'step')}, counted from 0: {found}: {out}")
 
 
 def _picture_of(out: Path) -> Path:

@@ -335,6 +335,7 @@ def interpolate(
     with messages():
         check_sheet(out)
         from mdn.applications.sketch import interpolate as way
+        from mdn.wording import counted
 
         network, start, end = _load(model), _drawing(*_placed(first)), _drawing(*_placed(last))
         drawings = way(
@@ -342,7 +343,7 @@ def interpolate(
             variance_temperature=variance_temperature, seed=seed,
         )  # fmt: skip
         write_pictures(out, [start, *drawings, end], ["from", *[""] * count, "to"], columns=count + 2)
-        typer.echo(f"{count} drawings on the way: {out}")
+        typer.echo(f"{counted(count, 'drawing')} on the way: {out}")
 
 
 def latent(

@@ -165,6 +165,7 @@ def learn(
     from mdn.tabular import streamed
     from mdn.tabular.codes import MissingCodes
     from mdn.tabular.member import listeners
+    from mdn.wording import counted
 
     def learnt(columns: Columns, x: Table) -> None:
         index = looked.survey.index
@@ -172,7 +173,9 @@ def learn(
             table_columns.say_index(index)
         table_columns.complete(columns, looked.roles, looked.survey.columns, index)
         table_columns.show(console, columns, x)
-        console.print(f"{looked.survey.rows} rows, {_why_in_blocks(looked)}; features: {len(columns.table_names)}.")
+        console.print(
+            f"{counted(looked.survey.rows, 'row')}, {_why_in_blocks(looked)}; features: {len(columns.table_names)}."
+        )
         if calibrate_by is not None:
             table_rows.check_calibrated(calibrate_by, columns.table_names)
 

@@ -197,7 +197,7 @@ def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resu
     with console.status("scoring"):
         code = None if python is None else python(features=x.columns)
         scores = write_report(regressor, x.take(parts.judge), y[parts.judge], page, code)
-    _print_scores(console, scores, regressor.calibration_, targets, f"{len(parts.judge)} rows set aside")
+    _print_scores(console, scores, regressor.calibration_, targets, len(parts.judge), " set aside")
     _say_next(console, out, page)
 
 
@@ -220,7 +220,7 @@ def _fit_streamed(ending, console, regressor, looked, test_share, calibrate_by, 
             console.print(wording.rounded(name, step))
     with console.status("scoring"):
         scores = regressor.report(judged.table.select(regressor.columns_.table_names), y, page)
-    _print_scores(console, scores, regressor.calibration_, targets, f"{len(judged.hashes)} rows set aside")
+    _print_scores(console, scores, regressor.calibration_, targets, len(judged.hashes), " set aside")
     _say_next(console, out, page)
 
 
@@ -229,10 +229,13 @@ def _say_next(console, out, page) -> None:
 
 
 def _say_parts(console, asked, parts, features: int) -> None:
+    from mdn.wording import counted
+
     stopping = f"{len(parts.stop)} to stop the training by, " if len(parts.stop) else ""
     calibrating = f"{len(parts.calibrate)} to calibrate intervals, " if len(parts.calibrate) else ""
     console.print(
-        f"{len(parts.learn)} rows to learn from, {stopping}{calibrating}{len(parts.judge)} set aside; features: {features}."
+        f"{counted(len(parts.learn), 'row')} to learn from, {stopping}{calibrating}{len(parts.judge)} set aside; features: "
+        f"{features}."
     )
     if asked.by is not None:
         console.print(table_rows.said_of_split(asked.by, parts))
@@ -263,13 +266,14 @@ def _progress(console, epochs: int):
         yield MovesBar()
 
 
-def _print_scores(console, scores: Scores, calibration, targets: Sequence[str], rows: str) -> None:
+def _print_scores(console, scores: Scores, calibration, targets: Sequence[str], rows: int, which: str = "") -> None:
     from rich.table import Table
 
     from mdn.tabular import wording
     from mdn.tabular.promised import said_of_held
+    from mdn.wording import counted
 
-    table = Table(title=rows)
+    table = Table(title=f"{counted(rows, 'row')}{which}")
     table.add_column("NLL in nats; lower is better, and below 0 is possible")
     table.add_column("", justify="right")
     for name, nll in wording.nlls(scores):
@@ -308,11 +312,11 @@ def report(
             with console.status("scoring"):
                 scores = regressor.report(x, y, out)
                 seen = seen_of(regressor, x, y)
-        outside = Outside(regressor.columns_)
-        outside.look(x)
+                outside = Outside(regressor.columns_)
+                outside.look(regressor.columns_.numbers(x))
         table_columns.say_outside(outside, said)
         console.print(wording.rows_judged(len(y), seen))
         if regressor.calibration_ is not None:
             console.print(wording.calibrated(regressor.calibration_))
-        _print_scores(console, scores, regressor.calibration_, regressor.target_names_, f"{len(y)} rows")
+        _print_scores(console, scores, regressor.calibration_, regressor.target_names_, len(y))
         console.print(f"Page: {out}", soft_wrap=True)

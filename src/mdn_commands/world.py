@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdn_commands import world_stages
+from mdn_commands.given import only_with
 from mdn_commands.options import Seed, VarianceTemperature
 from mdn_commands.shared import check_out, conclude, here_to_train, messages, stop
 from mdn_commands.world_bars import steps_bar
@@ -32,6 +33,21 @@ class Stage(StrEnum):
 
 
 _MOST_WORKERS = 8
+# The stages in which options have an effect
+_STAGES = {
+    (Stage.collect,): ("--episodes", "--policy"),
+    (Stage.collect, Stage.act): ("--steps", "--workers"),
+    (Stage.see,): ("--latent",),
+    (Stage.see, Stage.remember): ("--epochs",),
+    (Stage.act,): (
+        "--where", "--sees", "--generations", "--population", "--tests", "--layer", "--variance-temperature",
+    ),
+}  # fmt: skip
+# What else has an effect in collect: a policy that was found is named by these, and a round before has all stages
+_COLLECTING = {
+    "current": ("--where", "--sees", "--variance-temperature"),
+    "before": ("--latent", "--epochs", "--generations", "--population"),
+}
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,9 @@ def train_world(
 ) -> None:
     """Learn a world: collect episodes of an environment, see them (V), remember what follows what (M), and act in it (C)."""
     with messages("what is done is kept, and the same command goes on from there."):
+        only_with(where is Where.dream, "--where dream", "--variance-temperature")
+        if stage is not Stage.collect:
+            _refuse_options_of_others(stage)
         import joblib
         from rich.console import Console
 
@@ -138,6 +157,11 @@ def train_world(
         here_to_train()
         console = Console()
         there = (out / "experiment.json").exists()
+        if stage is Stage.collect and (there or env is not None):
+            suits = (
+                Experiment.open(out).suits if env is None else environments.preset(environments.LEARNT_AS.get(env, env))
+            )
+            _refuse_options_of_others(stage, policy or suits.policy)
         if env is None:
             if not there:
                 stop(
@@ -167,6 +191,19 @@ def train_world(
             tests, layer,
         )  # fmt: skip
         _run(experiment, stage, console, options)
+
+
+def _refuse_options_of_others(stage: Stage, policy: str | None = None) -> None:
+    """Stops with a message if options came that have no effect in this stage.
+
+    Args:
+        stage: The stage, or all of them.
+        policy: Who acts while collecting.
+    """
+    for stages, options in _STAGES.items():
+        found = [one for one in options if one not in _COLLECTING.get(policy or "", ())]
+        named = " or ".join(f"--stage {one}" for one in stages)
+        only_with(stage in (*stages, Stage.all), named, *found)
 
 
 def _run(experiment: Experiment, stage: Stage, console, options: Options) -> None:

@@ -73,12 +73,12 @@ class Folder:
         return path
 
     def names(self, *suffixes: str, within: str = "") -> list[str]:
-        """The names of the files with one of the suffixes, the newest first."""
+        """The names of the files with one of the suffixes, in small or capital letters, the newest first."""
         try:
             found = [entry for entry in os.scandir(self.path / within) if entry.is_file(follow_symlinks=False)]
         except FileNotFoundError:
             return []
-        found = [entry for entry in found if entry.name.endswith(suffixes) and _NAME.fullmatch(entry.name)]
+        found = [entry for entry in found if entry.name.lower().endswith(suffixes) and _NAME.fullmatch(entry.name)]
         return [entry.name for entry in sorted(found, key=lambda entry: -entry.stat().st_mtime)]
 
     def check_room(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mdn.data import limits
+from mdn.wording import counted
 
 _PLAIN = "biufcUS"  # kinds of numbers and text
 _LAST_CHARACTER = 0x10FFFF
@@ -24,7 +25,9 @@ def check_unpacked(archive: zipfile.ZipFile, most: int | None = None) -> None:
     if most is None:
         most = max(limits.ARCHIVE, limits.ARCHIVE_TIMES * sum(one.compress_size for one in archive.infolist()))
     if there > most:
-        raise ValueError(f"it would unpack to {there:,} bytes, but {most:,} are the most that is read.")
+        raise ValueError(
+            f"it would unpack to {counted(there, 'byte', form=',')}, but {most:,} are the most that is read."
+        )
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> bytes:
@@ -39,7 +42,10 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> byte
     with archive.open(longer) as file:
         content = file.read(info.file_size + 1)
     if len(content) != info.file_size:
-        raise ValueError(f"its member {info.filename!r} is not {info.file_size:,} bytes long, as the archive says.")
+        raise ValueError(
+            f"its member {info.filename!r} is not {counted(info.file_size, 'byte', form=',')} long, as the "
+            "archive says."
+        )
     return content
 
 
@@ -99,6 +105,6 @@ def array_of(
     sizes = isinstance(shape, tuple) and all(type(length) is int and length >= 0 for length in shape)
     if not sizes or math.prod(shape) * dtype.itemsize != len(content):
         raise ValueError(
-            f"{name} says that its shape is {str(shape)[:80]}, of {dtype.str}, but has {len(content)} bytes."
+            f"{name} says that its shape is {str(shape)[:80]}, of {dtype.str}, but has {counted(len(content), 'byte')}."
         )
     return np.ndarray(shape, dtype, content, order="F" if fortran else "C")

@@ -15,6 +15,7 @@ from mdn.data.shapes import simplify
 from mdn.data.strokes import PARTS, Drawings, as_drawing, from_lines, to_lines
 from mdn.data.svg import kanjivg_files, read_svg
 from mdn.files import reading, replacing
+from mdn.wording import counted
 
 KANJIVG = "kanjivg"  # names the package kanjivg, instead of a file
 FORMAT = 1  # the format of the .npz that `write_drawings` writes
@@ -70,17 +71,12 @@ def read_drawings(path, tolerance: float = TOLERANCE, go_on: bool | None = None)
         return gather(path, found, bool(go_on), Drawings)
 
 
-def _readers() -> dict[str, Callable[[Path, float], Found]]:
-    return {".npz": _npz, ".ndjson": _ndjson, ".svg": _svg}
-
-
 def _reader(path: Path) -> Callable[[Path, float], Found]:
-    readers = _readers()
-    if path.suffix.lower() not in readers:
+    if path.suffix.lower() not in ENDINGS:
         raise ValueError(
-            f"drawings are read from {', '.join(readers)}, a folder of them or {KANJIVG!r}, but {path.name!r} came."
+            f"drawings are read from {', '.join(ENDINGS)}, a folder of them or {KANJIVG!r}, but {path.name!r} came."
         )
-    return readers[path.suffix.lower()]
+    return _READERS[path.suffix.lower()]
 
 
 def gather(path: Path, found: Found, go_on: bool, kind: type[_Kind]) -> _Kind:
@@ -136,7 +132,7 @@ def _check_labels(kind: type[Drawings], known: Sequence[str]) -> None:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in _readers() and one.is_file())
+    files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in ENDINGS and one.is_file())
     return [one for one in files if not one.name.startswith(".")]
 
 
@@ -200,7 +196,7 @@ def flat_drawings(path: Path, arrays: dict[str, np.ndarray], name: str = "points
         )
     good = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 0
     if not good or offsets[0] != 0 or offsets[-1] != len(points) or np.any(offsets[1:] < offsets[:-1]):
-        raise ValueError(f"{str(path)!r}: `offsets` must rise from 0 to the {len(points)} points.")
+        raise ValueError(f"{str(path)!r}: `offsets` must rise from 0 to the {counted(len(points), 'point')}.")
     drawings = np.split(points, offsets[1:-1].astype("int64")) if len(offsets) > 1 else []
     if "format" in arrays:
         return drawings
@@ -274,6 +270,10 @@ def _svg(path: Path, tolerance: float) -> Found:
         if tolerance:
             drawing = simplify(drawing, tolerance / 2 * side)
     yield repr(str(path)), drawing, character or path.stem, ""
+
+
+_READERS: dict[str, Callable[[Path, float], Found]] = {".npz": _npz, ".ndjson": _ndjson, ".svg": _svg}
+ENDINGS = tuple(_READERS)  # of the names of files that `read_drawings` reads
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 
 from mdn.data.notation import is_missing, is_number
 from mdn.data.table_text import Chunk, check_whole
-from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, unique
+from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, misfit, unique
 from mdn.data.text_lines import check_packed
 
 ENDINGS = (".xlsx", ".xlsm", ".xls")
@@ -139,7 +139,7 @@ def _of_per_cent(sheet, first: int, last: int, columns: Sequence[str]) -> list[s
 
 def _fitting(path: Path, line: int, values: list[Any], width: int) -> list[Any]:
     if len(values) > width:
-        raise TableError(f"{path}: line {line} has {len(values)} cells, but there are {width} columns.")
+        raise misfit(path, line, len(values), width)
     return values + [None] * (width - len(values))
 
 

@@ -180,7 +180,8 @@ def _npz(path: Path) -> Found:
     for label, column in zip(_NAMES, labels, strict=True):
         if column.shape != (len(drawings),):
             raise ValueError(
-                f"{str(path)!r}: `{label}` must be one for each of {len(drawings)} lines, but its shape is {column.shape}."
+                f"{str(path)!r}: `{label}` must be one for each of {counted(len(drawings), 'line')}, but its shape is "
+                f"{column.shape}."
             )
     turn = (1.0, 1.0 if name == "points" else -1.0, 1.0)
     for i, (one, *known) in enumerate(zip(drawings, *labels, strict=True)):

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mdn.wording import counted
+
 LANES = 8
 SEGMENT = 1024  # rows that are dealt to a lane together, and read together
 TOGETHER = 64  # segments of a lane that are shuffled together
@@ -196,8 +198,8 @@ class LaneFeed:
         lanes = len(rows)
         if lanes % processes or batch_size % lanes or not 0 <= process < processes:
             raise ValueError(
-                f"`processes` must divide the {lanes} lanes, and these `batch_size`, but {processes} processes and batches of "
-                f"{batch_size} rows came."
+                f"`processes` must divide the {counted(lanes, 'lane')}, and these `batch_size`, but "
+                f"{counted(processes, 'process', 'processes')} and batches of {counted(batch_size, 'row')} came."
             )
         if [lane.rows for lane in held] != list(rows[process::processes]) or not all(rows):
             raise ValueError(

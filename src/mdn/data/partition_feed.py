@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from mdn.data.lanes import Lane
+from mdn.wording import counted
 
 _GOLDEN = 0.6180339887498949  # its multiples spread the partitions' odd rows over the steps
 _ROWS_A_BLOCK = 1 << 16
@@ -56,7 +57,8 @@ class PartitionFeed:
     ):
         if sorted(number for each in holders for number in each) != list(range(len(rows))):
             raise ValueError(
-                f"`holders` must hold each of the {len(rows)} partitions once, but {[list(each) for each in holders]} came."
+                f"`holders` must hold each of the {counted(len(rows), 'partition')} once, but "
+                f"{[list(each) for each in holders]} came."
             )
         self._held, self._lengths, self.batch_size = dict(sorted(held.items())), list(rows), batch_size
         self._seed, self._width = seed, width

@@ -7,8 +7,6 @@ checksum in this registry; a file of MDN_DATA is not checked.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from mdn.files import replacing
+from mdn.data.download import downloaded
 
-_SECONDS = 30  # a connection that sends no byte for so long counts as lost
 _WORD = re.compile(r"[A-Za-z][A-Za-z \-']*")  # as Google names its classes: "cat", "t-shirt", "The Eiffel Tower"
 
 
@@ -301,7 +298,7 @@ def find(name: str, file: str, on_share: Callable[[float], None] | None = None) 
             f"{name}/{file} is not published as it is (source: {chosen.source}), so it can't be fetched. Put it into a folder "
             f"as {name}/{file} and name that folder in MDN_DATA."
         )
-    return _fetched(cache_folder() / name / file, origin, on_share)
+    return downloaded(cache_folder() / name / file, origin.url, origin.sha256, on_share)
 
 
 def find_with_split(name: str, file: str, split=None) -> tuple[Path, Path | None]:
@@ -314,80 +311,6 @@ def find_with_split(name: str, file: str, split=None) -> tuple[Path, Path | None
     path = find(name, file)
     beside = path.with_name("split.json")
     return path, beside if split is None and beside.is_file() else split
-
-
-def _fetched(path: Path, origin: Origin, on_share) -> Path:
-    recorded = path.with_name(path.name + ".sha256")
-    expected = origin.sha256
-    if expected is None and recorded.is_file():
-        expected = recorded.read_text(encoding="ascii").strip()
-    if path.is_file() and expected is not None and _sha256(path) == expected:
-        return path
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
-    bar = _Share(on_share) if on_share is not None else False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with replacing(path) as temporary:
-            pooch.HTTPDownloader(progressbar=bar, timeout=_SECONDS)(origin.url, str(temporary), None)
-            came = _sha256(temporary)
-            if expected not in (None, came):
-                raise ValueError(
-                    f"what {origin.url} sent is not {path.name}: its SHA-256 does not begin with {str(expected)[:12]}. Nothing "
-                    "was kept; try again, and if it stays so, the origin has changed."
-                )
-    except requests.RequestException as error:
-        raise OSError(_unreachable(path, origin, error)) from None
-    finally:
-        with contextlib.suppress(OSError):  # the folder is not empty, as it should be
-            path.parent.rmdir()
-    if origin.sha256 is None and not recorded.is_file():
-        with replacing(recorded) as temporary:
-            temporary.write_text(came + "\n", encoding="ascii")
-    return path
-
-
-def _unreachable(path: Path, origin: Origin, error) -> str:
-    import requests
-
-    if isinstance(error, requests.HTTPError):
-        why = f"the origin answers {error.response.status_code} {error.response.reason}".rstrip()
-    elif isinstance(error, requests.Timeout):
-        why = f"the origin was silent for {_SECONDS} s"
-    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-        why = "the download broke off"
-    else:
-        why = "the origin can't be reached from here"
-    return (
-        f"cannot fetch {origin.url}: {why}. A copy of yours does as well: as {path.parent.name}/{path.name} in the folder that "
-        "MDN_DATA names."
-    )
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class _Share:
-    """A progress bar for pooch that calls `on_share`."""
-
-    def __init__(self, on_share: Callable[[float], None]):
-        self.total, self._done, self._on_share = 0, 0, on_share
-
-    def update(self, count: int) -> None:
-        """`count` more bytes have come."""
-        self._done += count
-        self._on_share(min(1.0, self._done / self.total) if self.total else 0.0)
-
-    def reset(self) -> None:
-        """Starts again from 0."""
-        self._done = 0
-
-    def close(self) -> None:
-        """Does nothing."""
 
 
 def rows() -> Iterator[tuple[DataSet, str]]:

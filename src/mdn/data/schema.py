@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from mdn.wording import counted
+
 Rule = Callable[[Any, str], Any]
 MOST = 2**31 - 1  # the limit of whole numbers that have no other
 _SHOWN = 60  # characters of a wrong value that a message shows
@@ -109,7 +111,11 @@ def listed(rule: Rule, count: int | None = None, least: int = 0) -> Rule:
     def checked(value, name):
         _expect(isinstance(value, list), name, "a list", value)
         if count is not None or len(value) < least:
-            wanted = f"a list of {least} values or more" if count is None else f"a list of {count} values"
+            wanted = (
+                f"a list of {counted(least, 'value')} or more"
+                if count is None
+                else f"a list of {counted(count, 'value')}"
+            )
             _expect(len(value) == count, name, wanted, value)
         return [rule(one, f"{name}[{i}]") for i, one in enumerate(value)]
 

@@ -66,7 +66,8 @@ class Drawings(Sequence[np.ndarray]):
                 given = np.full(len(self.strokes), "")
             if given.shape != (len(self.strokes),):
                 raise ValueError(
-                    f"`{name}` must be one string for each of {len(self.strokes)} drawings, but its shape is {given.shape}."
+                    f"`{name}` must be one string for each of {counted(len(self.strokes), 'drawing')}, but its shape is "
+                    f"{given.shape}."
                 )
             object.__setattr__(self, name, given)
 

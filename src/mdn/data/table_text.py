@@ -12,8 +12,9 @@ import numpy as np
 
 from mdn.data import separators
 from mdn.data.notation import is_error, is_missing, is_number, plain_number
-from mdn.data.tables import Cells, NoRows, TableError, unique
+from mdn.data.tables import Cells, NoRows, TableError, misfit, unique
 from mdn.data.text_lines import LONGEST, TextLines
+from mdn.wording import counted
 
 _SAMPLE = 20  # so many lines show the separator, and so many rows what a short header means
 _MOST_REMARKS = 1000  # so many lines may begin with '#' before a table
@@ -183,7 +184,9 @@ class _Lines:
         for cells in reader:
             if self._ended:  # within a cell in quotes, the csv reader came to the end of the file
                 more = len(self._lines) - 1
-                raise self._swallows("never ends" + (f", and swallows the {more} lines below" if more else ""))
+                raise self._swallows(
+                    "never ends" + (f", and swallows the {counted(more, 'line')} below" if more else "")
+                )
             blank = len(cells) <= 1 and not self._lines[-1].strip()
             row = self._row_done([cell.strip() for cell in cells])
             if not blank:
@@ -249,8 +252,8 @@ class _Body:
         notes = [note for note in (self._lines.note, self._header_note) if note]
         if self._remarks:
             notes.append(
-                f"{self._path}: lines that begin with '#' and do not have {len(self.columns)} cells are remarks, not rows: "
-                f"{self._remarks} of them, the first line {self._first_remark}."
+                f"{self._path}: lines that begin with '#' and do not have {counted(len(self.columns), 'cell')} are remarks, not "
+                f"rows: {self._remarks} of them, the first line {self._first_remark}."
             )
         if self._over_lines:
             notes.append(
@@ -264,9 +267,7 @@ class _Body:
         for row in rows:
             if len(row.cells) != width:
                 if not row.marked:
-                    raise TableError(
-                        f"{self._path}: line {row.line} has {len(row.cells)} cells, but there are {width} columns."
-                    )
+                    raise misfit(self._path, row.line, len(row.cells), width)
                 self._first_remark = self._first_remark or row.line
                 self._remarks += 1
                 continue

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mdn.data.notation import PLAIN_NUMBERS, Notation, foreign_number, is_missing, parse
+from mdn.wording import agreed, counted
 
 _MOSTLY = 0.5  # a column is text if more than this share of its cells are
 _REPEATED, FEW_LEVELS = 3, 32  # a column of few levels whose words repeat is text, too: "1", "2", "north"
@@ -34,6 +35,14 @@ class TableError(ValueError):
         ...     print('there is no row in empty.csv')
         there is no row in empty.csv
     """
+
+
+def misfit(path, line: int, cells: int, columns: int) -> TableError:
+    """The error of a line that has another number of cells than the table has columns."""
+    are = agreed(columns, "is", "are")
+    return TableError(
+        f"{path}: line {line} has {counted(cells, 'cell')}, but there {are} {counted(columns, 'column')}."
+    )
 
 
 class NoRows(TableError):

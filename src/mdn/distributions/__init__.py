@@ -1,6 +1,7 @@
 """Distributions and their specs."""
 
 from mdn.distributions import bijections
+from mdn.distributions.arguments import ShapeError
 from mdn.distributions.bernoulli import Bernoulli, BernoulliSpec
 from mdn.distributions.beta import Beta, BetaSpec
 from mdn.distributions.categorical import Categorical, CategoricalSpec
@@ -23,7 +24,7 @@ from mdn.distributions.normal_spec import NormalSpec
 from mdn.distributions.poisson import Poisson, PoissonSpec
 from mdn.distributions.regions import highest_density_region
 from mdn.distributions.rounded import Rounded, RoundedSpec
-from mdn.distributions.spec import ShapeError, Spec
+from mdn.distributions.spec import Spec
 from mdn.distributions.spiked import Spiked, SpikedSpec
 from mdn.distributions.student_t import StudentT, StudentTSpec
 from mdn.distributions.transformed import Transformed, TransformedSpec

@@ -10,12 +10,58 @@ import numpy as np
 from mdn import backend, numerics
 
 
+class ShapeError(ValueError, AssertionError):
+    """Parameters have the wrong size. It is also an AssertionError, which keras-mdn-layer raised.
+
+    Example:
+        >>> import mdn, numpy as np
+        >>> try:
+        ...     mdn.NormalSpec(2)(np.zeros((5, 3)))
+        ... except mdn.ShapeError:
+        ...     print('4 numbers were expected, not 3')
+        4 numbers were expected, not 3
+    """
+
+
 def as_shape(shape, name: str) -> tuple[int, ...]:
     """Turns an int or a tuple of ints >= 0 into a tuple of ints; raises a ValueError for anything else."""
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if any(not isinstance(n, int | np.integer) or n < 0 for n in shape):
         raise ValueError(f"`{name}` must be an int or a tuple of ints >= 0, but {shape} came.")
     return tuple(int(n) for n in shape)
+
+
+def as_event(y, event_size: int):
+    """`y` as a tensor; raises a ValueError if its last axis is not one event."""
+    y = numerics.as_tensor(y)
+    if len(y.shape) == 0 or y.shape[-1] != event_size:
+        hint = " A univariate target keeps its last axis: y[..., None]." if event_size == 1 else ""
+        raise ValueError(
+            f"`y` must end in an axis of event_size={event_size}, but its shape is {tuple(y.shape)}.{hint}"
+        )
+    return y
+
+
+def as_probability(q):
+    """`q` as a tensor; raises a ValueError if it is concrete and lies outside [0, 1]."""
+    q = numerics.as_tensor(q)
+    numerics.check(
+        lambda q: (q >= 0.0) & (q <= 1.0),
+        "`q` must lie in [0, 1]: it is a probability such as 0.05, not a percentage.",
+        q,
+    )
+    return q
+
+
+def as_coverage(coverage):
+    """`coverage` as a tensor; raises a ValueError if it is concrete and lies outside (0, 1)."""
+    coverage = numerics.as_tensor(coverage)
+    numerics.check(
+        lambda coverage: (coverage > 0.0) & (coverage < 1.0),
+        "`coverage` must lie in (0, 1): 0.9 for a 90 % interval.",
+        coverage,
+    )
+    return coverage
 
 
 def check_count(name: str, value) -> int:

@@ -7,7 +7,7 @@ from keras import ops
 
 from mdn import numerics
 from mdn.distributions import intervals, scores, univariate
-from mdn.distributions.arguments import as_shape, checked_dims
+from mdn.distributions.arguments import as_coverage, as_event, as_probability, as_shape, checked_dims
 from mdn.distributions.intervals import Interval
 from mdn.distributions.value import Value
 from mdn.random import Draws, key_for
@@ -184,13 +184,7 @@ class Distribution(Value):
             ValueError: if a `q` lies outside [0, 1], or D > 1.
         """
         self._require_line("quantile")
-        q = numerics.as_tensor(q)
-        numerics.check(
-            lambda q: (q >= 0.0) & (q <= 1.0),
-            "`q` must lie in [0, 1]: it is a probability such as 0.05, not a percentage.",
-            q,
-        )
-        return self._run(self._quantile_at, q, event_axes=1)
+        return self._run(self._quantile_at, as_probability(q), event_axes=1)
 
     def _quantile(self, log_lower, log_upper):
         """The quantile of each coordinate, from the logs of the probability below and above it, so that no tail is rounded."""
@@ -363,12 +357,7 @@ class Distribution(Value):
     # ---- helpers -------------------------------------------------------------------------------------------------
 
     def _as_event(self, y):
-        y = numerics.as_tensor(y)
-        size = self.event_size
-        if len(y.shape) == 0 or y.shape[-1] != size:
-            hint = " A univariate target keeps its last axis: y[..., None]." if size == 1 else ""
-            raise ValueError(f"`y` must end in an axis of event_size={size}, but its shape is {tuple(y.shape)}.{hint}")
-        return y
+        return as_event(y, self.event_size)
 
     def _as_bounds(self, y: Interval):
         if self._discrete:
@@ -377,13 +366,7 @@ class Distribution(Value):
 
     def _as_coverage(self, coverage, method):
         self._require_line(method)
-        coverage = numerics.as_tensor(coverage)
-        numerics.check(
-            lambda coverage: (coverage > 0.0) & (coverage < 1.0),
-            "`coverage` must lie in (0, 1): 0.9 for a 90 % interval.",
-            coverage,
-        )
-        return coverage
+        return as_coverage(coverage)
 
     def _require_scale(self, method: str) -> None:
         if self._labels:

@@ -10,25 +10,12 @@ import numpy as np
 from keras import ops
 
 from mdn import backend, initializers, numerics
-from mdn.distributions.arguments import as_shape, check_count
+from mdn.distributions.arguments import ShapeError, as_shape, check_count
 from mdn.distributions.distribution import Distribution
 from mdn.kernels.flat_mixture import FlatMixture
 from mdn.random import key_for
 
 serializable = keras.saving.register_keras_serializable(package="mdn")
-
-
-class ShapeError(ValueError, AssertionError):
-    """Parameters have the wrong size. It is also an AssertionError, which keras-mdn-layer raised.
-
-    Example:
-        >>> import mdn, numpy as np
-        >>> try:
-        ...     mdn.NormalSpec(2)(np.zeros((5, 3)))
-        ... except mdn.ShapeError:
-        ...     print('4 numbers were expected, not 3')
-        4 numbers were expected, not 3
-    """
 
 
 class Spec:

@@ -1,10 +1,9 @@
-"""Paper: its sizes in mm, how a grid of drawings lies on it, and the names of files of several pages."""
+"""Paper: its sizes in mm, and how a grid of drawings lies on it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 SIZES = {"a3": (297.0, 420.0), "a4": (210.0, 297.0), "a5": (148.0, 210.0), "letter": (215.9, 279.4)}  # mm, upright
 INCH = 25.4  # mm
@@ -22,12 +21,6 @@ def size_of(name: str) -> tuple[float, float]:
     if name not in SIZES:
         raise ValueError(f"there is no paper {name!r}; there are {', '.join(SIZES)}.")
     return SIZES[name]
-
-
-def page_path(path, number: int) -> Path:
-    """The file of a page: NAME.svg for the first, NAME-2.svg for the second."""
-    path = Path(path)
-    return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from mdn.drawing.ink import (
     times_of,
     write_pdf,
 )
-from mdn.drawing.paper import INCH, MARGIN, PIXEL, Cells, page_path, printed
+from mdn.drawing.pages import page_path, replacing_pages, save_png, save_svg
+from mdn.drawing.paper import INCH, MARGIN, PIXEL, Cells, printed
 from mdn.files import replacing
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def write_sheet(
     """Writes many drawings in rows, each as large as its cell allows, as .svg, .png or .pdf.
 
     On paper the drawings alone are printed, without frames and without a coloured ground. If they need several pages, a .pdf
-    has all of them, and others are numbered: NAME.svg, NAME-2.svg, ...
+    has all of them, and others are numbered: NAME.svg, NAME-2.svg, ... They replace all pages of an older sheet of that name.
 
     Args:
         path: The path of the (first) file.
@@ -124,7 +125,8 @@ def write_sheet(
 
     Raises:
         ValueError: if the name has another ending, there are not as many labels or `given` as drawings, `columns` or `side` is
-            not positive, there is no such paper, or a row does not fit on it.
+            not positive, there is no such paper, or a row does not fit on it; or if a numbered page would replace a file that
+            is no page of a sheet of that name.
 
     Example:
         >>> from mdn.drawing import write_sheet
@@ -141,14 +143,14 @@ def write_sheet(
         with replacing(path) as temporary, _without_glyphs():
             write_pdf(temporary, (sheet.figure() for sheet in sheets))
         return [Path(path)]
-    paths = [page_path(path, number) for number in range(1, len(sheets) + 1)]
-    for name, sheet in zip(paths, sheets, strict=True):
-        with replacing(name) as temporary:
+    with replacing_pages(path, len(sheets)) as pages:
+        for (temporary, note), sheet in zip(pages, sheets, strict=True):
             if ending == ".svg":
-                temporary.write_text(sheet.svg(), encoding="utf-8")
+                save_svg(temporary, sheet.svg(), note)
             else:
-                _png(temporary, sheet)
-    return paths
+                with _without_glyphs():
+                    save_png(temporary, sheet.figure(), _DOTS if sheet.unit is None else _PRINT_DOTS, note)
+    return [page_path(path, number) for number in range(1, len(sheets) + 1)]
 
 
 def _pages(drawings: list, labels, columns: int | None, given, side: float | None, paper: str | None) -> list[_Sheet]:
@@ -195,8 +197,8 @@ def write_animation(
     if ending_of(path) != ".svg":
         raise ValueError(f"an animation ends in .svg, but {Path(path).name!r} came.")
     sheet = _Sheet(drawings, labels, columns, given)
-    with replacing(path) as temporary:
-        temporary.write_text(sheet.svg(seconds), encoding="utf-8")
+    with replacing_pages(path) as ((temporary, _),):
+        save_svg(temporary, sheet.svg(seconds))
 
 
 class _Sheet:
@@ -315,11 +317,6 @@ class _Sheet:
             ax.text(*at, str(label), ha="center", fontsize=size, color=TEXT, parse_math=False, family=fonts)
         draw_lines(ax, [line for lines in self.lines for line in lines], PEN * point)
         return figure
-
-
-def _png(path: Path, sheet: _Sheet) -> None:
-    with _without_glyphs():
-        sheet.figure().savefig(path, dpi=_DOTS if sheet.unit is None else _PRINT_DOTS, format="png")
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from mdn.data.schema import array
 from mdn.tabular import groups as row_groups
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.frames import arrays_of, rows_of
+from mdn.wording import agreed
 
 FEWEST = 19
 """The fewest rows of a calibration: a 90 % interval, the default, needs them."""
@@ -81,8 +82,8 @@ class Calibration:
         for name, column in zip(names, columns, strict=True):
             if len(column) < FEWEST:
                 raise ValueError(
-                    f"at least {FEWEST} rows with a value of {name!r} are needed to calibrate a 90 % interval, but there are "
-                    f"{len(column)}. Calibrate on more rows."
+                    f"at least {FEWEST} rows with a value of {name!r} are needed to calibrate a 90 % interval, but there "
+                    f"{agreed(len(column), 'is', 'are')} {len(column)}. Calibrate on more rows."
                 )
         return cls(columns, tuple(names))
 
@@ -359,7 +360,7 @@ def rows_aside(count: int) -> int:
     if most < FEWEST:
         raise ValueError(
             f"at least {math.ceil(FEWEST / _AT_MOST)} rows with a target and a weight are needed, since a quarter of them is set "
-            f"aside to calibrate intervals, but there are {count}. Fit without calibration."
+            f"aside to calibrate intervals, but there {agreed(count, 'is', 'are')} {count}. Fit without calibration."
         )
     return min(max(round(_SHARE * count), _AT_LEAST), most)
 

@@ -11,6 +11,7 @@ from mdn.data.declared import CATEGORY, DATE, NUMBER
 from mdn.tabular.columns import named
 from mdn.tabular.dates import CYCLES
 from mdn.tabular.features import places_of
+from mdn.wording import counted
 
 OTHER = "(other)"
 """The level of all texts that training has not seen, or rarely."""
@@ -62,7 +63,7 @@ class Dependence:
             cells = np.reshape(_digits(self.of_target(d).reshape(-1)), (len(values), -1))
             for value, row in zip(values, cells, strict=True):
                 lines.append("  ".join([value.ljust(width), *(each.rjust(10) for each in row)]))
-        return "\n".join([*lines, f"(means over {self.rows} rows)"])
+        return "\n".join([*lines, f"(means over {counted(self.rows, 'row')})"])
 
 
 def _digits(numbers: np.ndarray) -> list[str]:

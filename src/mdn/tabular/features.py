@@ -22,6 +22,7 @@ from mdn.tabular.columns import Columns, check_rows, named, with_nan
 from mdn.tabular.frames import is_date
 from mdn.tabular.kinds import Counted
 from mdn.tabular.trunk import Trunk
+from mdn.wording import agreed, counted
 
 MISSING = ("indicator", "median", "error")
 """What may be done about features that are NaN."""
@@ -96,6 +97,8 @@ def features(regressor, X):
         ValueError: if X has no rows, other columns than in training, text instead of numbers, or numbers that are infinite or,
             with `missing="error"`, missing.
     """
+    if isinstance(X, ReadOnce):
+        return X.inputs
     if regressor.trunk_ is not None:
         return regressor.trunk_.rows(X)
     x = _numbers(regressor, X, reset=False)
@@ -123,6 +126,31 @@ def places_of(regressor) -> dict[str, np.ndarray]:
         name: np.append(places, indicators[places[0]]) if places[0] in indicators else places
         for name, places in found.items()
     }
+
+
+class ReadOnce:
+    """Rows of a table whose cells were read once; methods that predict take it in place of X, so that many need read none again.
+
+    Args:
+        regressor: A fitted `MDNRegressor` that learnt from columns with names.
+        X: A frame.
+
+    Attributes:
+        table: X.
+        numbers: Its columns as `Columns.numbers` makes them, `(N, F)`.
+        inputs: The inputs of a network, as `features` makes them.
+
+    Raises:
+        ValueError: as `features` does.
+    """
+
+    def __init__(self, regressor, X):
+        self.table = X
+        self.numbers = np.asarray(_numbers(regressor, X, reset=False))
+        self.inputs = _inputs(regressor, self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 class SparseRows:
@@ -230,9 +258,9 @@ def _refuse(what: str, counts: np.ndarray, x, names, remedy: str) -> None:
     place = int(np.argmax(counts > 0))
     name = repr(str(names[place])) if names is not None else str(place)
     others = int((counts > 0).sum()) - 1
-    also = f", and {others} more columns hold some" if others else ""
+    also = f", and {counted(others, 'more column')} {agreed(others, 'holds', 'hold')} some" if others else ""
     raise ValueError(
-        f"Input X contains {what}: {counts[place]} of {x.shape[0]} rows in column {name}{also}. "
+        f"Input X contains {what}: {counts[place]} of {counted(x.shape[0], 'row')} in column {name}{also}. "
         f"{remedy}, leave those rows out, or fill them first (sklearn.impute.SimpleImputer)."
     )
 

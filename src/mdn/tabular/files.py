@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mdn import models
+from mdn import keras_files, models
 from mdn.data import reading, replacing
 from mdn.data.archives import plain_arrays, read_member
 from mdn.data.dates import ORDERS, local
@@ -44,6 +44,7 @@ from mdn.tabular.recorded import IN_FILES, Recorded
 from mdn.tabular.regions import ranked
 from mdn.tabular.trunk import Trunk
 from mdn.training import History
+from mdn.wording import agreed, counted
 
 KIND = "regressor"
 _WEIGHTS = "weights.npz"
@@ -225,7 +226,9 @@ def _checked(description: dict) -> dict[str, Any]:
     about = about(description, "")
     targets, columns, features = about["targets"] or 1, about["columns"], about["features"]
     if columns and len(columns) != features:
-        raise ValueError(f"`columns` must be {features}, as `features` says, but there are {len(columns)}.")
+        raise ValueError(
+            f"`columns` must be {features}, as `features` says, but there {agreed(len(columns), 'is', 'are')} {len(columns)}."
+        )
     known = record(dates=mapping(_date), left_out=listed(text), about_columns=listed(listed(text, count=3)),
                    optional=("dates", "left_out", "about_columns"), others=True)(description, "")  # fmt: skip
     if any(columns.get(name, "") is not None for name in known.get("dates", {})):
@@ -367,10 +370,12 @@ def _check_weights(architecture: Architecture, weights: list[np.ndarray], name: 
         found = [one.shape for one in weights if one.ndim == 2]
         if found != kernels:
             raise ValueError(f"`{name}` must have matrices of the shapes {kernels}, but they are {found}.")
-    with models.building(trunk and trunk.description["config"], sum(one.size for one in weights)):
+    with keras_files.building(trunk and trunk.description["config"], sum(one.size for one in weights)):
         variables = shared(architecture).model.variables
     if len(variables) != len(weights):
-        raise ValueError(f"`{name}` must be {len(variables)} arrays, but there are {len(weights)}.")
+        raise ValueError(
+            f"`{name}` must be {counted(len(variables), 'array')}, but {counted(len(weights), 'array')} came."
+        )
     for variable, one in zip(variables, weights, strict=True):
         array(*variable.shape, kinds=np.dtype(variable.dtype).kind)(one, f"{name}: {variable.name}")
         if variable.name == "spread" and not (one > 0.0).all():

@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 
 from mdn.data.dates import zone_name
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
+from mdn.data.table_files import PARQUET
 from mdn.data.tables import Table, is_missing
 
 _SHOWN = 40  # characters of a cell on a page
@@ -249,7 +250,7 @@ def rows_of(table, rows: np.ndarray):
 def row_names(table, rows: np.ndarray) -> tuple[str, list[str]]:
     """(what the names of rows are, the name of each of `rows`): lines of a file, labels of an index, or numbers from 0."""
     if isinstance(table, Table):
-        what = "row" if table.source.lower().endswith((".parquet", ".pq")) else "line"
+        what = "row" if table.source.lower().endswith(PARQUET) else "line"
         return f"{what} of {table.source}", [str(table.lines[row]) for row in rows]
     if hasattr(table, "index") and hasattr(table, "iloc"):
         return "index", [str(table.index[row]) for row in rows]

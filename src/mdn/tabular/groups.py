@@ -14,7 +14,9 @@ from sklearn.utils.validation import _num_samples
 
 from mdn.data.declared import CATEGORY
 from mdn.tabular.columns import UnknownLevels
+from mdn.tabular.features import ReadOnce
 from mdn.tabular.frames import Column, arrays_of, column, is_frame
+from mdn.wording import agreed, counted
 
 
 def labels_of(X, groups) -> list[str]:
@@ -31,10 +33,11 @@ def labels_of(X, groups) -> list[str]:
         values, rows = np.asarray(groups), _num_samples(arrays_of(X)[0])
         if values.shape != (rows,):
             raise ValueError(
-                f"`groups` must be the name of a column of X or one label for each of its {rows} rows, but its shape is "
-                f"{values.shape}."
+                f"`groups` must be the name of a column of X or one label for each of its {counted(rows, 'row')}, but its shape "
+                f"is {values.shape}."
             )
         return Column("groups", values).words
+    X = X.table if isinstance(X, ReadOnce) else X
     found = {str(name): name for name in X.columns} if is_frame(X) else {}
     if groups not in found:
         what = "has no such column" if is_frame(X) else f"is {type(X).__name__} without names"
@@ -55,9 +58,10 @@ def warn_of_small(groups, small: dict[str, int], fewest: int) -> None:
     """
     if small:
         label, count = next(iter(small.items()))
+        have, they = agreed(len(small), "has", "have"), agreed(len(small), "It uses", "They use")
         _warn(
-            f"{_name(groups)}: {len(small)} of the groups have fewer than {fewest} rows of calibration, such as {label!r} with "
-            f"{count}. They use the calibration of all rows, which promises nothing about one group."
+            f"{_name(groups)}: {len(small)} of the groups {have} fewer than {fewest} rows of calibration, such as {label!r} with "
+            f"{count}. {they} the calibration of all rows, which promises nothing about one group."
         )
 
 
@@ -71,9 +75,14 @@ def warn_of_unknown(groups, labels: list[str], known: Collection[str]) -> None:
     """
     unknown = [label for label in labels if label and label not in known]
     if unknown:
+        are, themselves = (
+            agreed(len(unknown), "is of a group that was", "are of groups that were"),
+            agreed(len(unknown), "itself", "themselves"),
+        )
+        they = agreed(len(unknown), "It uses", "They use")
         _warn(
-            f"{_name(groups)}: {len(unknown)} of {len(labels)} rows are of groups that were not calibrated by themselves, such "
-            f"as {unknown[0]!r}. They use the calibration of all rows, which promises nothing about one group."
+            f"{_name(groups)}: {len(unknown)} of {counted(len(labels), 'row')} {are} not calibrated by {themselves}, such "
+            f"as {unknown[0]!r}. {they} the calibration of all rows, which promises nothing about one group."
         )
 
 

@@ -10,6 +10,7 @@ from mdn import numerics
 from mdn.tabular import inputs
 from mdn.tabular.features import places_of
 from mdn.tabular.wording import plain
+from mdn.wording import agreed, counted
 
 LEVELS = np.array([0.05, 0.5, 0.95], "float32")
 """The quantiles that are asked for."""
@@ -99,9 +100,9 @@ class Importances:
             )
             for row in rows
         ]
-        lines += [f"and {more} more columns"] if more > 0 else []
+        lines += [f"and {counted(more, 'more column')}"] if more > 0 else []
         times = "once" if self.repeats == 1 else f"{self.repeats} times"
-        return "\n".join([*lines, f"(± standard error; {self.rows} rows, each column shuffled {times})"])
+        return "\n".join([*lines, f"(± standard error; {counted(self.rows, 'row')}, each column shuffled {times})"])
 
 
 def _with_error(value: float, error: float) -> str:
@@ -139,8 +140,8 @@ def importances_of(regressor, X, y, *, repeats: int = 5, seed: int = 0, rows: in
     known = np.flatnonzero(~np.isnan(bounds).all(axis=1))
     if len(known) < 2:
         raise ValueError(
-            f"importances need at least 2 rows with a target, but {len(known)} of {len(y)} rows have one: "
-            "give more rows, or take those whose target is known."
+            f"importances need at least 2 rows with a target, but {len(known)} of {counted(len(y), 'row')} "
+            f"{agreed(len(known), 'has', 'have')} one: give more rows, or take those whose target is known."
         )
     if len(known) > rows:
         known = np.sort(rng.choice(known, rows, replace=False))

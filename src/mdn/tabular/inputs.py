@@ -1,11 +1,15 @@
-"""Checks of targets and of held-out rows; those of features stand in `features`."""
+"""Checks of settings, targets and held-out rows; those of features stand in `features`."""
 
 from __future__ import annotations
+
+from typing import Any, TypeGuard
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array
 
 from mdn.tabular.columns import target_numbers
+from mdn.tabular.network import MOST_BINS
+from mdn.wording import counted
 
 
 def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -16,7 +20,9 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
     """
     if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
         what = (
-            f"{len(validation_data)} values" if hasattr(validation_data, "__len__") else type(validation_data).__name__
+            counted(len(validation_data), "value")
+            if hasattr(validation_data, "__len__")
+            else type(validation_data).__name__
         )
         raise ValueError(f"`validation_data` must be (X, y) or (X, y, sample_weight), but {what} came.")
     x = np.asarray(regressor._features(validation_data[0]))
@@ -54,6 +60,24 @@ def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
     return y
 
 
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether it is a whole number, and no flag."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_features(settings) -> None:
+    """Raises a ValueError if a regressor's settings of features do not fit each other."""
+    bins = settings.feature_bins
+    if bins != "auto" and not (is_whole(bins) and 0 <= bins <= MOST_BINS):
+        raise ValueError(f'`feature_bins` must be a whole number from 0 to {MOST_BINS}, or "auto", but {bins!r} came.')
+    if settings.trunk is not None and settings.feature_noise:
+        raise ValueError(
+            f"`feature_noise` must be 0 with a `trunk`, but {settings.feature_noise!r} came: give it a GaussianNoise layer."
+        )
+    if settings.trunk is not None and bins not in ("auto", 0):
+        raise ValueError(f"`feature_bins` must be 0 with a `trunk`, but {bins!r} came: give it a FeatureBins layer.")
+
+
 def check_bounds(bounds) -> None:
     """Raises a ValueError if `bounds` are not None, "auto" or two ascending numbers."""
     if bounds is None or (isinstance(bounds, str) and bounds == "auto"):
@@ -84,7 +108,7 @@ def thresholds(above, below) -> tuple[np.ndarray, bool]:
 def check_rows_of_targets(y, rows: int) -> None:
     """Raises a ValueError if targets have another number of rows than X."""
     if len(y) != rows:
-        raise ValueError(f"`y` must have {rows} rows, as X has, but has {len(y)}.")
+        raise ValueError(f"`y` must have {counted(rows, 'row')}, as X has, but has {len(y)}.")
 
 
 def bounds(y: np.ndarray, censoring: str) -> np.ndarray:

@@ -8,13 +8,10 @@ from collections import Counter
 import numpy as np
 
 from mdn.data.dates import local
-from mdn.data.declared import CATEGORY, DATE, NUMBER
+from mdn.data.declared import DATE, NUMBER
 from mdn.tabular.columns import Columns
-from mdn.tabular.dates import dates_of
-from mdn.tabular.frames import column
-from mdn.tabular.levels import places_of
 from mdn.tabular.wording import rounding
-from mdn.wording import agreed
+from mdn.wording import agreed, counted
 
 _REACH = re.compile(r"(\S+)(?: \d\d:\d\d)? to ([^\s;]+)")
 
@@ -31,20 +28,22 @@ class Outside:
 
     def __init__(self, columns: Columns):
         self._columns, self._counts, self._rows = columns, Counter[str](), 0
+        self._places = columns.places
         self._reach = {}
         for about in columns.about:
             found = _REACH.match(about.detail) if about.kind in (NUMBER, DATE) else None
             if found and about.name in columns.levels:
                 self._reach[about.name] = found[1], found[2]
 
-    def look(self, table) -> None:
-        """Counts the rows of a block, which has the columns of training."""
-        self._rows += len(table)
+    def look(self, numbers: np.ndarray) -> None:
+        """Counts the rows of a block, whose columns `Columns.numbers` has made numbers, `(N, F)`."""
+        self._rows += len(numbers)
         for name, levels in self._columns.levels.items():
+            place = self._places[name]
             if levels is not None:
-                self._counts[name] += int(np.sum(places_of(column(table, name, CATEGORY), levels) == len(levels)))
+                self._counts[name] += int(numbers[:, place.stop - 1].sum())  # "(other)"
             elif name in self._reach:
-                self._counts[name] += int(self._beyond(table, name).sum())
+                self._counts[name] += int(self._beyond(numbers[:, place.start], name).sum())
 
     def sentences(self) -> dict[str, str]:
         """For each column with such rows, how many they are and what becomes of them."""
@@ -59,22 +58,21 @@ class Outside:
             low, high = self._reach[name]
             what = agreed(count, "lies", "lie")
             return (
-                f"{name}: {count} of {self._rows} rows {what} outside of {low} to {high}, the range of training, so that the "
-                f"answers there are extrapolated."
+                f"{name}: {count} of {counted(self._rows, 'row')} {what} outside of {low} to {high}, the range of training, so "
+                f"that the answers there are extrapolated."
             )
         holds = agreed(count, "holds", "hold")
         also = " or had too few of" if self._columns.others.get(name) else ""
         return (
-            f"{name}: {count} of {self._rows} rows {holds} a category that training did not show{also}, so that the answers "
-            "there are extrapolated."
+            f"{name}: {count} of {counted(self._rows, 'row')} {holds} a category that training did not show{also}, so that the "
+            "answers there are extrapolated."
         )
 
-    def _beyond(self, table, name: str) -> np.ndarray:
+    def _beyond(self, values: np.ndarray, name: str) -> np.ndarray:
         low, high = self._reach[name]
         if name in self._columns.dates:
             code = self._columns.dates[name]
-            days = np.floor(local(dates_of(column(table, name, DATE), code).days, code.zone))
+            days = np.floor(local(values + code.origin, code.zone))
             first, last = (float(np.datetime64(day, "D").astype("int64")) for day in (low[:10], high[:10]))
             return (days < first) | (days > last)
-        values = np.asarray(column(table, name, NUMBER).plain_values, "float64")
         return (values < float(low) - rounding(low)) | (values > float(high) + rounding(high))

@@ -19,6 +19,7 @@ from mdn.tabular.member import Member
 from mdn.tabular.network import shared, widened
 from mdn.tabular.recorded import recorded_as
 from mdn.training.checkpoints import State
+from mdn.wording import agreed
 
 _COMPONENTS = learning.CANDIDATES[1]
 _FOREVER = 10**6  # epochs until the rate of learning is 0: it stays what it is
@@ -120,7 +121,9 @@ def partial_fit(regressor, X, y, sample_weight) -> None:
 def _begin(regressor, x, y, seed: int) -> None:
     """Learns all but weights from the first batch."""
     if len(x) < 2:
-        raise ValueError(f"at least 2 rows with a target and a weight are needed first, but there are {len(x)}.")
+        raise ValueError(
+            f"at least 2 rows with a target and a weight are needed first, but there {agreed(len(x), 'is', 'are')} {len(x)}."
+        )
     size = regressor._event_size
     regressor.calibration_, regressor.seen_, regressor.n_samples_seen_ = None, [], 0
     circle, y = circular.circle_of(regressor.period, y), circular.wrapped(y, regressor.period)

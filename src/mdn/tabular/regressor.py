@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -23,12 +23,7 @@ from mdn.tabular.columns import target_numbers
 from mdn.tabular.features import MISSING, learn_features
 from mdn.tabular.fitting import fit_rows
 from mdn.tabular.member import listeners
-from mdn.tabular.network import MOST_BINS
 from mdn.tabular.outcome import FAMILIES
-
-
-def _is_whole(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
@@ -306,18 +301,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             raise ValueError(f'`loss` must be "nll" or "crps", but {self.loss!r} came.')
         if self.missing not in MISSING:
             raise ValueError(f"`missing` must be one of {', '.join(map(repr, MISSING))}, but {self.missing!r} came.")
-        if self.trunk is not None and self.feature_noise:
-            raise ValueError(
-                f"`feature_noise` must be 0 with a `trunk`, but {self.feature_noise!r} came: give it a GaussianNoise layer."
-            )
-        if self.feature_bins != "auto" and not (_is_whole(self.feature_bins) and 0 <= self.feature_bins <= MOST_BINS):
-            raise ValueError(
-                f'`feature_bins` must be a whole number from 0 to {MOST_BINS}, or "auto", but {self.feature_bins!r} came.'
-            )
-        if self.trunk is not None and self.feature_bins not in ("auto", 0):
-            raise ValueError(
-                f"`feature_bins` must be 0 with a `trunk`, but {self.feature_bins!r} came: give it a FeatureBins layer."
-            )
+        inputs.check_features(self)
         if self.calibration not in (None, "conformal"):
             raise ValueError(f'`calibration` must be None or "conformal", but {self.calibration!r} came.')
         if self.family not in FAMILIES:
@@ -338,7 +322,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             ("restarts", self.restarts),
             *([] if auto else [("num_components", self.num_components)]),
         ]:
-            if not _is_whole(value) or value < 1:
+            if not inputs.is_whole(value) or value < 1:
                 also = ' or "auto"' if name == "num_components" else ""
                 raise ValueError(f"`{name}` must be an int of at least 1{also}, but {value!r} came.")
         if not 0.0 < self.validation_fraction < 1.0:

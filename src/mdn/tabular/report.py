@@ -124,7 +124,7 @@ def _believed(page, regressor, X, truth, d, name) -> None:
     _mark_in_range(outcome, ax.yaxis)
     page.add(
         f"What it predicts of {name}",
-        f"{len(chosen)} rows, in the order of their medians: half of the points should lie in the dark band, "
+        f"{counted(len(chosen), 'row')}, in the order of their medians: half of the points should lie in the dark band, "
         "nine of ten in the light one.",
         picture,
         f"Intervals of {name} beside what was observed",
@@ -146,7 +146,7 @@ def _believed(page, regressor, X, truth, d, name) -> None:
         "From the surest to the least sure of the rows above; the line is what was observed. Several humps are several "
         "answers that the features leave open. A peak that is far higher than the rest is cut, and its height is written there.",
         picture,
-        f"Densities of {name} for {len(few)} rows",
+        f"Densities of {name} for {counted(len(few), 'row')}",
     )
 
 
@@ -218,9 +218,9 @@ def _honest(page, pit, held, name, step) -> None:
     plots.reliability(pit, honesty).set(title="reliability: on the diagonal if honest")
     shares = ", ".join(f"{100 * one.nominal:g} %: {one.share:.1%} (± {100 * one.margin:.0f})" for one in held)
     text = (
-        f"How many of {len(pit)} targets its central intervals hold, with what chance alone makes: {shares}. A histogram high "
-        "at both ends means intervals too narrow, high in the middle too wide, tilted a bias. The grey bands are what chance "
-        "makes of an honest model with so many targets: 95 of 100 times a bar, or the line at a level, stays inside."
+        f"How many of {counted(len(pit), 'target')} its central intervals hold, with what chance alone makes: {shares}. A "
+        "histogram high at both ends means intervals too narrow, high in the middle too wide, tilted a bias. The grey bands are "
+        "what chance makes of an honest model with so many targets: 95 of 100 times a bar, or the line at a level, stays inside."
     )
     if step:
         text += f" {name} is rounded to steps of {step:g}: each value is drawn from the probabilities of its cell."

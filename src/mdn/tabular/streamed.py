@@ -148,8 +148,8 @@ def check_enough(survey: Survey, name: str) -> None:
     """Refuses a table, called `name` in the message, with too few rows to learn from."""
     if survey.rows < 2:
         raise ValueError(
-            f"{name}: at least 2 rows with a target and a weight are needed, but there are {survey.rows} of "
-            f"{survey.rows + survey.left_out}."
+            f"{name}: at least 2 rows with a target and a weight are needed, but of {survey.rows + survey.left_out} only "
+            f"{survey.rows} came."
         )
 
 

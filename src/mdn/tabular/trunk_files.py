@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mdn import models
+from mdn import keras_files
 from mdn.data.schema import Rule, anything, listed, one_of, record, text, whole
 from mdn.tabular.trunk import KINDS, Trunk
+from mdn.wording import counted
 
 _MOST = 2**31  # numbers in a row of one array
 
@@ -38,7 +39,7 @@ def check_made(description: dict, path: Path, made: Callable | None) -> None:
         )
     if made is not None and not needs:
         raise ValueError(f"{str(path)!r} needs no `trunk`, but one came: load it without.")
-    models.check_classes(config, path)
+    keras_files.check_classes(config, path)
 
 
 def rule(features: int) -> Rule:
@@ -49,7 +50,9 @@ def rule(features: int) -> Rule:
     def checked(value, name):
         value = parts(value, name)
         if len(value["names"]) != len(value["shapes"]) or sum(map(math.prod, value["shapes"])) != features:
-            raise ValueError(f"`{name}.shapes` must be one for each of `names`, {features} numbers in all, but is not.")
+            raise ValueError(
+                f"`{name}.shapes` must be one for each of `names`, {counted(features, 'number')} in all, but is not."
+            )
         return value
 
     return checked
@@ -73,5 +76,5 @@ def of(description: dict, arrays: dict[str, np.ndarray], made: Callable | None) 
         return Trunk(made, about["kind"], tuple(about["names"]), tuple(map(tuple, about["shapes"]))), made
     fixed = [arrays[f"trunk/{i}"] for i in range(sum(name.startswith("trunk/") for name in arrays))]
     trunk = Trunk.stored(**about, fixed=fixed)
-    with models.building(about["config"], sum(one.size for one in arrays.values())):
+    with keras_files.building(about["config"], sum(one.size for one in arrays.values())):
         return trunk, trunk.layer()

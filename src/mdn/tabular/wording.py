@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdn.tabular.circular import Circle
 from mdn.tabular.scores import Scores
+from mdn.wording import counted
 
 if TYPE_CHECKING:
     from mdn.tabular.conformal import Calibration
@@ -68,19 +69,19 @@ def missing(counts: dict[str, int], rows: int) -> str:
     if not lacking:
         return ""
     shown = [f"{count} of {name!r} ({share(count / rows)})" for name, count in [*lacking.items()][:_MOST_NAMED]]
-    more = f" and of {len(lacking) - _MOST_NAMED} more columns" if len(lacking) > _MOST_NAMED else ""
+    more = f" and of {counted(len(lacking) - _MOST_NAMED, 'more column')}" if len(lacking) > _MOST_NAMED else ""
     return f"Missing: {', '.join(shown)}{more}. {INDICATED}"
 
 
 def calibrated(calibration: Calibration) -> str:
     """What the calibration of a model promises."""
     rows = calibration.rows
-    counts = f"{rows[0]} rows"
+    counts = counted(rows[0], "row")
     if len(set(rows)) > 1:
         counts = f"{', '.join(f'{count} ({name})' for name, count in zip(calibration.names, rows, strict=True))} rows"
     if calibration.groups:
         of = "" if calibration.column is None else f" of {calibration.column!r}"
-        counts += f", each of {len(calibration.groups)} groups{of} by itself"
+        counts += f", each of {counted(len(calibration.groups), 'group')}{of} by itself"
     miss = 2.0 * math.sqrt(0.09 / (min(rows) + 2))
     return (
         f"Intervals are calibrated on {counts}: on average over such calibrations each holds a new target at least as "
@@ -195,13 +196,13 @@ def rows_judged(rows: int, seen: float | None) -> str:
         seen: The share of them that are equal to rows of training; None if it is not known.
     """
     if seen is None:
-        return f"{rows} rows handed to the report."
+        return f"{counted(rows, 'row')} handed to the report."
     if seen == 0.0:
-        return f"{rows} rows that training has not seen."
+        return f"{counted(rows, 'row')} that training has not seen."
     equal = "all of them are" if seen > 0.995 else f"about {share(seen)} of them are"
     if seen < _MOSTLY:
-        return f"{rows} rows; {equal} equal to rows of training."
+        return f"{counted(rows, 'row')}; {equal} equal to rows of training."
     return (
-        f"{rows} rows handed to the report, but {equal} equal to rows of training: the figures flatter the model. Judge it by "
-        "rows that it has not seen."
+        f"{counted(rows, 'row')} handed to the report, but {equal} equal to rows of training: the figures flatter the model. "
+        "Judge it by rows that it has not seen."
     )

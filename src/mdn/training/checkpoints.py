@@ -19,6 +19,7 @@ from keras import ops
 from mdn.data.arrays import Damaged, read_arrays, write_arrays
 from mdn.data.schema import anything, array, figure, listed, mapping, record, whole
 from mdn.files import forget_unfinished
+from mdn.wording import agreed
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
@@ -37,7 +38,10 @@ _ABOUT = record(
 
 def _check(arrays: dict[str, np.ndarray], about: dict) -> None:
     if len(about["figures"]) != about["done"]:
-        raise ValueError(f"`figures` must be {about['done']}, as `done` says, but there are {len(about['figures'])}.")
+        count = len(about["figures"])
+        raise ValueError(
+            f"`figures` must be {about['done']}, as `done` says, but there {agreed(count, 'is', 'are')} {count}."
+        )
     for name, value in arrays.items():
         array(*value.shape, kinds="biuf")(value, name)
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mdn_studio.studio import Studio
 
 _SHOWN = 60  # kept drawings on the page, the newest
-_DRAWINGS = (".svg", ".ndjson", ".npz")  # files of drawings that are brought
 _WAY = 9  # drawings on the way from one to another
 _WARM = (16, 8, 4, 32, 0, 2, 64, 128)  # moves of a drawing; each needs programs of its own
 _COORDINATE = schema.number(-1e4, 1e4)
@@ -240,8 +239,10 @@ class Draw(Page):
     @message("bring", turn="kept", file=schema.text)
     async def bring(self, session, file: str) -> dict:
         """Keeps the drawings of a file that was sent, which is removed; `sentences` says why the first of those left out was."""
-        if not file.lower().endswith(_DRAWINGS):  # the folder holds other people's tables, too
-            raise Refused(f"drawings are read from {', '.join(_DRAWINGS)}, but {file!r} came.")
+        from mdn.data.drawing_files import ENDINGS
+
+        if not file.lower().endswith(ENDINGS):  # the folder holds other people's tables, too
+            raise Refused(f"drawings are read from {', '.join(ENDINGS)}, but {file!r} came.")
 
         def brought():
             path = self.studio.folder.find(file, within="uploads")
@@ -263,12 +264,13 @@ class Draw(Page):
     async def _shown(self) -> dict:
         from mdn.applications.sketch.data import FEWEST
         from mdn.data import to_lines
+        from mdn.data.drawing_files import ENDINGS
 
         kept, names = await self.quickly(self.kept_ones.named)
         places = range(max(0, len(kept) - _SHOWN), len(kept))
         shown = [{"name": names[i], "word": str(kept.words[i]), "lines": to_lines(kept[i])} for i in reversed(places)]
         words = len(set(kept.words.tolist()) - {""}) if "" not in kept.words.tolist() else 0
-        return {"kept": shown, "count": len(kept), "words": words, "fewest": FEWEST}
+        return {"kept": shown, "count": len(kept), "words": words, "fewest": FEWEST, "endings": ENDINGS}
 
     @message("train", turn="kept", title=_name, latent=schema.flag, classes=schema.flag)
     async def train(self, session, title: str, latent: bool, classes: bool) -> dict:

@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mdn.applications.jam.data import TAP
-from mdn.applications.jam.live import Live
 from mdn.applications.jam.live_midi import MidiPlayer
-from mdn.applications.jam.session import Session
+from mdn.applications.jam.session import Live, Session
 from mdn.applications.live.log import Log
 
 log = logging.getLogger("mdn.studio")

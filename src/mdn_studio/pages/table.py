@@ -53,9 +53,10 @@ class Table(Page):
 
     @message("files")
     async def files(self, session) -> dict:
-        """The tables that were sent, and the models in the folder, the newest first."""
+        """The tables that were sent, and the models in the folder, the newest first; the endings of names of tables."""
         folder = self.studio.folder
-        return {"tables": folder.names(*table_file.ENDINGS, within="uploads"), "models": folder.names(_ENDING)}
+        tables = folder.names(*table_file.ENDINGS, within="uploads")
+        return {"tables": tables, "models": folder.names(_ENDING), "endings": table_file.ENDINGS}
 
     @message("example")
     async def example(self, session) -> dict:
@@ -227,7 +228,7 @@ class Table(Page):
 
     def _table(self, name: str) -> Path:
         path = self.studio.folder.find(name, within="uploads")
-        if not name.lower().endswith(tuple(one.lower() for one in table_file.ENDINGS)):
+        if not name.lower().endswith(table_file.ENDINGS):
             raise Refused(f"{name!r} is no table: CSV, TSV and other text (also .gz or .zip), Excel and Parquet are.")
         return path
 

@@ -13,7 +13,7 @@ from mdn_studio import limits
 from mdn_studio.refused import Refused
 
 ENDINGS = (
-    ".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".gz", ".zip", ".parquet", ".pq", ".xlsx", ".CSV", ".TSV", ".TXT",
+    ".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".gz", ".zip", ".parquet", ".pq", ".xlsx",
 )  # fmt: skip
 ROLES = ("target", "ignore", "category", "number", "date", "id", "weight")
 _ALONE = ("weight",)  # one column at most

@@ -154,8 +154,9 @@ export function upload(file, most, progress = () => {}) {
  * A place to drop a file on, or to choose one; with `several`, any number of them, which are brought in turn.
  *
  * `onfile(file, progress)` may tell the share of the file that was sent, 1 in the end; `done()` is called after the last one.
+ * `.accept(endings)` says which files the browser offers.
  */
-export function dropzone(text, onfile, { accept = "", several = false, done = () => {} } = {}) {
+export function dropzone(text, onfile, { several = false, done = () => {} } = {}) {
   const bar = h("progress", { max: 1, "aria-label": "How much of the file was sent", hidden: true });
   const progress = (share) => { bar.hidden = share >= 1; bar.value = share; };
   const bring = async (files) => {
@@ -164,8 +165,9 @@ export function dropzone(text, onfile, { accept = "", several = false, done = ()
     }
     done();
   };
-  const input = h("input", { type: "file", accept, multiple: several, class: "hidden", onchange: () => { bring([...input.files]); input.value = ""; } });
+  const input = h("input", { type: "file", multiple: several, class: "hidden", onchange: () => { bring([...input.files]); input.value = ""; } });
   const zone = h("label", { class: "dropzone" }, h("span", {}, text), bar, input);
+  zone.accept = (endings) => { input.accept = endings.join(","); };
   for (const kind of ["dragover", "dragenter"]) zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
   zone.addEventListener("dragleave", () => zone.classList.remove("over"));
   zone.addEventListener("drop", (event) => {

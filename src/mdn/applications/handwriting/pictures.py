@@ -13,7 +13,8 @@ from mdn import plots
 from mdn.applications.handwriting.data import base_line
 from mdn.data import replacing, to_lines
 from mdn.drawing.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of, write_pdf
-from mdn.drawing.paper import INCH, PIXEL, SIZES, page_path, size_of
+from mdn.drawing.pages import page_path, replacing_pages, save_png, save_svg
+from mdn.drawing.paper import INCH, PIXEL, SIZES, size_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,21 +131,17 @@ def write_page(path, lines: Iterable, page: Page | None = None, seconds: float |
         seconds: Animates an SVG: it draws the strokes in their order, a sheet in so many seconds. None: still.
 
     Raises:
-        ValueError: if the name ends otherwise, or if `seconds` is set and it is no .svg.
+        ValueError: if the name ends otherwise, if `seconds` is set and it is no .svg, or if a later sheet would replace a file
+            that is no sheet of such a picture.
     """
     page, lines = page or Page(), list(lines)
     height = page.height or 2 * page.margin + len(lines) * page.line_height
     path = Path(path)
-    if ending_of(path, ".pdf") == ".pdf" and seconds is None:
-        with replacing(path) as temporary:
-            size = page.width, height
-            write_pdf(temporary, (_figure(_lines(sheet), size, page) for sheet in laid_out(lines, page)))
+    sheets = laid_out(lines, page)
+    _write(path, sheets, (page.width, height), page, seconds)
+    if path.suffix.lower() == ".pdf":
         return [path]
-    paths = []
-    for number, strokes in enumerate(laid_out(lines, page), start=1):
-        paths.append(page_path(path, number))
-        _write(paths[-1], strokes, (page.width, height), page, seconds)
-    return paths
+    return [page_path(path, number) for number in range(1, len(sheets) + 1)]
 
 
 def write_line(path, line, page: Page | None = None, seconds: float | None = None) -> None:
@@ -167,21 +164,24 @@ def write_line(path, line, page: Page | None = None, seconds: float | None = Non
     border = 0.3 * page.line_height
     corner = places.min(axis=0) - border
     size = np.ptp(places, axis=0) + 2 * border
-    _write(Path(path), [scale * stroke - corner for stroke in strokes], tuple(size), page, seconds)
+    _write(Path(path), [[scale * stroke - corner for stroke in strokes]], tuple(size), page, seconds)
 
 
-def _write(path: Path, strokes: Sequence[np.ndarray], size, page: Page, seconds: float | None) -> None:
+def _write(path: Path, sheets: Sequence[Sequence[np.ndarray]], size, page: Page, seconds: float | None) -> None:
     ending = ending_of(path, ".pdf")
     if ending != ".svg" and seconds is not None:
         raise ValueError(f"only an .svg can be written before one's eyes, but {path.name!r} came.")
-    lines = _lines(strokes)
-    with replacing(path) as temporary:
-        if ending == ".svg":
-            temporary.write_text(_svg(lines, size, page, seconds), encoding="utf-8")
-        elif ending == ".pdf":
-            write_pdf(temporary, [_figure(lines, size, page)])
-        else:
-            _figure(lines, size, page).savefig(temporary, dpi=_DOTS, format="png")
+    inked = list(map(_lines, sheets))
+    if ending == ".pdf":
+        with replacing(path) as temporary:
+            write_pdf(temporary, (_figure(lines, size, page) for lines in inked))
+        return
+    with replacing_pages(path, len(sheets)) as pages:
+        for (temporary, note), lines in zip(pages, inked, strict=True):
+            if ending == ".svg":
+                save_svg(temporary, _svg(lines, size, page, seconds), note)
+            else:
+                save_png(temporary, _figure(lines, size, page), _DOTS, note)
 
 
 def _lines(strokes: Sequence[np.ndarray]) -> list[Line]:

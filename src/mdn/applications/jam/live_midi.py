@@ -6,9 +6,8 @@ import itertools
 from collections.abc import Callable
 
 from mdn.applications.jam.data import TAP
-from mdn.applications.jam.live import Live
 from mdn.applications.jam.midi import BEND, BRIGHTNESS, Voice, height, place
-from mdn.applications.jam.session import Session
+from mdn.applications.jam.session import Live, Session
 from mdn.applications.live import midi_ports
 from mdn.applications.live.turns import MODES
 

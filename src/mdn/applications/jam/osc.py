@@ -6,8 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from mdn.applications.jam.live import Live
-from mdn.applications.jam.session import Session
+from mdn.applications.jam.session import Live, Session
 from mdn.applications.live import osc, packets
 
 

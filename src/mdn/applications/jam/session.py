@@ -1,9 +1,13 @@
-"""Session: decides who plays when. It opens no socket and no port and reads no clock: the caller passes touches and the time."""
+"""A jam: `Session` decides who plays when, and `Live` plays it, over OSC or MIDI.
+
+A Session opens no socket and no port and reads no clock: its caller passes touches and the time.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +15,7 @@ import numpy as np
 from mdn.applications.jam import data
 from mdn.applications.jam.model import Jam, inside
 from mdn.applications.live import turns
+from mdn.applications.live.loop import Loop
 
 
 class Session:
@@ -158,3 +163,36 @@ class Session:
         )
         self._last = now
         self._next = now + float(np.exp(predicted[2])), np.clip(self._place + predicted[:2], 0.0, 1.0)
+
+
+class Live(Loop):
+    """A session that runs until `stop`; a subclass says how touches come (`_wait`, `_tick`) and go (`_play`).
+
+    Args:
+        session: The player and the model.
+        say: Called with each sentence for the player.
+
+    Attributes:
+        touches: How many touches came.
+        left_out: How many messages meant nothing.
+    """
+
+    def __init__(self, session: Session, say: Callable[[str], None] = print):
+        super().__init__(say)
+        self.session, self.touches = session, 0
+
+    def heard(self, x: float, y: float, now: float) -> None:
+        """Passes a touch to `Session.heard`, and measures how long the answer takes."""
+        start = time.perf_counter()
+        self.session.heard(x, y, now)
+        self.touches += 1
+        self.measured(time.perf_counter() - start)
+
+    def _tick(self, now: float) -> None:
+        for x, y in self.session.due(now):
+            self._play(x, y, now)
+        if self.session.unanswered:
+            self.say_once(f"some touches get no answer, since {turns.MOST_WAITING:,} answers are waiting already")
+
+    def _play(self, x: float, y: float, now: float) -> None:
+        raise NotImplementedError

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mdn.data.limits import read_whole
+from mdn.wording import agreed, counted
 
 _PLAYERS, _MACHINES = ("interface", "user"), ("rnn", "prediction")  # sources, as IMPSY has called them
 
@@ -75,7 +76,9 @@ def read_both(path, lines: Iterable[str], size: int | None = None) -> tuple[np.n
             raise ValueError(f"{place} names the source {source!r}; known are interface and rnn.")
         size = size or len(values)
         if len(values) != size:
-            raise ValueError(f"{place} has {len(values)} values, but {size} are expected, as in all lines.")
+            raise ValueError(
+                f"{place} has {counted(len(values), 'value')}, but {size} {agreed(size, 'is', 'are')} expected, as in all lines."
+            )
         try:
             rows.append([when.timestamp(), *values])
         except (ValueError, OverflowError, OSError):

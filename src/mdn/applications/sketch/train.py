@@ -18,6 +18,7 @@ from mdn.data import Drawings, augmented, nearest, offset_scale
 from mdn.random import seeded
 from mdn.sequences.baselines import memoryless
 from mdn.sequences.processes import fit
+from mdn.wording import agreed
 
 FLOORS = {"test NLL": ("test NLL, memoryless",), "bound on test NLL": ("test NLL, memoryless",)}
 """The floors that each figure of a model must beat, see `judge`."""
@@ -127,8 +128,8 @@ def check_classes(parts: Mapping[str, Drawings]) -> None:
     if "" in known | others or len(known) < 2:
         count = len((known | others) - {""})
         raise ValueError(
-            f"to tell classes, each drawing needs one of at least two named classes, but there are {count} of them"
-            f"{', and drawings without a class.' if '' in known | others else '.'}"
+            f"to tell classes, each drawing needs one of at least two named classes, but there "
+            f"{agreed(count, 'is', 'are')} {count} of them{', and drawings without a class.' if '' in known | others else '.'}"
         )
     if others - known:
         raise ValueError(

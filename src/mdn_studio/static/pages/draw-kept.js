@@ -63,6 +63,7 @@ export function keptPanels(studio, { settings, networks }) {
 
   function show(answer) {
     content = answer;
+    files.accept(answer.endings);
     chosen = chosen.filter((name) => content.kept.some((one) => one.name === name));
     empty.hidden = content.count > 0;
     count.hidden = !content.count;
@@ -98,7 +99,7 @@ export function keptPanels(studio, { settings, networks }) {
     brought = left = 0;
     why = "";
   };
-  const files = dropzone("Bring drawings that you have: SVG, or .ndjson and .npz of Quick, Draw! and sketch-rnn", bring, { accept: ".svg,.ndjson,.npz", several: true, done: report });
+  const files = dropzone("Bring drawings that you have: SVG, or .ndjson and .npz of Quick, Draw! and sketch-rnn", bring, { several: true, done: report });
 
   const title = line("Its name", { value: "mine", maxlength: 40, oninput: () => tell() });
   const use = choice("What it will do", [["0", "go on with a drawing"], ["64", "find the way between two, too"]], { onchange: () => tell() });

@@ -12,7 +12,8 @@ const CURVE = "The height of the curve says how probable each value is; its area
 const WHOLE = "Drop a table with the same columns. You get a CSV with one row for each of its rows: the values below which the answer "
   + "lies 5, 25, 50, 75 and 95 times in a hundred, and the probability to be above the line.";
 
-export function modelPanel(studio, info) {
+/** The panels of a model; `endings` are those of the names of tables that it can be asked about. */
+export function modelPanel(studio, info, endings) {
   const model = info.model;
   let target = 0, line = null, answer = null, reference = 0, number = 0, observed = null, coverage = 0.9;
   let values = Object.fromEntries(info.features.map((one) => [one.name, one.value]));
@@ -170,6 +171,8 @@ export function modelPanel(studio, info) {
     } catch (error) { made.replaceChildren(); failed(error); }
     if (sent) studio.ask("table.discard", { file: sent }).catch(() => {});
   };
+  const another = dropzone(`Drop new rows for ${model} here, or choose a file`, predict);
+  another.accept(endings);
   const element = h("div", { class: "model" },
     h("section", { class: "panel", "aria-label": "What if" }, heading,
       h("p", { class: "faint" }, MOVE),
@@ -178,7 +181,7 @@ export function modelPanel(studio, info) {
           h("div", { class: "settings" }, h("div", { class: "field" }, h("label", { for: "table-line" }, "The line stands at"), at), wide), python))),
     h("section", { class: "panel", "aria-label": "Predict another table" }, h("h2", {}, "Ask it about a whole table"),
       h("p", { class: "faint" }, WHOLE),
-      dropzone(`Drop new rows for ${model} here, or choose a file`, predict, { accept: ".csv,.tsv,.txt,.gz,.zip,.parquet,.pq,.xlsx" }), made, command,
+      another, made, command,
       h("p", { class: "buttons take" }, link(model, `Download the model (${model})`))),
     info.report ? h("section", { class: "panel report", "aria-label": "Report" }, h("h2", {}, "Can you trust it?"),
       h("p", { class: "faint" }, "The report is made from the rows that were set aside."),

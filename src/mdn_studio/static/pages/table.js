@@ -5,12 +5,10 @@ import { whenEnded } from "../jobs.js";
 import { filePanel } from "./table-file.js";
 import { modelPanel } from "./table-model.js";
 
-const ACCEPT = ".csv,.tsv,.tab,.txt,.dat,.data,.gz,.zip,.parquet,.pq,.xlsx";
-
 export async function mount(root, studio) {
   const { failed } = studio;
   const place = h("div", {}), known = h("div", { class: "known" });
-  let file = null, model = null, busy = false;
+  let file = null, model = null, busy = false, endings = [];
 
   const once = (work) => async (...given) => {
     if (busy) return;
@@ -22,7 +20,9 @@ export async function mount(root, studio) {
   };
 
   async function list() {
-    const { tables, models } = await studio.ask("table.files");
+    const { tables, models, endings: read } = await studio.ask("table.files");
+    endings = read;
+    zone.accept(endings);
     const chips = (title, all, onclick) => all.length ? h("div", {}, h("h3", {}, title), h("p", { class: "buttons chips" },
       all.slice(0, 12).map((name) => button(name, () => onclick(name), { class: "quiet" })))) : null;
     const again = chips("Models you can ask again", models, once(open));
@@ -55,7 +55,7 @@ export async function mount(root, studio) {
       const found = await studio.ask("table.open", { model: name });
       model?.leave();
       model?.element.remove();
-      model = modelPanel(studio, found);
+      model = modelPanel(studio, found, endings);
       if (file && file.out() !== name) { file.leave(); file.element.remove(); file = null; }
       place.append(model.element);
       model.element.scrollIntoView({ block: "start", behavior: "smooth" });
@@ -63,12 +63,13 @@ export async function mount(root, studio) {
     } finally { wait.remove(); }
   }
 
+  const zone = dropzone("Drop a table here, or choose one: CSV, Excel or Parquet, with names in the first line", once(bring));
   root.append(
     h("link", { rel: "stylesheet", href: "/static/pages/table.css" }),
     h("h1", {}, "How sure can you be?"),
     h("p", { class: "lead" }, "Bring a table, name the column you want to know, and get for every row not one number but a range that keeps its word."),
     h("section", { class: "panel", "aria-label": "Choose a table" },
-      dropzone("Drop a table here, or choose one: CSV, Excel or Parquet, with names in the first line", once(bring), { accept: ACCEPT }),
+      zone,
       h("p", { class: "buttons example" }, h("span", { class: "faint" }, "No table at hand?"),
         button("Take the rents of 900 made-up flats", once(async () => look((await studio.ask("table.example")).name, "rent")), { class: "quiet" })),
       known),
