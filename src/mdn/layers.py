@@ -272,12 +272,7 @@ class FeatureScaling(keras.layers.Layer):
 
     def call(self, inputs):
         """Same shape as the input."""
-        return scores(inputs, self.shift, self.spread)
-
-
-def scores(x, shift, spread):
-    """What `FeatureScaling` makes of features `x` `(..., features)`, with its `shift` and `spread`, each `(features,)`."""
-    return numerics.squash(numerics.no_nan((x - shift) / spread, 0.0))
+        return numerics.scores(inputs, self.shift, self.spread)
 
 
 @serializable

@@ -268,6 +268,11 @@ def squash(z, bend=SQUASH_BEND):
     return ops.where(beyond, ops.sign(z) * ops.minimum(far, 100.0 * bend), z)
 
 
+def scores(x, shift, spread):
+    """Scaled features `(x - shift) / spread`, squashed; a missing value becomes 0."""
+    return squash(no_nan((x - shift) / spread, 0.0))
+
+
 def in_sight(z):
     """Scaled events within ±`SIGHT`, so that a sequence that runs away stays finite."""
     return ops.clip(z, -SIGHT, SIGHT)

@@ -15,7 +15,7 @@ from mdn import backend, numerics
 from mdn.distributions import CategoricalSpec, JointSpec, MixtureSpec, NormalSpec, Spec
 from mdn.few_shapes import in_blocks
 from mdn.initializers import ROWS_BINNED
-from mdn.layers import MDN, FeatureBins, FeatureScaling, scores
+from mdn.layers import MDN, FeatureBins, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 from mdn.tabular.circular import DirectionSpec
 from mdn.tabular.trunk import Trunk
@@ -147,7 +147,7 @@ class Shared:
         }
         self.loss = kinds[architecture.loss](spec)
         self._apply = self._compiled()
-        self._scored = backend.compiled(lambda *arrays: scores(*map(numerics.as_tensor, arrays)))
+        self._scored = backend.compiled(lambda *arrays: numerics.scores(*map(numerics.as_tensor, arrays)))
         likelihood = NegativeLogLikelihood(spec)
         self._judge = backend.compiled(lambda *pair: likelihood.call(*map(numerics.as_tensor, pair)))
 
