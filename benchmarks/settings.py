@@ -63,8 +63,10 @@ def score(name: str, split: int, natural: bool = False, **settings) -> float:
         regressor.trunk_ = None
         network = shared(architecture(regressor, x.shape[1], 1, K, bins=regressor.feature_bins))
         loss, network.loss = network.loss, mdn.NaturalGradientEM(network.architecture.spec, target_scale=[1.0])
-        regressor.fit(x, z)
-        network.loss = loss
+        try:
+            regressor.fit(x, z)
+        finally:
+            network.loss = loss
     else:
         regressor.fit(x, z)
     return float(-np.mean(regressor.log_prob(x_held, z_held)) + log_unit)

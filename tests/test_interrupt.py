@@ -19,7 +19,7 @@ import mdn
 from mdn import training
 from mdn.applications.handwriting import train as lessons
 from mdn.drawing.hershey import hershey_lines
-from mdn.tabular import learning, member
+from mdn.tabular import learning, member, trainings
 from mdn.training.fit import _run
 from mdn.training.interrupt import NOTHING_YET
 from mdn_commands import shared
@@ -203,16 +203,16 @@ def test_networks_that_train_side_by_side_are_kept_too(monkeypatch):
 
     monkeypatch.setattr(member, "fit_member", fit_member)
     with joblib.parallel_config(backend="threading"):
-        done = member.side_by_side([(place, int(place == 2)) for place in range(9)], 2)
+        done = list(trainings.side_by_side([(place, int(place == 2)) for place in range(9)], 2).values())
         assert done == made[: len(done)] and 3 <= len(done) <= 6, "those that ran, and none that had not begun"
-        assert member.side_by_side([(place, 0) for place in range(9)], 2) == made
+        assert trainings.side_by_side([(place, 0) for place in range(9)], 2) == dict(enumerate(made))
 
     def failing(place):
         raise RuntimeError("a fault of its own")
 
     monkeypatch.setattr(member, "fit_member", failing)
     with joblib.parallel_config(backend="threading"), pytest.raises(RuntimeError, match="a fault of its own"):
-        member.side_by_side([(0,)], 2)
+        trainings.side_by_side([(0,)], 2)
 
 
 # ---- sequences -------------------------------------------------------------------------------------------------------

@@ -303,8 +303,10 @@ def test_bins_leave_missing_values_out_and_columns_without_values_empty():
 
 def test_a_model_with_bins_is_loaded_from_its_file(tmp_path):
     x = np.random.default_rng(0).normal(size=(50, 2)).astype("float32")
-    layers = [mdn.layers.FeatureScaling().adapt(x), mdn.layers.FeatureBins(3).adapt(x), mdn.MDN(1, 2)]
-    model = keras.Sequential([keras.Input((2,)), *layers])
+    scaling = mdn.layers.FeatureScaling().adapt(x)
+    bins = mdn.layers.FeatureBins(3).adapt(keras.ops.convert_to_numpy(scaling(x)))
+    assert np.ptp(keras.ops.convert_to_numpy(bins(scaling(x)))[:, 2:], axis=0).min() > 0.9
+    model = keras.Sequential([keras.Input((2,)), scaling, bins, mdn.MDN(1, 2)])
     model.save(tmp_path / "bins.keras")
     np.testing.assert_array_equal(mdn.load(tmp_path / "bins.keras").predict(x, verbose=0), model.predict(x, verbose=0))
 
@@ -318,3 +320,14 @@ def test_bins_must_be_a_whole_number(bins):
 def test_bins_of_sequences_are_refused():
     with pytest.raises(ValueError, match=r"shape \(batch, features\), but \(2, 3, 4\) came"):
         mdn.layers.FeatureBins(2)(np.zeros((2, 3, 4), "float32"))
+
+
+def test_bins_keep_their_digits_under_any_dtype_policy():
+    x = np.linspace(3.0, 3.001, 50, dtype="float32")[:, None]
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        found = keras.ops.convert_to_numpy(mdn.layers.FeatureBins(8).adapt(x)(x))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert found.dtype == np.float32 and len(np.unique(found[:, 1:], axis=0)) == 50

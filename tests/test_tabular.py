@@ -12,7 +12,7 @@ import pytest
 from scipy import special, stats
 
 import mdn
-from mdn import metrics, tabular, training
+from mdn import initializers, metrics, tabular, training
 from mdn.data import read_table
 from mdn.tabular import learning, member, network, wording
 
@@ -485,6 +485,108 @@ def test_which_numbers_of_bins_are_tried(settings, features, rows, expected):
 def test_bins_of_a_regressor_are_checked(bins):
     with pytest.raises(ValueError, match='`feature_bins` must be a whole number from 0 to 256, or "auto", but'):
         quick(feature_bins=bins).fit(np.zeros((9, 1)), np.arange(9.0))
+
+
+def test_bins_of_many_rows_do_not_depend_on_their_order():
+    """Every k-th row was taken, and found one hour of the day in a table of hours."""
+    hours = np.tile(np.arange(24.0), 50_000)[:, None]
+    edges, _ = initializers.quantile_bins(hours, 8)
+    assert (np.diff(edges[0]) > 0.0).all() and (edges[0, 0], edges[0, -1]) == (0.0, 23.0)
+
+
+@pytest.mark.project
+@pytest.mark.parametrize(
+    ("settings", "held_out", "few", "trainings"),
+    [
+        ({}, False, 400, 4),
+        ({"loss": "crps"}, False, 400, 2),
+        ({"refit": False}, False, 400, 1),
+        ({}, True, 400, 1),
+        ({}, False, 399, 2),
+    ],
+    ids=["few rows", "crps", "no refit", "rows of the caller's own", "many rows"],
+)
+def test_scales_are_widened_by_rows_that_chose_nothing(settings, held_out, few, trainings, monkeypatch):
+    _, y, rng = wave(0, 400)
+    x = rng.permutation(np.arange(400.0))[:, None]  # each row has its number
+    learnt, train = [], training.fit
+
+    def recorded(network, features, *others, **options):
+        learnt.append((features[:, 0], options["validation"]))
+        return train(network, features, *others, **options)
+
+    monkeypatch.setattr(member.training, "fit", recorded)
+    monkeypatch.setattr(member, "FEW_ROWS", few)
+    kept = {"validation_data": (x[:60], y[:60])} if held_out else {}
+    reg = quick(num_components=2, feature_bins=0, epochs=3, **settings).fit(x, y, **kept)
+    assert len(learnt) == trainings
+    if trainings < 4:
+        return
+    (first, _), *parts, (every, _) = learnt
+    judges = [set(every) - set(part) for part, _ in parts]
+    assert set(every) == set(x[:, 0]) and all(len(judge) == 60 for judge in judges)
+    assert not judges[0] & judges[1] and all(judge <= set(first) for judge in judges), "none that said when to stop"
+    assert reg.members_[0].widening != 1.0
+
+
+@pytest.mark.project
+def test_a_candidate_that_ctrl_c_left_out_is_not_taken_for_another(monkeypatch):
+    """Fault: of two candidates side by side only the second was done, and answered as the first."""
+    x, y, _ = wave(0, 200)
+    y = np.exp(y)
+    reg = quick(num_components=1, feature_bins=0, family="positive", n_jobs=2, epochs=2)
+    outcomes = learning.possible_outcomes(reg, y[:, None], 1, np.zeros(1))
+    assert len(outcomes) == 2
+
+    def second_only(tasks, n_jobs, folder):
+        done = member.fit_member(*tasks[1])
+        done.history.interrupted = True
+        return {1: done}
+
+    monkeypatch.setattr(learning, "side_by_side", second_only)
+    assert type(reg.fit(x[:, None], y).outcome_.bijection) is type(outcomes[1].bijection)
+
+
+@pytest.mark.project
+def test_files_say_nothing_of_bins_where_there_are_none(tmp_path):
+    """Versions that know no bins read such files."""
+    x, y = stairs(0, 150)
+    for bins, has_bins in ((0, False), (3, True)):
+        quick(epochs=2, feature_bins=bins).fit(x, y).save(tmp_path / "m.mdn")
+        with zipfile.ZipFile(tmp_path / "m.mdn") as archive:
+            name = next(one for one in archive.namelist() if one.endswith(".json"))
+            said = json.loads(archive.read(name))
+        assert (said.get("format") == 7) is has_bins
+        assert ("bins" in said["members"][0]["architecture"]) is has_bins
+
+
+@pytest.mark.project
+@pytest.mark.parametrize("case", ["several targets", "censored", "atoms", "checkpoint", "parallel"])
+def test_bins_go_with_everything_else(case, tmp_path):
+    x, y = stairs(0, 240)
+    settings, options = {"epochs": 4, "num_components": 2, "feature_bins": 5}, {}
+    match case:
+        case "several targets":
+            y = np.stack([y, -y], axis=1)
+        case "censored":
+            settings["censoring"], y = "right", np.stack([np.exp(y), np.arange(240) % 2], axis=1)
+        case "atoms":
+            settings["family"], y = "auto", np.where(x[:, 0] > 0.3, 0.0, np.exp(y))
+        case "checkpoint":
+            options["checkpoint"] = tmp_path
+        case "parallel":
+            settings |= {"n_jobs": 2, "ensemble_size": 2}
+    reg = quick(**settings).fit(x, y, **options)
+    assert reg.feature_bins_ == 5 and np.isfinite(reg.predict_quantile(x, [0.1, 0.9])).all()
+    if case == "checkpoint":
+        np.testing.assert_array_equal(quick(**settings).fit(x, y, **options).predict(x), reg.predict(x))
+
+
+def test_more_bins_than_memory_are_refused():
+    reg = quick(feature_bins=256)
+    reg.trunk_ = None
+    with pytest.raises(ValueError, match="256 bins of 300 inputs came"):
+        learning._bins(reg, 300, 1000)
 
 
 def test_a_ctrl_c_keeps_the_best_weights_so_far():

@@ -21,7 +21,7 @@ _LOWEST_SHARE = 1e-3  # the least weight of a component
 _FEWEST_FITTED, _MOST_DRAWN = 20, 3000  # for tables of so many rows, held-out folds choose the way of fitting
 _BLOCKS, _FOLDS = 20, 5  # rows are cut into blocks, and every fifth block belongs to one fold, which is held out once
 _DRAWN = 5.0  # the prior counts as so many rows at the common centre for each normal
-ROWS_BINNED = 50_000  # quantiles of so many rows are near enough
+_ROWS_BINNED = 50_000  # quantiles of so many rows are near enough
 _FAR = 256.0  # a centre is far from 0 beyond this many spreads
 _BLURRED = 1e-6  # a spread below this share of the centre is blurred: it is 8 to 17 spacings of float32
 
@@ -50,16 +50,13 @@ def quantile_bins(x, bins: int) -> tuple[np.ndarray, np.ndarray]:
         Ascending edges `(F, bins + 1)`, and how far the rows have come through each bin on average, `(F, bins)`, 0 where it is
         empty; float32.
     """
-    x = np.asarray(x, "float32")
-    x = x[:: max(1, len(x) // ROWS_BINNED)]
+    x = rows_to_bin(np.asarray(x, "float32"))
     edges, means = np.zeros((x.shape[1], bins + 1), "float32"), np.zeros((x.shape[1], bins), "float32")
     for column, own, mean in zip(x.T, edges, means, strict=True):
         column = column[np.isfinite(column)]
         if not len(column):
             continue
-        found = np.unique(column)
-        if len(found) > bins + 1:
-            found = np.unique(np.quantile(column, np.linspace(0.0, 1.0, bins + 1), method="closest_observation"))
+        found = _edges(column, bins)
         own[:] = found[-1]
         own[: len(found)] = found
         width = np.diff(own)
@@ -67,6 +64,21 @@ def quantile_bins(x, bins: int) -> tuple[np.ndarray, np.ndarray]:
         share = (column[:, None] - own[:-1][filled]) / width[filled]
         mean[filled] = np.clip(share, 0.0, 1.0).mean(axis=0)
     return edges, means
+
+
+def rows_to_bin(x: np.ndarray) -> np.ndarray:
+    """The rows of `x` if they are not too many, else some of them, drawn at random: every k-th row may be of one kind."""
+    if len(x) <= _ROWS_BINNED:
+        return x
+    return x[np.random.default_rng(0).choice(len(x), _ROWS_BINNED, replace=False)]
+
+
+def _edges(column: np.ndarray, bins: int) -> np.ndarray:
+    """At most `bins + 1` ascending edges: all values if they are so few, else quantiles, of which several may be one value."""
+    values = np.unique(column)
+    if len(values) <= bins + 1:
+        return values
+    return np.unique(np.quantile(column, np.linspace(0.0, 1.0, bins + 1), method="closest_observation"))
 
 
 def far_origin(y) -> np.ndarray:

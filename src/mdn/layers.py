@@ -250,8 +250,12 @@ class TargetScaling(keras.layers.Layer):
 class FeatureScaling(keras.layers.Layer):
     """Turns features into robust standard scores, by median and interquartile range; a missing value becomes the median.
 
-    Beyond ±4, scores grow only with their logarithm, so that one outlier does not spoil the network.
+    Beyond ±4, scores grow only with their logarithm, so that one outlier does not spoil the network. It computes in float32,
+    whatever the dtype policy: features may lie far from 0.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
 
     def build(self, input_shape):
         """Creates a shift and a spread for each feature: 0 and 1 until `adapt`."""
@@ -281,8 +285,9 @@ class FeatureBins(keras.layers.Layer):
 
     With edges e₀ < e₁ < … of a feature x, the b-th number is (x - e_b) / (e_{b+1} - e_b), clipped to [0, 1], less its mean. A
     Dense layer behind makes any piecewise-linear function of a feature out of them. A network so learns bends and steps of
-    single features, as trees do, in few epochs. The edges are quantiles, so that one bin holds as many rows as another; a
-    feature with fewer values has an edge at each of them, and its other bins are empty.
+    single features, as trees do, in few epochs. The edges are quantiles, so that one bin holds as many rows as another. A
+    feature with fewer values than edges has an edge at each of them, and one of which many rows have the same value has fewer
+    bins; its other bins are empty.
 
     Call `adapt` before training; until then all encodings are 0. A missing value (NaN) stays NaN, so put `FeatureScaling`
     before this layer.
@@ -307,7 +312,7 @@ class FeatureBins(keras.layers.Layer):
     """
 
     def __init__(self, bins: int, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # bins may be narrow
         if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
             raise ValueError(f"`bins` must be a whole number from 1, but {bins!r} came.")
         self.bins = int(bins)

@@ -21,7 +21,7 @@ from mdn.random import seeded
 DESCRIPTION = "mdn.json"  # a member that this package adds to a .keras file, for what Keras does not save
 # The newest that is read; 1 is written, 2 for regressors with an origin, 3 with columns of dates, 4 with a calibration,
 # 5 with targets that stand for sets, or with a calibration by groups, 6 with indicators of missing values, a trunk or a circle
-_FORMAT = 6
+_FORMAT = 7
 # Which class loads a file with a description, by its kind; named, not imported, since its room lies above this one
 _READERS = {"regressor": ("mdn.tabular", "MDNRegressor")}
 

@@ -15,9 +15,10 @@ from mdn.dask.training import client_of
 from mdn.data.arrow import pyarrow_there
 from mdn.data.sources import ROWS, arrow_tables
 from mdn.tabular import seen, streamed
-from mdn.tabular.member import Member, listeners, one_by_one
+from mdn.tabular.member import Member, listeners
 from mdn.tabular.selection import Selected
 from mdn.tabular.streamed import How
+from mdn.tabular.trainings import one_by_one
 
 
 class MDNRegressor(tabular.MDNRegressor):

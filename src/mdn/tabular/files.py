@@ -57,7 +57,7 @@ def save(regressor, path) -> None:
     for name in ("calibration", "bounds", "censoring", "period"):  # older versions do not know them
         if parameters.get(name) is None:
             parameters.pop(name, None)
-    for name, default in (("family", "normal"), ("missing", "indicator")):
+    for name, default in (("family", "normal"), ("missing", "indicator"), ("feature_bins", "auto")):
         if parameters.get(name) == default:
             del parameters[name]
     parameters.pop("trunk", None)
@@ -100,6 +100,8 @@ def save(regressor, path) -> None:
         description |= {"format": 5, "outcome": outcome.description(regressor.outcome_)}
     if len(regressor.indicators_) or regressor.trunk_ is not None:  # older versions make networks without either
         description["format"] = 6
+    if any(member.architecture.bins for member in regressor.members_):  # nor networks with bins
+        description["format"] = 7
     if len(regressor.indicators_):
         description["indicators"] = regressor.indicators_
     if regressor.trunk_ is not None:
@@ -118,10 +120,10 @@ def save(regressor, path) -> None:
 def _of_member(member: Member) -> dict[str, Any]:
     architecture = vars(member.architecture).copy()
     del architecture["trunk"]  # stored once, for all members
-    for name in ("atoms", "circular"):  # older versions do not know them
+    for name in ("atoms", "circular", "bins"):  # older versions do not know them
         if not architecture[name]:
             del architecture[name]
-    kept = {name: value for name, value in vars(member).items() if name != "start"}
+    kept = {name: value for name, value in vars(member).items() if name not in ("start", "judged")}
     return {**kept, "weights": None, "architecture": architecture}
 
 

@@ -1,4 +1,4 @@
-"""How the members of a regressor are learnt: held-out rows choose the components and the outcome, then the members train."""
+"""How the members of a regressor are learnt: held-out rows choose bins, components and outcome, then the members train."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from joblib import effective_n_jobs
 
 from mdn import training
 from mdn.tabular import targets
-from mdn.tabular.member import FEW_ROWS, Member, Recipe, Rows, one_by_one, side_by_side
+from mdn.tabular.member import FEW_ROWS, Member, Recipe, Rows
 from mdn.tabular.network import Architecture, width_for
 from mdn.tabular.outcome import Outcome, candidates
+from mdn.tabular.trainings import one_by_one, side_by_side
 from mdn.training.interrupt import NOTHING_YET
 from mdn.training.team import agreed
 
@@ -24,6 +25,7 @@ _ROWS_A_COMPONENT = 4
 BINS = 8
 """The bins of each feature that `feature_bins="auto"` tries."""
 _MOST_BINNED = 128  # of more features most are codes, which have two values and so no use for bins
+_MOST_ENCODED = 65_536  # numbers of a row: a block of rows takes 1 GB
 _FEWEST_BINNED = 100  # with fewer rows to learn from, bins hold too few
 _NARROW = 0.05  # of the standard deviation of the targets
 
@@ -76,7 +78,7 @@ def learn(
     checkpoint=None,
     elsewhere: Elsewhere | None = None,
 ) -> Learnt:
-    """Trains an ensemble; held-out rows choose the number of components, whether features have bins, and then the outcome.
+    """Trains an ensemble; held-out rows choose first whether features have bins, then the number of components, then the outcome.
 
     Args:
         settings: The regressor, of which only the parameters are read.
@@ -104,8 +106,8 @@ def learn(
     members: list[Member] = []
     starts = [outcome.points(each, event_size, int(seeds[0])) for outcome, each in zip(outcomes, y, strict=True)]
 
-    def train(jobs, elsewhere=None) -> tuple[list[Member], bool]:
-        """(the members that are done, whether Ctrl-C ended the training)."""
+    def train(jobs, elsewhere=None) -> tuple[dict[int, Member], bool]:
+        """(the members that are done, by their places among the jobs, whether Ctrl-C ended the training)."""
         tasks: list[tuple[Any, ...]] = []
         for (components, bins, place), again, seed, *tried in jobs:
             own = architecture(settings, x.shape[1], event_size, components, len(outcomes[place].atoms), bins)
@@ -113,14 +115,14 @@ def learn(
             rows = Rows(x, y[place], starts[place], weight, *split(seed))
             tasks.append((own, rows, recipe(settings, again, program), int(seed), *tried))
         if elsewhere is not None:
-            trained = elsewhere(tasks, outcomes[jobs[0][0].outcome])
+            trained = dict(enumerate(elsewhere(tasks, outcomes[jobs[0][0].outcome])))
         elif effective_n_jobs(settings.n_jobs) > 1:
             trained = side_by_side(tasks, settings.n_jobs, checkpoint)
         else:
-            trained = one_by_one(tasks, checkpoint, **heard_by)
+            trained = dict(enumerate(one_by_one(tasks, checkpoint, **heard_by)))
         if not trained and not members:
             raise KeyboardInterrupt(NOTHING_YET)
-        return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained)
+        return trained, len(trained) < len(tasks) or any(one.history.interrupted for one in trained.values())
 
     train_rows, judges = split(seeds[0])
 
@@ -129,10 +131,18 @@ def learn(
         slope = outcomes[place].log_slope(y[place][judges])
         return member.val_loss + float(np.sum(weight[judges] * slope) / np.sum(weight[judges]))
 
+    def better(tried: Sequence[tuple[Choice, Member]]) -> tuple[Choice, Member]:
+        """The one that held-out rows find more likely; of networks with bins and without, those with bins if they surely do."""
+        best = min(tried, key=lambda pair: judged(pair[1], pair[0].outcome))
+        for pair in tried:
+            if best[0].bins and not pair[0].bins and not _surely_better(best[1], pair[1], weight[judges]):
+                return pair
+        return best
+
     counts = _counts(settings, len(train_rows) + (len(judges) if refit else 0))
     several = _bins(settings, x.shape[1], len(train_rows))
     together = settings.loss == "nll" and len(train_rows) <= FEW_ROWS
-    options = {"components": counts, "bins": several, "outcome": range(len(outcomes))}
+    options = {"bins": several, "components": counts, "outcome": range(len(outcomes))}
     chosen, stopped = Choice(counts[0], several[0], 0), False
     with training.ctrl_c_waits() as pressed:
         for name, values in options.items():
@@ -141,8 +151,7 @@ def learn(
             tried = [(chosen, members[0])] if members else []
             new = [chosen._replace(**{name: value}) for value in values if not tried or value != getattr(chosen, name)]
             trained, stopped = train([(choice, False, seeds[0]) for choice in new])
-            tried += zip(new, trained, strict=False)
-            chosen, best = min(tried, key=lambda pair: judged(pair[1], pair[0].outcome))
+            chosen, best = better(tried + [(new[place], one) for place, one in trained.items()])
             members = [best]
         if not stopped:
             kept, final = ([] if refit else members), chosen
@@ -152,9 +161,19 @@ def learn(
             if refit and members and members[0].start is not None:
                 jobs[0] = (*jobs[0], members[0])  # the best candidate needs its second training only
             more, stopped = train(jobs, elsewhere)
-            members, chosen = (kept + more, final) if kept or more else (members, chosen)
+            members, chosen = ([*kept, *more.values()], final) if kept or more else (members, chosen)
         members[0].history.interrupted = stopped or bool(pressed)
     return Learnt(members, outcomes[chosen.outcome])
+
+
+def _surely_better(one: Member, other: Member, weight: np.ndarray) -> bool:
+    """Whether held-out rows find `one` more likely than `other` by more than the standard error of the difference."""
+    if one.judged is None or other.judged is None:
+        raise ValueError("these members were not trained just now, so their held-out losses are not known.")
+    gains = other.judged - one.judged
+    share = weight[: len(gains)] / np.sum(weight[: len(gains)])
+    mean = np.sum(share * gains)
+    return bool(mean > np.sqrt(np.sum(np.square(share * (gains - mean)))))
 
 
 def grid_of(settings, y: np.ndarray) -> np.ndarray:
@@ -263,6 +282,11 @@ def _bins(settings, features: int, rows: int) -> list[int]:
     if settings.trunk_ is not None:
         return [0]
     if settings.feature_bins != "auto":
+        if features * settings.feature_bins > _MOST_ENCODED:
+            raise ValueError(
+                f"`feature_bins` times the inputs must be {_MOST_ENCODED:,} at most, but {settings.feature_bins} bins of "
+                f'{features:,} inputs came (each level of a category is one): ask for fewer bins, or "auto".'
+            )
         return [int(settings.feature_bins)]
     return [BINS, 0] if features <= _MOST_BINNED and rows >= _FEWEST_BINNED else [0]
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.optimize import minimize_scalar
 
 from mdn import training
-from mdn.data.arrays import Damaged, read_arrays, write_arrays
-from mdn.data.schema import listed, number, record, whole
 from mdn.distributions import Spec
 from mdn.tabular.network import Architecture, Layers, packed, shared, widened
-from mdn.training.checkpoints import digest
 
 DEAD = 1e-6
 """A component with no greater weight in any row of training is left out: it changes no likelihood noticeably."""
@@ -32,12 +26,6 @@ _WIDENED_BY = 2  # parts of the rows
 _STREAM = 0x71DE  # of random numbers
 _PRIOR = 0.3  # standard deviation of the logarithm of the factor
 _LOG_FACTORS = (-0.7, 1.6)
-
-
-_ABOUT = record(
-    val_loss=number(), widening=number(above=0.0), best_epoch=whole(), alive=listed(whole()), start=whole(),
-    optional=("start",),
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +59,7 @@ class Member:
             predicts scales that are too small for new ones.
         alive: The components that have weight in some row of training; the others are left out.
         start: The seed of the best of several starts; None where nobody needs it any more.
+        judged: -log density of each held-out row, or of the first 20,000; None where nobody needs it any more.
     """
 
     architecture: Architecture
@@ -80,6 +69,7 @@ class Member:
     widening: float
     alive: list[int]
     start: int | None = None
+    judged: np.ndarray | None = None
 
     @classmethod
     def constant(cls, architecture: Architecture, value) -> Member:
@@ -145,6 +135,8 @@ def fit_member(
 ) -> Member:
     """Trains on the rows `train` and stops by the rows `valid`; with `recipe.refit`, it then trains anew on all of both.
 
+    Before that, up to `FEW_ROWS`, two more trainings without a part of the rows `train` say how much to widen the scales.
+
     Args:
         architecture: The network's shape.
         table: The rows.
@@ -152,7 +144,7 @@ def fit_member(
         seed: Seeds the initial weights, shuffling and noise.
         tried: What the same arguments without `recipe.refit` gave: then only the second training is left.
         on_epoch: As in `mdn.training.fit`.
-        callbacks: As there; called in each training that has held-out rows, not in the second one on all rows.
+        callbacks: As there; called in each training that has held-out rows that say when to stop, not in those after it.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
@@ -189,28 +181,28 @@ def fit_member(
             callbacks=() if validation is None else callbacks,
         )
 
-    def made(weights, history, widening, start) -> Member:
+    def made(weights, history, widening, start, judged=None) -> Member:
         alive = alive_of(network.blocks(network.predict(weights, x[:LOOKED_AT]))[2])
         weights = network.narrowed(weights, architecture)
-        return Member(architecture, weights, min(history.val_loss), history, widening, alive, start)
+        return Member(architecture, weights, min(history.val_loss), history, widening, alive, start, judged)
 
     def tried_first() -> Member:
         history, start, weights = best_start(
             network, lambda start: run(train, most, (x[valid], y[valid], weight[valid]), start), seed, recipe.restarts
         )
-        widening = 1.0
-        if architecture.loss == "nll":
-            few = valid[:CALIBRATION_ROWS]
-            widening = widening_of(network, network.predict(weights, x[few]), y[few], weight[few])
-        return made(weights, history, widening, start)
+        few = valid[:CALIBRATION_ROWS]
+        params = network.predict(weights, x[few])
+        widening = widening_of(network, params, y[few], weight[few]) if architecture.loss == "nll" else 1.0
+        return made(weights, history, widening, start, network.nll(network.widen(params, widening), y[few]))
 
     def unchosen_widening(every, epochs, first) -> tuple[bool, float]:
         """(whether Ctrl-C came, the widening by rows that chose nothing).
 
         The rows `valid` chose the epoch, and perhaps components and bins, so that the network seems surer on them than it may
-        be on new rows. Here, other rows are held out, as many, from trainings of the same length.
+        be on new rows. Here, parts of the other rows are held out, of the same size, each from a training of the same length.
         """
-        order, size = np.random.default_rng([_STREAM, first.start]).permutation(every), len(valid)
+        order = np.random.default_rng([_STREAM, first.start]).permutation(train)
+        size = min(len(valid), max(1, len(train) // _WIDENED_BY))
         params, judges = [], []
         for part in range(min(_WIDENED_BY, len(order) // size)):
             judges.append(np.sort(order[part * size : (part + 1) * size]))
@@ -260,105 +252,6 @@ def _teller(callbacks, verbose):
             print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
 
     return tell
-
-
-def one_by_one(
-    tasks: Sequence[tuple], folder=None, fit: Callable[..., Member] | None = None, **heard_by
-) -> list[Member]:
-    """Trains the members of `tasks`, which are arguments of `fit` (by default `fit_member`), except those that are in `folder`.
-
-    After Ctrl-C it returns those that are done, and the one that was cut short.
-    """
-    trained: list[Member] = []
-    for task in tasks:
-        try:
-            trained.append(kept_or_trained(folder, task, functools.partial(fit or fit_member, *task, **heard_by)))
-        except KeyboardInterrupt:  # before its first epoch
-            break
-        if trained[-1].history.interrupted:
-            break
-    return trained
-
-
-def side_by_side(tasks: Sequence[tuple], n_jobs, folder=None) -> list[Member]:
-    """As `one_by_one`, in parallel by joblib. A first Ctrl-C waits for the running trainings, a second one does not."""
-    found: dict[int, Member] = {}
-    with training.ctrl_c_waits() as pressed, pressed.raising(2):
-
-        def asked():
-            for place, task in enumerate(tasks):
-                if pressed or any(one.history.interrupted for one in found.values()):
-                    return
-                yield delayed(_placed)(place, task, folder)
-
-        settings = {"n_jobs": n_jobs, "batch_size": 1, "pre_dispatch": "n_jobs"}
-        try:
-            pressed.begin()
-            try:
-                run = Parallel(return_as="generator_unordered", **settings)
-            except ValueError:  # a backend that returns all results at once
-                run = Parallel(**settings)
-            for place, member in run(asked()):
-                found[place] = member
-        except KeyboardInterrupt:
-            pass
-        except Exception:  # Ctrl-C ends waiting workers, too
-            if not pressed:
-                raise
-    return [found[place] for place in sorted(found)]
-
-
-def kept_or_trained(folder, task: tuple, train: Callable[[], Member]) -> Member:
-    """The member of `task`: read from `folder` if it is there, else trained and written there.
-
-    Args:
-        folder: The folder of members that are done, or None.
-        task: As `learning.Task`; the file is named by a checksum of (architecture, rows, recipe, seed).
-        train: Trains the member.
-
-    Raises:
-        ValueError: if the file is damaged, or from a newer version.
-    """
-    if folder is None:
-        return train()
-    architecture, rows, recipe, seed, *_ = task
-    path = Path(folder) / f"{digest(repr((architecture, recipe, seed)), *rows)}.npz"
-    if path.exists():
-        return _read_member(path, architecture)
-    member = train()
-    if not member.history.interrupted:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_member(path, member)
-    return member
-
-
-def _write_member(path: Path, member: Member) -> None:
-    arrays = {f"weight.{i}": weight for i, weight in enumerate(member.weights)}
-    arrays |= {name: np.array(getattr(member.history, name), "float64") for name in ("loss", "val_loss")}
-    about = {
-        "val_loss": float(member.val_loss),
-        "widening": float(member.widening),
-        "best_epoch": int(member.history.best_epoch),
-        "alive": [int(each) for each in member.alive],
-    } | ({} if member.start is None else {"start": int(member.start)})
-    write_arrays(path, arrays, about)
-
-
-def _read_member(path: Path, architecture) -> Member:
-    try:
-        arrays, about = read_arrays(path, _ABOUT)
-    except Damaged as error:
-        raise ValueError(f"{error}: delete it, and this network is trained again.") from error
-    curves = {name: arrays.pop(name).tolist() for name in ("loss", "val_loss")}
-    history = training.History(**curves, best_epoch=about["best_epoch"])
-    weights = [arrays[f"weight.{i}"] for i in range(len(arrays))]
-    return Member(
-        architecture, weights, about["val_loss"], history, about["widening"], about["alive"], about.get("start")
-    )
-
-
-def _placed(place: int, task: tuple, folder) -> tuple[int, Member]:
-    return place, kept_or_trained(folder, task, functools.partial(fit_member, *task))
 
 
 def best_start(network, train, seed: int, restarts: int):

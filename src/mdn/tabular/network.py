@@ -14,7 +14,7 @@ from keras import ops
 from mdn import backend, numerics
 from mdn.distributions import CategoricalSpec, JointSpec, MixtureSpec, NormalSpec, Spec
 from mdn.few_shapes import in_blocks
-from mdn.initializers import ROWS_BINNED
+from mdn.initializers import rows_to_bin
 from mdn.layers import MDN, FeatureBins, FeatureScaling
 from mdn.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood
 from mdn.tabular.circular import DirectionSpec
@@ -192,7 +192,7 @@ class Shared:
                     variable.assign(np.array([seed % 2**32, 0], "uint32"))
             self._scaling.adapt(x)
             if self._bins is not None and own.bins:
-                self._bins.adapt(self._scores(x[:: max(1, len(x) // ROWS_BINNED)]))
+                self._bins.adapt(self._scores(rows_to_bin(x)))
             elif self._bins is not None:
                 self._bins.empty()
         self._head.adapt_as(MDN(own.spec).adapt(y, seed))

@@ -46,8 +46,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         weight_decay: Decoupled weight decay of kernels.
         feature_noise: Standard deviation of noise on scaled features, drawn anew each step.
         feature_bins: Bins of a piecewise-linear encoding beside each feature (`mdn.layers.FeatureBins`), with which a network
-            learns bends and steps of single features as trees do; 0 for none. "auto" takes 8 or none, whichever makes held-out
-            rows more likely; with fewer than 100 rows to learn from, or more than 128 features, none.
+            learns bends and steps of single features as trees do; 0 for none. "auto" takes 8 if they make held-out rows more
+            likely by more than a standard error, else none; with fewer than 100 rows to learn from, or more than 128 inputs
+            (each level of a category and each indicator counts), none.
         target_noise: The same on scaled targets.
         averaging: Share of the old value that the moving average of the weights keeps at each step.
         validation_fraction: Share of the rows that says when to stop.
@@ -83,6 +84,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         members_: The trained networks, weights as NumPy arrays.
         num_components_: Components of the first member's mixture, those without weight left out.
         history_: The history of the first member: `history_.loss`, `history_.val_loss`, `history_.best_epoch`.
+        feature_bins_: The bins of each feature of the first member's network, 0 for none.
         target_names_: The names in the series or frame of targets, else "y" or "y0", "y1", ...
         target_grid_: Step of the grid on which each target lies, 0 where it lies on none, shape `(D,)`. A rounded target
             stands for its cell: its likelihood is the probability of the cell, and `log_prob` the log of the mean density there.
@@ -200,10 +202,11 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         From a source, one pass surveys the table. A first column without a name that only numbers the rows is left out with a
         warning, unless the source declares it. If it fits into `memory`, all is as if a frame of its rows had come. Else the
         rows are read in blocks: 200,000 rows with the least hashes are the sample from which scales (a median is known to
-        0.0011 of its rank, one standard error), the kind of the target and the number of components are learnt; ranges, missing
-        values and levels are those of all rows. 50,000 of these rows at most say when to stop. All others are written once as
-        float32 into a folder of temporary files (TMPDIR; within `checkpoint` if there is one), and are read from there in a new
-        random order in each pass. An epoch is then at most about a million rows, and there is no second training (`refit`).
+        0.0011 of its rank, one standard error), bins, the kind of the target and the number of components are learnt; ranges,
+        missing values and levels are those of all rows. 50,000 of these rows at most say when to stop. All others are written
+        once as float32 into a folder of temporary files (TMPDIR; within `checkpoint` if there is one), and are read from there
+        in a new random order in each pass. An epoch is then at most about a million rows, and there is no second training
+        (`refit`).
 
         Args:
             X: Features, shape `(N, F)`: an array, a sparse matrix (dense at most 1 GB), or a pandas or polars frame,
@@ -217,11 +220,13 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             target: With a source, the name of the column to predict, or several names; with `censoring` both columns.
             validation_data: `(X, y)` or `(X, y, sample_weight)` that say when to stop, instead of a part of the rows; never
                 trained on.
-            callbacks: Keras callbacks. They see the training of each network (a candidate for the number of components, a
-                member, a restart) from its beginning to its end, but not the second one on all rows (`refit`). Their logs
+            callbacks: Keras callbacks. They see each training that held-out rows stop (of a candidate, a member, a restart) from
+                its beginning to its end, but not the ones after it (`refit`: one on all rows, and up to 4,000 rows two
+                without a part of them, which say how wide the scales must be). Their logs
                 hold "loss" and "val_loss", their `model` is the network with the weights of the epoch, on scaled features, and
                 `model.stop_training = True` ends its training. Hooks of batches are refused, and no callback is called where
-                networks train in parallel. Of an object of another class, `on_epoch_end` is called after every epoch.
+                networks train in parallel. Of an object of another class, `on_epoch_end` is called after every epoch
+                of all trainings.
             checkpoint: A folder, for a training that must survive a kill: each network that is done is written there, and is
                 not trained again on the same rows with the same settings; callbacks are not called for it then. From a source
                 that does not fit into memory, each epoch is written there, too (on JAX).
@@ -249,9 +254,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         The first call learns from its batch what columns are, how features and targets are scaled, and what targets are taken
         for; later batches must fit that, and new levels of a category count as "(other)". So the first batch should be a fair
         sample, of hundreds of rows or more. Nothing is held out, and the rate of learning stays what it is: the average of the
-        weights (`averaging`) answers. With `num_components="auto"` there are 6. After `fit`, or from a file, it goes on from the
-        weights that are there; set a lower `learning_rate` first, since that of `fit` had fallen to 0. A
-        calibration is forgotten: call `calibrate` in the end.
+        weights (`averaging`) answers. With `num_components="auto"` there are 6, with `feature_bins="auto"` no bins. After
+        `fit`, or from a file, it goes on from the weights that are there; set a lower `learning_rate` first, since that of
+        `fit` had fallen to 0. A calibration is forgotten: call `calibrate` in the end.
 
         Args:
             X: Features, as in `fit`.

@@ -26,12 +26,13 @@ from mdn.tabular import inputs, learning, seen, wording
 from mdn.tabular.columns import Columns
 from mdn.tabular.fed_member import fit_fed_member
 from mdn.tabular.fitting import Arrays, fit_rows
-from mdn.tabular.member import Member, one_by_one
+from mdn.tabular.member import Member
 from mdn.tabular.outcome import Outcome
 from mdn.tabular.selection import Parts, Selected, prepared
 from mdn.tabular.sides import Split, sides_of
 from mdn.tabular.survey import Rows, Survey, Wanted, survey_of
 from mdn.tabular.together import LaneShare, fit_in_processes
+from mdn.tabular.trainings import one_by_one
 from mdn.training.checkpoints import digest
 from mdn.training.feed import fetched_ahead
 from mdn.training.interrupt import ctrl_c_waits
