@@ -82,6 +82,8 @@ def test_the_calibration_of_a_group_is_that_of_its_rows_alone(model):
         ValueError, match=r"`groups` must be .* one label for each of its 300 rows, but its shape is \(7,\)"
     ):
         grouped.predict_quantile(X, 0.5, groups=np.ones(7))
+    with pytest.raises(ValueError, match=r"or one label for its only row, but its shape is \(7,\)"):
+        grouped.predict_quantile(X[:1], 0.5, groups=np.ones(7))
     with pytest.raises(ValueError, match="`groups` needs a model that is calibrated by groups, but this one is not"):
         everyone.predict_interval(X, 0.8, groups=labels)
     with pytest.raises(ValueError, match="`groups` needs a model that is calibrated by groups, but this one is not"):

@@ -90,6 +90,9 @@ def test_lines_of_unipen_are_turned_so_that_y_grows_downwards():
     np.savez("s.npz", stroke3=rows, offsets=[0, 3, 5], text=["a"])
     with pytest.raises(ValueError, match="`text` must be one for each of 2 lines"):
         read_handwriting("s.npz")
+    np.savez("s.npz", stroke3=rows, offsets=[0, 5], text=["a", "b"])
+    with pytest.raises(ValueError, match="`text` must be one for the only line, but"):
+        read_handwriting("s.npz")
     with pytest.raises(ValueError, match=r"read from \.npz, \.xml, \.json.*'a\.pdf'"):
         read_handwriting("a.pdf")
     with pytest.raises(ValueError, match=r"written to \.npz"):

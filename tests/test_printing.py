@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commands import run_here
 from mdn.drawing import write_animation, write_sheet
 from mdn.drawing.pages import page_path
 from mdn.drawing.paper import MARGIN, PIXEL, SIZES, Cells, printed
@@ -155,6 +156,63 @@ def test_a_shorter_sheet_leaves_no_page_of_a_longer_one_and_no_other_file_is_ove
     Path("other-2.svg").rename("sheet-2.svg")
     with pytest.raises(ValueError, match=r"'sheet-2\.svg' is no page of 'sheet\.svg'"):
         write_sheet("sheet.svg", [CORNER] * 2, side=100.0, paper="a5")
+
+
+def write_words(count):
+    return "write", "\n".join(["a"] * count), "--page", "a5", "--line-height", 90
+
+
+COMMANDS = {
+    "generate": ("draw", ("generate", "sketch", "--count", 3, "--paper", "a5", "--size", 100), 3),
+    "copies": (
+        "draw",
+        ("generate", "sketch", "--count", 1, "--copies", "--data", "d.npz", "--paper", "a5", "--size", 100),
+        2,
+    ),
+    "complete": ("complete", ("complete", "quickdraw", "--count", 2, "--paper", "a5", "--size", 100), 3),
+    "write": ("write", write_words(3), 3),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_refuses_to_replace_a_file_that_is_no_page_before_its_work_and_says_why(name, tmp_path, monkeypatch):
+    from mdn.applications import handwriting, sketch
+
+    work, arguments, count = COMMANDS[name]
+    worked = []
+    monkeypatch.setattr(handwriting if work == "write" else sketch, work, lambda *args, **how: worked.append(args))
+    Path("x-2.svg").write_text("<svg/>")
+    ran = run_here(tmp_path, *arguments, "--out", "x.svg")
+    printed = " ".join(ran.stderr.split())
+    assert ran.exit_code == 2 and not worked, ran.output
+    assert f"'x-2.svg' is no page of 'x.svg', which has {count} pages and would replace it" in printed
+    assert "Older versions of mdn wrote no note of whose a page is" in printed
+    assert Path("x-2.svg").read_text() == "<svg/>" and not Path("x.svg").exists()
+
+
+def test_room_for_a_sheet_is_refused_as_the_sheet_is_and_else_found():
+    from mdn.drawing.sheets import check_room
+
+    def refusal(call, *arguments, **how):
+        try:
+            call(*arguments, side=55.0, paper="a5", **how)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    Path("x-2.svg").write_text("<svg/>")
+    found = []
+    for labels in ([], ["a"] * 6):
+        for count in range(1, 7):
+            found.append(refusal(check_room, "x.svg", count, labelled=bool(labels)))
+            assert found[-1] == refusal(write_sheet, "x.svg", [CORNER] * count, labels[:count])
+    assert found[:6] == [""] * 6 and "has 2 pages" in found[11], "labels take room"
+    check_room("x.svg", 9)
+    check_room("x.pdf", 9, side=100.0, paper="a5")
+    with pytest.raises(ValueError, match="`side` must be a positive number, but 0 came"):
+        check_room("x.svg", 9, side=0, paper="a5")
+    with pytest.raises(ValueError, match="a row of 1 at 300 mm each takes"):
+        check_room("x.svg", 9, side=300.0, paper="a5")
 
 
 def test_an_animation_and_a_line_of_handwriting_leave_no_page_of_what_they_replace():

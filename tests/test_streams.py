@@ -300,7 +300,7 @@ def test_a_process_of_several_takes_seeds_and_choices_of_the_first_and_writes_it
 ):
     monkeypatch.setattr(streamed, "agreed", lambda seed: np.int32(11))
     monkeypatch.setattr(fitting, "agreed", lambda seeds: np.full(len(seeds), 12))
-    monkeypatch.setattr(learning, "agreed", lambda choices: np.array([5, 0]))
+    monkeypatch.setattr(learning, "agreed", lambda choices: np.array([5, 0, 0]))
     monkeypatch.setattr(streamed, "joined", lambda: Joined(1, 2))
     regressor, how, source = quick(random_state=None), streamed.How("y", memory=SMALL), source_of(shards[0])
     survey = streamed.look(regressor, source, how)
@@ -521,6 +521,16 @@ def test_folders_that_hold_a_column_in_their_names_are_refused_however_they_are_
 def test_a_file_that_is_named_twice_is_read_once(tmp_path):
     frame(5).to_parquet(tmp_path / "0.parquet")
     assert source_of([tmp_path, tmp_path / "0.parquet", f"{tmp_path}/../{tmp_path.name}/*.parquet"]).rows == 5
+
+
+@pytest.mark.parametrize(("known", "how_many"), [(0, "none of 5 rows"), (1, "only 1 of 5 rows")])
+def test_too_few_rows_with_a_target_and_a_weight_are_said_to_be_those(known, how_many, tmp_path):
+    table = frame(5)
+    table.loc[known:, "y"] = np.nan
+    table.to_parquet(tmp_path / "0.parquet")
+    wanted = "at least 2 rows with a target and a weight are needed, but"
+    with pytest.raises(ValueError, match=f"{wanted} {how_many} is such a row"):
+        quick().fit(tmp_path / "0.parquet", target="y", memory=1.0)
 
 
 def test_paths_that_lead_to_no_table_are_named(tmp_path):

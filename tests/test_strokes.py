@@ -102,6 +102,8 @@ def test_drawings_know_their_words_and_parts():
         all_.of("cow")
     with pytest.raises(ValueError, match="one string for each of 4"):
         Drawings(all_.strokes, ["cat"])
+    with pytest.raises(ValueError, match="one string for the only drawing, but its shape is"):
+        Drawings(all_.strokes[:1], ["cat", "dog"])
 
 
 def test_a_split_names_parts_and_takes_duplicates_out(tmp_path):

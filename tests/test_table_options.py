@@ -461,6 +461,20 @@ def test_the_cells_of_a_table_are_read_once_for_all_that_is_predicted(excel, mon
     np.testing.assert_allclose(written["y_above_3"], reg.predict_probability(new, above=3), rtol=1e-5)
 
 
+def test_rows_that_were_read_once_are_for_one_model_only(excel):
+    from sklearn.base import clone
+
+    from mdn.tabular.features import ReadOnce
+
+    folder, _ = excel
+    reg, new = mdn.load(folder / "model.mdn"), read_table(folder / "new.csv", text=["sex", "day"])
+    read, other = ReadOnce(reg, new), clone(reg)
+    vars(other).update(vars(reg))
+    np.testing.assert_array_equal(reg.predict(read), reg.predict(new))
+    with pytest.raises(ValueError, match=r"X was read once for another model, .* pass the table itself"):
+        other.predict(read)
+
+
 def test_one_row_is_no_rows(tmp_path):
     (tmp_path / "one.csv").write_text("a,b,c\n1,2,3\n")
     assert "1 row; features: 3." in said(run_here(tmp_path, "check", "one.csv"))

@@ -70,6 +70,21 @@ def check_sheet(out: Path, animate: bool = False) -> None:
     not_with(animate, "--animate, which is for a screen", "--size", "--paper")
 
 
+def check_room(out: Path, count: int, *, animate: bool = False, **how: Any) -> None:
+    """Refuses what `write_pictures` could not write, before drawings are made.
+
+    Args:
+        out: A name that `check_sheet` let pass.
+        count: How many drawings there will be.
+        animate: As in `write_pictures`.
+        **how: As in `mdn.drawing.sheets.check_room`.
+    """
+    from mdn.drawing import sheets
+
+    if out.suffix in _PICTURES and not animate:
+        sheets.check_room(out, count, **how)
+
+
 def write_pictures(out: Path, drawings, labels=(), given=(), *, animate: bool = False, columns=None, **how: Any) -> str:
     """Writes drawings to `out` and returns the names of the files that it wrote, for a sentence.
 

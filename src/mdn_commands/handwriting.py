@@ -113,6 +113,7 @@ def write(
         from mdn.applications import handwriting
         from mdn.applications.handwriting.pictures import Page, write_line, write_page
         from mdn.data import reading
+        from mdn.drawing.pages import check_pages
         from mdn.wording import counted
 
         training.keep_compiled_programs()
@@ -129,6 +130,8 @@ def write(
         paper = replace(Page.of(page) if page else Page(height=None), line_height=line_height)
         paper = replace(paper, ink=ink) if ink else paper
         lines = handwriting.wrapped(text, paper.characters if page else width)
+        if out.suffix != ".pdf":
+            check_pages(out, paper.sheets(len(lines)))
         made = handwriting.write(
             network,
             lines,

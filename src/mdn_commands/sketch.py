@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.drawings import check_sheet, tell_of, write_pictures
+from mdn_commands.drawings import check_room, check_sheet, tell_of, write_pictures
 from mdn_commands.given import only_with
 from mdn_commands.options import (
     Animate,
@@ -235,6 +235,15 @@ def generate_sketch(
     with messages():
         check_sheet(out, animate)
         only_with(copies, "--copies", "--data")
+        check_room(
+            out,
+            2 * count if copies else count,
+            animate=animate,
+            labelled=copies,
+            columns=columns,
+            side=size,
+            paper=paper,
+        )
         known = _learnt_from(model, data) if copies else None
         from mdn.applications.sketch import draw
         from mdn.wording import agreed, counted
@@ -301,6 +310,7 @@ def complete(
     """Finish a drawing that was begun, in several ways; the whole drawing comes first, and new strokes are red."""
     with messages():
         check_sheet(out, animate)
+        check_room(out, count + 1, animate=animate, columns=columns, side=size, paper=paper)
         from mdn.applications.sketch import complete as go_on
         from mdn.wording import agreed, counted
 

@@ -19,7 +19,7 @@ from mdn.data.limits import read_lines, read_whole
 from mdn.data.objects import read_object_arrays
 from mdn.data.strokes import Drawings, as_drawing, from_lines, no_names
 from mdn.files import reading, replacing
-from mdn.wording import counted
+from mdn.wording import agreed, counted
 
 _NAMES = {"text": "words", "part": "parts", "writer": "writers", "source": "sources"}  # label in a file: attribute here
 
@@ -180,8 +180,8 @@ def _npz(path: Path) -> Found:
     for label, column in zip(_NAMES, labels, strict=True):
         if column.shape != (len(drawings),):
             raise ValueError(
-                f"{str(path)!r}: `{label}` must be one for each of {counted(len(drawings), 'line')}, but its shape is "
-                f"{column.shape}."
+                f"{str(path)!r}: `{label}` must be one for "
+                f"{agreed(len(drawings), 'the only line', f'each of {len(drawings)} lines')}, but its shape is {column.shape}."
             )
     turn = (1.0, 1.0 if name == "points" else -1.0, 1.0)
     for i, (one, *known) in enumerate(zip(drawings, *labels, strict=True)):

@@ -22,7 +22,7 @@ import numpy as np
 
 from mdn.data.limits import LARGEST, read_whole
 from mdn.files import reading, sentence
-from mdn.wording import counted
+from mdn.wording import agreed, counted
 
 DOWN, LIFT, END = 0, 1, 2  # the pen of stroke-5, after dx and dy
 PARTS = ("train", "valid", "test")
@@ -65,10 +65,9 @@ class Drawings(Sequence[np.ndarray]):
             if given.shape == (0,):
                 given = np.full(len(self.strokes), "")
             if given.shape != (len(self.strokes),):
-                raise ValueError(
-                    f"`{name}` must be one string for each of {counted(len(self.strokes), 'drawing')}, but its shape is "
-                    f"{given.shape}."
-                )
+                count = len(self.strokes)
+                wanted = agreed(count, "the only drawing", f"each of {count} drawings")
+                raise ValueError(f"`{name}` must be one string for {wanted}, but its shape is {given.shape}.")
             object.__setattr__(self, name, given)
 
     def __len__(self) -> int:

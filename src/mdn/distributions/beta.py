@@ -45,6 +45,8 @@ class Beta(Independent):
     concentration1: Any = parameter(positive=True)
     concentration0: Any = parameter(positive=True)
 
+    _begins = 0.0
+
     def _shapes(self):
         return self.concentration1, self.concentration0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -39,6 +39,8 @@ class Component(Distribution):
     """Whether `_pull` returns matrices, because coordinates are correlated."""
     _modes_of_log = False
     """Whether modes of mixtures are found along log y; see `_pull`."""
+    _begins: ClassVar[Any] = -math.inf
+    """The lower end of the support: a number, or one of each coordinate, `(*batch, D)`."""
 
     # ---- parameters ------------------------------------------------------------------------------------------------
 

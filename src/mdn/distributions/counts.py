@@ -27,6 +27,7 @@ class Counts(Independent):
     """
 
     _grid = (1.0, 0.0)
+    _begins = 0.0
 
     def _log_mass(self, k):
         """log P(Y = k) of counts, `(..., D)`."""

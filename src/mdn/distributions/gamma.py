@@ -39,6 +39,8 @@ class Gamma(Independent):
     concentration: Any = parameter(positive=True)
     rate: Any = parameter(positive=True)
 
+    _begins = 0.0
+
     def _kernel(self, y):
         """(whether y >= 0, y where it is and 1 elsewhere, x = β y, log x)."""
         inside = y >= 0.0

@@ -36,6 +36,8 @@ class LogNormal(Independent):
     loc: Any = parameter()
     scale: Any = parameter(positive=True)
 
+    _begins = 0.0
+
     def _inside(self, y):
         """(whether y lies in the support, log y there and 0 elsewhere, the standard score of that log)."""
         inside = y > 0.0

@@ -189,20 +189,22 @@ class Rounded(Based):
         log-normal whose scale is 8, most of a mean lies where sums over outcomes are rough, and the base has a closed form.
         """
         mean_of_base, variance_of_base = self.base._mean(), self.base._variance()
+        has_mean, has_variance = ops.isfinite(mean_of_base), ops.isfinite(variance_of_base)
+        place, square = ops.where(has_mean, mean_of_base, 0.0), ops.where(has_variance, variance_of_base, 1.0)
         half = 0.5 * self.step
-        if self.lowest is None or self._base_begins() >= self.lowest - half:
-            mean = ops.clip(mean, mean_of_base - half, mean_of_base + half)
-            deviation = ops.sqrt(variance_of_base)
-            least = ops.square(ops.maximum(deviation - half, 0.0))
-            variance = ops.clip(variance, least, ops.square(deviation + half))
-        return (
-            ops.where(ops.isfinite(mean_of_base), mean, mean_of_base),
-            ops.where(ops.isfinite(variance_of_base), variance, variance_of_base),
-        )
+        deviation = ops.sqrt(numerics.floor(square))  # a variance that underflows has a gradient, too
+        least, most = numerics.floor(deviation - half, 0.0), deviation + half
+        # what lies below the cell of the least outcome moves further than rounding moves it
+        moved_up = self._base_begins() < self._grid[1] - half
+        mean = ops.where(moved_up, mean, numerics.within(mean, place - half, place + half))
+        variance = ops.where(moved_up, variance, numerics.within(variance, ops.square(least), ops.square(most)))
+        return ops.where(has_mean, mean, mean_of_base), ops.where(has_variance, variance, variance_of_base)
 
-    def _base_begins(self) -> float:
-        """A plain number that the base does not go below, or -inf."""
-        return self.base.bijection.support[0] if isinstance(self.base, Transformed) else -math.inf
+    def _base_begins(self):
+        """The lower end of the support of the base, which is a family or a Transformed of one, as a tensor."""
+        if isinstance(self.base, Transformed):
+            return numerics.as_tensor(self.base.bijection.forward(self.base.base._begins))
+        return numerics.as_tensor(self.base._begins)
 
     def _each_moments(self):
         """(weights `(*batch, K, 1)`, means `(*batch, K, 1)`, variances `(*batch, K, 1)`) of the rounded components."""

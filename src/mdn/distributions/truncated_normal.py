@@ -49,6 +49,8 @@ class TruncatedNormal(Independent):
     low: Any = parameter(endless=True)
     high: Any = parameter(endless=True)
 
+    _begins = property(lambda self: self.low)
+
     def __post_init__(self):
         ends = {name: numerics.as_tensor(getattr(self, name)) for name in ("low", "high")}
         self._set(**{name: end if len(end.shape) else ops.reshape(end, (1,)) for name, end in ends.items()})
@@ -195,7 +197,7 @@ def _log_tail_of(t, below, room, slope, mass_below, mass_above):
 
 def _reach(slope, fall):
     """The t > 0 at which slope · t + t²/2 is `fall`, for a slope >= 0; where it is below 0, nothing lies that way."""
-    slope = numerics.floor(slope, 0.0)
+    slope, fall = numerics.floor(slope, 0.0), numerics.floor(fall)  # the log of a tail may be rounded to 0
     return 2.0 * fall / (slope + numerics.hypotenuse(slope, ops.sqrt(2.0 * fall)))
 
 

@@ -39,6 +39,8 @@ class Weibull(Independent):
     concentration: Any = parameter(positive=True)
     scale: Any = parameter(positive=True)
 
+    _begins = 0.0
+
     def _kernel(self, y):
         """(whether y > 0, y where it is and the least float elsewhere, log H, H = (y / λ)^k)."""
         inside = y > 0.0

@@ -28,11 +28,8 @@ def page_path(path, number: int) -> Path:
     return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
 
 
-@contextmanager
-def replacing_pages(path, count: int = 1) -> Iterator[list[tuple[Path, str]]]:
-    """Yields (a temporary path, a note) for each page of a picture, whose files replace an older picture in the end.
-
-    Pages of the older picture beyond `count` are removed. After an error all files stay as they were.
+def check_pages(path, count: int) -> None:
+    """Refuses a picture whose pages would replace files that are none of its pages: before the work for it, not after that.
 
     Args:
         path: The path of the first page.
@@ -41,13 +38,31 @@ def replacing_pages(path, count: int = 1) -> Iterator[list[tuple[Path, str]]]:
     Raises:
         ValueError: if a later page would replace a file that is no page of a picture at `path`.
     """
-    paths = [page_path(path, number) for number in range(1, count + 1)]
-    for number, other in enumerate(paths[1:], start=2):
+    for number in range(2, count + 1):
+        other = page_path(path, number)
         if other.exists() and not _is_page(other, path, number):
             raise ValueError(
                 f"{str(other)!r} is no page of {Path(path).name!r}, which has {count} pages and would replace it: move that "
-                "file, or choose another name."
+                "file, or choose another name. Older versions of mdn wrote no note of whose a page is, so that a page of theirs "
+                "is taken for any other file."
             )
+
+
+@contextmanager
+def replacing_pages(path, count: int = 1) -> Iterator[list[tuple[Path, str]]]:
+    """Yields (a temporary path, a note) for each page of a picture, whose files replace an older picture in the end.
+
+    Pages of the older picture beyond `count` are removed. After an error while drawing all files stay as they were.
+
+    Args:
+        path: The path of the first page.
+        count: How many pages the picture has.
+
+    Raises:
+        ValueError: as `check_pages` does.
+    """
+    check_pages(path, count)
+    paths = [page_path(path, number) for number in range(1, count + 1)]
     with ExitStack() as stack:
         yield [(stack.enter_context(replacing(one)), _note(path, number)) for number, one in enumerate(paths, start=1)]
     for number in itertools.count(count + 1):

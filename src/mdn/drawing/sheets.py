@@ -31,8 +31,8 @@ from mdn.drawing.ink import (
     times_of,
     write_pdf,
 )
-from mdn.drawing.pages import page_path, replacing_pages, save_png, save_svg
-from mdn.drawing.paper import INCH, MARGIN, PIXEL, Cells, printed
+from mdn.drawing.pages import check_pages, page_path, replacing_pages, save_png, save_svg
+from mdn.drawing.paper import INCH, MARGIN, PIXEL, Cells, Print, printed
 from mdn.files import replacing
 
 if TYPE_CHECKING:
@@ -153,15 +153,56 @@ def write_sheet(
     return [page_path(path, number) for number in range(1, len(sheets) + 1)]
 
 
-def _pages(drawings: list, labels, columns: int | None, given, side: float | None, paper: str | None) -> list[_Sheet]:
-    """The pages of `write_sheet`."""
+def check_room(
+    path,
+    count: int,
+    columns: int | None = None,
+    *,
+    labelled: bool = False,
+    side: float | None = None,
+    paper: str | None = None,
+) -> None:
+    """Refuses a sheet that `write_sheet` could not write: before its drawings are made, which may take minutes.
+
+    Args:
+        path: As in `write_sheet`.
+        count: How many drawings.
+        columns: As in `write_sheet`.
+        labelled: Whether a drawing has a label.
+        side: As in `write_sheet`.
+        paper: As in `write_sheet`.
+
+    Raises:
+        ValueError: as `write_sheet` does.
+    """
+    _check_positive(columns, side)
+    if paper is not None:
+        found = _printed(count, labelled, columns, side, paper)
+        if ending_of(path, ".pdf") != ".pdf":
+            check_pages(path, -(-count // (found.columns * found.rows)))
+
+
+def _check_positive(columns: int | None, side: float | None) -> None:
     for name, value in (("columns", columns), ("side", side)):
         if value is not None and not 0 < value < np.inf:
             raise ValueError(f"`{name}` must be a positive number, but {value} came.")
+
+
+def _printed(count: int, labelled: bool, columns: int | None, side: float | None, paper: str) -> Print:
+    return printed(_cells(labelled), count, paper, columns, side)
+
+
+def _cells(labelled: bool) -> Cells:
+    return Cells(_SIDE, _GAP, _LABEL if labelled else 0.0)
+
+
+def _pages(drawings: list, labels, columns: int | None, given, side: float | None, paper: str | None) -> list[_Sheet]:
+    """The pages of `write_sheet`."""
+    _check_positive(columns, side)
     whole = _Sheet(drawings, labels, columns, given, None if side is None else side / _SIDE)
     if paper is None:
         return [whole]
-    found = printed(whole.cells, len(drawings), paper, columns, side)
+    found = _printed(len(drawings), any(whole.labels), columns, side, paper)
     each = found.columns * found.rows
     pages = [slice(start, start + each) for start in range(0, len(drawings), each)]
     return [_Sheet(drawings[page], labels[page], found.columns, given[page], found.unit, found.paper) for page in pages]
@@ -228,7 +269,7 @@ class _Sheet:
                 raise ValueError(f"`{name}` must be as many as the drawings, {count}, but there are {len(values)}.")
         self.labels = list(labels) or [""] * count
         self.columns = max(1, min(columns or int(np.ceil(np.sqrt(count * 1.3))), count))
-        self.cells = Cells(_SIDE, _GAP, _LABEL if any(self.labels) else 0.0)
+        self.cells = _cells(any(self.labels))
         self.width, self.height = self.cells.size(self.columns, -(-count // self.columns))
         self.left = self.top = 0.0
         self.unit, self._framed = unit, paper is None

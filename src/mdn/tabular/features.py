@@ -95,10 +95,10 @@ def features(regressor, X):
 
     Raises:
         ValueError: if X has no rows, other columns than in training, text instead of numbers, or numbers that are infinite or,
-            with `missing="error"`, missing.
+            with `missing="error"`, missing; or if it is a `ReadOnce` of another regressor.
     """
     if isinstance(X, ReadOnce):
-        return X.inputs
+        return X.inputs_of(regressor)
     if regressor.trunk_ is not None:
         return regressor.trunk_.rows(X)
     x = _numbers(regressor, X, reset=False)
@@ -146,8 +146,22 @@ class ReadOnce:
 
     def __init__(self, regressor, X):
         self.table = X
+        self._regressor = regressor
         self.numbers = np.asarray(_numbers(regressor, X, reset=False))
         self.inputs = _inputs(regressor, self.numbers)
+
+    def inputs_of(self, regressor) -> np.ndarray:
+        """`inputs`, for the regressor that they were made for.
+
+        Raises:
+            ValueError: if it is another one.
+        """
+        if regressor is not self._regressor:
+            raise ValueError(
+                "X was read once for another model, whose inputs are no inputs of this one: pass the table itself, or read it by "
+                "ReadOnce(this model, table)."
+            )
+        return self.inputs
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -33,8 +33,8 @@ def labels_of(X, groups) -> list[str]:
         values, rows = np.asarray(groups), _num_samples(arrays_of(X)[0])
         if values.shape != (rows,):
             raise ValueError(
-                f"`groups` must be the name of a column of X or one label for each of its {counted(rows, 'row')}, but its shape "
-                f"is {values.shape}."
+                "`groups` must be the name of a column of X or one label for "
+                f"{agreed(rows, 'its only row', f'each of its {rows} rows')}, but its shape is {values.shape}."
             )
         return Column("groups", values).words
     X = X.table if isinstance(X, ReadOnce) else X

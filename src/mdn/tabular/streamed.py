@@ -38,6 +38,7 @@ from mdn.training.feed import fetched_ahead
 from mdn.training.interrupt import ctrl_c_waits
 from mdn.training.processes import check_processes
 from mdn.training.team import agreed, joined
+from mdn.wording import counted
 
 _SEGMENTS = 4  # of a lane at least, where a table is small
 _PART_OF_MEMORY, _FEWEST_TOGETHER = 0.1, 4  # for rows that are shuffled together; segments of a lane
@@ -148,9 +149,12 @@ def wanted_of(regressor, how: How) -> Wanted:
 def check_enough(survey: Survey, name: str) -> None:
     """Refuses a table, called `name` in the message, with too few rows to learn from."""
     if survey.rows < 2:
+        wanted, many = survey.wanted, "only 1" if survey.rows else "none"
+        parts = "a target and a weight" if wanted.split_by is None else f"a target, a weight and {wanted.split_by!r}"
+        side = "" if wanted.sides is None else " on the side that is learnt from"
         raise ValueError(
-            f"{name}: at least 2 rows with a target and a weight are needed, but of {survey.rows + survey.left_out} only "
-            f"{survey.rows} came."
+            f"{name}: at least 2 rows with {parts}{side} are needed, but {many} of "
+            f"{counted(survey.rows + survey.left_out, 'row')} is such a row."
         )
 
 

@@ -12,7 +12,7 @@ from keras import ops
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.model import Handwriter
 from mdn.sequences.ragged import padded, reading_lengths, shifted
-from mdn.wording import counted
+from mdn.wording import agreed
 
 ANY = "any"  # style: each line in a hand of its own
 # share of a window's weight on the text, below which a line ends with the next lift, and below which it ends at once
@@ -168,9 +168,8 @@ def _styles(model: Handwriter, style, count: int, chosen) -> list[str | None]:
     """The name of a hand, or None, for each chosen line of `count`."""
     styles = list(style) if isinstance(style, list | tuple) else [style] * count
     if len(styles) != count:
-        raise ValueError(
-            f"`style` must be one for all or one for each of {counted(count, 'line')}, but {len(styles)} came."
-        )
+        wanted = agreed(count, "one for the only line", f"one for all or one for each of {count} lines")
+        raise ValueError(f"`style` must be {wanted}, but {len(styles)} came.")
     return [_style(model, styles[i]) for i in chosen]
 
 

@@ -76,6 +76,10 @@ class Page:
         """How many lines fit on a sheet that has a height."""
         return int(((self.height or 0.0) - 2 * self.margin) / self.line_height)
 
+    def sheets(self, count: int) -> int:
+        """How many sheets so many lines take."""
+        return 1 if self.height is None else -(-count // self.rows)
+
     @property
     def characters(self) -> int:
         """About how many characters a line holds: the `width` for `wrapped`."""
@@ -101,7 +105,7 @@ def laid_out(lines: Iterable, page: Page) -> list[list[np.ndarray]]:
     if widest * scale > page.width - 2 * page.margin:
         scale = (page.width - 2 * page.margin) / widest
     rows = len(levelled) if page.height is None else page.rows
-    sheets: list[list[np.ndarray]] = [[] for _ in range(-(-len(levelled) // rows))]
+    sheets: list[list[np.ndarray]] = [[] for _ in range(page.sheets(len(levelled)))]
     for i, one in enumerate(levelled):
         if one is not None:
             left = min(float(stroke[:, 0].min()) for stroke in one[0])
