@@ -85,6 +85,17 @@ def test_a_few_rows_of_one_normal_are_not_cut_into_narrow_ones():
     assert np.mean(excess) < truth + 0.15  # five normals apart: 0.3 and more
 
 
+def test_normals_that_are_fitted_apart_must_be_surely_better_on_held_out_rows():
+    rng = np.random.default_rng(0)
+    judges, excess = rng.normal(size=(4000, 1)), []
+    for _ in range(20):
+        excess.append(correlated_nll(judges, *initializers.correlated_mixture(rng.normal(size=(200, 1)), 5)))
+    assert np.mean(excess) < 0.5 * np.log(2 * np.pi * np.e) + 0.005  # 0.008 where the better one was taken, sure or not
+    peaks = 0.1 * rng.normal(size=(60, 1)) + np.where(np.arange(60)[:, None] % 2, -1.0, 1.0)
+    truth = correlated_nll(peaks, [[-1.0], [1.0]], np.full((2, 1, 1), 0.1), [0.5, 0.5])
+    assert correlated_nll(peaks, *initializers.correlated_mixture(peaks, 4)) < truth + 0.2
+
+
 def test_correlated_peaks_are_found_as_well():
     rng, factor = np.random.default_rng(1), np.array([[1.0, 0.0], [0.9, 0.3]])
     y = 0.2 * rng.normal(size=(2000, 2)) @ factor.T + np.where(rng.random((2000, 1)) < 0.3, -1.0, 1.0)

@@ -20,6 +20,7 @@ _NARROWEST = 0.02  # a start narrower than this sits on ties (integers, say), an
 _LOWEST_SHARE = 1e-3  # the least weight of a component
 _FEWEST_FITTED, _MOST_DRAWN = 20, 3000  # for tables of so many rows, held-out folds choose the way of fitting
 _BLOCKS, _FOLDS = 20, 5  # rows are cut into blocks, and every fifth block belongs to one fold, which is held out once
+_SURE = 1.0  # standard errors by which the way that draws nothing together must be better there (Breiman's rule)
 _DRAWN = 5.0  # the prior counts as so many rows at the common centre for each normal
 _ROWS_BINNED = 50_000  # quantiles of so many rows are near enough
 _FAR = 256.0  # a centre is far from 0 beyond this many spreads
@@ -204,7 +205,7 @@ def correlated_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.nda
 
     `starting_mixture` in coordinates that are not correlated finds the peaks of the targets. A few hundred rows are too few for
     it: its narrow normals fit chance. Up to 3,000 rows, a mixture whose normals are drawn together is therefore fitted as well
-    (the mode of a posterior), and the one that is better on held-out blocks of rows is taken.
+    (the mode of a posterior), and taken unless held-out blocks of rows show that it is worse, by more than chance.
 
     Args:
         y: Targets in robust standard scores (`robust_scaling`), shape (N, D); rows with NaN are left out.
@@ -224,13 +225,14 @@ def correlated_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.nda
     def together(rows):
         return _mixture_drawn_together(rows, count, seed)
 
-    ways, fold = (apart, together), np.arange(len(whole)) * _BLOCKS // max(1, len(whole)) % _FOLDS
     found = apart
     if _FEWEST_FITTED <= len(whole) <= _MOST_DRAWN:
-        found = max(
-            ways,
-            key=lambda way: sum(np.sum(_log_density(whole[fold == i], *way(whole[fold != i]))) for i in range(_FOLDS)),
-        )
+        fold, gain = np.arange(len(whole)) * _BLOCKS // len(whole) % _FOLDS, np.zeros(len(whole))
+        for sign, way in ((1.0, apart), (-1.0, together)):
+            for i in range(_FOLDS):
+                gain[fold == i] += sign * _log_density(whole[fold == i], *way(whole[fold != i]))
+        if not np.mean(gain) > _SURE * np.std(gain) / np.sqrt(len(gain)):
+            found = together
     loc, scale_tril, weights = found(whole)
     return loc @ factor.T, factor @ scale_tril, weights
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from mdn import backend, initializers, numerics
 from mdn.distributions import Spec
-from mdn.sequences.autoregression import ages, autoregression, filled, stable, worthwhile
+from mdn.sequences.autoregression import Autoregression, ages, autoregression, filled, stable, worthwhile
 
 _TRAINED = 10  # the last events, whose matrices training changes: more of them would learn chance
 
@@ -95,8 +95,12 @@ class LinearStart(keras.layers.Layer):
         self.start.assign_add(change * others[2])
         self.early.assign(np.tile(ops.convert_to_numpy(self.start), (1, len(ages(self.lags)) - 1)))
 
-    def adapt(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def adapt(self, rows: Sequence[np.ndarray], linear: bool = True) -> list[np.ndarray]:
         """Fits the autoregression to sequences of events `(T_i, target_size)`.
+
+        Args:
+            rows: The sequences.
+            linear: False: only the scaling is learnt, and of each event the middle of all is expected.
 
         Returns:
             What it leaves of each sequence: the events, minus the expected ones in its columns.
@@ -106,7 +110,10 @@ class LinearStart(keras.layers.Layer):
         scaled = [filled((one - shift) / spread) for one in events]
         center = np.mean(np.concatenate(scaled), axis=0)  # what is expected of the first event
         shift, scaled = shift + spread * center, [z - center for z in scaled]
-        found = worthwhile(stable(autoregression(scaled, self.lags)), scaled)
+        none = np.zeros((self.lags * self.size, self.size))
+        found = Autoregression((none,) * len(ages(self.lags)))
+        if linear:
+            found = worthwhile(stable(autoregression(scaled, self.lags)), scaled)
         left, errors = [], []
         for row, one, z in zip(rows, events, scaled, strict=True):
             rest = np.array(row, "float64")
@@ -122,6 +129,11 @@ class LinearStart(keras.layers.Layer):
         ):
             variable.assign(value)
         return left
+
+    @property
+    def predicts(self) -> bool:
+        """Whether `adapt` has found a line that predicts something."""
+        return bool(np.any(ops.convert_to_numpy(self.start)))
 
     def read(self, events, state):
         """What is known after each event.

@@ -10,17 +10,12 @@ import numpy as np
 from mdn.distributions.spec import serializable
 from mdn.losses import NegativeLogLikelihood
 from mdn.random import seeded
-from mdn.sequences import plan, together
+from mdn.sequences import plan, together, trial
 from mdn.sequences.conditions import as_conditions, for_all
 from mdn.sequences.material import material
 from mdn.sequences.network import Network
 from mdn.sequences.program import program_of
-from mdn.sequences.ragged import (
-    as_primes,
-    as_sequences,
-    check_given,
-    lengths_of,
-)
+from mdn.sequences.ragged import as_primes, as_sequences, check_given, lengths_of
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
 from mdn.sequences.scores import log_prob_of_steps, params_of_steps
@@ -67,11 +62,14 @@ class MDNRNN(Network):
 
     def adapt(self, sequences) -> MDNRNN:
         """Learns from `sequences` how to scale events in and out, and which mixture training starts from."""
+        return self._adapt(sequences)
+
+    def _adapt(self, sequences, linear: bool = True) -> MDNRNN:
         rows = as_sequences(sequences, self.spec.target_size)
         self.encoding.adapt(np.concatenate(rows))
         if self.place is not None:
             self.place.adapt(np.concatenate([np.cumsum(np.nan_to_num(one[:, self.positions]), axis=0) for one in rows]))
-        self.head.adapt(np.concatenate(rows if self.linear is None else self.linear.adapt(rows)))
+        self.head.adapt(np.concatenate(rows if self.linear is None else self.linear.adapt(rows, linear)))
         self.adapted = True
         return self
 
@@ -100,9 +98,10 @@ class MDNRNN(Network):
 
         `fit` compiles a model that you did not compile yourself, with `optimizer` and a rate that falls along a cosine, and
         adapts one that was not adapted. If you say nothing, it trains for at least 50 epochs and 2,000 steps, and holds a tenth
-        of the sequences out (of fewer than ten: the end of each), which says which epoch was best. Ctrl-C ends training after
-        the running step and keeps the best weights; a second press skips their scoring. Other threads may call `generate`,
-        `log_prob` and `stream`: they take turns with the steps.
+        of the sequences out (of fewer than ten: the end of each), which says which epoch was best. Of up to 6,000 events, short
+        trainings say whether it starts from a line, and whether a quarter of the epochs is enough (docs/sequences.md). Ctrl-C
+        ends training after the running step and keeps the best weights; a second press skips their scoring. Other threads
+        may call `generate`, `log_prob` and `stream`: they take turns with the steps.
 
         Args:
             sequences: A list of arrays `(T_i, D)`, an array `(N, T, D)` with NaN behind the ends, or `(points, offsets)`; with
@@ -136,22 +135,27 @@ class MDNRNN(Network):
                 processes that learn together; if a function yields other numbers at each call and there is a `checkpoint`; if a
                 file of a source is damaged, holds other sequences than it did, or its events have another width.
         """
-        sizes = {"epochs": epochs, "batch_size": batch_size, "buckets": buckets, "window": window}
-        for name, value in sizes.items():
+        for name, value in {"epochs": epochs, "batch_size": batch_size, "buckets": buckets, "window": window}.items():
             if value is not None and value != "auto" and (isinstance(value, str) or value < 1):
                 raise ValueError(f"`{name}` must be at least 1, but {value!r} came.")
         data = material(
             self, self._asked_for, sequences, validation_data, condition, context,
             given=given, encode=encode, open_end=epochs is None, seed=seed, same=checkpoint is not None,
         )  # fmt: skip
-        # Not the adapted weights: those of another machine differ from them by rounding
+        # not the adapted weights: those of another machine differ by rounding
         start = "" if checkpoint is None else digest(self.get_weights(), np.array(self.adapted))
         together.check_same(data)
-        if fresh := not self.adapted:
-            together.adapt(self, data.sample)
+        before = trial.adapt(self, data) if (fresh := not self.adapted) else None
         adapted_start = "" if checkpoint is None else digest(self.get_weights())
         how = plan.plan_of(lengths_of(data.rows), epochs, batch_size, window)
         together.check(how.batch_size)
+        if before is not None:
+            how, ended = trial.chosen(
+                self, data, how, before, checkpoint, batch_size=how.batch_size, given=given, window=window, buckets=buckets,
+                learning_rate=learning_rate, optimizer=optimizer, seed=seed,
+            )  # fmt: skip
+            if ended is not None:
+                return ended
         batches = data.batches(how, given=given, buckets=buckets, cut=window == "auto", seed=seed)
         if not self.compiled or self._compiled_by_fit:
             self.compile(
@@ -164,7 +168,7 @@ class MDNRNN(Network):
         with ctrl_c_waits() as pressed, self._turns.training():
             pressed.begin()
             sure = plan.SURE if data.by_itself else 0.0
-            best = BestWeights(data.held_out, data.judged_after, patience, pressed, sure)
+            best = BestWeights(data.held_out, data.judged_after, patience, pressed, sure, before is not None)
             self._carry(None if how.window is None else how.batch_size)
             try:
                 every, done, kept = [best, self._turns, *callbacks], 0, None

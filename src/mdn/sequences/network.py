@@ -115,7 +115,7 @@ class Network(keras.Model):
     @property
     def starts_as(self) -> str:
         """What the model is once it is adapted, before the first step of training."""
-        if self.linear is None:
+        if self.linear is None or not self.linear.predicts:
             return "a distribution that remembers nothing"
         return f"a linear autoregression of the last {self.linear.lags} events with a mixture of its errors"
 

@@ -84,21 +84,31 @@ def check_same(data) -> None:
         )
 
 
-def adapt(model, sequences) -> None:
-    """`model.adapt(sequences)`, with the numbers of process 0: those of other machines may differ by rounding."""
+def adapt(model, sequences, linear: bool = True) -> None:
+    """`model.adapt(sequences)` with the numbers of process 0: those of other machines may differ by rounding.
+
+    Args:
+        model: An MDNRNN.
+        sequences: What it learns from.
+        linear: Whether with its linear start.
+    """
     if place()[1] == 1:
-        model.adapt(sequences)
+        _adapted(model, sequences, linear)
         return
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)  # JAX refuses to copy numbers that differ to all devices
     try:
         twin = type(model).from_config(model.get_config())
         twin.set_weights(model.get_weights())
-        found = twin.adapt(sequences).get_weights()
+        found = _adapted(twin, sequences, linear).get_weights()
     finally:
         keras.distribution.set_distribution(distribution)
     model.set_weights([np.asarray(one) for one in exchange.of_one(found, first=None)])
     model.adapted = True
+
+
+def _adapted(model, sequences, linear: bool):
+    return model.adapt(sequences) if linear else model._adapt(sequences, linear=False)
 
 
 def share_newest(path: Path, done: int) -> bool:

@@ -15,6 +15,7 @@ from mdn.training.checkpoints import Checkpoints, arrays_of, restore
 from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
 
 _FEW = 10.0  # held-out events
+_RECENT = 8.0  # the larger, the fewer epochs a mean of weights is of
 
 
 def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -71,11 +72,20 @@ class BestWeights(StopsAtBatchEnd):
         pressed: See `StopsAtBatchEnd`.
         sure: How many standard errors better an epoch must be than the best one so far, of many held-out events. Of thousands of
             epochs one is better on a few events by chance alone, so of twenty events it must be half as many again.
+        averages: Whether to score and keep a mean of the weights after each epoch, about that of the last ninth of all epochs.
+            The weights of a single epoch stray by the noise of its steps; training itself goes on from them.
+
+    Reference:
+        Shamir and Zhang (2013), Stochastic gradient descent for non-smooth optimization, section 4: polynomial-decay averaging.
     """
 
-    def __init__(self, held_out, given: int, patience: int | None, pressed: CtrlC, sure: float = 0.0):
+    def __init__(
+        self, held_out, given: int, patience: int | None, pressed: CtrlC, sure: float = 0.0, averages: bool = False
+    ):
         super().__init__(pressed)
         self._held_out, self._given, self._patience, self._sure = held_out, given, patience, sure
+        self._averages = averages and held_out is not None
+        self._mean: list[np.ndarray] = []
         self._best, self._start, self._stale, self._epochs = math.inf, math.inf, 0, 0
         self._scores: np.ndarray | None = None  # of the best epoch, one a held-out event
         self._weights: list[np.ndarray] = []
@@ -94,16 +104,30 @@ class BestWeights(StopsAtBatchEnd):
         self._keep()
         if self._held_out is None or self._pressed.times > 1:
             return
+        now = self._take_mean() if self._averages else []
         scores = self._score()
         if logs is not None:
             logs["val_nll"] = float(np.mean(scores))
-        if self._is_better(scores):
+        better = self._is_better(scores)
+        if better:
             self._keep_best(scores)
-            self._stale = 0
-            return
-        self._stale += 1
+        self._assign(now)
+        self._stale = 0 if better else self._stale + 1
         if self.is_over:
             self.model.stop_training = True
+
+    def _take_mean(self) -> list[np.ndarray]:
+        """Puts the mean of the weights so far into the model. Returns those that it had."""
+        now, share = self._current(), (_RECENT + 1.0) / (_RECENT + self._epochs)
+        pairs = zip(self._mean or now, now, strict=True)
+        self._mean = [mean + np.asarray(share * (new - mean), mean.dtype) for mean, new in pairs]
+        self._assign(self._mean)
+        return now
+
+    def _assign(self, weights: list[np.ndarray]) -> None:
+        if weights:
+            for variable, value in zip(self.model.trainable_variables, weights, strict=True):
+                variable.assign(value)
 
     def _score(self) -> np.ndarray:
         sequences, beside = self._held_out
@@ -140,9 +164,16 @@ class BestWeights(StopsAtBatchEnd):
         """The NLL of each held-out event with `weights`; empty before the first score."""
         return np.zeros(0) if self._scores is None else self._scores
 
-    def go_on_from(self, weights: list[np.ndarray], scores: np.ndarray, state: dict[str, float]) -> None:
-        """Continues with `weights`, `scores` and `state` of a training that was killed."""
-        self._weights = weights
+    @property
+    def mean(self) -> list[np.ndarray]:
+        """The mean of the weights after the last epoch; empty if there is none."""
+        return self._mean
+
+    def go_on_from(
+        self, weights: list[np.ndarray], mean: list[np.ndarray], scores: np.ndarray, state: dict[str, float]
+    ) -> None:
+        """Continues with `weights`, `mean`, `scores` and `state` of a training that was killed; without a mean it takes none."""
+        self._weights, self._mean, self._averages = weights, mean, bool(mean)
         self._best, self._start = (state.get(name, math.inf) for name in ("best", "start"))
         self._scores = scores if len(scores) else None
         self._stale, self._epochs = int(state["stale"]), int(state["epochs"])
@@ -226,11 +257,11 @@ class Kept(keras.callbacks.Callback):
         if last is None:
             return 0
         arrays, self.figures = last.arrays, last.figures
-        best = {name: arrays.pop(name) for name in list(arrays) if name.startswith("best.")}
+        best, mean = _taken(arrays, "best"), _taken(arrays, "mean")
         scores = arrays.pop("scores", np.zeros(0))  # files of older versions have none
         restore(model, model.optimizer, arrays, self._checkpoints.path)
         self._order = last.beside["order"]
-        self._best.go_on_from([best[f"best.{i}"] for i in range(len(best))], scores, last.beside["best"])
+        self._best.go_on_from(best, mean, scores, last.beside["best"])
         return last.done
 
     def on_train_begin(self, logs=None):
@@ -245,6 +276,7 @@ class Kept(keras.callbacks.Callback):
             return  # a later run repeats an epoch that Ctrl-C ended
         arrays = arrays_of(self.model, self.model.optimizer)
         arrays |= {f"best.{i}": value for i, value in enumerate(self._best.weights)}
+        arrays |= {f"mean.{i}": value for i, value in enumerate(self._best.mean)}
         arrays["scores"] = self._best.scores
         beside = {"order": self._batches.state, "best": self._best.state}
         self._checkpoints.save(epoch + 1, arrays, self.figures, beside)
@@ -255,6 +287,12 @@ class Kept(keras.callbacks.Callback):
         history.epoch = list(range(len(self.figures)))
         history.history = {name: [one[name] for one in self.figures if name in one] for name in names}
         return history
+
+
+def _taken(arrays: dict[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    """Takes the arrays "kind.0", "kind.1", ... out of `arrays`."""
+    names = [name for name in arrays if name.startswith(f"{kind}.")]
+    return [arrays.pop(f"{kind}.{i}") for i in range(len(names))]
 
 
 class Turns(keras.callbacks.Callback):

@@ -1,0 +1,114 @@
+"""Short trainings that decide, before the training of a short recording, what it starts from and how long it takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from mdn.sequences import together
+from mdn.sequences.material import Material
+from mdn.sequences.plan import Plan
+from mdn.sequences.ragged import lengths_of
+from mdn.sequences.training import BestWeights
+from mdn.training.checkpoints import Checkpoints
+from mdn.training.interrupt import ctrl_c_waits
+
+_MOST = 6000  # events to learn from; of more of them a network learns the same from either start, and trials take long
+_SHARE = 4  # a trial has a quarter of the epochs of the training
+_PATIENCE = 4  # and ends once a quarter of its epochs have brought nothing
+_FEWEST = 10  # epochs without a better score before a trial ends, at least
+_SURE = 1.0  # standard errors by which it must be better to start from nothing (Breiman's rule: else the simpler model)
+
+Weights = list[tuple[keras.Variable, np.ndarray]]
+"""Variables, each with its value."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a short training was worth.
+
+    Attributes:
+        scores: The NLL of each held-out event at its best epoch.
+        over: Whether that epoch was well before the end, so that a longer training would only learn chance.
+        history: What `fit` returned.
+    """
+
+    scores: np.ndarray
+    over: bool
+    history: keras.callbacks.History
+
+
+def adapt(model, data: Material) -> Weights | None:
+    """Adapts `model` to `data`. Returns the weights that it had before, if trials should decide what it starts from.
+
+    They decide where nothing else does: `fit` holds events out by itself and makes the optimizer, and the recording is short.
+    """
+    listed = data.by_itself and data.held_out is not None and isinstance(data.rows, list)
+    free = model.linear is not None and (not model.compiled or model._compiled_by_fit)
+    before = _weights(model) if listed and free and int(np.sum(lengths_of(data.rows))) <= _MOST else None
+    together.adapt(model, data.sample)
+    return before
+
+
+def chosen(
+    model, data: Material, how: Plan, before: Weights, checkpoint=None, **settings: Any
+) -> tuple[Plan, keras.callbacks.History | None]:
+    """Adapts `model` to the start that a short training makes more of: the linear one, or none.
+
+    A linear start is in the way where the next event depends on the last ones by a curve: the network must first unlearn it.
+    Each trial begins with the same weights and sees the same batches. If the better one was best well before its end, the
+    training takes as few epochs as a trial did, so that its rate falls in time.
+
+    Args:
+        model: It was adapted to `data`, with its linear start.
+        data: What it learns from.
+        how: The plan of the training.
+        before: The weights before that, as `adapt` returns them.
+        checkpoint: Of `fit`. A training that was killed goes on with the epochs that it had chosen, and its own weights.
+        **settings: Of `fit`, for each trial.
+
+    Returns:
+        (the plan, and None); or, if Ctrl-C ended a trial, the plan and its history. The model then has its best weights.
+    """
+    alone = together.place()[1] == 1  # else only the first process has the checkpoint, and all must do the same
+    if checkpoint is not None and alone and (begun := Checkpoints(checkpoint, {}).begun_with("epochs")):
+        return replace(how, epochs=begun), None
+    epochs = max(1, how.epochs // _SHARE)
+    first = _weights(model)
+    with ctrl_c_waits() as pressed:
+        linear = _trial(model, data, epochs, pressed, settings)
+        if pressed:
+            return how, linear.history
+        _put_back(before)
+        together.adapt(model, data.sample, linear=False)
+        other = _weights(model)
+        nothing = _trial(model, data, epochs, pressed, settings)
+        if pressed:
+            return how, nothing.history
+    gain = linear.scores - nothing.scores
+    better = float(np.mean(gain)) > _SURE * float(np.std(gain)) / math.sqrt(len(gain))
+    _put_back(other if better else first)
+    return replace(how, epochs=epochs) if (nothing if better else linear).over else how, None
+
+
+def _trial(model, data: Material, epochs: int, pressed, settings) -> Trial:
+    patience = max(_FEWEST, epochs // _PATIENCE)
+    best = BestWeights(data.held_out, data.judged_after, patience, pressed, averages=True)
+    beside = dict(zip(model._asked_for, data.conditions, strict=True))
+    history = model.fit(data.rows, **beside, **settings, epochs=epochs, callbacks=[best], verbose=0)
+    best.restore(model)
+    return Trial(best.scores, best.is_over, history)
+
+
+def _weights(model) -> Weights:
+    """Each variable with its value: also what dropout draws next, so that a trial changes nothing of the training after it."""
+    return [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
+
+
+def _put_back(weights: Weights) -> None:
+    for variable, value in weights:
+        variable.assign(value)

@@ -1,0 +1,145 @@
+"""What `fit` tries on a short recording before it trains: a start from a line or from nothing, a short schedule, mean weights."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+import mdn
+from mdn.sequences import trial
+from mdn.sequences.material import material
+from mdn.sequences.plan import Plan
+from mdn.sequences.training import BestWeights, adam
+
+SPEC = mdn.MixtureSpec(mdn.NormalSpec(2, "full"), 2)
+SETTINGS = {"given": 0, "window": "auto", "buckets": 4, "seed": 0}
+
+
+def line(steps, seed):
+    """Two channels that turn, with noise of scale 1: nothing but a line can be learnt."""
+    rng = np.random.default_rng(seed)
+    z = np.zeros((steps, 2))
+    for t in range(1, steps):
+        z[t] = np.array([[0.8, -0.3], [0.3, 0.8]]) @ z[t - 1] + rng.normal(size=2)
+    return z.astype("float32")
+
+
+def material_of(model, rows):
+    return material(model, [], rows, None, None, None, given=0, encode=None, open_end=True, seed=0)
+
+
+def fresh(lags=5):
+    keras.utils.set_random_seed(0)
+    return mdn.MDNRNN(SPEC, units=(4,), lags=lags)
+
+
+def numpy(weights):
+    return [np.asarray(keras.ops.convert_to_numpy(one)) for one in weights]
+
+
+def test_a_recording_that_a_line_explains_keeps_it_and_is_trained_for_a_quarter_of_the_epochs():
+    model, rows = fresh(), [line(1500, 11)]
+    data = material_of(model, rows)
+    before, how = trial.adapt(model, data), Plan(120, 8, 100)
+    settings = {"batch_size": 8, "learning_rate": 0.01, "optimizer": adam, **SETTINGS}
+    plan, ended = trial.chosen(model, data, how, before, **settings)
+    assert ended is None and model.linear.predicts and plan == Plan(30, 8, 100)
+    for a, b in zip(numpy(model.weights), numpy(fresh().adapt(rows).weights), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    truth = np.log(2 * np.pi * np.e)  # the entropy of the noise
+    assert truth - 0.05 < model.nll([line(3000, 12)]) < truth + 0.05
+
+
+@pytest.mark.parametrize(("errors", "over"), [(2.0, True), (2.0, False), (0.5, True), (-2.0, True)])
+def test_nothing_is_preferred_to_a_line_if_held_out_events_are_sure_of_it(errors, over, monkeypatch):
+    gain = np.random.default_rng(0).normal(size=100)
+    gain += errors * np.std(gain) / 10.0 - np.mean(gain)
+    tried = []
+
+    def made_up(model, *_):
+        tried.append(model.linear.predicts)
+        model.head.heads[0].bias.assign(np.full(4, 9.0))  # as a training leaves other weights
+        return trial.Trial(gain if model.linear.predicts else np.zeros(100), over, None)
+
+    monkeypatch.setattr(trial, "_trial", made_up)
+    model, rows = fresh(), [line(300, 0)]
+    data = material_of(model, rows)
+    before, how = trial.adapt(model, data), Plan(400, 8, 100)
+    plan, _ = trial.chosen(model, data, how, before)
+    assert tried == [True, False]
+    assert plan.epochs == (100 if over else 400)
+    assert model.linear.predicts is (errors < 1.0)
+    assert ("remembers nothing" in model.starts_as) is (errors > 1.0)
+    if errors < 1.0:
+        for a, b in zip(numpy(model.weights), numpy(fresh().adapt(rows).weights), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    else:  # before the first step it predicts what a model without lags does: the mixture of all events
+        test = [line(300, 1)]
+        assert model.nll(test) == pytest.approx(fresh(lags=0).adapt(rows).nll(test), abs=0.1)
+
+
+def test_no_trial_is_made_where_the_user_has_decided_or_the_recording_is_long():
+    rows = [line(200, 0)]
+    model = mdn.MDNRNN(SPEC, units=(2,), lags=2)
+    assert trial.adapt(model, material_of(model, rows)) is not None
+    assert trial.adapt(model, material_of(model, [line(7000, 0)])) is None
+    given = material(model, [], rows, rows, None, None, given=0, encode=None, open_end=True, seed=0)
+    assert trial.adapt(model, given) is None
+    plain = mdn.MDNRNN(SPEC, units=(2,), lags=0)
+    assert trial.adapt(plain, material_of(plain, rows)) is None
+    model.compile(optimizer="sgd", loss=mdn.NegativeLogLikelihood(SPEC))
+    assert trial.adapt(model, material_of(model, rows)) is None
+
+
+def test_the_weights_that_are_scored_are_a_mean_of_the_last_ninth_of_all_epochs_and_training_keeps_its_own():
+    path = np.random.default_rng(0).normal(size=(200, 3)).astype("float32")
+    weight, scored = keras.Variable(np.zeros(3, "float32")), []
+
+    def log_prob(_):
+        scored.append(np.array(keras.ops.convert_to_numpy(weight)))
+        return [np.zeros(5)]
+
+    model = SimpleNamespace(
+        variables=[weight], trainable_variables=[weight], optimizer=SimpleNamespace(variables=[]), log_prob=log_prob
+    )
+    best = BestWeights(([], {}), 0, None, SimpleNamespace(times=0), averages=True)
+    best.set_model(model)
+    best.on_train_begin()
+    for epoch, value in enumerate(path):
+        weight.assign(value)
+        best.on_epoch_end(epoch, {})
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
+    # the share of each epoch in closed form: a polynomial of degree 8 of its number
+    t = np.arange(1.0, 201.0)
+    shares = np.prod([t + k for k in range(8)], axis=0)
+    shares /= shares.sum()
+    np.testing.assert_allclose(scored[-1], shares @ path, atol=1e-5)
+    assert np.sum(shares[-200 // 9 :]) > 0.6
+
+
+class Dies(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 6:
+            raise InterruptedError
+
+
+def test_a_training_that_is_killed_after_its_trials_goes_on_to_the_same_bits_without_new_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr("mdn.sequences.plan._STEPS", 48)
+    monkeypatch.setattr("mdn.sequences.plan._EPOCHS", 12)
+    rows = [line(150, seed) for seed in range(3)]
+
+    def trained(folder, callbacks=()):
+        keras.utils.set_random_seed(1)
+        model = mdn.MDNRNN(SPEC, units=(3,), lags=2)
+        history = model.fit(rows, checkpoint=folder, callbacks=callbacks, verbose=0)
+        return model, history.history["val_nll"]
+
+    model, scores = trained(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        trained(tmp_path / "killed", [Dies()])
+    monkeypatch.setattr(trial, "_trial", None)
+    again, others = trained(tmp_path / "killed")
+    assert others == scores
+    for a, b in zip(numpy(model.weights), numpy(again.weights), strict=True):
+        np.testing.assert_array_equal(a, b)
