@@ -15,7 +15,8 @@ Y = X[:, 0] + 0.3 * RNG.normal(size=200)
 
 
 def quick(**settings):
-    return mdn.MDNRegressor(**{"num_components": 2, "epochs": 6, "hidden_sizes": (8,), "random_state": 0, **settings})
+    few = {"num_components": 2, "feature_bins": 0, "epochs": 6, "hidden_sizes": (8,), "random_state": 0}
+    return mdn.MDNRegressor(**{**few, **settings})
 
 
 class Diary(keras.callbacks.Callback):

@@ -184,7 +184,7 @@ def truth(X, y):
 
 @pytest.fixture(scope="module", name="fitted")
 def _fitted():
-    return mdn.MDNRegressor(num_components=3, epochs=40, period=360, random_state=0).fit(*wind(1500, 0))
+    return mdn.MDNRegressor(num_components=3, feature_bins=0, epochs=40, period=360, random_state=0).fit(*wind(1500, 0))
 
 
 @pytest.mark.jax

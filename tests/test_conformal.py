@@ -31,7 +31,7 @@ def _model():
     x, y = wave(0, 4 * ROWS)
     both = np.stack([y, np.round(2 * y)], axis=1)
     both[::5, 1] = np.nan
-    reg = mdn.MDNRegressor(1, hidden_sizes=(4,), epochs=3, calibration="conformal", random_state=0)
+    reg = mdn.MDNRegressor(1, hidden_sizes=(4,), feature_bins=0, epochs=3, calibration="conformal", random_state=0)
     return reg.fit(x, both)
 
 

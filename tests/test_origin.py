@@ -19,7 +19,7 @@ def fits():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 2)) * [1.0, 1e-3]
     y = np.sin(3.0 * x[:, 0]) + 1e3 * x[:, 1] + 0.1 * rng.normal(size=200)
-    settings = {"num_components": 2, "hidden_sizes": (8,), "epochs": 20, "random_state": 0}
+    settings = {"num_components": 2, "hidden_sizes": (8,), "epochs": 20, "feature_bins": 0, "random_state": 0}
     near = mdn.MDNRegressor(**settings).fit(x, y)
     far = mdn.MDNRegressor(**settings).fit(x + AWAY, y + FAR)
     return x, y, near, far

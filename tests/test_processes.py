@@ -347,6 +347,8 @@ class Killer:
             return
         folders = self._client.run(lambda dask_worker: dask_worker.local_directory)
         states = [list(Path(folder).glob("mdn-*/checkpoints/**/checkpoint.npz")) for folder in folders.values()]
+        if not all(states):  # candidates train here, before the workers begin
+            return
         read = [np.load(found[0]) for found in states]
         self.equal = len(read) == 2 and all(
             np.array_equal(read[0][name], read[1][name]) for name in read[0].files if name.startswith("trainable")
