@@ -20,7 +20,7 @@ DEAD = 1e-6
 MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
 CALIBRATION_ROWS = LOOKED_AT = 20_000
 FEW_ROWS = 4000
-"""Up to so many rows trainings share programs, and scales are widened by rows that chose nothing."""
+"""Up to so many rows trainings share programs, and rows that chose nothing take part in widening the scales."""
 _TELL_EVERY = 20
 _WIDENED_BY = 2  # parts of the rows
 _STREAM = 0x71DE  # of random numbers
@@ -135,7 +135,7 @@ def fit_member(
 ) -> Member:
     """Trains on the rows `train` and stops by the rows `valid`; with `recipe.refit`, it then trains anew on all of both.
 
-    Before that, up to `FEW_ROWS`, two more trainings without a part of the rows `train` say how much to widen the scales.
+    Before that, up to `FEW_ROWS`, two more trainings without a part of the rows `train` help to say how much to widen the scales.
 
     Args:
         architecture: The network's shape.
@@ -195,11 +195,13 @@ def fit_member(
         widening = widening_of(network, params, y[few], weight[few]) if architecture.loss == "nll" else 1.0
         return made(weights, history, widening, start, network.nll(network.widen(params, widening), y[few]))
 
-    def unchosen_widening(every, epochs, first) -> tuple[bool, float]:
-        """(whether Ctrl-C came, the widening by rows that chose nothing).
+    def widening_by_parts(every, epochs, first) -> tuple[bool, float]:
+        """(whether Ctrl-C came, the widening by three parts of the rows, of which two chose nothing).
 
         The rows `valid` chose the epoch, and perhaps components and bins, so that the network seems surer on them than it may
-        be on new rows. Here, parts of the other rows are held out, of the same size, each from a training of the same length.
+        be on new rows. Here, two parts of the other rows are held out, of the same size, each from a training of the same
+        length. It learns from fewer rows than the last one, and so is less sure than that. The factor is the geometric mean of
+        all three.
         """
         order = np.random.default_rng([_STREAM, first.start]).permutation(train)
         size = min(len(valid), max(1, len(train) // _WIDENED_BY))
@@ -210,7 +212,8 @@ def fit_member(
                 return True, first.widening
             params.append(network.predict(network.weights(), x[judges[-1]]))
         at = np.concatenate(judges)
-        return False, widening_of(network, np.concatenate(params), y[at], weight[at])
+        unchosen, parts = widening_of(network, np.concatenate(params), y[at], weight[at]), len(judges)
+        return False, float((first.widening * unchosen**parts) ** (1.0 / (1 + parts)))
 
     with network.lock, training.ctrl_c_waits():
         first = tried_first() if tried is None else tried
@@ -220,7 +223,7 @@ def fit_member(
         try:
             every = np.concatenate([train, valid])
             if architecture.loss == "nll" and len(every) <= FEW_ROWS:
-                history.interrupted, widening = unchosen_widening(every, history.best_epoch, first)
+                history.interrupted, widening = widening_by_parts(every, history.best_epoch, first)
             if not history.interrupted:
                 history.interrupted = run(every, history.best_epoch, None, first.start).interrupted
         except KeyboardInterrupt:  # before its first epoch
