@@ -46,12 +46,15 @@ class LinearStart(keras.layers.Layer):
     Args:
         spec: The spec of an event. Only the columns of `movable(spec)` are predicted and read.
         lags: L, how many events back it looks.
+
+    Attributes:
+        left_out: Whether `adapt` is to learn no line.
     """
 
     def __init__(self, spec: Spec, lags: int, **kwargs):
         super().__init__(**kwargs)
         self.spec, self.lags = spec, lags
-        self.columns = movable(spec)
+        self.columns, self.left_out = movable(spec), False
         self._moves = np.zeros((len(self.columns), spec.params_size), "float32")
         row = 0
         for name, part in spec.named_parts.items():
@@ -95,12 +98,12 @@ class LinearStart(keras.layers.Layer):
         self.start.assign_add(change * others[2])
         self.early.assign(np.tile(ops.convert_to_numpy(self.start), (1, len(ages(self.lags)) - 1)))
 
-    def adapt(self, rows: Sequence[np.ndarray], linear: bool = True) -> list[np.ndarray]:
+    def adapt(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Fits the autoregression to sequences of events `(T_i, target_size)`.
 
         Args:
-            rows: The sequences.
-            linear: False: only the scaling is learnt, and of each event the middle of all is expected.
+            rows: The sequences. While `left_out` is set, only the scaling is learnt, and of each event the middle of all is
+                expected.
 
         Returns:
             What it leaves of each sequence: the events, minus the expected ones in its columns.
@@ -112,7 +115,7 @@ class LinearStart(keras.layers.Layer):
         shift, scaled = shift + spread * center, [z - center for z in scaled]
         none = np.zeros((self.lags * self.size, self.size))
         found = Autoregression((none,) * len(ages(self.lags)))
-        if linear:
+        if not self.left_out:
             found = worthwhile(stable(autoregression(scaled, self.lags)), scaled)
         left, errors = [], []
         for row, one, z in zip(rows, events, scaled, strict=True):

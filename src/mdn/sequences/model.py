@@ -62,14 +62,11 @@ class MDNRNN(Network):
 
     def adapt(self, sequences) -> MDNRNN:
         """Learns from `sequences` how to scale events in and out, and which mixture training starts from."""
-        return self._adapt(sequences)
-
-    def _adapt(self, sequences, linear: bool = True) -> MDNRNN:
         rows = as_sequences(sequences, self.spec.target_size)
         self.encoding.adapt(np.concatenate(rows))
         if self.place is not None:
             self.place.adapt(np.concatenate([np.cumsum(np.nan_to_num(one[:, self.positions]), axis=0) for one in rows]))
-        self.head.adapt(np.concatenate(rows if self.linear is None else self.linear.adapt(rows, linear)))
+        self.head.adapt(np.concatenate(rows if self.linear is None else self.linear.adapt(rows)))
         self.adapted = True
         return self
 
@@ -125,8 +122,9 @@ class MDNRNN(Network):
             optimizer: A function of the rate: `mdn.sequences.adam`, or `muon`, or your own.
             patience: Stop after this many epochs without a better validation NLL.
             seed: Seeds the order of the batches, and what `encode` and dropout draw.
-            callbacks, verbose: As in Keras; logs hold "val_nll", mean nats a step. The last line says what
-                training was worth: the held-out NLL, and that of the model before, which is linear.
+            callbacks, verbose: As in Keras; logs hold "val_nll", mean nats a step; after trials it is that of a
+                mean of the weights, which is kept. The last line says what training was worth: the held-out NLL, and that of the
+                model before, which is linear.
             checkpoint: A folder, for a training that must survive a kill: after each epoch its state is written there, and
                 `fit` with the same data and settings goes on from the last epoch, to the same bits.
         Raises:
@@ -145,7 +143,7 @@ class MDNRNN(Network):
         # not the adapted weights: those of another machine differ by rounding
         start = "" if checkpoint is None else digest(self.get_weights(), np.array(self.adapted))
         together.check_same(data)
-        before = trial.adapt(self, data) if (fresh := not self.adapted) else None
+        before = trial.adapt(self, data, optimizer) if (fresh := not self.adapted) else None
         adapted_start = "" if checkpoint is None else digest(self.get_weights())
         how = plan.plan_of(lengths_of(data.rows), epochs, batch_size, window)
         together.check(how.batch_size)

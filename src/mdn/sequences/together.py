@@ -108,7 +108,13 @@ def adapt(model, sequences, linear: bool = True) -> None:
 
 
 def _adapted(model, sequences, linear: bool):
-    return model.adapt(sequences) if linear else model._adapt(sequences, linear=False)
+    if linear:
+        return model.adapt(sequences)
+    model.linear.left_out = True
+    try:
+        return model.adapt(sequences)
+    finally:
+        model.linear.left_out = False
 
 
 def share_newest(path: Path, done: int) -> bool:

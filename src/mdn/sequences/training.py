@@ -311,8 +311,11 @@ class Turns(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def training(self):
-        """The block in which a thread trains; it begins once no other thread uses the model."""
+        """The block in which a thread trains; it begins once no other thread uses the model. It may stand within another."""
         backend.use()
+        if self._trainer == threading.get_ident():
+            yield
+            return
         with self._changed:
             self._changed.wait_for(lambda: self._trainer is None and self._served == self._asked)
             self._trainer = threading.get_ident()

@@ -13,7 +13,8 @@ from mdn.sequences import together
 from mdn.sequences.material import Material
 from mdn.sequences.plan import Plan
 from mdn.sequences.ragged import lengths_of
-from mdn.sequences.training import BestWeights
+from mdn.sequences.training import BestWeights, adam
+from mdn.training import exchange
 from mdn.training.checkpoints import Checkpoints
 from mdn.training.interrupt import ctrl_c_waits
 
@@ -34,21 +35,23 @@ class Trial:
     Attributes:
         scores: The NLL of each held-out event at its best epoch.
         over: Whether that epoch was well before the end, so that a longer training would only learn chance.
+        stopped: Whether Ctrl-C ended it.
         history: What `fit` returned.
     """
 
     scores: np.ndarray
     over: bool
+    stopped: bool
     history: keras.callbacks.History
 
 
-def adapt(model, data: Material) -> Weights | None:
+def adapt(model, data: Material, optimizer) -> Weights | None:
     """Adapts `model` to `data`. Returns the weights that it had before, if trials should decide what it starts from.
 
-    They decide where nothing else does: `fit` holds events out by itself and makes the optimizer, and the recording is short.
+    They decide where nothing else does: `fit` holds events out by itself and makes its own optimizer, and the recording is short.
     """
     listed = data.by_itself and data.held_out is not None and isinstance(data.rows, list)
-    free = model.linear is not None and (not model.compiled or model._compiled_by_fit)
+    free = model.linear is not None and optimizer is adam and (not model.compiled or model._compiled_by_fit)
     before = _weights(model) if listed and free and int(np.sum(lengths_of(data.rows))) <= _MOST else None
     together.adapt(model, data.sample)
     return before
@@ -60,8 +63,8 @@ def chosen(
     """Adapts `model` to the start that a short training makes more of: the linear one, or none.
 
     A linear start is in the way where the next event depends on the last ones by a curve: the network must first unlearn it.
-    Each trial begins with the same weights and sees the same batches. If the better one was best well before its end, the
-    training takes as few epochs as a trial did, so that its rate falls in time.
+    Each trial begins with the same weights, adapts to the events that it learns from, and sees the same batches. If the better
+    one was best well before its end, the training takes as few epochs as a trial did, so that its rate falls in time.
 
     Args:
         model: It was adapted to `data`, with its linear start.
@@ -72,27 +75,58 @@ def chosen(
         **settings: Of `fit`, for each trial.
 
     Returns:
-        (the plan, and None); or, if Ctrl-C ended a trial, the plan and its history. The model then has its best weights.
+        (the plan, and None); or, if Ctrl-C ended a trial, the plan and its history. The model then has the best weights so far.
+
+    Raises:
+        KeyboardInterrupt: if Ctrl-C was pressed before anything was learnt; the model is then as it came.
     """
-    alone = together.place()[1] == 1  # else only the first process has the checkpoint, and all must do the same
-    if checkpoint is not None and alone and (begun := Checkpoints(checkpoint, {}).begun_with("epochs")):
+    if begun := _begun(checkpoint, how):
         return replace(how, epochs=begun), None
-    epochs = max(1, how.epochs // _SHARE)
-    first = _weights(model)
-    with ctrl_c_waits() as pressed:
-        linear = _trial(model, data, epochs, pressed, settings)
-        if pressed:
-            return how, linear.history
+    epochs, first = max(1, how.epochs // _SHARE), _weights(model)
+
+    def tried(linear: bool) -> Trial:
         _put_back(before)
-        together.adapt(model, data.sample, linear=False)
-        other = _weights(model)
-        nothing = _trial(model, data, epochs, pressed, settings)
-        if pressed:
-            return how, nothing.history
-    gain = linear.scores - nothing.scores
-    better = float(np.mean(gain)) > _SURE * float(np.std(gain)) / math.sqrt(len(gain))
-    _put_back(other if better else first)
+        together.adapt(model, data.rows, linear=linear)
+        return _trial(model, data, epochs, pressed, settings)
+
+    # no other thread may use weights that are half those of one trial and half those of the next
+    with ctrl_c_waits() as pressed, model._turns.training():
+        try:
+            linear = tried(True)
+        except BaseException:
+            _put_back(before)
+            model.adapted = False
+            raise
+        if pressed or linear.stopped:
+            return how, linear.history
+        learnt = _weights(model)
+        try:
+            nothing = tried(False)
+        except KeyboardInterrupt:  # before its first epoch
+            _put_back(learnt)
+            return how, linear.history
+        if pressed or nothing.stopped:
+            if len(nothing.scores) and np.mean(nothing.scores) < np.mean(linear.scores):
+                return how, nothing.history
+            _put_back(learnt)
+            return how, linear.history
+        gain = linear.scores - nothing.scores
+        better = float(np.mean(gain)) > _SURE * float(np.std(gain)) / math.sqrt(len(gain))
+        if better:
+            _put_back(before)
+            together.adapt(model, data.sample, linear=False)
+        else:
+            _put_back(first)
     return replace(how, epochs=epochs) if (nothing if better else linear).over else how, None
+
+
+def _begun(checkpoint, how: Plan) -> int:
+    """The epochs of a training that has a checkpoint, in any process; 0 if none has one."""
+    if checkpoint is None:
+        return 0
+    kept = Checkpoints(checkpoint, {})
+    epochs = (kept.begun_with("epochs") or how.epochs) if kept.path.exists() else 0
+    return epochs if together.place()[1] == 1 else int(exchange.of_all(np.int32(epochs)).max())
 
 
 def _trial(model, data: Material, epochs: int, pressed, settings) -> Trial:
@@ -101,7 +135,8 @@ def _trial(model, data: Material, epochs: int, pressed, settings) -> Trial:
     beside = dict(zip(model._asked_for, data.conditions, strict=True))
     history = model.fit(data.rows, **beside, **settings, epochs=epochs, callbacks=[best], verbose=0)
     best.restore(model)
-    return Trial(best.scores, best.is_over, history)
+    stopped = len(history.epoch) < epochs and not best.is_over
+    return Trial(best.scores, best.is_over, stopped, history)
 
 
 def _weights(model) -> Weights:

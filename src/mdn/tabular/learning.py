@@ -135,7 +135,8 @@ def learn(
         """The one that held-out rows find more likely; of networks with bins and without, those with bins if they surely do."""
         best = min(tried, key=lambda pair: judged(pair[1], pair[0].outcome))
         for pair in tried:
-            if best[0].bins and not pair[0].bins and not _surely_better(best[1], pair[1], weight[judges]):
+            with_or_without = settings.loss == "nll" and best[0].bins and not pair[0].bins
+            if with_or_without and not _surely_better(best[1], pair[1], weight[judges]):
                 return pair
         return best
 
