@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
@@ -342,6 +343,12 @@ class Killer:
         self._client, self._epoch = client, epoch
         self.killed, self.equal = "", False
 
+    @staticmethod
+    def _same(states):
+        read = [np.load(found[0]) for found in states]
+        names = [name for name in read[0].files if name.startswith("trainable")]
+        return len(read) == 2 and all(np.array_equal(read[0][name], read[1][name]) for name in names)
+
     def on_epoch_end(self, epoch, logs):
         if epoch < self._epoch or self.killed:
             return
@@ -349,10 +356,7 @@ class Killer:
         states = [list(Path(folder).glob("mdn-*/checkpoints/**/checkpoint.npz")) for folder in folders.values()]
         if not all(states):  # candidates train here, before the workers begin
             return
-        read = [np.load(found[0]) for found in states]
-        self.equal = len(read) == 2 and all(
-            np.array_equal(read[0][name], read[1][name]) for name in read[0].files if name.startswith("trainable")
-        )
+        self.equal = any(self._same(states) or time.sleep(0.1) for _ in range(100))  # one may write still
         pids = self._client.run(os.getpid)
         self.killed = sorted(pids)[-1]
         os.kill(pids[self.killed], signal.SIGKILL)

@@ -122,3 +122,15 @@ def test_gradients_by_both_concentrations_agree_with_differences_of_mpmath(which
             step = 1e-8 * np.eye(3)[axis] * float(point[axis])
             ends = [exact_beta(*(np.float64(point) + sign * step))[which] for sign in (1, -1)]
             assert gradients[axis][row] == pytest.approx(float((ends[0] - ends[1]) / (2 * step[axis])), rel=2e-4)
+
+
+@pytest.mark.parametrize("log_tail", [-4e5, -6e5, -1e7, -4.3413e8, -1e12, -1e20])
+def test_the_normal_quantile_of_a_tail_far_beyond_floats_is_finite(log_tail):
+    """The slope of a Newton step was the exp of a rounding of 32: NaN and inf at 29,000 standard deviations."""
+    r = np.sqrt(-2.0 * log_tail)
+    truth = r - (np.log(r) + 0.5 * np.log(2.0 * np.pi)) / r  # to within log(r)² / r³
+    for sign, logs in ((-1.0, (log_tail, 0.0)), (1.0, (0.0, log_tail))):
+        found = keras.ops.convert_to_numpy(
+            special.ndtri(*(keras.ops.convert_to_tensor(one, "float32") for one in logs))
+        )
+        np.testing.assert_allclose(found, sign * truth, rtol=2e-7)

@@ -21,6 +21,7 @@ _ERFCX = (
     3.34781194828680539e-14, -1.8645628804193131e-15, -1.25079505306886471e-15, 7.41823525662404346e-17,
 )  # fmt: skip
 _ERFCX_FLOAT32_TERMS = 15
+_FAR = 1000.0  # standard deviations
 
 
 def erfcx(u):
@@ -69,7 +70,9 @@ def ndtri(log_lower, log_upper):
     x = _near_lower_ndtri(ops.stop_gradient(log_tail))
     for last in (False, False, False, True):
         value = log_ndtr(x)
-        slope = ops.exp(log_normal_density(x) - value)
+        # farther out, the two logs are so large that their difference is a rounding, and the ratio has a series
+        far = x < -_FAR
+        slope = ops.where(far, -(x + 1.0 / ops.where(far, x, -1.0)), ops.exp(log_normal_density(x) - value))
         target = log_tail if last else ops.stop_gradient(log_tail)
         x = x - (value - target) / ops.stop_gradient(slope)
         if not last:
