@@ -12,11 +12,19 @@ export function keptPanel(studio, { hear, models }) {
   const element = h("section", { class: "panel", "aria-label": "Kept performances" }, h("h2", {}, "Kept performances"), empty, table,
     h("p", { class: "faint needs" }, "A model of your own needs at least ten performances, or ten phrases with more than five seconds between them. It learns on this machine, and then answers in your manner."), h("p", { class: "buttons" }, train));
 
-  async function remove(one, row) {
-    if (!row.dataset.sure) {
-      row.dataset.sure = "yes";
-      row.querySelector(".remove").textContent = "Really?";
-      setTimeout(() => { delete row.dataset.sure; const again = row.querySelector(".remove"); if (again) again.textContent = "Remove"; }, 3000);
+  let asked = ""; // the performance that is about to be removed; the list may be made anew in between
+  let forget = 0;
+
+  function label() {
+    for (const row of rows.children) row.querySelector(".remove").textContent = row.dataset.name === asked ? "Really?" : "Remove";
+  }
+
+  async function remove(one) {
+    if (asked !== one.name) {
+      asked = one.name;
+      clearTimeout(forget);
+      forget = setTimeout(() => { asked = ""; label(); }, 3000);
+      label();
       return;
     }
     try { show(await studio.ask("play.remove", { name: one.name })); } catch (error) { failed(error); }
@@ -26,7 +34,7 @@ export function keptPanel(studio, { hear, models }) {
     empty.hidden = kept.performances.length > 0;
     table.hidden = train.hidden = !kept.performances.length;
     rows.replaceChildren(...kept.performances.map((one) => {
-      const row = h("tr", {},
+      const row = h("tr", { "data-name": one.name },
         h("td", {}, one.when), h("td", { class: "number" }, `${one.seconds.toFixed(0)} s`), h("td", { class: "number" }, one.touches), h("td", { class: "number" }, one.answers),
         h("td", { class: "acts" },
           button("Hear", async () => { try { hear((await studio.ask("play.replay", { name: one.name })).touches); } catch (error) { failed(error); } }, { class: "quiet", "aria-label": `Hear the performance of ${one.when}` }),
@@ -36,9 +44,10 @@ export function keptPanel(studio, { hear, models }) {
               save(file.name, new Blob([bytes(file.base64)], { type: "audio/midi" }));
             } catch (error) { failed(error); }
           }, { class: "quiet", "aria-label": `The performance of ${one.when} as a MIDI file` }),
-          button("Remove", () => remove(one, row), { class: "quiet remove", "aria-label": `Remove the performance of ${one.when}` })));
+          button("Remove", () => remove(one), { class: "quiet remove", "aria-label": `Remove the performance of ${one.when}` })));
       return row;
     }));
+    label();
     models(kept.networks);
   }
 
