@@ -9,6 +9,8 @@ import warnings
 
 import numpy as np
 
+from mdn import numerics
+
 _NORMAL_IQR = 1.3489795003921634  # the interquartile range of the standard normal
 _MOST_ROWS = 10_000  # EM reads no more rows; of larger tables it reads a random part
 _EM_STEPS = 30
@@ -20,7 +22,6 @@ _NARROWEST = 0.02  # a start narrower than this sits on ties (integers, say), an
 _LOWEST_SHARE = 1e-3  # the least weight of a component
 _FEWEST_FITTED, _MOST_DRAWN = 20, 3000  # for tables of so many rows, held-out folds choose the way of fitting
 _BLOCKS, _FOLDS = 20, 5  # rows are cut into blocks, and every fifth block belongs to one fold, which is held out once
-_SURE = 1.0  # standard errors by which the way that draws nothing together must be better there (Breiman's rule)
 _DRAWN = 5.0  # the prior counts as so many rows at the common centre for each normal
 _ROWS_BINNED = 50_000  # quantiles of so many rows are near enough
 _FAR = 256.0  # a centre is far from 0 beyond this many spreads
@@ -231,7 +232,7 @@ def correlated_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.nda
         for sign, way in ((1.0, apart), (-1.0, together)):
             for i in range(_FOLDS):
                 gain[fold == i] += sign * _log_density(whole[fold == i], *way(whole[fold != i]))
-        if not np.mean(gain) > _SURE * np.std(gain) / np.sqrt(len(gain)):
+        if not numerics.surely_positive(gain):
             found = together
     loc, scale_tril, weights = found(whole)
     return loc @ factor.T, factor @ scale_tril, weights

@@ -284,7 +284,7 @@ class FeatureBins(keras.layers.Layer):
     """Sets beside each feature a piecewise-linear encoding of it: how far it has come through each of a number of bins.
 
     With edges e₀ < e₁ < … of a feature x, the b-th number is (x - e_b) / (e_{b+1} - e_b), clipped to [0, 1], less its mean. A
-    Dense layer behind makes any piecewise-linear function of a feature out of them. A network so learns bends and steps of
+    Dense layer behind makes any piecewise-linear function of a feature out of them. So a network learns bends and steps of
     single features, as trees do, in few epochs. The edges are quantiles, so that one bin holds as many rows as another. A
     feature with fewer values than edges has an edge at each of them, and one of which many rows have the same value has fewer
     bins; its other bins are empty.
@@ -348,7 +348,7 @@ class FeatureBins(keras.layers.Layer):
         """`(N, features)` to `(N, features * (1 + bins))`: the features, and then the bins of each."""
         low, width = self.edges[:, :-1], self.edges[:, 1:] - self.edges[:, :-1]
         share = (inputs[:, :, None] - low) / ops.where(width > 0.0, width, 1.0)
-        share = ops.where(width > 0.0, ops.clip(share, 0.0, 1.0), 0.0) - self.means
+        share = ops.where(width > 0.0, numerics.within(share, 0.0, 1.0), 0.0) - self.means
         return ops.concatenate([inputs, ops.reshape(share, (-1, share.shape[1] * self.bins))], axis=-1)
 
     def get_config(self):

@@ -252,6 +252,13 @@ def within(x, lower, upper):
     return ops.where(x < lower, lower, ops.where(x > upper, upper, x))
 
 
+def surely_positive(gains: np.ndarray, errors: float = 1.0, weight: np.ndarray | None = None) -> bool:
+    """Whether the mean of `gains` is greater than so many of its standard errors (Breiman's rule with one); NaN is not sure."""
+    share = np.full(len(gains), 1.0 / len(gains)) if weight is None else weight / np.sum(weight)
+    mean = np.sum(share * gains)
+    return bool(mean > errors * np.sqrt(np.sum(np.square(share * (gains - mean)))))
+
+
 def on_grid(y, step: float):
     """(the greatest whole k with k · step <= y, whether y is k · step); both but for rounding, if the step is no power of two."""
     x = finite_place(y) / step

@@ -9,7 +9,7 @@ import threading
 import keras
 import numpy as np
 
-from mdn import backend
+from mdn import backend, numerics
 from mdn.sequences.together import agreed, place, share_newest
 from mdn.training.checkpoints import Checkpoints, arrays_of, restore
 from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
@@ -138,8 +138,7 @@ class BestWeights(StopsAtBatchEnd):
         if self._scores is None or not self._sure:
             return float(np.mean(scores)) < self._best
         gain = self._scores - scores
-        errors = self._sure * (1.0 + _FEW / len(gain))
-        return float(np.mean(gain)) > errors * float(np.std(gain)) / math.sqrt(len(gain))
+        return numerics.surely_positive(gain, self._sure * (1.0 + _FEW / len(gain)))
 
     def _keep_best(self, scores: np.ndarray) -> None:
         self._best, self._scores, self._weights = float(np.mean(scores)), scores, self._current()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from mdn import numerics
 from mdn.sequences import together
 from mdn.sequences.material import Material
 from mdn.sequences.plan import Plan
@@ -22,7 +22,6 @@ _MOST = 6000  # events to learn from; of more of them a network learns the same 
 _SHARE = 4  # a trial has a quarter of the epochs of the training
 _PATIENCE = 4  # and ends once a quarter of its epochs have brought nothing
 _FEWEST = 10  # epochs without a better score before a trial ends, at least
-_SURE = 1.0  # standard errors by which it must be better to start from nothing (Breiman's rule: else the simpler model)
 
 Weights = list[tuple[keras.Variable, np.ndarray]]
 """Variables, each with its value."""
@@ -110,8 +109,7 @@ def chosen(
                 return how, nothing.history
             _put_back(learnt)
             return how, linear.history
-        gain = linear.scores - nothing.scores
-        better = float(np.mean(gain)) > _SURE * float(np.std(gain)) / math.sqrt(len(gain))
+        better = numerics.surely_positive(linear.scores - nothing.scores)  # else the simpler start
         if better:
             _put_back(before)
             together.adapt(model, data.sample, linear=False)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 
-from mdn import training
+from mdn import numerics, training
 from mdn.tabular import targets
 from mdn.tabular.member import FEW_ROWS, Member, Recipe, Rows
 from mdn.tabular.network import Architecture, width_for
@@ -172,9 +172,7 @@ def _surely_better(one: Member, other: Member, weight: np.ndarray) -> bool:
     if one.judged is None or other.judged is None:
         raise ValueError("these members were not trained just now, so their held-out losses are not known.")
     gains = other.judged - one.judged
-    share = weight[: len(gains)] / np.sum(weight[: len(gains)])
-    mean = np.sum(share * gains)
-    return bool(mean > np.sqrt(np.sum(np.square(share * (gains - mean)))))
+    return numerics.surely_positive(gains, weight=weight[: len(gains)])
 
 
 def grid_of(settings, y: np.ndarray) -> np.ndarray:
