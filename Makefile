@@ -21,11 +21,19 @@ BIN := .venv/bin
 # What of the tests speaks of mathematics, and so must hold on every backend
 CORE := -m "not jax and not project"
 
+# Within `install`: an environment that is still empty begins with hard links to the packages of .venv, where that is finished. It
+# needs most of them, and Python has compiled them. pip then brings what is missing; where no links can be made, it brings all.
+define begun
+if [ -e .venv/development ]; then for packages in $(1)/lib/python*/site-packages; do test -e $$packages/keras || \
+	cp -al .venv/$${packages#$(1)/}/. $$packages/ 2> /dev/null || true; done; fi
+endef
+
 # $(call install,FOLDER,REQUIREMENTS): an environment, from the exact versions of constraints.txt. FOLDER may be a link to an
 # environment that is kept elsewhere (see .ci/run): its scripts then begin with the place where it is.
 define install
 @$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "mdn needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
 @test -x $(1)/bin/pip || { echo "==> $(1): a new environment"; $(PYTHON) -m venv $(1); }
+@$(begun)
 @echo '==> $(1): installing $(2)'
 @"$$(cd $(1) && pwd -P)/bin/python" -m pip --quiet --quiet --disable-pip-version-check install --no-compile -c constraints.txt -e $(2)
 endef
