@@ -480,6 +480,14 @@ def test_the_smallest_checksums_tell_how_many_rows_training_had():
     assert abs(seen.count_of(kept) / 50_000 - 1.0) < 0.1 and seen.count_of(kept[:10]) == 10
 
 
+def test_a_single_row_is_counted_in_the_singular():
+    x, y, _ = table(50)
+    found = mdn.diagnose(right(), x[:1], y[:1])
+    assert found.rows == "1 row."
+    (few,) = (each for each in found.findings if each.name == "too few rows")
+    assert few.sentence.startswith("1 row is too few to judge a model")
+
+
 def test_what_cannot_be_judged_is_refused():
     x, y, _ = table(50)
     with pytest.raises(TypeError, match="`model` must be an MDNRegressor"):
@@ -494,5 +502,5 @@ def test_what_cannot_be_judged_is_refused():
         mdn.diagnose(right(), x, np.where(np.arange(50)[:, None] == 3, np.inf, y))
     impossible = np.where(np.arange(50)[:, None] == 3, 1e30, np.nan)  # the only target
     assert "outliers" not in mdn.diagnose(right(), x, impossible).names
-    with pytest.raises(ValueError, match="`names` must name the 2 columns"):
+    with pytest.raises(ValueError, match="`names` must name the 2 columns of x, but 1 name came"):
         mdn.diagnose(right(), x, y, names=["a"])

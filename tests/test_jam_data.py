@@ -48,9 +48,8 @@ def test_performances_of_impsy_with_another_number_of_values_say_so(dimension, t
         pickle.dump(arrays, file, protocol=2)
     with zipfile.ZipFile(tmp_path / "impsy.npz", "w") as archive:
         archive.write(tmp_path / "perfs.npy", "perfs.npy")
-    with pytest.raises(
-        ValueError, match=rf"impsy\.npz' is a file of IMPSY's for {dimension - 1} values and their dt, but"
-    ):
+    values = "1 value and a dt" if dimension == 2 else f"{dimension - 1} values and a dt"
+    with pytest.raises(ValueError, match=rf"impsy\.npz' is a file of IMPSY's for {values}, but"):
         data.read_performances(tmp_path / "impsy.npz")
 
 

@@ -313,7 +313,7 @@ def test_a_model_with_bins_is_loaded_from_its_file(tmp_path):
 
 @pytest.mark.parametrize("bins", [0, -1, 2.5, True, "4"])
 def test_bins_must_be_a_whole_number(bins):
-    with pytest.raises(ValueError, match="`bins` must be a whole number from 1"):
+    with pytest.raises(ValueError, match=f"`bins` must be an int of at least 1, but {bins!r} came"):
         mdn.layers.FeatureBins(bins)
 
 

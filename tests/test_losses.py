@@ -209,6 +209,28 @@ def test_the_natural_gradient_is_that_of_the_paper(covariance):
     np.testing.assert_allclose(value, -number(mixture.log_prob(y)), rtol=1e-4, atol=1e-5)
 
 
+def test_steps_of_the_natural_gradient_are_in_units_of_the_target_scale():
+    spec = mdn.MixtureSpec(mdn.NormalSpec(2), 3)
+    params, y = parameters(spec, 20), np.random.default_rng(2).normal(size=(20, 2)).astype("float32")
+    units = np.append(np.tile([0.25, 4.0], 6), np.ones(3))  # of locations, scales and logits
+    plain = number(gradient(mdn.NaturalGradientEM(spec), y, params))
+    scaled = number(gradient(mdn.NaturalGradientEM(spec, target_scale=[2.0, 0.5]), y, params))
+    np.testing.assert_allclose(scaled, units * plain, rtol=1e-5, atol=1e-37)  # below it floats lose digits
+
+
+@pytest.mark.jax
+def test_the_natural_gradient_is_one_program_for_all_target_scales():
+    from mdn import losses
+
+    spec = mdn.MixtureSpec(mdn.NormalSpec(1), 3)
+    params, y = parameters(spec, 7), np.zeros((7, 1), "float32")
+    mdn.NaturalGradientEM(spec)(y, params)
+    programs = losses._natural_gradient._cache_size()
+    for scale in (0.5, 2.0, 3.0):
+        mdn.NaturalGradientEM(spec, target_scale=[scale])(y, params)
+    assert losses._natural_gradient._cache_size() == programs
+
+
 @pytest.mark.jax
 @pytest.mark.parametrize("loss", [mdn.NegativeLogLikelihood, mdn.NaturalGradientEM, mdn.CRPS, mdn.EnergyScore])
 def test_the_gradient_of_a_compiled_loss_is_that_of_the_loss(loss):

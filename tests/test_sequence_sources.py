@@ -199,7 +199,7 @@ def test_what_is_no_source_is_refused_in_a_sentence(tmp_path):
         model().fit(tmp_path, encode=lambda one, rng: one)
     with pytest.raises(ValueError, match=r"`validation_data` must fit into memory=4,000 bytes"):
         model().fit(walks, Shards(walks, memory=SMALL))
-    with pytest.raises(ValueError, match=r"`validation_data` must be \(sequences, condition\), but 1 parts came"):
+    with pytest.raises(ValueError, match=r"`validation_data` must be \(sequences, condition\), but 1 part came"):
         model(condition_size=1).fit(walks(), walks, condition=np.zeros((60, 1)))
 
 

@@ -112,3 +112,11 @@ def test_what_a_network_reads_has_the_width_that_the_spec_says(name):
         np.testing.assert_allclose(read[:, :2], 10.0 * y[:, :2], rtol=1e-6)
         np.testing.assert_array_equal(read[:, 2:].argmax(axis=1), y[:, 2])
         assert spec.column_kinds == ("number", "number", "class")
+
+
+@pytest.mark.parametrize("count", [0, 2.5, True, "3"])
+def test_a_count_that_is_no_whole_number_from_1_is_named(count):
+    for make in (lambda: mdn.NormalSpec(count), lambda: mdn.CategoricalSpec(count)):
+        with pytest.raises(ValueError, match=f"must be an int of at least 1, but {count!r} came"):
+            make()
+    assert mdn.MixtureSpec(mdn.NormalSpec(np.int64(2)), np.int64(3)).counts == [3]

@@ -452,6 +452,15 @@ def test_bins_are_taken_where_a_feature_has_steps_and_left_where_it_is_smooth():
     assert quick(epochs=40).fit(x, x @ [1.0, 2.0, -1.0, 0.5] + 0.01 * rng.normal(size=600)).feature_bins_ == 0
 
 
+def test_verbose_says_something_before_the_first_epoch_and_nothing_is_said_without(capsys):
+    x, y = stairs(0, 60)
+    quick(epochs=20, verbose=1, feature_bins=0).fit(x, y)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert "programs are compiled" in first and others and others[0].startswith("epoch 20: ")
+    quick(epochs=20, feature_bins=0).fit(x, y)
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.project
 def test_bins_come_back_from_a_file_and_from_parts(tmp_path):
     x, y = stairs(0, 200)
@@ -460,6 +469,10 @@ def test_bins_come_back_from_a_file_and_from_parts(tmp_path):
     again = mdn.load(tmp_path / "stairs.mdn")
     assert again.feature_bins_ == 6 and again.get_params()["feature_bins"] == 6
     np.testing.assert_array_equal(again.predict(x), reg.predict(x))
+    quick(epochs=1, feature_bins=0).fit(x, y).save(tmp_path / "plain.mdn")
+    assert mdn.load(tmp_path / "plain.mdn").get_params()["feature_bins"] == 0
+    with zipfile.ZipFile(tmp_path / "plain.mdn") as archive:  # older versions would answer the setting with a TypeError
+        assert "feature_bins" not in json.loads(archive.read("mdn.json"))["parameters"]
     in_parts = quick(feature_bins=6).partial_fit(x[:100], y[:100]).partial_fit(x[100:], y[100:])
     assert in_parts.feature_bins_ == 6 and np.isfinite(in_parts.predict(x)).all()
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from mdn import backend, initializers, numerics
 from mdn.distributions import MixtureSpec, NormalSpec, Spec
+from mdn.distributions.arguments import check_count
 from mdn.distributions.intervals import as_array, middle
 from mdn.distributions.spec import serializable
 
@@ -313,9 +314,7 @@ class FeatureBins(keras.layers.Layer):
 
     def __init__(self, bins: int, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})  # bins may be narrow
-        if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-            raise ValueError(f"`bins` must be a whole number from 1, but {bins!r} came.")
-        self.bins = int(bins)
+        self.bins = check_count("bins", bins)
 
     def build(self, input_shape):
         """Creates edges and means, 0 until `adapt`.

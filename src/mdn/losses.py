@@ -192,16 +192,16 @@ class NaturalGradientEM(DistributionLoss):
         self.target_scale = None if target_scale is None else [float(s) for s in target_scale]
 
     def _values(self, y, observed, params):
-        scale = None if self.target_scale is None else tuple(self.target_scale)
-        return _natural_gradient(params, y, observed, spec=self.spec, target_scale=scale)
+        scale = numerics.as_tensor([1.0] if self.target_scale is None else self.target_scale)
+        return _natural_gradient(params, y, observed, scale, spec=self.spec)
 
     def get_config(self):
         """What `from_config` needs."""
         return {**super().get_config(), "target_scale": self.target_scale}
 
 
-@backend.compiled(static=("spec", "target_scale"))
-def _natural_gradient(params, y, observed, spec, target_scale):
+@backend.compiled(static=("spec",))
+def _natural_gradient(params, y, observed, target_scale, spec):
     return spec.flat_mixture().natural_gradient(params, y, observed, target_scale)
 
 

@@ -12,6 +12,7 @@ from mdn import backend, initializers, numerics
 from mdn.distributions import Mixture, MultivariateNormal, Normal, Spec
 from mdn.distributions.spec import serializable
 from mdn.losses import NegativeLogLikelihood, step_weights, target_array
+from mdn.wording import counted
 
 
 @serializable
@@ -197,7 +198,7 @@ def _checked(x, rows: int) -> np.ndarray:
     x = np.asarray(x)
     if x.ndim != 2 or len(x) != rows:
         raise ValueError(
-            f"`x` must have one row of features for each of the {rows:,} targets, but its shape is {x.shape}."
+            f"`x` must have {counted(rows, 'row', form=',')} of features, one for each target, but its shape is {x.shape}."
         )
     if np.isinf(x).any():
         raise ValueError("`x` has infinite values: replace them, or set them to NaN if they are unknown.")

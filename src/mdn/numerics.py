@@ -5,6 +5,7 @@ they stay in logs, and a log density may be -inf. What is bounded is the *gradie
 """
 
 import math
+from typing import Any, TypeGuard
 
 import numpy as np
 from keras import config, ops
@@ -221,11 +222,6 @@ def finite_target(y):
     return ops.clip(y, -0.1 * MISSING, 0.1 * MISSING)
 
 
-def divide_out(x, scale):
-    """x / scale, but 0 where x is 0, for any scale."""
-    return ops.where(x == 0.0, 0.0, x / scale)
-
-
 def hypotenuse(a, b):
     """sqrt(a² + b²) of positive numbers without overflow of the squares."""
     largest = floor(a, b)
@@ -250,6 +246,11 @@ def _is_double(x) -> bool:
 def within(x, lower, upper):
     """x clipped to [lower, upper], with gradient 1 at the ends too, where minimum and maximum would halve it."""
     return ops.where(x < lower, lower, ops.where(x > upper, upper, x))
+
+
+def inside_unit(p):
+    """NumPy probabilities within [1e-12, 1 - 1e-12], so that their quantiles are finite."""
+    return np.clip(p, 1e-12, 1.0 - 1e-12)
 
 
 def surely_positive(gains: np.ndarray, errors: float = 1.0, weight: np.ndarray | None = None) -> bool:
@@ -366,6 +367,11 @@ def with_gradient(function, gradient):
         return backend.by_blocks(slopes, params, *saved, ops.expand_dims(upstream, -1))
 
     return backend.with_vjp(function, backward)
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether it is a whole number, and no flag."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check(holds, message: str, *tensors) -> None:

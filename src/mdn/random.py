@@ -94,7 +94,7 @@ def as_generator(seed) -> random.SeedGenerator:
         return seed
     if seed is None:
         seed = python_random.getrandbits(63)  # reproducible after keras.utils.set_random_seed
-    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+    if numerics.is_whole(seed):
         # Ints are hashed, because PyTorch adds a seed and a counter: seeds 1 and 2 would share draws.
         first, second = (
             int(word) % (2**31 - 1) for word in np.random.SeedSequence(int(seed) % 2**64).generate_state(2)

@@ -120,7 +120,7 @@ def text_names(columns: Columns, path: Path) -> list[str]:
     """The columns of a file that a model reads as text. Codes such as 01001 that Parquet holds as numbers stay numbers, so
     that the model knows that their zeros are lost.
     """
-    from mdn.data.table_files import PARQUET
+    from mdn.data.endings import PARQUET
     from mdn.tabular.levels import code_width
 
     typed = path.suffix.lower() in PARQUET  # its numbers are no text

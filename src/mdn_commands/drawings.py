@@ -11,7 +11,6 @@ from mdn_commands.given import not_with, only_with
 from mdn_commands.options import Animate, Columns, Paper, Seed, Size
 from mdn_commands.shared import check_out, messages, stop, tell
 
-_PICTURES, _DATA = (".svg", ".png", ".pdf"), (".npz", ".ndjson")
 _A_SHEET = "a sheet, --out NAME.svg, .png or .pdf"
 _SHOWN = 5  # so many complaints about bad drawings are printed; the others are counted
 
@@ -41,12 +40,13 @@ def show(
     """Show drawings of a file, or write them in another format; bad ones are reported and left out."""
     with messages():
         check_sheet(out, animate)
-        only_with(out.suffix in _PICTURES, _A_SHEET, "--count", "--seed")
         import numpy as np
 
         from mdn.data import read_drawings
+        from mdn.drawing.ink import SHEETS
         from mdn.wording import counted
 
+        only_with(out.suffix in SHEETS, _A_SHEET, "--count", "--seed")
         found = read_drawings(data, go_on=True)
         tell_of(found.skipped)
         chosen = found.of(*word) if word else found
@@ -54,7 +54,7 @@ def show(
         if not len(chosen):
             stop(f"no drawing of {data!r} is of the part {part!r}.")
         labels: list[str] = []
-        if out.suffix in _PICTURES:
+        if out.suffix in SHEETS:
             order = np.random.default_rng(seed).permutation(len(chosen))[:count]
             chosen = chosen[np.sort(order)]
             labels = chosen.words.tolist() if len(set(chosen.words.tolist())) > 1 else []
@@ -64,8 +64,11 @@ def show(
 
 def check_sheet(out: Path, animate: bool = False) -> None:
     """Stops with a message if drawings cannot be written to `out`, or options have no effect on such a file."""
-    check_out(out, *_PICTURES, *_DATA)
-    only_with(out.suffix in _PICTURES, _A_SHEET, "--columns", "--size", "--paper")
+    from mdn.data.drawing_files import WRITTEN
+    from mdn.drawing.ink import SHEETS
+
+    check_out(out, *SHEETS, *WRITTEN)
+    only_with(out.suffix in SHEETS, _A_SHEET, "--columns", "--size", "--paper")
     only_with(out.suffix == ".svg", "an .svg", "--animate")
     not_with(animate, "--animate, which is for a screen", "--size", "--paper")
 
@@ -81,7 +84,7 @@ def check_room(out: Path, count: int, *, animate: bool = False, **how: Any) -> N
     """
     from mdn.drawing import sheets
 
-    if out.suffix in _PICTURES and not animate:
+    if out.suffix in sheets.SHEETS and not animate:
         sheets.check_room(out, count, **how)
 
 
@@ -95,10 +98,11 @@ def write_pictures(out: Path, drawings, labels=(), given=(), *, animate: bool = 
         **how: `side` and `paper` of `write_sheet`.
     """
     from mdn.data import Drawings, write_drawings
+    from mdn.data.drawing_files import WRITTEN
     from mdn.drawing import write_animation, write_sheet
     from mdn.wording import agreed, counted
 
-    if out.suffix in _DATA:
+    if out.suffix in WRITTEN:
         kept = [i for i, one in enumerate(drawings) if one[:, :2].any()]
         empty = len(drawings) - len(kept)
         if empty:

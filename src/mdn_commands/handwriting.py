@@ -105,7 +105,9 @@ def write(
 ) -> None:
     """Write a text by hand."""
     with messages():
-        check_out(out, ".svg", ".png", ".pdf")
+        from mdn.drawing.ink import SHEETS
+
+        check_out(out, *SHEETS)
         only_with(out.suffix == ".svg", "an .svg", "--animate")
         not_with(page, "--page, whose width says how long a line is", "--width")
         not_with(file is not None, "--file, whose text is written", "TEXT")

@@ -143,7 +143,7 @@ def _train(
         soft_wrap=True,
     )
     if latent:
-        console.print(f"A latent of {latent} numbers, at {kl_weight:g} a nat.")
+        console.print(f"A latent of {counted(latent, 'number')}, at {kl_weight:g} a nat.")
     made_of = {
         "data": Path(data).name,
         "drawings": counts,

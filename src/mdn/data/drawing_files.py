@@ -296,14 +296,13 @@ def write_drawings(path, drawings: Drawings | Iterable) -> None:
         ['corner']
     """
     path = Path(path)
-    writers = {".npz": _write_npz, ".ndjson": _write_ndjson}
-    if path.suffix.lower() not in writers:
-        raise ValueError(f"drawings are written to {' or '.join(writers)}, but {path.name!r} came.")
+    if path.suffix.lower() not in WRITTEN:
+        raise ValueError(f"drawings are written to {' or '.join(WRITTEN)}, but {path.name!r} came.")
     if not isinstance(drawings, Drawings):
         drawings = Drawings(tuple(drawings))
     checked = Drawings(tuple(as_drawing(one) for one in drawings), drawings.words, drawings.parts)
     with replacing(path) as temporary:
-        writers[path.suffix.lower()](temporary, checked)
+        _WRITERS[path.suffix.lower()](temporary, checked)
 
 
 def _write_npz(path: Path, drawings: Drawings) -> None:
@@ -330,3 +329,7 @@ def _write_ndjson(path: Path, drawings: Drawings) -> None:
             strokes = [(line.astype("int64") if whole else line).T.tolist() for line in lines]
             json.dump({**named, "drawing": strokes}, file, ensure_ascii=False, separators=(",", ":"))
             file.write("\n")
+
+
+_WRITERS: dict[str, Callable[[Path, Drawings], None]] = {".npz": _write_npz, ".ndjson": _write_ndjson}
+WRITTEN = tuple(_WRITERS)  # of the names of files that `write_drawings` writes

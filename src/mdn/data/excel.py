@@ -16,8 +16,6 @@ from mdn.data.table_text import Chunk, check_whole
 from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, misfit, unique
 from mdn.data.text_lines import check_packed
 
-ENDINGS = (".xlsx", ".xlsm", ".xls")
-"""The endings of names of Excel's files; the last is an old format, which is refused with a sentence."""
 _MOST_ROWS = 1 << 20  # of a sheet, as in Excel itself
 _SAMPLE = 20  # rows that show how many columns there are
 _AT_ONCE = 1 << 20  # cells of a chunk

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from mdn.data.archives import check_unpacked, read_array, read_member
+from mdn.data.endings import PARQUET
 from mdn.data.text_lines import check_packed
 from mdn.files import reading
 
-NPZ, PARQUET = ".npz", (".parquet", ".pq")
+NPZ = ".npz"
 _ROWS, _BYTES = 65_536, 1 << 24  # of a Parquet file that are read at a time, at most
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from mdn.data.alike import Alike, check_names
 from mdn.data.arrow import BOOLEANS, columns_of, fragment_batches, from_arrow, kind_of, pyarrow_there
 from mdn.data.declared import declare
+from mdn.data.endings import PACKED, PARQUET
 from mdn.data.evidence import Notations
-from mdn.data.table_files import PARQUET, read_chunks, tables_of
+from mdn.data.table_files import read_chunks, tables_of
 from mdn.data.table_text import Chunk
 from mdn.data.tables import NoRows, Table, TableError
 from mdn.files import reading, sentence
@@ -24,7 +25,6 @@ from mdn.files import reading, sentence
 ROWS = 1 << 16
 """Rows of a block at most."""
 _TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".xlsx")
-_PACKED = (".gz", ".zip")
 _NOTHING: Mapping[str, tuple[str, ...]] = {"category": (), "number": (), "date": ()}
 
 
@@ -264,7 +264,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _is_text(path: Path) -> bool:
     ending = path.suffix.lower()
-    return ending in _TEXT or (ending in _PACKED and Path(path.stem).suffix.lower() in _TEXT)
+    return ending in _TEXT or (ending in PACKED and Path(path.stem).suffix.lower() in _TEXT)
 
 
 def _file_part(path: Path, options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]]) -> Part:

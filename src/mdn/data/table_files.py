@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from mdn.data.arrow import columns_of, from_arrow, parquet_file, pyarrow_there
+from mdn.data.endings import EXCEL, PARQUET
 from mdn.data.evidence import Notations
-from mdn.data.excel import ENDINGS, read_excel
+from mdn.data.excel import read_excel
 from mdn.data.separators import check_separator
 from mdn.data.table_text import Chunk, check_whole, read_text
 from mdn.data.tables import NoRows, Table, TableError, as_words
@@ -27,8 +28,6 @@ from mdn.files import reading
 _ROWS = 65_536  # a chunk has so many rows at most
 _BYTES = 1 << 24  # the rows of a chunk of Parquet take so many bytes at most
 _NUMBER = 8  # bytes of a number
-PARQUET = (".parquet", ".pq")
-"""The endings of Parquet files."""
 
 
 def read_table(
@@ -235,7 +234,7 @@ def _chunks(path: Path, rows: int, kept: frozenset[str], whole: bool, separator:
         ending = path.suffix.lower()
         if ending in PARQUET:
             chunks = _parquet(path, rows, kept, whole)
-        elif ending in ENDINGS:
+        elif ending in EXCEL:
             chunks = read_excel(path, rows, kept, whole)
         else:
             chunks = read_text(path, rows, whole, separator)

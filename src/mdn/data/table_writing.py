@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mdn.data.arrow import pyarrow_there
-from mdn.data.table_files import PARQUET
+from mdn.data.endings import PARQUET
 from mdn.data.tables import Table, TableError
 from mdn.files import replacing
 

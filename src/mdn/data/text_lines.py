@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mdn.data.endings import EXCEL, PACKED, PARQUET
 from mdn.data.tables import TableError
 
 _BLOCK = 1 << 16  # bytes that are decoded at once
@@ -131,7 +132,7 @@ class TextLines:
             raise TableError(
                 f"{self._path}: {one.filename!r} is encrypted, or packed in a way that is not read. Unpack it."
             )
-        if Path(one.filename).suffix.lower() in (".gz", ".zip", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq"):
+        if Path(one.filename).suffix.lower() in (*PACKED, *EXCEL, *PARQUET):
             raise TableError(
                 f"{self._path} holds {one.filename!r}, which is not a text file. Unpack it, and read that file."
             )

@@ -65,11 +65,9 @@ def as_coverage(coverage):
 
 
 def check_count(name: str, value) -> int:
-    """`value` as a positive int, or an error that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"`{name}` must be an int, but {value!r} came.")
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1, but {value} came.")
+    """`value` as a positive int; raises a ValueError that names the argument if it is none."""
+    if not numerics.is_whole(value) or value < 1:
+        raise ValueError(f"`{name}` must be an int of at least 1, but {value!r} came.")
     return int(value)
 
 
@@ -77,8 +75,7 @@ def checked_dims(dims, event_size: int) -> tuple[int, ...]:
     """Turns an int or a sequence of distinct ints into coordinates of an event; negative ones count from the end."""
     dims = (dims,) if isinstance(dims, int | np.integer) else tuple(dims)
     for dim in dims:
-        whole = isinstance(dim, int | np.integer) and not isinstance(dim, bool)
-        if not whole or not -event_size <= dim < event_size:
+        if not numerics.is_whole(dim) or not -event_size <= dim < event_size:
             raise ValueError(
                 f"there is no coordinate {dim!r} in an event of size {event_size}: name ints from 0 to {event_size - 1}."
             )

@@ -342,7 +342,7 @@ def blend(mixtures, weights=None) -> Mixture:
         or shares.sum() == 0.0
     ):
         raise ValueError(
-            f"`weights` of blend() must be {len(members)} numbers >= 0 with a positive sum, but {weights} came."
+            f"`weights` of blend() must be a number >= 0 for each mixture ({len(members)}), with a positive sum: {weights} came."
         )
     keep = [i for i in range(len(members)) if shares[i] > 0.0]
     log_shares = np.log(shares[keep] / shares.sum())

@@ -12,7 +12,9 @@ from scipy import special, stats
 from mdn.doctor.diagnosis import Finding
 from mdn.doctor.evidence import Evidence
 from mdn.doctor.significance import BODY, ENOUGH_ROWS, LEVEL, share_p, significant, tails_p
+from mdn.numerics import LOSS_CEILING, inside_unit
 from mdn.tabular.wording import plain, share
+from mdn.wording import agreed, counted
 
 WIDER = 1.25
 """A factor of all scales that matters."""
@@ -76,14 +78,14 @@ def outliers(evidence: Evidence, found: list[Shape | None]) -> tuple[list[Findin
     if not len(possible):
         return [], none
     without = float(np.mean(possible))
-    carried = float(np.nanmean(np.minimum(evidence.nll, 1e30))) - without
+    carried = float(np.nanmean(np.minimum(evidence.nll, LOSS_CEILING))) - without
     if carried < _CARRIED:
         return [], none
     where = np.flatnonzero(impossible)
     worst = where[np.argsort(-evidence.nll[where])][:3]
     what, names = evidence.row_names
     shown = ", ".join(f"{names[row]} ({evidence.described(row)})" for row in worst)
-    verb, them = ("carry", "them") if count > 1 else ("carries", "it")
+    verb, them = agreed(count, "carries", "carry"), agreed(count, "it", "them")
     finding = Finding(
         "outliers",
         f"{count} of {rows} rows {verb} the loss: without {them} the mean NLL is {plain(without)}, with {them} "
@@ -161,7 +163,7 @@ def wrong_scales(evidence: Evidence, found: list[Shape | None], *, heavy: bool, 
 
 def factor_of(surprise: np.ndarray, size: int) -> float:
     """The factor of all scales of a normal of `size` coordinates at which half of the outcomes fall into the likeliest half."""
-    middle = float(np.clip(np.median(surprise), 1e-12, 1.0 - 1e-12))
+    middle = float(inside_unit(np.median(surprise)))
     return math.sqrt(stats.chi2.ppf(middle, size) / stats.chi2.ppf(0.5, size))
 
 
@@ -189,8 +191,8 @@ def heavy_tails(evidence: Evidence, found: list[Shape | None], left_out: np.ndar
             )
             yield Finding(
                 "heavy tails",
-                f"{beyond} values of {name} of {len(scores)} lie farther out than three standard deviations of the middle, "
-                f"where {expected:.1f} should: the tails of the model are too light.",
+                f"{beyond} of {counted(len(scores), 'value')} of {name} {agreed(beyond, 'lies', 'lie')} farther out than three "
+                f"standard deviations of the middle, where {expected:.1f} should: the tails of the model are too light.",
                 {"beyond": beyond, "expected": expected},
                 "Use more components, so that a wide one takes the tails, "
                 + ('covariance="full" if targets belong together, ' if len(evidence.names) > 1 else "")
@@ -239,5 +241,5 @@ def wrong_shape(evidence: Evidence, found: list[Shape | None], said: bool) -> It
                     **{f"PIT {10 * at}-{10 * at + 10} %": count / len(pit) for at, count in enumerate(counts)},
                 },
                 "Use more components, or train for longer; mdn.plots.pit draws the histogram.",
-                weight=float(np.sum(counts / len(pit) * np.log(np.maximum(counts / len(pit) * _PIT_CELLS, 1e-9)))),
+                weight=float(np.sum(special.xlogy(counts / len(pit), counts / len(pit) * _PIT_CELLS))),
             )

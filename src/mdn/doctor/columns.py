@@ -65,7 +65,7 @@ def leaking_features(evidence: Evidence) -> Iterator[Finding]:
     sure = holm([p for _, p in found])
     for (column, d), (part, _), one in zip(pairs, found, sure, strict=True):
         if one and part >= _GIVEN_AWAY:
-            left = math.sqrt(max(0.0, 1.0 - part))
+            left = math.sqrt(1.0 - part)
             yield Finding(
                 "leaking features",
                 f"{column.name!r} alone gives {evidence.names[d]} away: rows next to each other by {column.name!r} have the "
@@ -73,7 +73,7 @@ def leaking_features(evidence: Evidence) -> Iterator[Finding]:
                 {"explained": part, "left of the spread": left},
                 "Ask whether it is known before the target is: it may be made of the target, or measured after it. If so, "
                 "leave it out, and train again.",
-                weight=-0.5 * math.log(max(1.0 - part, 1e-12)),
+                weight=-0.5 * math.log1p(-part),
             )
 
 

@@ -13,6 +13,7 @@ from mdn.doctor.evidence import Evidence
 from mdn.doctor.significance import ENOUGH_ROWS, difference_p, explained, holm, mean_p, significant
 from mdn.tabular import targets
 from mdn.tabular.wording import plain, share
+from mdn.wording import agreed, counted
 
 _PAIRS = 32  # with features of so many other rows each row is answered
 _UNSURE = 0.05  # the p-value above which a note says that rows show no sign that features help
@@ -69,7 +70,7 @@ def ignored_features(
         )
         return [misled], []
     name, part = _told_by(evidence)
-    untold = -0.5 * math.log(max(1.0 - part, 1e-9))
+    untold = -0.5 * math.log1p(-part)
     if name and mean < _USED * untold:
         ignored = Finding(
             f"ignores {what}",
@@ -121,9 +122,9 @@ def no_prediction(evidence: Evidence) -> Iterator[Finding]:
         total, (what, names) = len(evidence.targets), evidence.row_names
         yield Finding(
             "no prediction",
-            f"For {count} of {total} rows the model predicts no distribution: its output is NaN or infinite, first for {what}: "
-            f"{names[evidence.unanswered[0]]}. Nothing else that is said here is about "
-            f"{'this row' if count == 1 else 'these rows'}.",
+            f"For {count} of {counted(total, 'row')} the model predicts no distribution: its output is NaN or infinite, first "
+            f"for {what}: {names[evidence.unanswered[0]]}. Nothing else that is said here is about "
+            f"{agreed(count, 'this row', 'these rows')}.",
             {"rows": count, "share": count / total, "first": int(evidence.unanswered[0])},
             "Weights are NaN after a training that diverged: look at the loss of each epoch, lower the learning rate, clip the "
             "gradient and train again."
@@ -164,8 +165,9 @@ def too_few_rows(evidence: Evidence) -> Iterator[Finding]:
         error = math.sqrt(0.09 / max(evidence.rows, 1))
         yield Finding(
             "too few rows",
-            f"{evidence.rows} rows are too few to judge a model: the share that a 90 % interval holds is known to "
-            f"± {error:.0%} (one standard error), and most of what this doctor looks for needs {ENOUGH_ROWS} rows at least.",
+            f"{counted(evidence.rows, 'row')} {agreed(evidence.rows, 'is', 'are')} too few to judge a model: the share that a "
+            f"90 % interval holds is known to ± {error:.0%} (one standard error), and most of what this doctor looks for "
+            f"needs {ENOUGH_ROWS} rows at least.",
             {"rows": evidence.rows, "standard error": error},
             "Give it more rows.",
             weight=_COST,
@@ -176,17 +178,18 @@ def too_few_rows(evidence: Evidence) -> Iterator[Finding]:
     numbers = 2 * size * (1 + max(evidence.width, 1))
     cost = numbers / (2.0 * count)
     stopping = _NLL_DEVIATION / math.sqrt(evidence.training.held_out) if evidence.training.held_out else 0.0
-    columns = f"with {evidence.width} columns " if evidence.width else ""
+    columns = f"with {counted(evidence.width, 'column')} " if evidence.width else ""
     if cost >= _COST or stopping >= _STOPPING:
         held = (
-            f" The {evidence.training.held_out} of them that stop the training know their mean NLL to ± {stopping:.2f}."
+            f" The mean NLL of {counted(evidence.training.held_out, 'held-out row')}, by which the training stops, is known to "
+            f"± {stopping:.2f}."
             if evidence.training.held_out
             else ""
         )
         yield Finding(
             "too few rows",
-            f"The model learnt from about {count} rows: {columns}even the simplest model has {numbers} numbers, which costs "
-            f"{cost:.2f} nats a row to estimate.{held}",
+            f"The model learnt from about {counted(count, 'row')}: {columns}even the simplest model has {numbers} numbers, "
+            f"which costs {cost:.2f} nats a row to estimate.{held}",
             {"rows of training": count, "cost": cost, "error of the held-out NLL": stopping},
             "Collect more rows. Until then use few columns, one or two components, and several networks (ensemble_size=5), and "
             "expect other rows to be worse.",

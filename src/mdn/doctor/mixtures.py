@@ -15,6 +15,7 @@ from mdn.initializers import robust_scaling
 from mdn.numerics import GRADIENT_BOUND, LOSS_CEILING
 from mdn.tabular.member import DEAD as LEFT_OUT
 from mdn.tabular.wording import plain
+from mdn.wording import agreed, counted
 
 _DEAD = 0.05  # a component with so small a probability to have made even one of the rows
 _SMALL = 1e-4  # the mean weight of a dead component at most: few rows show no sign of components that are alive
@@ -43,11 +44,11 @@ def dead_components(evidence: Evidence) -> Iterator[Finding]:
 
 def _dead(dead: int, count: int, of: str, weight: float, which: list[int], is_one_network: bool) -> Finding:
     fewer = f"Use num_components={count - dead}" if is_one_network else "Use fewer components in each network"
-    named = f" (number{'s' * (len(which) > 1)} {', '.join(map(str, which[:10]))}, from 0)" if which else ""
+    named = f" ({agreed(len(which), 'number', 'numbers')} {', '.join(map(str, which[:10]))}, from 0)" if which else ""
     return Finding(
         "dead components",
-        f"{dead} of {count} components{of} {'have' if dead > 1 else 'has'} no weight in any row{named}: the mixture has "
-        f"{count - dead} components.",
+        f"{dead} of {count} components{of} {agreed(dead, 'has', 'have')} no weight in any row{named}: the mixture has "
+        f"{counted(count - dead, 'component')}.",
         {"dead": dead, "components": count, "greatest weight": weight},
         f"Nothing is wrong with the predictions. {fewer}, which is faster; or, if more components are "
         "meant to be used, start from the targets: MDN(spec).adapt(y), or let held-out rows choose "
@@ -82,9 +83,9 @@ def collapsed_scales(evidence: Evidence) -> Iterator[Finding]:
             rows = int(np.sum(known))
             yield Finding(
                 "collapsed scales",
-                f"{len(bad)} component{'s have' if len(bad) > 1 else ' has'} collapsed{_of(one)}: the scale of component {k} is "
-                f"typically {plain(typical[k, d] / spread[d])} of the spread of the targets, and within two scales of it should "
-                f"lie {promised:.0f} of {rows} targets, but {hits} do.",
+                f"{counted(len(bad), 'component')} {agreed(len(bad), 'has', 'have')} collapsed{_of(one)}: the scale of component "
+                f"{k} is typically {plain(typical[k, d] / spread[d])} of the spread of the targets, and within two scales of "
+                f"it should lie {promised:.0f} of {rows} targets, but {hits} {agreed(hits, 'does', 'do')}.",
                 {
                     "collapsed": len(bad),
                     "scale / spread": float(typical[k, d] / spread[d]),
@@ -119,8 +120,8 @@ def bounded_gradients(evidence: Evidence) -> Iterator[Finding]:
     if rows or capped:
         yield Finding(
             "bounded gradients",
-            f"In {rows} of {total} rows the gradient of the loss is as large as {largest:.2g}, and training bounds it to "
-            f"{GRADIENT_BOUND:.0g}; in {capped} rows the loss itself is bounded to {LOSS_CEILING:.0g}.",
+            f"In {rows} of {counted(total, 'row')} the gradient of the loss is as large as {largest:.2g}, and training bounds "
+            f"it to {GRADIENT_BOUND:.0g}; in {counted(capped, 'row')} the loss itself is bounded to {LOSS_CEILING:.0g}.",
             {"rows": rows, "largest gradient": largest, "rows of bounded loss": capped},
             "Training on such rows goes on, but each of them outweighs all others in its step. Look at these rows and at the "
             "smallest scales; scale the targets with MDN(spec).adapt(y); clip the global norm of the gradient.",

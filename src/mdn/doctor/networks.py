@@ -35,10 +35,11 @@ from mdn.doctor.evidence import (
 from mdn.few_shapes import in_blocks
 from mdn.layers import FeatureScaling
 from mdn.random import Draws
-from mdn.sequences.ragged import as_sequences
+from mdn.sequences.inputs import as_sequences
 from mdn.sequences.scores import log_prob_of_steps, params_of_steps
 from mdn.tabular.frames import as_numbers, column, is_frame
 from mdn.tabular.wording import plain
+from mdn.wording import counted
 
 _ROWS_AT_ONCE = (256, 2048)  # each is compiled once
 _ROUNDED = 3e-5  # of the mean: no more deviation is left by float32 to a column that is constant
@@ -80,7 +81,7 @@ def of_network(model, x, y, training: tuple | None, names, output) -> Evidence:
     x, y, taken = _some_rows(x, every_y)
     params, y = asked(x, y)
     check_known(y)
-    everywhere, numbers, sentence = None, np.arange(len(y)), f"{len(y)} rows."
+    everywhere, numbers, sentence = None, np.arange(len(y)), f"{counted(len(y), 'row')}."
     if taken is not None:
         steps = len(y) // len(taken)
         total = len(keras.tree.flatten(every_y)[0])
@@ -100,7 +101,9 @@ def of_network(model, x, y, training: tuple | None, names, output) -> Evidence:
         references = _references(model, count, None if training is None else training[0])
         names = names or [f"x{place}" for place in range(count)]
         if len(names) != count:
-            raise ValueError(f"`names` must name the {count} columns of x, but {len(names)} names came: {list(names)}.")
+            raise ValueError(
+                f"`names` must name the {counted(count, 'column')} of x, but {counted(len(names), 'name')} came: {list(names)}."
+            )
         columns = [_column(name, table[:, place], references[place]) for place, name in enumerate(names)]
 
     def with_column(rows, donors, column):
@@ -125,10 +128,10 @@ def _check_width(model, x) -> None:
         return
     if x.ndim < 2:
         raise ValueError(
-            f"`x` must have rows of {shape[-1]} columns, as the model takes, but an array of shape {x.shape} came."
+            f"`x` must have rows of {counted(shape[-1], 'column')}, as the model takes, but an array of shape {x.shape} came."
         )
     if x.ndim == len(shape) and x.shape[-1] != shape[-1]:
-        raise ValueError(f"`x` must have {shape[-1]} columns, as the model takes, but {x.shape[-1]} came.")
+        raise ValueError(f"`x` must have {counted(shape[-1], 'column')}, as the model takes, but {x.shape[-1]} came.")
 
 
 def _some_rows(x, y) -> tuple:
@@ -174,7 +177,7 @@ def of_sequences(model, sequences, condition, context) -> Evidence:
         for d, kind in enumerate(model.spec.column_kinds)
         if kind == "number"
     ]
-    sentence = f"{len(y)} steps of {len(rows)} sequences." + drawn
+    sentence = f"{counted(len(y), 'step')} of {counted(len(rows), 'sequence')}." + drawn
     numbers = np.concatenate([start + np.arange(len(one)) for start, one in zip(starts, rows, strict=True)])
     found = _evidence(model.spec, np.concatenate(params), y, columns, sentence, None, None, numbers)
     return found if taken is None else dataclasses.replace(found, all_targets=every_y.astype("float64"))

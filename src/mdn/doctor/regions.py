@@ -62,7 +62,7 @@ def by_region(evidence: Evidence) -> Iterator[Finding]:
         if min(np.sum(inside), np.sum(outside)) >= _FEWEST:
             factors = [factor_of(evidence.surprise[rows], size) for rows in (inside, outside)]
             p = shares_p(inside[known], evidence.surprise[known] <= 0.5)
-            widths.append((p, factors[0] / max(factors[1], 1e-9), factors[0], region))
+            widths.append((p, factors[0] / factors[1], factors[0], region))
     sure = holm([each[0] for each in (*asides, *widths)])
     moved = [
         each
@@ -72,9 +72,7 @@ def by_region(evidence: Evidence) -> Iterator[Finding]:
     wider = [
         each
         for each, one in zip(widths, sure[len(asides) :], strict=True)
-        if one
-        and abs(math.log(each[1])) >= math.log(_WIDER_THERE)
-        and abs(math.log(max(each[2], 1e-9))) >= math.log(WIDER)
+        if one and abs(math.log(each[1])) >= math.log(_WIDER_THERE) and abs(math.log(each[2])) >= math.log(WIDER)
     ]
     if moved:
         _, shift, elsewhere, d, region = max(moved, key=lambda each: abs(each[1]) * np.sum(each[4].inside))
@@ -101,7 +99,7 @@ def by_region(evidence: Evidence) -> Iterator[Finding]:
             {"factor": factor, "held by 50 %": held, "share of rows": part, "regions": len(wider)},
             "The model misses how the uncertainty depends on this: train for longer, with more units, or calibrate such groups "
             "by themselves: MDNRegressor.calibrate(X, y, groups).",
-            weight=part * size * (0.5 * (factor**2 - 1.0) - math.log(max(factor, 1e-9))),
+            weight=part * size * (0.5 * (factor**2 - 1.0) - math.log(factor)),
         )
 
 

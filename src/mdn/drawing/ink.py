@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 INK, MADE, PAPER = "#22303c", "#d1495b", "#fdfcf8"  # colours: the prime, the rest by a model, the background
 PEN = 1.8  # pixels
+PICTURES = (".svg", ".png")  # endings of names
+SHEETS = (*PICTURES, ".pdf")
 _FOR_VIEWING = 0.75  # share of an animation's time in which it draws; then the drawing stays
 
 
@@ -28,13 +30,13 @@ class Line:
     made: bool
 
 
-def ending_of(path, *others: str) -> str:
-    """The ending of the name of a picture: ".svg", ".png", or one of `others`.
+def ending_of(path, endings: Sequence[str] = PICTURES) -> str:
+    """The ending of the name of a picture, which must be one of `endings`.
 
     Raises:
         ValueError: if it has another ending.
     """
-    ending, (*known, last) = Path(path).suffix.lower(), (".svg", ".png", *others)
+    ending, (*known, last) = Path(path).suffix.lower(), endings
     if ending not in (*known, last):
         raise ValueError(f"a picture ends in {', '.join(known)} or {last}, but {Path(path).name!r} came.")
     return ending

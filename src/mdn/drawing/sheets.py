@@ -20,6 +20,7 @@ from mdn.drawing.ink import (
     MADE,
     PAPER,
     PEN,
+    SHEETS,
     Line,
     animated,
     bounds_of,
@@ -135,7 +136,7 @@ def write_sheet(
         >>> [path.name for path in write_sheet('print.svg', [[[3, 0, 0], [0, 4, 1]]] * 6, side=120, paper='a4')]
         ['print.svg', 'print-2.svg', 'print-3.svg']
     """
-    ending = ending_of(path, ".pdf")
+    ending = ending_of(path, SHEETS)
     if ending == ".pdf" and side is None and paper is None:
         side = _SIDE * PIXEL
     sheets = _pages(list(drawings), labels, columns, given, side, paper)
@@ -178,7 +179,7 @@ def check_room(
     _check_positive(columns, side)
     if paper is not None:
         found = _printed(count, labelled, columns, side, paper)
-        if ending_of(path, ".pdf") != ".pdf":
+        if ending_of(path, SHEETS) != ".pdf":
             check_pages(path, -(-count // (found.columns * found.rows)))
 
 

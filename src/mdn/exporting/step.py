@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mdn.distributions import Spec
+from mdn.distributions.arguments import check_count
 from mdn.models import specs_of
 from mdn.sequences import MDNRNN
 from mdn.sequences.rollout import Rollout
@@ -129,8 +130,8 @@ class RecurrentStep(Call):
                 "is fixed in the file."
             )
         if context_length is not None:
-            _check_count("context_length", context_length)
-            conditions["context"] = (batch_size, context_length, model.context_size)
+            length = check_count("context_length", context_length)
+            conditions["context"] = (batch_size, length, model.context_size)
         self._conditions = list(conditions)
         event, state = (batch_size, size), (batch_size, width)
         self.inputs = {"event": event, "state": state, **self._noise, **conditions}
@@ -276,7 +277,7 @@ def call_of(model, batch_size: int, sampler: bool, constrain, context_length: in
         TypeError: if `model` is not a Keras model, or `constrain` not a function.
         ValueError: if the model has no MDN layer, or is no MDNRNN and comes with `constrain` or `context_length`.
     """
-    _check_count("batch_size", batch_size)
+    batch_size = check_count("batch_size", batch_size)
     if constrain is not None and not callable(constrain):
         raise TypeError(f"`constrain` must be a function, as in `MDNRNN.generate`, but {constrain!r} came.")
     if isinstance(model, MDNRNN) and isinstance(model, Played):
@@ -294,8 +295,3 @@ def call_of(model, batch_size: int, sampler: bool, constrain, context_length: in
     if constrain is not None or context_length is not None:
         raise ValueError("`constrain` and `context_length` have a meaning for an MDNRNN only.")
     return Forward(model, batch_size, sampler)
-
-
-def _check_count(name: str, count) -> None:
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"`{name}` must be an int of at least 1, but {count!r} came.")

@@ -51,15 +51,16 @@ class FlatMixture:
         """
         return self._with_gradient(self._gradient, params, y, observed)
 
-    def natural_gradient(self, params, y, observed, target_scale=None):
-        """The same value with the gradient of nGEM: see `mdn.NaturalGradientEM`."""
-        return self._with_gradient(functools.partial(self._natural_gradient, target_scale), params, y, observed)
+    def natural_gradient(self, params, y, observed, target_scale):
+        """The same value with the gradient of nGEM, whose steps are in units of `target_scale`: see `mdn.NaturalGradientEM`."""
+        step = ops.ones_like(y) / ops.square(target_scale)  # for each row, since gradients are computed row by row
+        return self._with_gradient(self._natural_gradient, params, y, observed, step)
 
-    def _with_gradient(self, gradient, params, y, observed):
+    def _with_gradient(self, gradient, params, y, observed, *others):
         y = ops.where(observed, numerics.finite_target(y), numerics.MISSING)
-        return numerics.with_gradient(self._forward, gradient)(params, y, observed)
+        return numerics.with_gradient(self._forward, gradient)(params, y, observed, *others)
 
-    def _forward(self, params, y, observed):
+    def _forward(self, params, y, observed, *others):
         z, _, seen, scale = self._standardize(params, y)
         if self._isotropic:
             cost = self._by_component(numerics.half_square(z)) + ops.log(scale) * self._by_component(seen)
@@ -70,7 +71,7 @@ class FlatMixture:
         prior, log_prior = numerics.normalize(logits)
         shares, log_total = numerics.normalize(logits - cost)
         constant = 0.5 * numerics.LOG_2PI * ops.sum(ops.cast(observed, params.dtype), axis=-1)
-        return numerics.finite_loss(constant + log_prior - log_total), (y, prior, shares)
+        return numerics.finite_loss(constant + log_prior - log_total), (y, prior, shares, *others)
 
     def _standardize(self, params, y):
         """z, 1/scale and 1, all (*batch, K·D) and 0 where not observed; and the scale in its packed shape."""
@@ -88,12 +89,11 @@ class FlatMixture:
         by_scale = self._by_scale(pull * (seen - ops.square(z)))
         return -pull * z, by_scale, (prior - shares) * upstream
 
-    def _natural_gradient(self, target_scale, params, y, prior, shares, upstream):
-        step = 1.0 if target_scale is None else self._over_components(1.0 / numerics.as_tensor(target_scale) ** 2)
+    def _natural_gradient(self, params, y, prior, shares, step, upstream):
         z, inverse, seen, _ = self._standardize(params, y)
         ratio = numerics.bounded(shares / numerics.floor(prior)) * upstream
         scale = seen / numerics.floor(inverse)
-        pull = numerics.finite_z(self._over_dims(ratio) * scale * step)
+        pull = numerics.finite_z(self._over_dims(ratio) * scale * self._over_components(step))
         dims = ops.maximum(self._by_component(seen), 1.0) if self._isotropic else 1.0
         by_scale = self._by_scale(0.5 * pull * (seen - ops.square(z))) / dims
         by_logits = prior * ops.sum(ratio, axis=-1, keepdims=True) - ratio

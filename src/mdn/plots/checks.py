@@ -6,6 +6,7 @@ import numpy as np
 
 from mdn import metrics
 from mdn.plots.canvas import BLUE, INK, ORANGE, axes_of
+from mdn.wording import counted
 
 
 def pit(values, ax=None, *, bins: int = 20):
@@ -97,7 +98,9 @@ def surprise(log_prob, ax=None, *, at=None, most: int = 5, label: str | None = N
         )
     at = np.arange(len(values)) if at is None else np.asarray(at)
     if at.shape != values.shape:
-        raise ValueError(f"`at` must have a place for each of {len(values)} events, but its shape is {at.shape}.")
+        raise ValueError(
+            f"`at` must have {counted(len(values), 'place')}, one for each event, but its shape is {at.shape}."
+        )
     ax.plot(at, values, color=color, linewidth=1.2, label=label)
     highest = np.argsort(-values, kind="stable")[:most]
     ax.plot(at[highest], values[highest], "o", color=ORANGE, markersize=5)

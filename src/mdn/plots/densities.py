@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mdn.distributions import Mixture
+from mdn.numerics import SMALLEST_SCALE
 from mdn.plots.canvas import BLUE, CYCLE, HEAT, INK, ORANGE, as_numpy, axes_of
 
 _MOST_POINTS = 400
@@ -99,7 +100,7 @@ def conditional(x, distribution, ax=None, *, limits=None, rows: int = 300, cmap=
     grid = np.linspace(low, high, rows)
     heat = as_numpy(distribution.prob(grid[:, None, None]))
     # High peaks would make the rest of a density pale, so the highest 0.5 % of the cells share one colour.
-    norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(np.quantile(heat, 0.995)), 1e-30))
+    norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(np.quantile(heat, 0.995)), SMALLEST_SCALE))
     ax.pcolormesh(x, grid, heat, cmap=cmap, norm=norm, shading="gouraud", rasterized=True)
     ax.set(xlim=(x.min(), x.max()), ylim=(grid[0], grid[-1]))
     return ax

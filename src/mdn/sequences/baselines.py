@@ -14,7 +14,7 @@ from mdn.layers import MDN, FeatureScaling
 from mdn.losses import NegativeLogLikelihood
 from mdn.random import seeded
 from mdn.sequences.autoregression import LAGS, autoregression, lagged, worthwhile
-from mdn.sequences.ragged import as_sequences
+from mdn.sequences.inputs import as_sequences
 
 _MOST_COMPONENTS = 5
 _MOST_FITTED = 50_000  # rows from which the mixture of residuals is learnt

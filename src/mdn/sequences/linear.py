@@ -1,4 +1,4 @@
-"""The linear start of a sequence model: where the next event is expected by a linear autoregression of the last ones."""
+"""The linear start of a sequence model: a linear autoregression, which predicts the next event from the last ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mdn import backend, initializers, numerics
 from mdn.distributions import Spec
 from mdn.sequences.autoregression import Autoregression, ages, autoregression, filled, stable, worthwhile
 
-_TRAINED = 10  # the last events, whose matrices training changes: more of them would learn chance
+_TRAINED = 10  # so many last events have matrices that training changes; more matrices would learn noise
 
 
 def movable(spec: Spec) -> np.ndarray:
@@ -35,10 +35,11 @@ def _shift(part: Spec) -> np.ndarray | None:
 
 
 class LinearStart(keras.layers.Layer):
-    r"""Where the next event is expected, :math:`\hat x_t = \sum_{l=1}^{L} A_l x_{t-l}` in scaled units, and the errors so far.
+    r"""Expects the next event by a linear autoregression, :math:`\hat x_t = \sum_{l=1}^{L} A_l x_{t-l}` in scaled units.
 
     `adapt` finds the matrices by ridge regression; training changes those of the last ten events with the rest of the network.
-    The next event's distribution is moved by the expected event, so that the network learns only what a linear model cannot know.
+    The next event's distribution is moved by the expected event, and the network reads how far the last expectation was wrong,
+    so that it learns only what a linear model cannot know.
 
     A number that is missing counts as the last one that was known. Until L events are known, autoregressions of lower orders
     predict (see `Autoregression`).
@@ -48,7 +49,7 @@ class LinearStart(keras.layers.Layer):
         lags: L, how many events back it looks.
 
     Attributes:
-        left_out: Whether `adapt` is to learn no line.
+        left_out: Whether `adapt` leaves the autoregression out.
     """
 
     def __init__(self, spec: Spec, lags: int, **kwargs):
@@ -102,11 +103,12 @@ class LinearStart(keras.layers.Layer):
         """Fits the autoregression to sequences of events `(T_i, target_size)`.
 
         Args:
-            rows: The sequences. While `left_out` is set, only the scaling is learnt, and of each event the middle of all is
-                expected.
+            rows: The sequences. While `left_out` is set, only the scaling is learnt, and the mean of all events is expected at
+                each step.
 
         Returns:
-            What it leaves of each sequence: the events, minus the expected ones in its columns.
+            The residuals of each sequence: in the columns of the autoregression the events minus the expected ones, in others
+            the events.
         """
         events = [np.asarray(one, "float64")[:, self.columns] for one in rows]
         shift, spread = initializers.robust_scaling(np.concatenate(events))
@@ -135,7 +137,7 @@ class LinearStart(keras.layers.Layer):
 
     @property
     def predicts(self) -> bool:
-        """Whether `adapt` has found a line that predicts something."""
+        """Whether `adapt` has found an autoregression that predicts something."""
         return bool(np.any(ops.convert_to_numpy(self.start)))
 
     def read(self, events, state):

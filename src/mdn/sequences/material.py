@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mdn.sequences import plan
-from mdn.sequences.ragged import Batches, Windows, as_items, as_sequences, check_given, lengths_of
+from mdn.sequences.inputs import as_items, as_sequences, check_given
+from mdn.sequences.ragged import Batches, Windows, lengths_of
 from mdn.sequences.shards import Shards, as_shards, is_source
 from mdn.sequences.streamed import Passing, PassingBatches, PassingWindows
 from mdn.training.checkpoints import digest

@@ -12,10 +12,11 @@ from mdn.losses import NegativeLogLikelihood
 from mdn.random import seeded
 from mdn.sequences import plan, together, trial
 from mdn.sequences.conditions import as_conditions, for_all
+from mdn.sequences.inputs import as_primes, as_sequences, check_given
 from mdn.sequences.material import material
 from mdn.sequences.network import Network
 from mdn.sequences.program import program_of
-from mdn.sequences.ragged import as_primes, as_sequences, check_given, lengths_of
+from mdn.sequences.ragged import lengths_of
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import check_temperatures
 from mdn.sequences.scores import log_prob_of_steps, params_of_steps

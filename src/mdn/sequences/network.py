@@ -18,6 +18,7 @@ from mdn.sequences.linear import LinearStart, movable
 from mdn.sequences.recurrent import Recurrent
 from mdn.sequences.training import Turns
 from mdn.sequences.window import Window
+from mdn.wording import counted
 
 
 class Network(keras.Model):
@@ -117,7 +118,8 @@ class Network(keras.Model):
         """What the model is once it is adapted, before the first step of training."""
         if self.linear is None or not self.linear.predicts:
             return "a distribution that remembers nothing"
-        return f"a linear autoregression of the last {self.linear.lags} events with a mixture of its errors"
+        lags = counted(self.linear.lags, "event") if self.linear.lags > 1 else "event"
+        return f"a linear autoregression of the last {lags} with a mixture of its errors"
 
     @property
     def label_size(self) -> int:

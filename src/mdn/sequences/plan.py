@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mdn.sequences.ragged import as_sequences, check_given, lengths_of
+from mdn.sequences.inputs import as_sequences, check_given
+from mdn.sequences.ragged import lengths_of
 from mdn.sequences.shards import as_shards, is_source
+from mdn.wording import counted
 
 HeldOut = tuple[list[np.ndarray], dict[str, Any]]
 """Held-out sequences, and what comes with them by name."""
@@ -98,7 +100,7 @@ def named(data, names: Sequence[str], size: int, given: int) -> HeldOut | None:
     sequences, *beside = data if names and not is_source(data) else (data,)
     if len(beside) != len(names):
         raise ValueError(
-            f"`validation_data` must be (sequences, {', '.join(names)}), but {1 + len(beside)} parts came."
+            f"`validation_data` must be (sequences, {', '.join(names)}), but {counted(1 + len(beside), 'part')} came."
         )
     if is_source(sequences):
         sequences = as_shards(sequences).whole(size, "validation_data")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.data.sequence_files import NPZ, PARQUET, event_columns, read_sequences
-from mdn.sequences.ragged import as_sequence
+from mdn.data.endings import PARQUET
+from mdn.data.sequence_files import NPZ, event_columns, read_sequences
+from mdn.sequences.inputs import as_sequence
 from mdn.training.checkpoints import digest
 
 MEMORY = 2**29  # bytes

@@ -14,6 +14,7 @@ from mdn.data.schema import array
 from mdn.sequences.frozen import Frozen
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import Noise, check_temperatures
+from mdn.wording import counted
 
 _AHEAD = 256  # steps whose noise is drawn at once
 _FORMAT = 2  # in format 1 the state of a linear start may lack the count of known events
@@ -152,7 +153,7 @@ class Stream:
         # For a few numbers this takes a quarter of NumPy's time; in float64 no sum of finite float32 is infinite
         if event.shape != self._shape or not math.isfinite(sum(event.ravel().tolist())):
             raise ValueError(
-                f"`event` must be {self._size} finite numbers, or have shape ({self.batch_size}, {self._size}), but "
+                f"`event` must be {counted(self._size, 'finite number')}, or have shape ({self.batch_size}, {self._size}), but "
                 f"{event.tolist()} came."
             )
         return event

@@ -10,6 +10,7 @@ import numpy as np
 from mdn import backend
 from mdn.sequences.ragged import _GRAIN, Batches, Windows
 from mdn.sequences.shards import Shards
+from mdn.wording import counted
 
 _PEEKED = 2  # batches that Keras reads before an epoch begins, to learn their shapes
 _PARTS, _PART = (
@@ -96,7 +97,9 @@ class Passing:
             for place, one in self._shards.read(shard, self.width):
                 if row < end and place == self._places[row, 1]:
                     if len(one) != self._whole[row]:
-                        self._changed(shard, f"sequence {place} had {self._whole[row]} steps, and now {len(one)}")
+                        self._changed(
+                            shard, f"sequence {place} had {counted(self._whole[row], 'step')}, and now {len(one)}"
+                        )
                     yield (
                         row,
                         np.array(one[: self.lengths[row]]),

@@ -1,4 +1,4 @@
-"""A network of sequences that several devices, of one process or of many, learn together: what `keras.distribution` leaves open.
+"""What `keras.distribution` leaves open where several devices, of one process or of many, train one network of sequences.
 
 Each process calls `fit` with the same sequences and settings, and deals the same batches; it hands Keras its rows of each, and
 Keras makes of them one batch that lies on all devices. So what is learnt depends on neither the number of processes nor that of
@@ -90,7 +90,7 @@ def adapt(model, sequences, linear: bool = True) -> None:
     Args:
         model: An MDNRNN.
         sequences: What it learns from.
-        linear: Whether with its linear start.
+        linear: Whether to adapt its linear start, too.
     """
     if place()[1] == 1:
         _adapted(model, sequences, linear)

@@ -14,8 +14,8 @@ from mdn.sequences.together import agreed, place, share_newest
 from mdn.training.checkpoints import Checkpoints, arrays_of, restore
 from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
 
-_FEW = 10.0  # held-out events
-_RECENT = 8.0  # the larger, the fewer epochs a mean of weights is of
+_FEW = 10.0  # held-out events; with so few, an epoch must be twice as much better
+_RECENT = 8.0  # the larger it is, the fewer of the last epochs a mean of weights counts
 
 
 def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -70,10 +70,11 @@ class BestWeights(StopsAtBatchEnd):
         given: How many events at the start of each held-out sequence are not scored.
         patience: Epochs without a better score before training stops.
         pressed: See `StopsAtBatchEnd`.
-        sure: How many standard errors better an epoch must be than the best one so far, of many held-out events. Of thousands of
-            epochs one is better on a few events by chance alone, so of twenty events it must be half as many again.
-        averages: Whether to score and keep a mean of the weights after each epoch, about that of the last ninth of all epochs.
-            The weights of a single epoch stray by the noise of its steps; training itself goes on from them.
+        sure: By how many standard errors an epoch must be better than the best one so far, if there are many held-out events.
+            With few of them it must be better by more, with twenty by half as much again: of thousands of epochs, one is better
+            on a few events by chance alone.
+        averages: Whether to score and keep, after each epoch, a mean of the weights, roughly over the last ninth of the epochs so
+            far: the weights after a single epoch carry the noise of its steps. Training goes on from these, not from the mean.
 
     Reference:
         Shamir and Zhang (2013), Stochastic gradient descent for non-smooth optimization, section 4: polynomial-decay averaging.
@@ -171,7 +172,7 @@ class BestWeights(StopsAtBatchEnd):
     def go_on_from(
         self, weights: list[np.ndarray], mean: list[np.ndarray], scores: np.ndarray, state: dict[str, float]
     ) -> None:
-        """Continues with `weights`, `mean`, `scores` and `state` of a training that was killed; without a mean it takes none."""
+        """Continues with `weights`, `mean`, `scores` and `state` of a killed training. If `mean` is empty, no mean is taken."""
         self._weights, self._mean, self._averages = weights, mean, bool(mean)
         self._best, self._start = (state.get(name, math.inf) for name in ("best", "start"))
         self._scores = scores if len(scores) else None

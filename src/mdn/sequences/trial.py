@@ -18,7 +18,7 @@ from mdn.training import exchange
 from mdn.training.checkpoints import Checkpoints
 from mdn.training.interrupt import ctrl_c_waits
 
-_MOST = 6000  # events to learn from; of more of them a network learns the same from either start, and trials take long
+_MOST = 6000  # events to learn from; with more, a network learns the same from either start, and trials take long
 _SHARE = 4  # a trial has a quarter of the epochs of the training
 _PATIENCE = 4  # and ends once a quarter of its epochs have brought nothing
 _FEWEST = 10  # epochs without a better score before a trial ends, at least
@@ -47,7 +47,7 @@ class Trial:
 def adapt(model, data: Material, optimizer) -> Weights | None:
     """Adapts `model` to `data`. Returns the weights that it had before, if trials should decide what it starts from.
 
-    They decide where nothing else does: `fit` holds events out by itself and makes its own optimizer, and the recording is short.
+    Trials decide only for a short recording of which `fit` itself holds events out, with an optimizer that `fit` makes.
     """
     listed = data.by_itself and data.held_out is not None and isinstance(data.rows, list)
     free = model.linear is not None and optimizer is adam and (not model.compiled or model._compiled_by_fit)
@@ -59,9 +59,9 @@ def adapt(model, data: Material, optimizer) -> Weights | None:
 def chosen(
     model, data: Material, how: Plan, before: Weights, checkpoint=None, **settings: Any
 ) -> tuple[Plan, keras.callbacks.History | None]:
-    """Adapts `model` to the start that a short training makes more of: the linear one, or none.
+    """Tries a short training with the linear start and one without it, and adapts `model` as the better one was.
 
-    A linear start is in the way where the next event depends on the last ones by a curve: the network must first unlearn it.
+    If the next event is a curved function of the last ones, a linear start is in the way: the network must first unlearn it.
     Each trial begins with the same weights, adapts to the events that it learns from, and sees the same batches. If the better
     one was best well before its end, the training takes as few epochs as a trial did, so that its rate falls in time.
 
@@ -70,7 +70,8 @@ def chosen(
         data: What it learns from.
         how: The plan of the training.
         before: The weights before that, as `adapt` returns them.
-        checkpoint: Of `fit`. A training that was killed goes on with the epochs that it had chosen, and its own weights.
+        checkpoint: Of `fit`. If it holds a training that was killed, nothing is tried: that training goes on, with its weights
+            and the number of epochs that was chosen for it.
         **settings: Of `fit`, for each trial.
 
     Returns:

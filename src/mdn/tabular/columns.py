@@ -15,6 +15,7 @@ from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na
 from mdn.tabular.kinds import EMPTY, IDENTIFIER, INDEX, About, Counted, learn_column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import share
+from mdn.wording import agreed
 
 __all__ = ["About", "Columns", "UnknownLevels"]
 
@@ -352,7 +353,7 @@ def _left_out(gone: list[About], from_file: bool) -> str:
 def named(names: list[str]) -> str:
     """Names of columns in a sentence."""
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"column{'s' * (len(names) > 1)} {', '.join(map(repr, names[:_MOST_NAMED]))}{more}"
+    return f"{agreed(len(names), 'column', 'columns')} {', '.join(map(repr, names[:_MOST_NAMED]))}{more}"
 
 
 def _refuse(table, bad: list[tuple[str, ValueError]]) -> None:

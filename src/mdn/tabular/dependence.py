@@ -8,6 +8,7 @@ import numpy as np
 
 from mdn.data.dates import Dates, local
 from mdn.data.declared import CATEGORY, DATE, NUMBER
+from mdn.numerics import is_whole
 from mdn.tabular.columns import named
 from mdn.tabular.dates import CYCLES
 from mdn.tabular.features import places_of
@@ -133,7 +134,7 @@ def _find(regressor, column) -> tuple[str, np.ndarray]:
     places = places_of(regressor)
     if str(column) in places:
         return str(column), places[str(column)]
-    if isinstance(column, int | np.integer) and not isinstance(column, bool) and 0 <= column < len(places):
+    if is_whole(column) and 0 <= column < len(places):
         return [*places.items()][column]
     left_out = str(column) in regressor.columns_.left_out
     why = f"{column!r} was left out in training" if left_out else f"the model has no column {column!r}"

@@ -48,19 +48,17 @@ from mdn.wording import agreed, counted
 
 KIND = "regressor"
 _WEIGHTS = "weights.npz"
+_WITHOUT: dict[str, tuple] = {  # values for which nothing is written: older versions do not know the setting, and do the same
+    **dict.fromkeys(("calibration", "bounds", "censoring", "period", "trunk"), (None,)),
+    "family": ("normal",), "missing": ("indicator",), "feature_bins": ("auto", 0),
+}  # fmt: skip
 
 
 def save(regressor, path) -> None:
     """Writes a fitted regressor; an earlier file at `path` stays until the new one is complete."""
     calibration = ranked(regressor)
-    parameters = {**regressor.get_params(), "random_state": None}
-    for name in ("calibration", "bounds", "censoring", "period"):  # older versions do not know them
-        if parameters.get(name) is None:
-            parameters.pop(name, None)
-    for name, default in (("family", "normal"), ("missing", "indicator"), ("feature_bins", "auto")):
-        if parameters.get(name) == default:
-            del parameters[name]
-    parameters.pop("trunk", None)
+    parameters = {**regressor.get_params(), "random_state": None, "trunk": None}
+    parameters = {name: value for name, value in parameters.items() if value not in _WITHOUT.get(name, ())}
     description = {
         "parameters": parameters,
         "features": regressor.n_features_in_,
@@ -81,6 +79,7 @@ def save(regressor, path) -> None:
     # What older versions do without: how numbers were written in the training file, how many cells were (other), and roles
     columns = regressor.columns_
     kept = {"decimals": columns.decimals, "other_shares": columns.others, "ids": columns.ids, "bounds": columns.bounds}
+    kept["no_bins"] = regressor.feature_bins == 0
     description |= {name: value for name, value in kept.items() if value}
     if regressor.columns_.units is not None:
         description["units"] = regressor.columns_.units
@@ -153,11 +152,11 @@ def load(cls, path, made: Callable | None = None):
             calibrated, groups = description.get("calibrated", False), description.get("calibration_groups")
             calibration = Calibration.of(arrays, description["target_names"], groups) if calibrated else None
             parameters = description["parameters"]
-            if isinstance(parameters.get("bounds"), list):
-                parameters["bounds"] = tuple(parameters["bounds"])
-            if "hidden_sizes" in parameters:
-                parameters["hidden_sizes"] = tuple(parameters["hidden_sizes"])
-            regressor = cls(**parameters, **({} if trunk is None else {"trunk": layer}))
+            for name in ("bounds", "hidden_sizes"):
+                if isinstance(parameters.get(name), list):
+                    parameters[name] = tuple(parameters[name])
+            bins = {"feature_bins": 0} if description.get("no_bins") else {}
+            regressor = cls(**parameters, **bins, **({} if trunk is None else {"trunk": layer}))
     except ValueError as error:
         if made is not None:
             raise ValueError(f"`trunk` makes other layers than those that {str(path)!r} holds: {error}") from error
@@ -189,7 +188,7 @@ def load(cls, path, made: Callable | None = None):
 
 _OPTIONAL = (
     "recorded", "indicators", "trunk", "origin", "seen", "calibrated", "calibration_groups", "outcome", "circle", "decimals",
-    "units", "other_shares", "ids", "bounds", "rows_seen", "from_file", "line",
+    "units", "other_shares", "ids", "bounds", "rows_seen", "from_file", "line", "no_bins",
 )  # fmt: skip
 _MOST_UNITS = 2**20  # the most units of a layer, components of a mixture, targets
 _size, _figures = whole(1, _MOST_UNITS), listed(figure)
@@ -265,6 +264,7 @@ def _checked(description: dict) -> dict[str, Any]:
         other_shares=mapping(number(0.0)),
         ids=listed(text),
         bounds=listed(text),
+        no_bins=flag,
         indicators=indicators,
         trunk=trunk_files.rule(features),
         optional=_OPTIONAL,

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from mdn.data.dates import zone_name
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
-from mdn.data.table_files import PARQUET
+from mdn.data.endings import PARQUET
 from mdn.data.tables import Table, is_missing
 
 _SHOWN = 40  # characters of a cell on a page

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
-
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array
 
+from mdn.numerics import is_whole
 from mdn.tabular.columns import target_numbers
 from mdn.tabular.network import MOST_BINS
 from mdn.wording import counted
@@ -54,15 +53,8 @@ def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
     if censoring and y.shape[1] == 2:
         return bounds(y, censoring)
     if y.shape[1] != event_size:
-        raise ValueError(
-            f"`y` must have {event_size} target{'s' * (event_size > 1)}, as in training, but its shape is {y.shape}."
-        )
+        raise ValueError(f"`y` must have {counted(event_size, 'target')}, as in training, but its shape is {y.shape}.")
     return y
-
-
-def is_whole(value: Any) -> TypeGuard[int]:
-    """Whether it is a whole number, and no flag."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check_features(settings) -> None:

@@ -16,6 +16,7 @@ from mdn.tabular.dates import DateCode, dates_of, described, holds_dates
 from mdn.tabular.frames import Column, as_numbers, is_number
 from mdn.tabular.levels import level_of
 from mdn.tabular.wording import plain, share
+from mdn.wording import agreed
 
 EMPTY, IDENTIFIER, IGNORED, INDEX = "empty", "identifier", "ignored", "index"
 # The kinds of columns to which a user gave another role than that of a feature
@@ -159,7 +160,7 @@ def learn_column(one: Column, counted: Counted | None = None) -> Learned:
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     order = order[: max(_FEW_LEVELS, int(np.sum(counts[order] >= _ROWS_A_LEVEL)))]
     other = 1.0 - float(counts[order].sum()) / known
-    levels = f"{len(words)} level{'s' * (len(words) > 1)}"
+    levels = f"{len(words)} {agreed(len(words), 'level', 'levels')}"
     if other:
         levels = f"{len(order)} of {levels} kept, {share(other)} of the rows are (other)"
     kept = [str(words[at]) for at in order]

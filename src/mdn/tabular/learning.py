@@ -16,8 +16,9 @@ from mdn.tabular.member import FEW_ROWS, Member, Recipe, Rows
 from mdn.tabular.network import Architecture, width_for
 from mdn.tabular.outcome import Outcome, candidates
 from mdn.tabular.trainings import one_by_one, side_by_side
+from mdn.training import team
 from mdn.training.interrupt import NOTHING_YET
-from mdn.training.team import agreed
+from mdn.wording import agreed, counted
 
 CANDIDATES = (3, 6, 12)
 """The numbers of components that `num_components="auto"` tries."""
@@ -157,7 +158,7 @@ def learn(
         if not stopped:
             kept, final = ([] if refit else members), chosen
             if elsewhere is not None:
-                kept, final = [], Choice(*agreed(list(chosen)).tolist())
+                kept, final = [], Choice(*team.agreed(list(chosen)).tolist())
             jobs: list[tuple] = [(final, refit, seed) for seed in seeds[len(kept) :]]
             if refit and members and members[0].start is not None:
                 jobs[0] = (*jobs[0], members[0])  # the best candidate needs its second training only
@@ -268,7 +269,8 @@ def _counts(settings, rows: int) -> list[int]:
         return sorted({min(count, most) for count in CANDIDATES})
     if settings.num_components > most:
         warnings.warn(
-            f"{rows} rows are too few for {settings.num_components} components: {most} are used. "
+            f"{counted(rows, 'row')} {agreed(rows, 'is', 'are')} too few for {settings.num_components} components: {most} "
+            f"{agreed(most, 'is', 'are')} used. "
             'Set num_components lower, or to "auto".',
             UserWarning,
             stacklevel=4,
@@ -283,8 +285,9 @@ def _bins(settings, features: int, rows: int) -> list[int]:
     if settings.feature_bins != "auto":
         if features * settings.feature_bins > _MOST_ENCODED:
             raise ValueError(
-                f"`feature_bins` times the inputs must be {_MOST_ENCODED:,} at most, but {settings.feature_bins} bins of "
-                f'{features:,} inputs came (each level of a category is one): ask for fewer bins, or "auto".'
+                f"`feature_bins` times the inputs must be {_MOST_ENCODED:,} at most, but "
+                f"{counted(settings.feature_bins, 'bin')} of "
+                f'{counted(features, "input", form=",")} came (each level of a category is one): ask for fewer bins, or "auto".'
             )
         return [int(settings.feature_bins)]
     return [BINS, 0] if features <= _MOST_BINNED and rows >= _FEWEST_BINNED else [0]

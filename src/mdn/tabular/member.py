@@ -20,7 +20,7 @@ DEAD = 1e-6
 MOST_STEPS = 40_000  # so a large table is trained for fewer epochs
 CALIBRATION_ROWS = LOOKED_AT = 20_000
 FEW_ROWS = 4000
-"""Up to so many rows trainings share programs, and rows that chose nothing take part in widening the scales."""
+"""With so many rows at most, trainings share compiled programs, and rows that chose nothing help to widen the scales."""
 _TELL_EVERY = 20
 _WIDENED_BY = 2  # parts of the rows
 _STREAM = 0x71DE  # of random numbers
@@ -135,7 +135,8 @@ def fit_member(
 ) -> Member:
     """Trains on the rows `train` and stops by the rows `valid`; with `recipe.refit`, it then trains anew on all of both.
 
-    Before that, up to `FEW_ROWS`, two more trainings without a part of the rows `train` help to say how much to widen the scales.
+    With `FEW_ROWS` rows at most, two more trainings come before that one, each without a part of the rows `train`: they help to
+    tell how much the scales must be widened.
 
     Args:
         architecture: The network's shape.
@@ -196,12 +197,12 @@ def fit_member(
         return made(weights, history, widening, start, network.nll(network.widen(params, widening), y[few]))
 
     def widening_by_parts(every, epochs, first) -> tuple[bool, float]:
-        """(whether Ctrl-C came, the widening by three parts of the rows, of which two chose nothing).
+        """(whether Ctrl-C came, the widening that three parts of the rows call for; two of them chose nothing).
 
-        The rows `valid` chose the epoch, and perhaps components and bins, so that the network seems surer on them than it may
-        be on new rows. Here, two parts of the other rows are held out, of the same size, each from a training of the same
-        length. It learns from fewer rows than the last one, and so is less sure than that. The factor is the geometric mean of
-        all three.
+        The rows `valid` chose the epoch, and perhaps components and bins, so they call for narrower scales than new rows would.
+        Two parts of the other rows, as large as `valid`, chose nothing. Each is held out from a training of the same length,
+        which learns from fewer rows than the last training does, so these parts call for wider scales than needed. The factor
+        is the geometric mean of all three.
         """
         order = np.random.default_rng([_STREAM, first.start]).permutation(train)
         size = min(len(valid), max(1, len(train) // _WIDENED_BY))
@@ -252,7 +253,7 @@ def _teller(callbacks, verbose):
         for callback in callbacks:
             callback.on_epoch_end(epoch - 1, logs)
         if verbose and epoch % _TELL_EVERY == 0:
-            print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
+            print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in logs.items()), flush=True)
 
     return tell
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 
 from mdn.data.sources import is_source
 from mdn.distributions import Interval
+from mdn.numerics import is_whole
 from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
 from mdn.tabular.columns import target_numbers
@@ -24,6 +25,7 @@ from mdn.tabular.features import MISSING, learn_features
 from mdn.tabular.fitting import fit_rows
 from mdn.tabular.member import listeners
 from mdn.tabular.outcome import FAMILIES
+from mdn.wording import agreed
 
 
 class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
@@ -78,7 +80,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             draws trainable weights anew; weights that are not trainable (frozen layers, an adapted Normalization) stay.
         n_jobs: How many networks train in parallel, by joblib; None is 1 unless `joblib.parallel_config` says otherwise.
         random_state: An int for the same result each time.
-        verbose: 1 prints a line every 20 epochs.
+        verbose: 1 prints a line at once, and one every 20 epochs; 0 prints nothing.
 
     Attributes:
         members_: The trained networks, weights as NumPy arrays.
@@ -242,6 +244,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         self._check_parameters()
         self.__dict__.pop("kept_", None)  # of `partial_fit`
         heard_by = listeners(callbacks, self.verbose)
+        if self.verbose:
+            print("learning: before the first epochs end, programs are compiled", flush=True)
         if target is not None or is_source(X):
             how = streamed.How(target, sample_weight, validation_data, heard_by, checkpoint, memory)
             return streamed.fit(self, X, y, how)
@@ -290,9 +294,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         x, y = self._learn_table(X, y)
         weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
-        if np.sum(known) < 2:
+        if (count := int(np.sum(known))) < 2:
             raise ValueError(
-                f"at least 2 rows with a target and a weight are needed, but there are {np.sum(known)} "
+                f"at least 2 rows with a target and a weight are needed, but there {agreed(count, 'is', 'are')} {count} "
                 f"(n_samples = {len(x)})."
             )
         rows = x[known], y[known], weight[known] / np.mean(weight[known])
@@ -327,7 +331,7 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             ("restarts", self.restarts),
             *([] if auto else [("num_components", self.num_components)]),
         ]:
-            if not inputs.is_whole(value) or value < 1:
+            if not is_whole(value) or value < 1:
                 also = ' or "auto"' if name == "num_components" else ""
                 raise ValueError(f"`{name}` must be an int of at least 1{also}, but {value!r} came.")
         if not 0.0 < self.validation_fraction < 1.0:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mdn.data.endings import PACKED, PARQUET
+from mdn.wording import counted
 from mdn_studio import limits
 from mdn_studio.refused import Refused
 
-ENDINGS = (
-    ".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".gz", ".zip", ".parquet", ".pq", ".xlsx",
-)  # fmt: skip
+ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data", *PACKED, *PARQUET, ".xlsx")
 ROLES = ("target", "ignore", "category", "number", "date", "id", "weight")
 _ALONE = ("weight",)  # one column at most
 _BINS, _SHOWN_ROWS, _SHOWN_COLUMNS, _CELL = 40, 5, 12, 60
@@ -43,8 +43,8 @@ def check_size(path: Path, instead: str) -> None:
         rows += len(chunk)
         if rows > most:
             raise Refused(
-                f"{path.name!r} has more than {most:,} rows of {len(names)} columns, the most that this page takes: use "
-                f"{instead}, which takes more."
+                f"{path.name!r} has more than {most:,} rows of {counted(len(names), 'column')}, the most that this page takes: "
+                f"use {instead}, which takes more."
             )
 
 

@@ -11,6 +11,7 @@ from keras import ops
 
 from mdn.applications.handwriting import data
 from mdn.applications.handwriting.model import Handwriter
+from mdn.numerics import is_whole
 from mdn.sequences.ragged import padded, reading_lengths, shifted
 from mdn.wording import agreed
 
@@ -180,7 +181,7 @@ def _style(model: Handwriter, style) -> str | None:
         return None
     if style in model.hands:
         return style
-    if isinstance(style, int | np.integer) and 0 <= style < len(model.hands):
+    if is_whole(style) and 0 <= style < len(model.hands):
         return model.hands[style]
     known = f"0 to {len(model.hands) - 1}, or {', '.join(model.hands)}" if model.hands else "none in this model"
     raise ValueError(f"a style is a number or name of a hand ({known}) or {ANY!r}, but {style!r} came.")

@@ -11,7 +11,7 @@ from mdn.applications.handwriting.faults import usable
 from mdn.applications.handwriting.text import Alphabet
 from mdn.data import Handwriting, find, read_handwriting
 from mdn.drawing.hershey import hershey_lines, random_texts
-from mdn.wording import counted
+from mdn.wording import agreed, counted
 
 FEWEST = 30
 _SOURCE = "lex"  # the source of UNIPEN with whole, finely recorded lines, by 13 writers
@@ -57,13 +57,17 @@ def split(lines: Handwriting, seed: int = 0) -> dict[str, Handwriting]:
         ValueError: if there are fewer than `FEWEST` lines, or too few different texts.
     """
     if len(lines) < FEWEST:
-        raise ValueError(f"at least {FEWEST} lines that can be learnt from are needed, but there are {len(lines)}.")
+        raise ValueError(
+            f"at least {FEWEST} lines that can be learnt from are needed, but there "
+            f"{agreed(len(lines), 'is', 'are')} {len(lines)}."
+        )
     shares = {name: share for name, share in _SHARES if name not in set(lines.parts.tolist())}
     found = lines.divided(seed, **shares) if shares else lines
     parts = {name: found.part(name) for name in ("train", "valid", "test")}
     if not all(map(len, parts.values())):
+        texts = len(set(lines.texts.tolist()))
         raise ValueError(
-            "lines are dealt to what is learnt from and what is judged by so that no text is in both, but there are only "
-            f"{len(set(lines.texts.tolist()))} different texts: write more of them."
+            "lines are dealt to what is learnt from and what is judged by so that no text is in both, but there "
+            f"{agreed(texts, 'is', 'are')} only {counted(texts, 'different text')}: write more of them."
         )
     return parts

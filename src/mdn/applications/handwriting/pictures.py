@@ -12,7 +12,19 @@ import numpy as np
 from mdn import plots
 from mdn.applications.handwriting.data import base_line
 from mdn.data import replacing, to_lines
-from mdn.drawing.ink import INK, PAPER, Line, animated, draw_lines, ending_of, group, path_text, times_of, write_pdf
+from mdn.drawing.ink import (
+    INK,
+    PAPER,
+    SHEETS,
+    Line,
+    animated,
+    draw_lines,
+    ending_of,
+    group,
+    path_text,
+    times_of,
+    write_pdf,
+)
 from mdn.drawing.pages import page_path, replacing_pages, save_png, save_svg
 from mdn.drawing.paper import INCH, PIXEL, SIZES, size_of
 
@@ -172,7 +184,7 @@ def write_line(path, line, page: Page | None = None, seconds: float | None = Non
 
 
 def _write(path: Path, sheets: Sequence[Sequence[np.ndarray]], size, page: Page, seconds: float | None) -> None:
-    ending = ending_of(path, ".pdf")
+    ending = ending_of(path, SHEETS)
     if ending != ".svg" and seconds is not None:
         raise ValueError(f"only an .svg can be written before one's eyes, but {path.name!r} came.")
     inked = list(map(_lines, sheets))

@@ -175,7 +175,9 @@ def _table(path: Path) -> list[np.ndarray]:
         except ValueError:
             row = []
         if len(row) != len(names):
-            raise ValueError(f"{str(path)!r}: line {number} is not {len(names)} numbers, but {','.join(cells)!r}.")
+            raise ValueError(
+                f"{str(path)!r}: line {number} is not {counted(len(names), 'number')}, but {','.join(cells)!r}."
+            )
         rows.append([row[clock], *row[:clock], *row[clock + 1 :]])
     if not rows:
         raise ValueError(f"{str(path)!r} has no event below its header.")

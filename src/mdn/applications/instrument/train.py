@@ -13,6 +13,7 @@ from mdn.applications.instrument.model import Instrument
 from mdn.random import seeded
 from mdn.sequences.plan import batching
 from mdn.sequences.processes import fit
+from mdn.wording import counted
 
 _FURTHER = 1e-3  # the learning rate of a model that has learnt before
 
@@ -47,7 +48,7 @@ def train(
     size = performances[0].shape[1] - 1
     if start is not None and start.size != size:
         raise ValueError(
-            f"the model to go on from plays {start.size} values, but these recordings have {size}: train a new one."
+            f"the model to go on from plays {counted(start.size, 'value')}, but these recordings have {size}: train a new one."
         )
     pieces = cut(performances)
     with seeded(seed):

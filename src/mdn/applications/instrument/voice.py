@@ -6,6 +6,7 @@ import numpy as np
 
 from mdn.applications.instrument.events import as_events, as_performance
 from mdn.applications.instrument.model import Instrument
+from mdn.wording import counted
 
 
 class Voice:
@@ -56,7 +57,7 @@ class Voice:
         values = np.asarray(values, "float64")
         if values.shape != (self.size,) or not np.isfinite(values).all() or not np.isfinite(dt):
             raise ValueError(
-                f"an event must be a finite time and {self.size} finite values, but {dt} and {values.tolist()} came."
+                f"an event must be a finite time and {counted(self.size, 'finite value')}, but {dt} and {values.tolist()} came."
             )
         if self._begun and self._next is None:
             self._step()  # the event that it took was not read yet

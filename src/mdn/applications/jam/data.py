@@ -104,8 +104,8 @@ def _arrays(path: Path) -> list[np.ndarray | None]:
                 placed.append(_clipped(one, whose))
             elif np.ndim(one) == 2 and np.shape(one)[1] != 3:
                 raise ValueError(
-                    f"{str(path)!r} is a file of IMPSY's for {np.shape(one)[1] - 1} values and their dt, but a jam has touches: "
-                    "dt, x and y. Take a file that IMPSY wrote with the dimension 3."
+                    f"{str(path)!r} is a file of IMPSY's for {counted(np.shape(one)[1] - 1, 'value')} and a dt, but a jam has "
+                    "touches: dt, x and y. Take a file that IMPSY wrote with the dimension 3."
                 )
             else:
                 placed.append(_clipped(one, whose, from_impsy=True))

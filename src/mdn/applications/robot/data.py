@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mdn.data import find, limits, read_object_arrays
+from mdn.wording import agreed
 
 BRANCHING = ("D", "H", "B", "K")
 """Letters that begin alike, with a stem upwards, and then part: to the right (D, B), or back down the stem (H, K); no path
@@ -138,9 +139,11 @@ def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
             f"{str(path)!r}: path {int(np.argmin(sound))} holds a number that is not finite or lies beyond "
             f"±{limits.LARGEST:g}, the largest coordinate that is read."
         )
-    if letter.shape != (len(position),):
+    paths = len(position)
+    if letter.shape != (paths,):
         raise ValueError(
-            f"{str(path)!r}: `letter` must name each of the {len(position)} paths, but its shape is {letter.shape}."
+            f"{str(path)!r}: `letter` must name {agreed(paths, 'the only path', f'each of the {paths} paths')}, but its shape is "
+            f"{letter.shape}."
         )
 
 

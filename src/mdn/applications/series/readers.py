@@ -18,6 +18,7 @@ from mdn.data import Table, read_object_arrays, read_table, reading
 from mdn.data.archives import read_array
 from mdn.data.dates import DateError, read_dates, share_of_dates
 from mdn.data.tables import TableError, unique
+from mdn.wording import counted
 
 ROW = "row"
 _CHANNELS = "channels"  # the array of a .npz that names the channels
@@ -170,7 +171,9 @@ def _numpy(path: Path) -> File:
         raise ValueError(f"its arrays have {' and '.join(map(str, sorted(sizes)))} columns, but all need the same.")
     channels = _numbered(sizes.pop()) if named is None else tuple(map(str, named.ravel()))
     if len(channels) != found[0].shape[1]:
-        raise ValueError(f"it names {len(channels)} channels, but its arrays have {found[0].shape[1]} columns.")
+        raise ValueError(
+            f"it names {counted(len(channels), 'channel')}, but its arrays have {counted(found[0].shape[1], 'column')}."
+        )
     return File(found, channels)
 
 

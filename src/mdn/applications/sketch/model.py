@@ -15,6 +15,7 @@ from mdn.few_shapes import blocks, fitting
 from mdn.sequences import MDNRNN, as_sequences
 from mdn.sequences.ragged import padded, reading_lengths, shifted
 from mdn.sequences.recurrent import Recurrent
+from mdn.wording import counted
 
 _AT_ONCE = (1, 32, 256)  # batch sizes of the programs that read drawings
 _NO_LATENT = (
@@ -219,7 +220,7 @@ class SketchRNN(MDNRNN):
             z = np.asarray(np.nan if z is None else z, "float32")
             if z.shape != (count, self.latent_size):
                 raise ValueError(
-                    f"a latent of this model has {self.latent_size} numbers, {count} of them a shape of "
+                    f"a latent of this model has {counted(self.latent_size, 'number')}, {count} of them a shape of "
                     f"({count}, {self.latent_size}), but {z.shape} came."
                 )
             parts.append(z)

@@ -12,6 +12,7 @@ from keras import ops
 
 from mdn.applications.world.senses import SEES
 from mdn.training.checkpoints import Checkpoints, epoch_rng
+from mdn.wording import counted
 
 _FEW = 100  # up to so many numbers, CMA-ES learns their covariances
 
@@ -50,7 +51,9 @@ class Controller:
         if not self.sees:
             object.__setattr__(self, "sees", self._usual())
         if self.sees not in SEES or (self.sees == "z") != (self.hidden_size == 0):
-            raise ValueError(f"a controller that sees {self.sees!r} cannot see {self.hidden_size} numbers beside z.")
+            raise ValueError(
+                f"a controller that sees {self.sees!r} cannot see {counted(self.hidden_size, 'number')} beside z."
+            )
         object.__setattr__(self, "mirror", tuple(float(sign) for sign in self.mirror))
         if self.mirror and not (
             self.kind == "box"

@@ -23,6 +23,7 @@ from mdn.data import reading
 from mdn.data.schema import array
 from mdn.models import save_plain
 from mdn.sequences.program import program_of
+from mdn.wording import agreed, counted
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cartpole", "racing")}
 
@@ -41,7 +42,9 @@ def _check(environment: str, vision, memory, controller: Controller, beside: dic
         raise ValueError("V, M and C must have one size of z and of actions.")
     there = senses_of(controller.sees, controller.latent_size, memory, controller.mirror).size
     if controller.hidden_size != there:
-        raise ValueError(f"C sees {controller.hidden_size} numbers beside z, but {there} are there.")
+        raise ValueError(
+            f"C sees {counted(controller.hidden_size, 'number')} beside z, but there {agreed(there, 'is', 'are')} {there}."
+        )
     if controller.mirror and not getattr(vision, "mirrored", False):
         raise ValueError("C is tied to left and right, but V is not.")
     mean, deviation = (array(None, controller.latent_size)(beside[name], name) for name in act.STARTS)

@@ -17,6 +17,7 @@ from mdn.applications.world.memory import require_jax
 from mdn.applications.world.senses import Nothing, Senses
 from mdn.few_shapes import fitting, powers_of_two
 from mdn.sequences.program import program_of
+from mdn.wording import counted
 
 _STRIDE = 32  # steps in a compiled call; between calls, episodes that have ended are dropped
 _FEWEST = 8  # episodes in a compiled call, at least
@@ -64,8 +65,8 @@ class Play:
         """
         if (controller.sees, controller.hidden_size) != (self.senses.sees, self.senses.size):
             raise ValueError(
-                f"the controller sees {controller.sees!r}, {controller.hidden_size} numbers beside z, but {self.senses.sees!r}, "
-                f"{self.senses.size} numbers, is there: give `senses`."
+                f"the controller sees {controller.sees!r}, {counted(controller.hidden_size, 'number')} beside z, but "
+                f"{self.senses.sees!r}, {counted(self.senses.size, 'number')}, is there: give `senses`."
             )
         parameters = np.repeat(np.asarray(parameters, "float32"), episodes, axis=0)
         run = self._of_arrays if self.environment == environments.PIXEL_CARTPOLE else self._step_by_step

@@ -11,6 +11,7 @@ from typing import Any
 from mdn.applications.instrument.live.mapping import Entry, Mapping
 from mdn.applications.live.turns import MODES
 from mdn.files import reading
+from mdn.wording import counted
 
 WILDCARDS = ("0.0.0.0", "::", "")  # addresses to hear at, none to send to
 HERE = ("localhost", "127.0.0.1", "::1", *WILDCARDS)
@@ -326,8 +327,8 @@ class _Reader:
         if not isinstance(entries, list) or len(entries) != self.size:
             came = f"{len(entries)} came" if isinstance(entries, list) else f"{entries!r} came"
             raise ValueError(
-                f"{place} should be a list of {self.size} entries, one for each value, but {came}; [model] dimension is "
-                f"{self.size + 1}, the number of values and one for the time."
+                f"{place} should be a list of {counted(self.size, 'entry', 'entries')}, one for each value, but {came}; "
+                f"[model] dimension is {self.size + 1}, the number of values and one for the time."
             )
         return tuple(_entry(entry, f"{place} entry {i + 1}") for i, entry in enumerate(entries))
 
@@ -355,7 +356,7 @@ def summary(config: Config) -> list[str]:
     Args:
         config: The file.
     """
-    lines = [f"{config.size} values, mode {config.mode}: {MODES[config.mode]}"]
+    lines = [f"{counted(config.size, 'value')}, mode {config.mode}: {MODES[config.mode]}"]
     if config.midi:
         names = [", ".join(map(repr, ports)) or "nothing" for ports in (config.midi.inputs, config.midi.outputs)]
         lines.append(f"[midi] hears {names[0]}, plays to {names[1]}")

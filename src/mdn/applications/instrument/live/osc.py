@@ -8,6 +8,7 @@ from mdn.applications.instrument.live import config
 from mdn.applications.instrument.live.channel import Channel, Stage
 from mdn.applications.instrument.live.session import COMMANDS
 from mdn.applications.live import osc, packets
+from mdn.wording import counted
 
 ANSWERS = ("/impsy", "/prediction", "/mdn")  # IMPSY of today, IMPSY before 2024, and ours
 
@@ -66,7 +67,7 @@ class Osc(Channel):
 
     def _interface(self, address: str, values: list) -> None:
         if len(values) != self._size or not all(isinstance(value, int | float) for value in values):
-            raise ValueError(f"/interface takes {self._size} numbers, but {osc.came(values)} came")
+            raise ValueError(f"/interface takes {counted(self._size, 'number')}, but {osc.came(values)} came")
         self.stage.heard(dict(enumerate(map(float, values))))
 
     def _command(self, address: str, values: list) -> None:

@@ -17,6 +17,7 @@ from mdn.applications.instrument.live.screen import Screen
 from mdn.applications.instrument.live.session import Player, Session
 from mdn.applications.live import turns
 from mdn.applications.live.loop import TICK, Loop, Remarks
+from mdn.wording import counted
 
 _AGAIN = 1.0  # seconds between two looks at ports that may have come or gone
 
@@ -108,9 +109,9 @@ class Play(Loop):
         """
         if voice.size != self._config.size:
             raise ValueError(
-                f"the model is of {voice.size} values, but [model] dimension is {self._config.size + 1}: "
-                f"{self._config.size} values and one for the time; take another model, or change the dimension and the "
-                "mappings."
+                f"the model is of {counted(voice.size, 'value')}, but [model] dimension is {self._config.size + 1}: "
+                f"{counted(self._config.size, 'value')} and one for the time; take another model, or change the dimension "
+                "and the mappings."
             )
         for channel in self.channels:
             channel.poll()

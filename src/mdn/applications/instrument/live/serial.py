@@ -11,6 +11,7 @@ from typing import Any
 from mdn.applications.instrument.live import config
 from mdn.applications.instrument.live.channel import Channel, Stage, drained
 from mdn.applications.instrument.live.mapping import Bytes, Message, Playing, updates
+from mdn.wording import counted
 
 try:
     import serial
@@ -133,7 +134,7 @@ class Lines(_Port):
         except ValueError:
             numbers = []
         if len(numbers) != self._size:
-            what = f"{self._size} numbers with commas"
+            what = f"{counted(self._size, 'number')} with commas"
             raise ValueError(f"[serial] takes lines of {what}, but {reprlib.repr(message)} came")
         self.stage.heard(dict(enumerate(numbers)))
 
