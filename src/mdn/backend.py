@@ -211,17 +211,34 @@ def compiled(function=None, *, static: tuple[str, ...] = (), inline: bool = Fals
     return jax.jit(function, static_argnames=static, inline=inline)
 
 
-def graph(function):
-    """On TensorFlow, makes a graph of a `function` of tensors, for one call; other backends get `function` itself.
+def graph(function=None, *, any_length: bool = False):
+    """On TensorFlow, makes a graph of a `function` of tensors, traced once; other backends get `function` itself.
 
-    Use it for a loop within a loop: TensorFlow runs thousands of small operations in a tenth of the time if they are a
-    graph, and tracing takes as long as a few hundred of them.
+    Use it for a search of many steps, or one that runs several times: TensorFlow runs thousands of small operations in a tenth
+    of the time if they are a graph, and tracing takes as long as a few hundred of them.
+
+    Args:
+        function: It gets tensors of the same shapes, or numbers, at each call.
+        any_length: Whether the length of their first axis may differ between calls; `function` may not take it from `shape`.
     """
+    if function is None:
+        return functools.partial(graph, any_length=any_length)
     if NAME != "tensorflow":
         return function
-    import tensorflow
+    import tensorflow as tf
 
-    return tensorflow.function(function, autograph=False)
+    program = None
+
+    def run(*tensors):
+        nonlocal program
+        tensors = tuple(map(tf.convert_to_tensor, tensors))
+        if program is None:
+            shapes = [(None, *tensor.shape[1:]) if any_length else tensor.shape for tensor in tensors]
+            kinds = [tf.TensorSpec(shape, tensor.dtype) for shape, tensor in zip(shapes, tensors, strict=True)]
+            program = tf.function(function, autograph=False).get_concrete_function(*kinds)
+        return program(*tensors)
+
+    return run
 
 
 def repeated(count: int, step, carry, again: bool = False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import backend, numerics
 from mdn.distributions import grid
 from mdn.distributions.triangular import solve_positive
 
@@ -81,9 +81,12 @@ def climb(log_density, points):
         left = ops.expand_dims(log_density(a) >= log_density(b), -1)
         return ops.where(left, low, a), ops.where(left, b, high), i + 1
 
-    low, high, _ = ops.while_loop(
-        lambda low, high, i: i < _LINE_STEPS, narrow, (low, high, ops.convert_to_tensor(0, "int32"))
-    )
+    @backend.graph
+    def narrowed(low, high):
+        ends = low, high, ops.convert_to_tensor(0, "int32")
+        return ops.while_loop(lambda low, high, i: i < _LINE_STEPS, narrow, ends)[:2]
+
+    low, high = narrowed(low, high)
     return _highest(log_density, ops.stack([start, 0.5 * (low + high)]))
 
 
@@ -127,12 +130,15 @@ def in_space(dist):
     def moving(x, before, i):
         return ops.any(ops.abs(x - before) > numerics.epsilon() * (ops.abs(x) + numerics.floor(0.0)))
 
-    x, _, _ = ops.while_loop(
-        moving,
-        lambda x, _, i: (step(dist, x, out(x)), x, i + 1),
-        (step(dist, x, out(x)), x, ops.convert_to_tensor(0, "int32")),
-        maximum_iterations=_SPACE_STEPS,
-    )
+    def move(x, before, i):
+        return step(dist, x, out(x)), x, i + 1
+
+    @backend.graph
+    def moved(x):
+        start = move(x, x, ops.convert_to_tensor(-1, "int32"))
+        return ops.while_loop(moving, move, start, maximum_iterations=_SPACE_STEPS)[0]
+
+    x = moved(x)
     return _best(dist, out(ops.concatenate([starts, x], axis=0)))
 
 

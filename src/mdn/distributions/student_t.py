@@ -116,44 +116,48 @@ def _log_lower(z, df):
     distance = ops.abs(z)
     central = distance < 1.0
     arc = ops.arcsinh(ops.where(central, distance, 0.0) / ops.sqrt(df))
-    return _log_half(z < 0.0, central, arc, _log1p_square(ops.where(central, 1.0, distance), df), df)
+    return _log_half(z < 0.0, central, arc, _log1p_square(ops.where(central, 1.0, distance), df), df, _norms(df))
 
 
-def _log_lower_of_arc(u, df):
+def _log_lower_of_arc(u, df, norms):
     """log P(T <= √ν sinh u), also where sinh u overflows."""
     distance, edge = ops.abs(u), ops.arcsinh(1.0 / ops.sqrt(df))
     central = distance < edge
     spread = 2.0 * special.log_cosh(ops.where(central, edge, distance))
-    return _log_half(u < 0.0, central, ops.where(central, distance, 0.0), spread, df)
+    return _log_half(u < 0.0, central, ops.where(central, distance, 0.0), spread, df, norms)
 
 
 def _curves_of_arc(df):
+    norms = _norms(df)
     return (
-        lambda u, below: _log_lower_of_arc(ops.where(below, u, -u), df),
-        lambda u: special.log_gamma_half_step(0.5 * df) - 0.5 * math.log(math.pi) - df * special.log_cosh(u),
+        lambda u, below: _log_lower_of_arc(ops.where(below, u, -u), df, norms),
+        lambda u: norms[0] - 0.5 * math.log(math.pi) - df * special.log_cosh(u),
     )
 
 
-def _log_half(below, central, arc, spread, df):
+def _norms(df):
+    """What both halves need of ν alone: a search for a quantile computes it once."""
+    return special.log_gamma_half_step(0.5 * df), special.log_gamma_half_step_up(0.5 * df)
+
+
+def _log_half(below, central, arc, spread, df, norms):
     """log P(T <= z), from `arc` = asinh(|z| / √ν) where `central`, else from `spread` = log(1 + z² / ν)."""
-    half, tail = _central(arc, df), _log_far_tail(spread, df)
+    half, tail = _central(arc, df, norms[0]), _log_far_tail(spread, df, norms[1])
     log_small = ops.where(central, ops.log(0.5 - half), tail)
     log_large = ops.where(central, ops.log(0.5 + half), ops.log1p(-ops.exp(numerics.cap(tail, -0.5))))
     return ops.where(below, log_small, log_large)
 
 
-def _central(arc, df):
+def _central(arc, df, norm):
     r"""$\int_0^z f$, with $t = \sqrt\nu \sinh u$, in which the density is $c\sqrt\nu\,\cosh(u)^{-\nu}$: smooth for every ν."""
     nodes, weights = (numerics.as_tensor(x) for x in special.gauss_legendre(_CENTRAL_NODES))
     u = ops.expand_dims(arc, -1) * nodes
     values = ops.exp(-ops.expand_dims(df, -1) * special.log_cosh(u))
     # c √ν = Γ((ν+1)/2) / (Γ(ν/2) √π)
-    return (
-        ops.exp(special.log_gamma_half_step(0.5 * df)) / math.sqrt(math.pi) * arc * ops.sum(weights * values, axis=-1)
-    )
+    return ops.exp(norm) / math.sqrt(math.pi) * arc * ops.sum(weights * values, axis=-1)
 
 
-def _log_far_tail(spread, df):
+def _log_far_tail(spread, df, norm):
     r"""log P(T > z) for z >= 1.
 
     With $w = \nu/(\nu + t^2) = x e^{-2 s^2/\nu}$, $x$ its value at z, the tail is
@@ -166,12 +170,7 @@ def _log_far_tail(spread, df):
     gap = -ops.expm1(-ops.expand_dims(spread, -1) - 2.0 * ops.square(s) / steep)
     integral = ops.sum(_TAIL_END * weights * 2.0 * s * ops.exp(-ops.square(s)) / ops.sqrt(gap), axis=-1)
     # ν B(ν/2, 1/2) = 2 √π Γ(ν/2 + 1) / Γ((ν+1)/2)
-    return (
-        -0.5 * df * spread
-        + ops.log(integral)
-        + special.log_gamma_half_step_up(0.5 * df)
-        - 0.5 * math.log(4.0 * math.pi)
-    )
+    return -0.5 * df * spread + ops.log(integral) + norm - 0.5 * math.log(4.0 * math.pi)
 
 
 def _from_arc(u, df):

@@ -114,7 +114,7 @@ def two_quantiles(dist, below, above):
         ops.concatenate([numerics.safe_log(below), numerics.safe_log1p(-above)]),
         ops.concatenate([numerics.safe_log1p(-below), numerics.safe_log(above)]),
     )
-    return found[: below.shape[0]], found[below.shape[0] :]
+    return ops.split(found, 2)
 
 
 def shortest_interval(dist, coverage, log_density):
@@ -134,6 +134,7 @@ def shortest_interval(dist, coverage, log_density):
     coverage = ops.reshape(coverage, (*coverage.shape, *(1,) * rank))
     free = 1.0 - coverage
 
+    @backend.graph(any_length=True)
     def ends(below):
         return two_quantiles(dist, below, free - below)
 
@@ -141,9 +142,10 @@ def shortest_interval(dist, coverage, log_density):
         ops.convert_to_tensor(np.linspace(0.0, 1.0, _HDI_GRID), numerics.float_dtype()),
         (_HDI_GRID, *(1,) * len(coverage.shape)),
     )
-    lower, upper = ends(shares * free)
+    one = ops.ones((*dist.batch_shape, 1), numerics.float_dtype())
+    lower, upper = ends(shares * free * one)
     width = numerics.no_nan(upper - lower, math.inf)
-    best = ops.cast(ops.argmin(width, axis=0), numerics.float_dtype())
+    best = ops.cast(ops.argmin(width, axis=0, keepdims=True), numerics.float_dtype())
     step = free / (_HDI_GRID - 1)
     low, high = numerics.floor(best - 1.0, 0.0) * step, ops.minimum((best + 1.0) * step, free)
 
@@ -159,4 +161,5 @@ def shortest_interval(dist, coverage, log_density):
         return ops.while_loop(lambda low, high, i: i < _HDI_HALVINGS, halve, start)[:2]
 
     low, high = halved(low, high)
-    return ends(ops.stop_gradient(0.5 * (low + high)))
+    lower, upper = ends(ops.stop_gradient(0.5 * (low + high)))
+    return lower[0], upper[0]

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mdn import backend
 from mdn.training.feed import Feed, fetched_ahead
 from mdn.training.interrupt import StopsAtBatchEnd, ctrl_c_waits
 from mdn.training.optimizer import make_optimizer
@@ -66,12 +67,19 @@ class _Average(keras.callbacks.Callback):
         super().__init__()
         self._variables, self._averaging, self._steps = model.trainable_variables, averaging, 0
         self._averages = [keras.ops.copy(v.value) for v in self._variables]
+        self._moved = backend.graph(self._move)  # one call in each step of the training, rather than dozens
+
+    def _move(self, keep, rest, *averages):
+        def share(number, new):
+            return ops.cast(number, new.dtype) * ops.stop_gradient(new)
+
+        pairs = zip(averages, self._variables, strict=True)
+        return [share(keep, old) + share(rest, new.value) for old, new in pairs]
 
     def on_train_batch_end(self, batch, logs=None):
-        keep = min(self._averaging, self._steps / (self._steps + 10.0))
+        keep = np.float64(min(self._averaging, self._steps / (self._steps + 10.0)))
         self._steps += 1
-        pairs = zip(self._averages, self._variables, strict=True)
-        self._averages = [keep * old + (1.0 - keep) * keras.ops.stop_gradient(new.value) for old, new in pairs]
+        self._averages = self._moved(keep, 1.0 - keep, *self._averages)
 
     @contextlib.contextmanager
     def in_model(self):
