@@ -110,14 +110,12 @@ def compiled_programs_forgotten():
         gc.collect()
 
 
-@pytest.fixture(scope="module")
-def fast_epochs():
-    """For modules that train for seconds: `make test` optimises no program, since most of them run once; epochs run often."""
+@pytest.fixture
+def fast_epochs(monkeypatch):
+    """For tests whose epochs compute for longer than they take to compile: `make test` optimises no program otherwise."""
     from mdn.training import step
 
-    step.COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
-    yield
-    step.COMPILER_OPTIONS = None
+    monkeypatch.setattr(step, "COMPILER_OPTIONS", {"xla_backend_optimization_level": 1})
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,7 +24,7 @@ from mdn_commands import columns as table_columns
 from mdn_commands import streams
 from mdn_commands.columns import Roles
 
-pytestmark = [pytest.mark.project, pytest.mark.usefixtures("fast_epochs")]
+pytestmark = pytest.mark.project
 SMALL = 0.0005  # GB: 2,000 rows at most are then in memory
 RNG = np.random.default_rng(0)
 

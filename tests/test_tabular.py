@@ -16,8 +16,6 @@ from mdn import initializers, metrics, tabular, training
 from mdn.data import read_table
 from mdn.tabular import learning, member, network, wording
 
-pytestmark = pytest.mark.usefixtures("fast_epochs")
-
 
 def wave(seed, count=1500):
     rng = np.random.default_rng(seed)
@@ -52,6 +50,7 @@ def quick(**settings):
 
 
 @pytest.mark.jax
+@pytest.mark.usefixtures("fast_epochs")
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     "case", ["large", "small", "outliers", "integers", "cauchy", "exponential", "x all equal", "x large"]
@@ -676,6 +675,7 @@ def test_targets_of_another_shape_are_refused(fitted):
 
 @pytest.mark.data
 @pytest.mark.jax
+@pytest.mark.usefixtures("fast_epochs")
 def test_redshifts_are_predicted_with_honest_intervals(data_folder):
     table = read_table(data_folder / "photoz" / "SDSS_MGS.train")
     y, x = table.column("zs"), table.drop("zs")

@@ -12,6 +12,7 @@ import pytest
 
 import mdn
 from mdn import training
+from mdn.training.compiled_loop import _Program
 
 SPEC = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
 RNG = np.random.default_rng(0)
@@ -39,6 +40,19 @@ def test_it_learns():
     assert len(history.loss) == 40
     assert score(model) < score(network()) - 0.4
     assert abs(score(model) - (0.5 * np.log(2 * np.pi * np.e) + np.log(0.5))) < 0.1
+
+
+@pytest.mark.jax
+def test_trainings_of_a_small_table_with_held_out_rows_and_without_share_one_program(monkeypatch):
+    """Fault: a regressor of 400 rows compiled three programs, which took longer than all its epochs."""
+    model, traced = network(), []
+    epoch = _Program._epoch
+    monkeypatch.setattr(_Program, "_epoch", lambda *arguments: [traced.append(1), epoch(*arguments)][1])
+    loss = mdn.NegativeLogLikelihood(SPEC)
+    for rows, options in ((300, {}), (257, {"validation": (X[:9], Y[:9])}), (280, {"patience": 1})):
+        history = training.fit(model, X[:rows], Y[:rows], loss, epochs=4, **options)
+        assert len(history.loss) == 4 and len(history.val_loss) == (5 if "validation" in options else 0)
+    assert len(traced) == 1
 
 
 def test_any_keras_loss_will_do_and_the_last_batch_counts_as_the_others():

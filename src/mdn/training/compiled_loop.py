@@ -20,6 +20,7 @@ from mdn.training.step import Learning, Schedule, Step, finished, kept_program, 
 _MOST_EPOCHS_A_CALL = 256
 _SECONDS_A_CALL = 0.2  # how long a progress bar stands still, and Ctrl-C waits
 _FOREVER = 2**31 - 1
+_FEWEST, _FEW = 256, 2048  # rows: from the first to the second sizes double, then they rise by an eighth to a quarter
 
 
 class State(NamedTuple):
@@ -47,15 +48,20 @@ class CompiledLoop:
         self._model, self._program = model, kept_program(model, _Program, loss, plan, plan.batch_size)
         self._plan, self._count = plan, len(data[0])
         self._data = _padded(data)
-        self._held_out = None if held_out is None else _padded(held_out)
+        self._judged = held_out is not None
+        # Without held-out rows one that nobody scores takes their place: trainings with few of them share its program
+        self._held_out = _padded([part[:1] for part in data] if held_out is None else held_out)
         self._noise = None if plan.target_noise is None else jnp.asarray(plan.target_noise, data[1].dtype)
         now = self._program.step.start
-        self._state = State(now, jax.random.key(plan.seed), now.weights, jnp.inf, jnp.asarray(0, "int32"))
+        worst = jnp.full(
+            (), jnp.inf, data[0].dtype
+        )  # a Python number would be of another type, and make a second program
+        self._state = State(now, jax.random.key(plan.seed), now.weights, worst, jnp.asarray(0, "int32"))
         self._seconds_an_epoch: float | None = None
 
     def start(self) -> float | None:
         """The validation loss before training, None without validation data."""
-        if self._held_out is None:
+        if not self._judged:
             return None
         value = self._program.score(*self._state.now.weights, self._held_out)
         self._state = self._state._replace(best_loss=value)
@@ -74,9 +80,10 @@ class CompiledLoop:
             self._state,
             self._data,
             self._held_out,
+            self._judged,
             self._count,
             min(count, most),
-            _FOREVER if plan.patience is None else plan.patience,
+            plan.patience if self._judged and plan.patience is not None else _FOREVER,
             Schedule(
                 plan.learning_rate,
                 math.ceil(self._count / plan.batch_size) * plan.decay_epochs,
@@ -89,7 +96,7 @@ class CompiledLoop:
         # The first call may include compiling, so its time does not count
         self._seconds_an_epoch = _SECONDS_A_CALL if self._seconds_an_epoch is None else seconds
         losses, scores = np.asarray(losses)[:done].tolist(), np.asarray(scores)[:done].tolist()
-        return list(zip(losses, [None] * done if self._held_out is None else scores, strict=True))
+        return list(zip(losses, scores if self._judged else [None] * done, strict=True))
 
     @contextlib.contextmanager
     def shown(self):
@@ -101,7 +108,7 @@ class CompiledLoop:
     def finish(self) -> None:
         """Puts the best weights into the model and its last state into the optimizer, and compiles the model with it."""
         now = self._state.now
-        best = (now.averaged, now.weights[1]) if self._held_out is None else self._state.best
+        best = self._state.best if self._judged else (now.averaged, now.weights[1])
         finished(self._model, self._program.step, best, now.moments)
 
 
@@ -115,7 +122,7 @@ class _Program:
         self.run = jax.jit(self._run, compiler_options=step.COMPILER_OPTIONS)
         self.score = jax.jit(self.step.score)
 
-    def _run(self, state, data, held_out, count, most, patience, schedule):
+    def _run(self, state, data, held_out, judged, count, most, patience, schedule):
         import jax
         from jax import numpy as jnp
 
@@ -126,17 +133,15 @@ class _Program:
         def epoch(carry):
             state, losses, scores, done = carry
             state, loss = self._epoch(state, data, count, schedule)
-            if held_out is not None:
-                candidate = state.now.averaged, state.now.weights[1]
-                score = self.step.score(*candidate, held_out)
-                better = score < state.best_loss
-                state = state._replace(
-                    best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
-                    best_loss=jnp.where(better, score, state.best_loss),
-                    stale=jnp.where(better, 0, state.stale + 1),
-                )
-                scores = scores.at[done].set(score)
-            return state, losses.at[done].set(loss), scores, done + 1
+            candidate = state.now.averaged, state.now.weights[1]
+            score = jax.lax.cond(judged, lambda: self.step.score(*candidate, held_out), lambda: jnp.inf)
+            better = score < state.best_loss
+            state = state._replace(
+                best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
+                best_loss=jnp.where(better, score, state.best_loss),
+                stale=jnp.where(better, 0, state.stale + 1),
+            )
+            return state, losses.at[done].set(loss), scores.at[done].set(score), done + 1
 
         empty = jnp.zeros(_MOST_EPOCHS_A_CALL)
         return jax.lax.while_loop(go_on, epoch, (state, empty, empty, 0))
@@ -167,8 +172,9 @@ def _padded(rows):
     from jax import numpy as jnp
 
     count = len(rows[0])
-    power = 2 ** max(6, math.ceil(math.log2(count)) - 3)  # sizes rise in steps of an eighth to a quarter
-    size = max(256, math.ceil(count / power) * power)
+    power = 2 ** math.ceil(math.log2(max(count, _FEWEST)))
+    step = power if power <= _FEW else power // 8
+    size = math.ceil(count / step) * step
     fills = (0.0, np.nan, 0.0)
     return tuple(
         jnp.asarray(np.concatenate([part, np.full((size - count, *part.shape[1:]), fill, part.dtype)]))
