@@ -6,6 +6,7 @@ from keras import ops
 from scipy import stats
 
 import mdn
+from gradients import value_and_gradients
 
 
 def array(tensor):
@@ -79,3 +80,28 @@ def test_the_columns_of_a_joint_are_in_the_order_of_its_parts_whatever_their_nam
     truth = move - np.log1p(np.exp(-0.7)) - 2.0 - np.log(np.exp([0.0, 1.0, -2.0]).sum())
     np.testing.assert_allclose(array(joint.log_prob(y)), [truth], rtol=1e-5)
     np.testing.assert_allclose(array(spec.pack(joint)), params)
+
+
+AT_THE_CENTRE = {
+    "Normal": lambda: mdn.Normal([[0.7]], [[0.8]]),
+    "Laplace": lambda: mdn.Laplace([[0.7]], [[0.8]]),
+    "Logistic": lambda: mdn.Logistic([[0.7]], [[0.8]]),
+    "StudentT": lambda: mdn.StudentT([[0.7]], [[0.8]], [[3.0]]),
+    "TruncatedNormal": lambda: mdn.TruncatedNormal([[0.7]], [[0.8]], [[-0.3]], [[1.7]]),
+    "VonMises": lambda: mdn.VonMises([[0.0]], [[2.0]]),
+    "Beta": lambda: mdn.Beta([[2.0]], [[2.0]]),
+    "Mixture": lambda: mdn.Mixture([[0.0, 0.0]], mdn.Normal([[[-1.0], [1.0]]], [[[1.0], [1.0]]])),
+}
+
+
+@pytest.mark.parametrize("name", AT_THE_CENTRE)
+def test_derivatives_where_both_tails_are_alike(name):
+    """At the median formulas switch from one tail to the other: where two branches meet, half a derivative, or none, is wrong."""
+    dist = AT_THE_CENTRE[name]()
+    median = {"VonMises": 0.0, "Beta": 0.5, "Mixture": 0.0}.get(name, 0.7)
+    density = float(dist.prob([median])[0])
+    expected = {"cdf": density, "log_cdf": 2.0 * density, "log_survival": -2.0 * density, "quantile": 1.0 / density}
+    for method, slope in expected.items():
+        at = np.float32([[0.5 if method == "quantile" else median]])
+        _, (got,) = value_and_gradients(lambda t, method=method: ops.sum(getattr(dist, method)(t[0])), [at])
+        np.testing.assert_allclose(got, [[slope]], rtol=2e-5, err_msg=f"{method} of {name}")

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import numerics, special
 from mdn.distributions.spec import serializable
 
 
@@ -166,7 +166,7 @@ class Softplus(Bijection):
         return self.low, math.inf
 
     def forward(self, z):
-        return self.low + self.scale * _softplus(z / self.scale)
+        return self.low + self.scale * special.softplus(z / self.scale, _library(z))
 
     def inverse(self, y):
         lib, t = _library(y), (y - self.low) / self.scale
@@ -177,7 +177,7 @@ class Softplus(Bijection):
         return self.scale * lib.where(near, small, u + lib.log1p(-lib.exp(-u)))
 
     def log_slope(self, z):
-        return -_softplus(-z / self.scale)
+        return -special.softplus(-z / self.scale, _library(z))
 
 
 @serializable
@@ -351,9 +351,3 @@ def _log(x):
 def _minus_abs(z):
     """-|z|, with derivative 1 at 0, so that formulas that switch sides there have the derivative of the lower one."""
     return _library(z).where(z > 0.0, -z, z)
-
-
-def _softplus(x):
-    """log(1 + exp(x)) for any x."""
-    lib = _library(x)
-    return lib.where(x > 0.0, x, 0.0) + lib.log1p(lib.exp(_minus_abs(x)))

@@ -83,8 +83,8 @@ class Laplace(Independent):
 
 
 def _log_lower(z):
-    below = z < 0.0
-    return ops.where(below, z - math.log(2.0), ops.log1p(-0.5 * ops.exp(-ops.abs(z))))
+    below = z <= 0.0
+    return ops.where(below, z - math.log(2.0), ops.log1p(-0.5 * ops.exp(ops.where(below, z, -z))))
 
 
 @serializable

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import numerics, special
 from mdn.distributions.component import parameter
 from mdn.distributions.independent import Independent
 from mdn.distributions.spec import ComponentSpec, serializable
@@ -45,7 +45,7 @@ class Logistic(Independent):
 
     def _log_tail(self, y, below):
         z = self._z(y)
-        return -_softplus(ops.where(below, -z, z))
+        return -special.softplus(ops.where(below, -z, z))
 
     def _quantile(self, log_lower, log_upper):
         return self.loc + self.scale * (log_lower - log_upper)
@@ -90,11 +90,6 @@ class Logistic(Independent):
 
     def _with_temperature(self, component, variance):
         return self._new(self.loc, numerics.tempered_scale(self.scale, variance))
-
-
-def _softplus(x):
-    """log(1 + exp(x)); keras.ops.softplus is cut off beyond ±20 on some backends."""
-    return numerics.floor(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x)))
 
 
 @serializable

@@ -113,7 +113,7 @@ def _log_kernel(z, df):
 
 def _log_lower(z, df):
     """log P(T <= z), by the central integral for |z| < 1, else by the tail integral."""
-    distance = ops.abs(z)
+    distance = _size(z)
     central = distance < 1.0
     arc = ops.arcsinh(ops.where(central, distance, 0.0) / ops.sqrt(df))
     return _log_half(z < 0.0, central, arc, _log1p_square(ops.where(central, 1.0, distance), df), df, _norms(df))
@@ -121,10 +121,15 @@ def _log_lower(z, df):
 
 def _log_lower_of_arc(u, df, norms):
     """log P(T <= √ν sinh u), also where sinh u overflows."""
-    distance, edge = ops.abs(u), ops.arcsinh(1.0 / ops.sqrt(df))
+    distance, edge = _size(u), ops.arcsinh(1.0 / ops.sqrt(df))
     central = distance < edge
     spread = 2.0 * special.log_cosh(ops.where(central, edge, distance))
     return _log_half(u < 0.0, central, ops.where(central, distance, 0.0), spread, df, norms)
+
+
+def _size(z):
+    """|z|, with derivative 1 at 0, where that of `ops.abs` is 0 on PyTorch and TensorFlow."""
+    return ops.where(z < 0.0, -z, z)
 
 
 def _curves_of_arc(df):

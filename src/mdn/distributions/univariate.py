@@ -31,10 +31,10 @@ def invert(curves, parameters, log_lower, log_upper, lower, upper, start=None, l
         start: Where the search begins, which saves most of its steps if it is close; the middle of the bracket if None.
         least: x is found to the precision of a float of this size at least.
     """
-    target = numerics.cap(log_lower, log_upper)
+    from_below = log_lower <= log_upper
+    target = ops.where(from_below, log_lower, log_upper)  # not the smaller of them, whose derivative at 1/2 is 0
     held = ops.stop_gradient(target)
     noise = 2.0 * numerics.epsilon() * ops.where(ops.isfinite(held), ops.abs(held), 0.0)
-    from_below = log_lower <= log_upper
 
     log_tail, log_density = curves(*map(_without_gradient, parameters))
 

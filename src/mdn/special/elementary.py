@@ -53,3 +53,14 @@ def exp_rest(t):
     """e^t - 1 - t, without cancellation where t is small."""
     small = ops.abs(t) < 0.5
     return ops.where(small, near_exp_rest(ops.where(small, t, 0.0)), ops.expm1(t) - t)
+
+
+def softplus(x, library=ops):
+    """log(1 + exp(x)) for any x, where keras.ops.softplus is cut off beyond ±20 on some backends. Its derivative at 0 is 1/2.
+
+    Args:
+        x: A tensor; or an array of NumPy, whose `library` is then `numpy`.
+        library: Where `where`, `exp` and `log1p` come from.
+    """
+    less = library.where(x > 0.0, -x, x)  # -|x|, whose derivative at 0 would be 0
+    return library.where(x > 0.0, x, 0.0) + library.log1p(library.exp(less))
