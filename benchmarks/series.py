@@ -71,6 +71,30 @@ def co2():
     return _cut(co2.load_pandas().data["co2"].interpolate())
 
 
+def equipment():
+    """Monthly turnover of electrical equipment in the Euro area, 257 months: a trend with a season."""
+    from statsmodels.datasets import elec_equip
+
+    return _cut(elec_equip.load_pandas().data.to_numpy().ravel())
+
+
+def lorenz():
+    """Lorenz' flow, all three coordinates every 0.05 of its time, each with noise: 3,000 steps."""
+
+    def speed(z):
+        return np.array([10.0 * (z[1] - z[0]), z[0] * (28.0 - z[2]) - z[1], z[0] * z[1] - 8.0 / 3.0 * z[2]])
+
+    h, z, found = 0.01, np.array([1.0, 1.0, 20.0]), []
+    for t in range(3200 * 5):
+        a = speed(z)
+        b = speed(z + h / 2.0 * a)
+        c = speed(z + h / 2.0 * b)
+        z = z + h / 6.0 * (a + 2.0 * b + 2.0 * c + speed(z + h * c))
+        if t % 5 == 4:
+            found.append(z)
+    return _cut(np.array(found[200:]) + 0.3 * np.random.default_rng(3).normal(size=(3000, 3)))
+
+
 def henon():
     """Henon's map, both coordinates, with a little noise: 3,000 steps."""
     rng = np.random.default_rng(0)
@@ -131,7 +155,8 @@ def impsy():
 
 
 SERIES = {
-    function.__name__: function for function in (sunspots, macro, elnino, co2, henon, switching, linear, ecg, impsy)
+    function.__name__: function
+    for function in (sunspots, macro, elnino, co2, equipment, henon, lorenz, switching, linear, ecg, impsy)
 }
 
 

@@ -85,6 +85,17 @@ def test_a_few_rows_of_one_normal_are_not_cut_into_narrow_ones():
     assert np.mean(excess) < truth + 0.15  # five normals apart: 0.3 and more
 
 
+@pytest.mark.parametrize(("size", "most"), [(3, 0.02), (14, 0.25)])
+def test_a_few_hundred_rows_of_many_numbers_get_normals_that_are_nearly_one(size, most):
+    factor, excess = np.linalg.cholesky(0.5 * np.eye(size) + 0.5), []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        y, judges = rng.normal(size=(300, size)) @ factor.T, rng.normal(size=(4000, size)) @ factor.T
+        excess.append(correlated_nll(judges, *initializers.correlated_mixture(y, 5)))
+    truth = 0.5 * size * np.log(2 * np.pi * np.e) + np.log(np.linalg.det(factor))
+    assert np.mean(excess) < truth + most  # 0.029 and 0.35 where normals were drawn together only a little
+
+
 def test_normals_that_are_fitted_apart_must_be_surely_better_on_held_out_rows():
     rng = np.random.default_rng(0)
     judges, excess = rng.normal(size=(4000, 1)), []

@@ -50,6 +50,35 @@ def test_a_regression_of_many_penalties_is_least_squares_where_data_are_plenty()
     np.testing.assert_allclose(found, exact, atol=0.01)
 
 
+def channels(steps, seed):
+    """Fourteen channels that three factors move; beside these, each has a noise that nothing predicts."""
+    rng, loading = np.random.default_rng(seed), np.random.default_rng(100).normal(size=(3, 14))
+    factors = np.zeros((steps + 50, 3))
+    for t in range(2, len(factors)):
+        turn = np.array([1.7, 1.3, 0.6]) * factors[t - 1] - np.array([0.9, 0.7, 0.1]) * factors[t - 2]
+        factors[t] = turn + rng.normal(size=3)
+    return factors[50:] @ loading / 4.0 + 0.1 * rng.normal(size=(steps, 14))
+
+
+def volume(found, z):
+    """The logarithm of the volume that errors fill, a number of an event."""
+    left = (z - found.foretold(z))[found.lags :]
+    return np.linalg.slogdet(left.T @ left / len(left))[1] / 2 / z.shape[1]
+
+
+def test_channels_that_hang_together_are_predicted_in_one_way_and_others_each_in_its_own(monkeypatch):
+    z, test = channels(300, 0), channels(3000, 1)
+    found = volume(autoregression([z], 5), test)
+    squares = Autoregression((np.linalg.lstsq(lagged(z, 1), z, rcond=None)[0],))
+    assert found < volume(squares, test) - 0.03, "a regression of order 1 by least squares"
+    monkeypatch.setattr("mdn.sequences.autoregression._volume", lambda *_: 0.0)
+    assert found < volume(autoregression([z], 5), test) - 0.03, "each channel in its own way"
+    monkeypatch.undo()
+    apart = np.stack([np.cumsum(z[:, 0]), np.random.default_rng(2).normal(size=300)], axis=1)
+    matrix = autoregression([apart], 5).matrices[-1]
+    assert np.abs(matrix[:, 1]).max() < 0.1 and matrix[-2, 0] > 0.9
+
+
 def test_an_adapted_model_of_a_linear_process_is_as_good_as_independent_errors_allow_before_any_training():
     model = mdn.MDNRNN(SPEC, units=(4,)).adapt([recording(3000, 1, 100.0, 0.1)])
     independent = np.log(2 * np.pi * np.e)  # the start knows nothing of how the errors hang together; both have scale 1
@@ -237,15 +266,26 @@ def test_a_few_long_recordings_fill_all_rows_and_each_step_is_a_target_once():
 
 @pytest.mark.parametrize("count", [12, 3])
 def test_without_a_word_a_tenth_is_held_out_and_says_which_epoch_is_best(count):
-    rows = [recording(60 + i, i) for i in range(count)]
+    rows = [recording((60 if count == 12 else 600) + i, i) for i in range(count)]
     learnt, _, (judges, _), warm = plan.dealt(rows, (), [], 0, 0)
     if count == 12:
         assert len(judges) == 1 and len(learnt) == 11 and warm == 0
     else:
-        assert [len(one) for one in learnt] == [54, 55, 56] and warm == 54
-        np.testing.assert_array_equal(judges[1][-6:], rows[1][-6:])
+        assert [len(one) for one in learnt] == [540, 541, 542] and warm == 100
+        np.testing.assert_array_equal(judges[1][-60:], rows[1][-60:])
+        assert [len(one) for one in judges] == [160, 160, 160]
     tiny = [one[:3] for one in rows[:2]]
     assert plan.dealt(tiny, (), [], 0, 0)[2] is None
+
+
+@pytest.mark.parametrize(
+    ("lengths", "held"),
+    [([80], [20]), ([240], [60]), ([400], [100]), ([990], [100]), ([5000], [500]), ([60, 61], [15, 15])],
+)
+def test_of_a_short_recording_a_quarter_is_held_out_or_a_hundred_events_since_fewer_judge_by_chance(lengths, held):
+    learnt, _, (judges, _), warm = plan.dealt([recording(length) for length in lengths], (), [], 0, 0)
+    assert [length - len(one) for length, one in zip(lengths, learnt, strict=True)] == held
+    assert [len(one) - warm for one in judges] == held
 
 
 def test_a_training_that_brings_nothing_ends_with_the_start():

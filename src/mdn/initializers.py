@@ -5,6 +5,7 @@ leaves it. So locations start at quantiles (k-means++ beyond one dimension). If 
 components takes the outliers; the widest scale is three times the distance of the furthest one.
 """
 
+import functools
 import warnings
 
 import numpy as np
@@ -23,6 +24,7 @@ _LOWEST_SHARE = 1e-3  # the least weight of a component
 _FEWEST_FITTED, _MOST_DRAWN = 20, 3000  # for tables of so many rows, held-out folds choose the way of fitting
 _BLOCKS, _FOLDS = 20, 5  # rows are cut into blocks, and every fifth block belongs to one fold, which is held out once
 _DRAWN = 5.0  # the prior counts as so many rows at the common centre for each normal
+_PULLS = (1.0, 10.0)  # times so many: with many numbers, normals of their own fit chance in a few hundred rows
 _ROWS_BINNED = 50_000  # quantiles of so many rows are near enough
 _FAR = 256.0  # a centre is far from 0 beyond this many spreads
 _BLURRED = 1e-6  # a spread below this share of the centre is blurred: it is 8 to 17 spacings of float32
@@ -205,8 +207,9 @@ def correlated_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.nda
     """(loc (K, D), scale_tril (K, D, D), weights (K,)) of a mixture of correlated normals fitted to scaled targets.
 
     `starting_mixture` in coordinates that are not correlated finds the peaks of the targets. A few hundred rows are too few for
-    it: its narrow normals fit chance. Up to 3,000 rows, a mixture whose normals are drawn together is therefore fitted as well
-    (the mode of a posterior), and taken unless held-out blocks of rows show that it is worse, by more than chance.
+    it: its narrow normals fit chance. Up to 3,000 rows, mixtures whose normals are drawn together, a little and much, are
+    therefore fitted, too (the modes of posteriors). Held-out blocks of rows choose one of the two, and it is taken unless they
+    show that it is worse than `starting_mixture`, by more than chance.
 
     Args:
         y: Targets in robust standard scores (`robust_scaling`), shape (N, D); rows with NaN are left out.
@@ -223,24 +226,33 @@ def correlated_mixture(y, count: int, seed: int = 0) -> tuple[np.ndarray, np.nda
         loc, scale, weights = starting_mixture(rows, count, seed)
         return loc, scale[:, :, None] * np.eye(y.shape[-1]), weights
 
-    def together(rows):
-        return _mixture_drawn_together(rows, count, seed)
+    def together(pull, rows):
+        return _mixture_drawn_together(rows, count, seed, pull)
 
     found = apart
     if _FEWEST_FITTED <= len(whole) <= _MOST_DRAWN:
-        fold, gain = np.arange(len(whole)) * _BLOCKS // len(whole) % _FOLDS, np.zeros(len(whole))
-        for sign, way in ((1.0, apart), (-1.0, together)):
-            for i in range(_FOLDS):
-                gain[fold == i] += sign * _log_density(whole[fold == i], *way(whole[fold != i]))
-        if not numerics.surely_positive(gain):
-            found = together
+        fold = np.arange(len(whole)) * _BLOCKS // len(whole) % _FOLDS
+
+        def judged(way):
+            return np.concatenate([_log_density(whole[fold == i], *way(whole[fold != i])) for i in range(_FOLDS)])
+
+        scores = {way: judged(way) for way in (functools.partial(together, pull) for pull in _PULLS)}
+        found = max(scores, key=lambda way: np.mean(scores[way]))
+        if numerics.surely_positive(judged(apart) - scores[found]):
+            found = apart
     loc, scale_tril, weights = found(whole)
     return loc @ factor.T, factor @ scale_tril, weights
 
 
-def _mixture_drawn_together(y, count: int, seed: int):
-    """Fits a mixture by EM as if each normal had seen a few rows more, spread as targets are, and each weight one."""
+def _mixture_drawn_together(y, count: int, seed: int, pull: float):
+    """Fits a mixture by EM as if each normal had seen a few rows more, spread as targets are, and each weight one.
+
+    Args:
+        y, count, seed: As in `correlated_mixture`, without missing numbers.
+        pull: Multiplies how many rows more.
+    """
     rows, size = y.shape
+    drawn, wide = pull * _DRAWN, pull * (size + 2.0)
     center = np.mean(y, axis=0)
     inside = np.clip(y - center, -_LIGHT_TAIL, _LIGHT_TAIL)
     prior = inside.T @ inside / rows + _NARROWEST**2 * np.eye(size)
@@ -252,11 +264,11 @@ def _mixture_drawn_together(y, count: int, seed: int):
         shares = np.exp(log_joint - np.logaddexp.reduce(log_joint, axis=1)[:, None])
         mass = shares.sum(axis=0)
         weights = (mass + 1.0) / (rows + count)
-        loc = (shares.T @ y + _DRAWN * center) / (mass + _DRAWN)[:, None]
+        loc = (shares.T @ y + drawn * center) / (mass + drawn)[:, None]
         left, drift = y[None] - loc[:, None], (loc - center)[:, :, None]
         seen = np.swapaxes(left * shares.T[:, :, None], 1, 2) @ left
-        seen = seen + _DRAWN * drift @ np.swapaxes(drift, 1, 2) + (size + 2.0) * prior
-        scale_tril = np.linalg.cholesky(seen / (mass + size + 2.0)[:, None, None])
+        seen = seen + drawn * drift @ np.swapaxes(drift, 1, 2) + wide * prior
+        scale_tril = np.linalg.cholesky(seen / (mass + wide)[:, None, None])
     return loc, scale_tril, weights
 
 

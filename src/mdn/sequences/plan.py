@@ -21,6 +21,7 @@ _ROWS, _FEWEST_ROWS = 32, 8  # sequences a step
 _WINDOW, _LONG = 100, 400  # sequences longer than `_LONG` steps are cut into windows
 _BATCHES, _STEPS, _EPOCHS = 10, 2000, 50  # batches an epoch, and steps of a training, that are aimed at
 _SHARE, _SEQUENCES = 0.1, 10  # held out: that share of the sequences, or, of fewer than ten, of the steps of each
+_JUDGES, _MOST_HELD = 100, 0.25  # of fewer than ten, so many steps together, up to that share: fewer judge by chance
 SURE = 2.0  # standard errors by which an epoch must be better on events that `fit` held out by itself
 _PARTS = 40  # steps an epoch, if the bounds below allow it; this line and the next two are those of `batching`
 _FEWEST, _MOST = 1000, 4800  # events a step, at least and at most; 32 performances of RoboJam have the most
@@ -110,7 +111,7 @@ def named(data, names: Sequence[str], size: int, given: int) -> HeldOut | None:
 
 
 def dealt(sequences: list[np.ndarray], conditions: tuple, names: Sequence[str], given: int, seed: int):
-    """Holds out a tenth of the sequences, or, of fewer than ten, the last tenth of each.
+    """Holds out a tenth of the sequences, or, of fewer than ten, the end of each (see `divided`).
 
     Args:
         sequences: Arrays `(T_i, D)`.
@@ -156,7 +157,9 @@ def everything(lengths: np.ndarray) -> Split:
 
 
 def divided(lengths: np.ndarray, given: int, order: np.ndarray, most: int | None = None) -> Split | None:
-    """The split that holds out a tenth of the sequences, or, of fewer than ten, the last tenth of each.
+    """The split that holds out a tenth of the sequences, or, of fewer than ten, the end of each.
+
+    The end is a tenth; of fewer than 1,000 events together it has 100 of them, or a quarter where that is less.
 
     Args:
         lengths: Of the sequences.
@@ -175,7 +178,8 @@ def divided(lengths: np.ndarray, given: int, order: np.ndarray, most: int | None
         learnt = np.setdiff1d(np.arange(len(lengths)), judges)
         split = Split(learnt, lengths[learnt], judges, np.zeros(len(judges), int), warm)
     else:
-        tails = np.array([int(_SHARE * length) for length in lengths])
+        share = np.clip(_JUDGES / max(1, np.sum(lengths)), _SHARE, _MOST_HELD)
+        tails = np.array([int(share * length) for length in lengths])
         ends = lengths - (tails if most is None else np.minimum(tails, max(1, most // len(lengths))))
         warm = max(given, int(min(_WARM, *ends)))
         judges = np.flatnonzero((lengths > ends) & (ends >= warm))

@@ -14,7 +14,7 @@ from mdn.sequences.together import agreed, place, share_newest
 from mdn.training.checkpoints import Checkpoints, arrays_of, restore
 from mdn.training.interrupt import CtrlC, StopsAtBatchEnd
 
-_FEW = 10.0  # held-out events; with so few, an epoch must be twice as much better
+FEW = 10.0  # held-out events; on so few a gain must be twice as sure as on many
 _RECENT = 8.0  # the larger it is, the fewer of the last epochs a mean of weights counts
 
 
@@ -139,7 +139,7 @@ class BestWeights(StopsAtBatchEnd):
         if self._scores is None or not self._sure:
             return float(np.mean(scores)) < self._best
         gain = self._scores - scores
-        return numerics.surely_positive(gain, self._sure * (1.0 + _FEW / len(gain)))
+        return numerics.surely_positive(gain, self._sure * (1.0 + FEW / len(gain)))
 
     def _keep_best(self, scores: np.ndarray) -> None:
         self._best, self._scores, self._weights = float(np.mean(scores)), scores, self._current()

@@ -11,9 +11,9 @@ import numpy as np
 from mdn import numerics
 from mdn.sequences import together
 from mdn.sequences.material import Material
-from mdn.sequences.plan import Plan
+from mdn.sequences.plan import SURE, Plan
 from mdn.sequences.ragged import lengths_of
-from mdn.sequences.training import BestWeights, adam
+from mdn.sequences.training import FEW, BestWeights, adam
 from mdn.training import exchange
 from mdn.training.checkpoints import Checkpoints
 from mdn.training.interrupt import ctrl_c_waits
@@ -110,7 +110,8 @@ def chosen(
                 return how, nothing.history
             _put_back(learnt)
             return how, linear.history
-        better = numerics.surely_positive(linear.scores - nothing.scores)  # else the simpler start
+        gain = linear.scores - nothing.scores
+        better = numerics.surely_positive(gain, SURE * (1.0 + FEW / len(gain)))  # else the simpler start
         if better:
             _put_back(before)
             together.adapt(model, data.sample, linear=False)
