@@ -965,8 +965,8 @@ class Independent(Truth):
         return self.coordinate.variance(**self.fields)
 
     def covariance(self):
-        # `where`, because an infinite variance times the zero off the diagonal is NaN.
-        zero = 0.0 * self.mean()
+        # `where`, because an infinite variance, or mean, times the zero off the diagonal is NaN.
+        zero = np.where(np.isnan(self.mean()), np.nan, 0.0)
         return np.where(np.eye(self.event_size) > 0, self.variance()[..., None], zero[..., None] + zero[..., None, :])
 
     def component_modes(self):
@@ -1213,8 +1213,8 @@ class Mixture(Truth):
             outer = first[..., :, None] * first[..., None, :]
             return (weights * (outer * (1 - eye) + second[..., None] * eye)).sum(-3)
         within = np.concatenate([c.covariance() for c in self.components], axis=-3)
-        offset = self._component_means() - self.mean()[..., None, :]
         with np.errstate(invalid="ignore"):
+            offset = self._component_means() - self.mean()[..., None, :]
             result = (weights * (within + offset[..., :, None] * offset[..., None, :])).sum(-3)
         endless = np.isinf(within).any(-3) & (np.eye(self.event_size) > 0)
         return np.where(endless, np.inf, result)

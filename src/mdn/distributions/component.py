@@ -113,7 +113,10 @@ class Component(Distribution):
         return quantile, quantile
 
     def _tail_power(self):
-        """The power of y by which both tails fall, broadcast against `(*batch, D)`; inf if they fall faster than any power."""
+        """The power of y by which both tails fall, broadcast against `(*batch, D)`; inf if they fall faster than any power.
+
+        A family with a lower end overrides `_tail_laws`, too, and gives inf below.
+        """
         return numerics.as_tensor(math.inf)
 
     def _tail_rate(self):
