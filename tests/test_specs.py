@@ -1,5 +1,6 @@
 """A spec owns its layout: blocks by name, likelihoods, what a network reads of a target, and moved distributions."""
 
+import importlib
 import pickle
 
 import keras
@@ -8,6 +9,7 @@ import pytest
 
 import mdn
 from mdn import backend
+from mdn.distributions.spec import ComponentSpec
 from mdn.sequences.sampler import Noise, Sampler
 from test_layer import SPECS, targets_of
 
@@ -120,3 +122,15 @@ def test_a_count_that_is_no_whole_number_from_1_is_named(count):
         with pytest.raises(ValueError, match=f"must be an int of at least 1, but {count!r} came"):
             make()
     assert mdn.MixtureSpec(mdn.NormalSpec(np.int64(2)), np.int64(3)).counts == [3]
+
+
+@pytest.mark.parametrize("where", ["test_extremes", "test_layer"])
+def test_no_family_is_missing_in_the_lists_of_other_tests(where):
+    module = importlib.import_module(where)
+    listed = [spec for spec, _ in module.specs(1, 5)] if where == "test_extremes" else module.SPECS.values()
+    names = "".join(str(keras.saving.serialize_keras_object(spec)) for spec in listed)
+    specs = {name: getattr(mdn, name) for name in mdn.__all__ if name.endswith("Spec")}
+    families = {name for name, spec in specs.items() if issubclass(spec, ComponentSpec)}
+    assert {"NormalSpec", "LaplaceSpec", "WeibullSpec"} <= families
+    families -= {"BernoulliSpec", "CategoricalSpec"} if where == "test_extremes" else set()  # they take no numbers
+    assert not {name for name in families if f"'{name}'" not in names and f">{name}'" not in names}
