@@ -281,7 +281,7 @@ def test_least_squares_needs_more_rows_than_columns_and_takes_several_targets():
     assert metrics.Baseline(y, x=x).line(x[:0]).shape == (0, y.shape[1])
     for wrong, said in [
         (x[:, 0], "shape is"),
-        (x[1:], "one row of features"),
+        (x[1:], "rows of features, one for each target"),
         (np.where(x > 1, np.inf, x), "infinite"),
     ]:
         with pytest.raises(ValueError, match=said):
