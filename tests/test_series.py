@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import mdn_cli
 from mdn.applications import series
 from mdn.applications.series import data, evaluate
+from mdn.applications.series.model import network
 from mdn.sequences import baselines
 
 pytestmark = pytest.mark.jax
@@ -217,8 +218,211 @@ def test_arrays_and_sound_are_read_as_numpy_and_scipy_wrote_them(tmp_path):
     assert [len(one) for one in found] == [20, 7, 20, 20, 20] and found.channels == ("x1", "x2")
     np.testing.assert_array_equal(found[1], rows[:7])
     found = series.read(tmp_path / "w.wav")
+    np.testing.assert_array_equal(found[0], sound / 32768)
+    assert (found.step, found.unit, found.cells.tolist()) == (1 / 8000, "s", [4 / 32768, 4 / 32768])
+    found = series.read(tmp_path / "w.wav", raw=True)
     np.testing.assert_array_equal(found[0], sound)
-    assert (found.step, found.unit, found.cells.tolist()) == (1 / 8000, "s", [4.0, 4.0])
+    assert found.cells.tolist() == [4.0, 4.0]
+
+
+# ---- time ----------------------------------------------------------------------------------------------------------------
+
+COUNT = 120
+X, Y, MS = RNG.normal(size=COUNT), RNG.normal(size=COUNT), 10.0 * np.arange(COUNT)
+DAYS = pd.date_range("2026-01-01", periods=COUNT).strftime("%Y-%m-%d").to_numpy()
+
+
+def _with(values, row, value):
+    values = values.copy()
+    values[row] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("columns", "channels", "lengths", "time", "note"),
+    [
+        ({"time": _with(MS, 50, MS[49])}, "x y", [COUNT], (10, "time"), "'time' .* though it repeats in 1 row"),
+        ({"time": _with(MS, 50, np.nan)}, "x y", [COUNT], (10, "time"), "'time' .* though it is empty in 1 row"),
+        ({"time": np.where(MS % 100, np.nan, MS)}, "x y", [COUNT], (10, "time"), "though it is empty in 108 rows"),
+        ({"time": np.tile(MS[:60], 2)}, "x y", [60, 60], (10, "time"), "goes back in 1 row, where another recording"),
+        ({"": np.arange(COUNT), "time": MS}, "x y", [COUNT], (10, "time"), "'0' left out, since the time is in 'time'"),
+        ({"Unnamed: 0": np.arange(COUNT), "t": MS}, "x y", [COUNT], (10, "t"), "'Unnamed: 0' left out, since the time"),
+        ({"": np.arange(COUNT)}, "x y", [COUNT], (1, "0"), "'0' rises from row to row"),
+        ({"label": ["walk"] * COUNT, "time_ms": MS}, "x y", [COUNT], (0.01, "s"), "'time_ms' rises"),
+        ({"subject": [1] * COUNT, "frame": np.arange(COUNT)}, "x y", [COUNT], (1, "frame"), "'frame' rises"),
+        ({"x": X, "y": Y, "Time (s)": MS}, "x y", [COUNT], (10, "s"), "'Time (s)' rises"),
+        ({"timestamp": 1.7e12 + MS}, "x y", [COUNT], (10, "timestamp"), "'timestamp' rises"),
+        ({"elapsedTime[min]": MS}, "x y", [COUNT], (600, "s"), "rises"),
+        ({"seconds": np.arange(COUNT) // 10}, "x y", [COUNT], (0.1, "s"), "'seconds' .* though it repeats in 108 rows"),
+        ({"ms": np.arange(COUNT) * 2 // 3}, "x y", [COUNT], (2e-3 / 3, "s"), "'ms' .* though it repeats in 40 rows"),
+        ({"day": np.repeat(DAYS[:5], 24)}, "x y", [COUNT], (3600, "s"), "'day' .* though it repeats in 115 rows"),
+        ({"n": np.arange(COUNT)}, "x y", [COUNT], (1, "n"), "'n' rises from row to row"),
+        ({"height": np.cumsum(np.abs(X))}, "height x y", [COUNT], (1, "row"), "'height' rises, but in uneven steps"),
+        ({"T": np.repeat(np.round(X[:60]), 2)}, "T x y", [COUNT], (1, "row"), "'T' goes back in many rows"),
+        ({"hour": np.arange(COUNT) % 24}, "hour x y", [COUNT], (1, "row"), ""),
+        ({"reaction time": np.abs(X)}, "reaction time,x,y", [COUNT], (1, "row"), ""),
+        ({"seen": DAYS[::-1], "date": DAYS}, "x y", [COUNT], (86400, "s"), "'seen' left out, since it holds dates"),
+    ],
+)
+def test_a_column_of_time_is_known_by_its_name_and_what_is_odd_in_it_is_said(
+    tmp_path, columns, channels, lengths, time, note
+):
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"x": X, "y": Y, **columns})[[*(c for c in columns if c not in "xy" or not c), "x", "y"]].to_csv(
+        path, index=False
+    )
+    found = series.read(path)
+    assert found.channels == tuple(channels.split("," if "," in channels else " "))
+    assert [len(one) for one in found] == lengths and found.unit == time[1]
+    np.testing.assert_allclose(found.step, time[0])
+    np.testing.assert_allclose(np.concatenate(found)[:, -2:], np.stack([X, Y], axis=-1))
+    notes = " ".join(found.notes)
+    assert re.search(note.replace("(", r"\(").replace(")", r"\)"), notes), notes
+    assert all(one.count(str(path)) <= 1 for one in found.notes), notes
+    assert series.read(path, ["y"]).step == found.step, "also if channels are named"
+
+
+@pytest.mark.parametrize(("name", "time"), [("time", MS[::-1]), ("when", DAYS[::-1])])
+def test_rows_that_begin_with_the_newest_are_refused(tmp_path, name, time):
+    for columns in ({name: time}, {"": np.arange(COUNT), name: time}):
+        pd.DataFrame({**columns, "x": X, "y": Y}).to_csv(tmp_path / "a.csv", index=False)
+        for asked in (None, ["x"]):
+            with pytest.raises(
+                ValueError, match=rf"a\.csv .* '{name}' falls from row to row, the newest row first: sort"
+            ):
+                series.read(tmp_path / "a.csv", asked)
+
+
+def test_a_first_column_of_times_in_arrays_is_no_channel(tmp_path):
+    rows = np.stack([MS, X, Y], axis=-1)
+    np.save(tmp_path / "a.npy", rows)
+    np.savez(tmp_path / "b.npz", rows, rows[:60])
+    np.savez(tmp_path / "c.npz", data=rows, channels=np.array(["time (ms)", "x", "y"]))
+    for name, lengths, unit in (("a.npy", [120], "x1"), ("b.npz", [120, 60], "x1"), ("c.npz", [120], "s")):
+        found = series.read(tmp_path / name)
+        assert [one.shape for one in found] == [(length, 2) for length in lengths] and found.unit == unit
+        np.testing.assert_array_equal(found[0], rows[:, 1:])
+        assert "is taken for the time and left out" in found.notes[0]
+    assert series.read(tmp_path / "a.npy", ["x1", "x2"]).channels == ("x1", "x2"), "asked for, the time is a channel"
+
+
+def test_arrays_of_one_axis_are_the_columns_of_one_recording(tmp_path):
+    np.savez(tmp_path / "a.npz", t=MS, x=X, y=Y)
+    found = series.read(tmp_path / "a.npz")
+    assert found.channels == ("x", "y") and (found.step, found.unit) == (10.0, "t")
+    np.testing.assert_array_equal(found[0], np.stack([X, Y], axis=-1))
+    assert "its arrays are the columns of one recording" in found.notes[0]
+    np.savez(tmp_path / "b.npz", data=X, fs=100)
+    found = series.read(tmp_path / "b.npz")
+    assert (found.channels, found.step, found.unit) == (("x1",), 0.01, "s")
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"ms": MS}, None),
+        ({"seconds": MS / 1000}, None),
+        ({"seconds": MS}, "steps of 10 s"),
+        ({"Time (min)": MS}, "steps of 600 s"),
+    ],
+)
+def test_known_units_of_time_are_compared_though_their_names_differ(tmp_path, columns, said):
+    pd.DataFrame({"ms": MS, "x": X}).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({**columns, "x": X}).to_csv(tmp_path / "b.csv", index=False)
+    model = series.Series(["x"], [0.0], 10.0, "ms", units=(2,))  # as earlier versions wrote it
+    if said is None:
+        assert len(series.read([tmp_path / "a.csv", tmp_path / "b.csv"])) == 2 and len(model.read(tmp_path / "b.csv"))
+        return
+    with pytest.raises(ValueError, match=rf"b\.csv has {said}, but .*a\.csv has steps of 0\.01 s"):
+        series.read([tmp_path / "a.csv", tmp_path / "b.csv"])
+    with pytest.raises(ValueError, match=rf"the recording has {said}, but the model learnt steps of 10 ms"):
+        model.read(tmp_path / "b.csv")
+
+
+def test_a_forecast_begins_behind_the_last_row_though_that_holds_no_value(model):
+    begun = autoregressions(120, 5)
+    found = series.forecast(model, np.concatenate([begun, np.full((2, 2), np.nan)]), 3)
+    np.testing.assert_array_equal(found, series.forecast(model, begun, 5)[2:])
+
+
+# ---- scales ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_sound_is_the_same_recording_in_every_kind_of_wav(tmp_path):
+    sound = RNG.integers(-128, 128, 400)
+    kinds = {
+        "u1": (sound + 128).astype("u1"),
+        "i2": (sound * 2**8).astype("i2"),
+        "i4": (sound * 2**24).astype("i4"),
+        "f4": (sound / 128).astype("f4"),
+    }
+    for name, samples in kinds.items():
+        wavfile.write(tmp_path / f"{name}.wav", 8000, samples)
+    found = series.read([tmp_path / f"{name}.wav" for name in kinds])
+    for one in found:
+        np.testing.assert_array_equal(one[:, 0], sound / 128)
+    assert found.cells.tolist() == [1 / 128]
+    trained = series.Series(["x1"], [0.0], 1 / 8000, "s", value_units=found.value_units, units=(2,))
+    np.testing.assert_array_equal(trained.read(tmp_path / "u1.wav")[0][:, 0], sound / 128)
+    old = {name: value for name, value in trained.get_config().items() if name != "value_units"}
+    np.testing.assert_array_equal(series.Series.from_config(old).read(tmp_path / "i2.wav")[0][:, 0], sound * 2**8)
+    np.testing.assert_array_equal(
+        series.Series.from_config(trained.get_config()).read(tmp_path / "i2.wav")[0], found[1]
+    )
+
+
+def test_a_sound_that_is_cut_short_is_said(tmp_path):
+    wavfile.write(tmp_path / "a.wav", 8000, np.arange(400, dtype="i2"))
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[:444])
+    (tmp_path / "streamed.wav").write_bytes(content[:4] + b"\xff" * 4 + content[8:40] + b"\xff" * 4 + content[44:])
+    found = series.read(tmp_path / "cut.wav")
+    assert len(found[0]) == 200 and found.notes == (
+        f"{tmp_path}/cut.wav: the file is cut short: it has 444 of 844 bytes.",
+    )
+    for name in ("a.wav", "streamed.wav"):
+        assert not series.read(tmp_path / name).notes
+
+
+def _edf(path, unit="mV", times=1.0, **settings):
+    edfio = pytest.importorskip("edfio")
+    signal = edfio.EdfSignal(times * np.sin(np.arange(1000.0)), 100, label="ECG", physical_dimension=unit)
+    edfio.Edf([signal], **settings).write(path)
+
+
+def test_units_of_edf_are_compared_with_other_files_and_with_the_model(tmp_path):
+    _edf(tmp_path / "a.edf")
+    _edf(tmp_path / "b.edf", "uV", 1000.0)
+    found = series.read([tmp_path / "a.edf", tmp_path / "a.edf"])
+    assert found.value_units == ("mV",)
+    with pytest.raises(ValueError, match=r"b\.edf has ECG in uV, but .*a\.edf in mV: convert one of them"):
+        series.read([tmp_path / "a.edf", tmp_path / "b.edf"])
+    trained = network(found, units=(2,))
+    assert len(trained.read(tmp_path / "a.edf")[0]) == 1000
+    with pytest.raises(ValueError, match="has ECG in uV, but the model learnt it in mV: convert the recording"):
+        trained.read(tmp_path / "b.edf")
+
+
+@pytest.mark.filterwarnings("error")
+def test_gaps_of_edf_divide_it_and_a_cut_file_is_said(tmp_path):
+    path = tmp_path / "a.edf"
+    _edf(path, annotations=[])
+    content = path.read_bytes()
+    whole = series.read(path)
+    assert [len(one) for one in whole] == [1000] and not whole.notes
+    later = content.replace(b"EDF+C", b"EDF+D")
+    for second in range(9, 4, -1):  # the sixth record and those after it begin two seconds later
+        old, new = f"+{second}".encode() + b"\x14\x14", f"+{second + 2}".encode() + b"\x14\x14"
+        assert later.count(old) == 1
+        later = later.replace(old + b"\0" * (len(new) - len(old)), new)
+    path.write_bytes(later)
+    found = series.read(path)
+    assert [len(one) for one in found] == [500, 500] and "its time has 1 gap, after which" in found.notes[0]
+    np.testing.assert_array_equal(np.concatenate(found), whole[0])
+    path.write_bytes(content[: len(content) // 2])
+    found = series.read(path)
+    assert len(found[0]) < 600 and "data records, but file contains" in " ".join(found.notes)
+    assert all(note.startswith(str(path)) for note in found.notes)
 
 
 def test_edf_is_read_in_its_units(tmp_path):
@@ -253,6 +457,8 @@ def _named(name, content):
         path = folder / name
         if isinstance(content, str | bytes):
             path.write_bytes(content.encode() if isinstance(content, str) else content)
+        elif isinstance(content, dict):
+            np.savez(path, **content)
         else:
             np.save(path, content)
         return path
@@ -273,6 +479,15 @@ _SOUND = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\
         (_named("x.csv", "a,b\nu,v\nw,x\n"), "no column of numbers"),
         (_named("x.csv", "a\n5\n5\n5\n"), "no channel that changes, of a, so"),
         (_named("x.npy", np.zeros((3, 9))), "3 rows and 9 columns, but time must run down the rows: transpose it"),
+        (_named("x.npy", np.zeros((1, 60))), "1 row and 60 columns, but time must run down the rows: transpose it"),
+        (_named("x.npy", np.array([np.zeros(60), np.zeros(70)], object)), r"holds object: write .*np\.savez"),
+        (_named("x.npy", np.zeros(60, [("t", "f8"), ("x", "f8")])), r"holds .*'x'.*: write .*np\.savez"),
+        (
+            _named("x.npz", {"fs": np.array(0), "x": np.arange(60)}),
+            "says that inf s pass from row to row: mend its samp",
+        ),
+        (_named("x.npz", {"t": np.zeros(60), "x": np.zeros(70)}), r"several lengths \(t 60, x 70\).* np\.savez"),
+        (_named("x.npz", {"t": np.zeros(60), "x": np.zeros((60, 3))}), r"1 and 3 columns, .* np\.savez"),
         (_named("x.npy", np.zeros((2, 3, 4, 5))), r"must have shape \(T,\) or \(T, D\), but has \(2, 3, 4, 5\)"),
         (_named("x.npy", np.array(["a", "b"])), "must hold numbers, but holds <U1"),
         (_named("x.npy", np.full(60, np.nan)), "without any value"),

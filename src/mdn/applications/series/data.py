@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.applications.series.readers import ROW, read_file
+from mdn.applications.series.clocks import ROW, same_time
+from mdn.applications.series.readers import read_file, whole
 from mdn.data.splits import dealt
 from mdn.tabular.targets import grid
 
@@ -16,7 +17,6 @@ _FILES = 10  # from so many recordings on, each is dealt whole; fewer are cut in
 _FEWEST = 50  # a recording that is cut in time needs so many steps
 _TEST, _VALID = 0.2, 0.1  # shares of the parts
 _LARGEST = 1e30  # larger values are refused: float32 ends at 3e38
-_LIKE = 0.01  # two steps of time that differ by this share count as the same
 
 
 class Recordings(list[np.ndarray]):
@@ -30,9 +30,10 @@ class Recordings(list[np.ndarray]):
         cells: For each channel the distance of neighbouring rounded values, 0 if its values are not rounded.
         every: How many rows of a file are averaged to one step.
         notes: A sentence for each thing that was left out or guessed.
+        value_units: For each channel the unit of its values, "" if no file says it; without any, none is known.
 
     Attributes:
-        channels, step, unit, cells, every, notes: The arguments.
+        channels, step, unit, cells, every, notes, value_units: The arguments.
     """
 
     def __init__(
@@ -44,15 +45,18 @@ class Recordings(list[np.ndarray]):
         cells: np.ndarray | None = None,
         every: int = 1,
         notes: Sequence[str] = (),
+        value_units: Sequence[str] = (),
     ):
         super().__init__(arrays)
         self.channels, self.step, self.unit, self.every = tuple(channels), step, unit, every
         self.cells = np.zeros(len(self.channels)) if cells is None else cells
-        self.notes = tuple(notes)
+        self.notes, self.value_units = tuple(notes), tuple(value_units) or ("",) * len(self.channels)
 
     def of(self, arrays: Iterable[np.ndarray]) -> Recordings:
         """Other recordings of the same channels."""
-        return Recordings(arrays, self.channels, self.step, self.unit, self.cells, self.every, self.notes)
+        return Recordings(
+            arrays, self.channels, self.step, self.unit, self.cells, self.every, self.notes, self.value_units
+        )
 
     @property
     def total_steps(self) -> int:
@@ -70,13 +74,14 @@ class Recordings(list[np.ndarray]):
         return self.of([one + self.cells * rng.uniform(-0.5, 0.5, one.shape) for one in self])
 
 
-def read(sources=None, columns: Sequence[str] | None = None, every: int = 1) -> Recordings:
+def read(sources=None, columns: Sequence[str] | None = None, every: int = 1, raw: bool = False) -> Recordings:
     """The recordings of files: tables with columns over time, .npy, .npz, .wav, .edf and .bdf.
 
     Args:
         sources: Paths, or one path. All files have the same channels.
         columns: Which channels; None takes all that are numbers and that change.
         every: How many rows are averaged to one step; a rest at the end is left out.
+        raw: Whether samples of sound stay the integers of the file; else they are divided by the largest.
 
     Raises:
         OSError: if a file cannot be read.
@@ -87,7 +92,7 @@ def read(sources=None, columns: Sequence[str] | None = None, every: int = 1) -> 
     if every < 1:
         raise ValueError(f"`every` must be at least 1, but {every} came.")
     paths = [Path(path) for path in dict.fromkeys([sources] if isinstance(sources, str | Path) else sources)]
-    files = [read_file(path, columns) for path in paths]
+    files = [read_file(path, columns, raw) for path in paths]
     first, notes = files[0], [note for file in files for note in file.notes]
     for path, file in zip(paths[1:], files[1:], strict=True):
         if file.channels != first.channels:
@@ -95,6 +100,8 @@ def read(sources=None, columns: Sequence[str] | None = None, every: int = 1) -> 
                 f"{path} has the channels {', '.join(file.channels)}, but {paths[0]} has {', '.join(first.channels)}: choose "
                 "those of all files by --columns."
             )
+        if other := unlike(file.channels, file.value_units, first.value_units):
+            raise ValueError(f"{path} has {other[0]} in {other[1]}, but {paths[0]} in {other[2]}: convert one of them.")
         if not same_time(file.step, file.unit, first.step, first.unit):
             raise ValueError(
                 f"{path} has steps of {file.step:g} {file.unit}, but {paths[0]} has steps of {first.step:g} {first.unit}: "
@@ -112,21 +119,25 @@ def read(sources=None, columns: Sequence[str] | None = None, every: int = 1) -> 
             if len(kept) < 2:
                 raise ValueError(f"{path} must have 2 steps at least, but a recording in it has {len(kept)}.")
             arrays.append(kept)
-    cells = _cells(np.concatenate([one for file in files for one in file.arrays]))
-    if first.cells is not None:
-        cells = first.cells
-    found = Recordings(arrays, first.channels, first.step * every, first.unit, cells / every, every, notes)
+    known = [file.cells for file in files if file.cells is not None]
+    cells = np.max(known, axis=0) if known else _cells(np.concatenate([one for file in files for one in file.arrays]))
+    units = [
+        next(filter(None, of), "") for of in zip(*(file.value_units for file in files if file.value_units), strict=True)
+    ]
+    found = Recordings(arrays, first.channels, first.step * every, first.unit, cells / every, every, notes, units)
     return found if columns is not None else _changing(found, paths[0])
 
 
-def same_time(step: float, unit: str, other_step: float, other_unit: str) -> bool:
-    """Whether two steps of time are the same; a step without a unit is the same as any other.
+def unlike(channels: Sequence[str], units: Sequence[str], others: Sequence[str]) -> tuple[str, str, str] | None:
+    """(a channel, its unit, its other unit) of the first channel whose units differ, None if there is none.
 
     Args:
-        step, unit: Of one recording.
-        other_step, other_unit: Of the other one.
+        channels: The names of the channels.
+        units: Their units, "" where not known.
+        others: Their units elsewhere.
     """
-    return ROW in (unit, other_unit) or unit != other_unit or math.isclose(step, other_step, rel_tol=_LIKE)
+    differ = ((name, one, other) for name, one, other in zip(channels, units, others, strict=False) if one and other)
+    return next((found for found in differ if found[1] != found[2]), None)
 
 
 def _check(path: Path, rows: np.ndarray, channels: Sequence[str]) -> None:
@@ -152,16 +163,8 @@ def _averaged(rows: np.ndarray, every: int) -> np.ndarray:
 
 def _cells(rows: np.ndarray) -> np.ndarray:
     """The distance of neighbouring values of each rounded channel, else 0: whole numbers, and values that repeat on a grid."""
-    whole = np.array([_whole(column) for column in rows.T])
-    return np.where(whole > 0.0, whole, grid(rows))
-
-
-def _whole(column: np.ndarray) -> float:
-    """The largest whole number by which the differences of whole numbers can be divided; 0 if they are not whole."""
-    known = column[~np.isnan(column)]
-    if not len(known) or np.any(known != np.rint(known)) or np.abs(known).max() > 2**52:
-        return 0.0
-    return float(np.gcd.reduce(np.unique(known - known[0]).astype("int64")))
+    found = np.array([whole(column) for column in rows.T])
+    return np.where(found > 0.0, found, grid(rows))
 
 
 def _changing(recordings: Recordings, path: Path) -> Recordings:
@@ -181,6 +184,7 @@ def _changing(recordings: Recordings, path: Path) -> Recordings:
         recordings.cells[changes],
         recordings.every,
         [*recordings.notes, f"left out, since they never change: {', '.join(names[~changes])}."],
+        np.array(recordings.value_units, object)[changes].tolist(),
     )
 
 

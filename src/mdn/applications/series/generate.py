@@ -53,8 +53,9 @@ def forecast(
         raise ValueError(f"`levels` must lie between 0 and 1, such as 0.05, but {list(levels)} came.")
     if draws < 1:
         raise ValueError(f"`draws` must be at least 1, but {draws} came.")
-    events = model.events([_checked(model, recording)])
-    made = model.generate(steps, draws, events[-1][-_READ:], seed=seed)
+    rows = _checked(model, recording)
+    gap = len(rows) - pieces(rows)[-1].stop  # steps without any value at the end are drawn, too, and left out
+    made = model.generate(gap + steps, draws, model.events([rows])[-1][-_READ:], seed=seed)[:, gap:]
     return np.moveaxis(np.quantile(model.values(made), levels, axis=0), 0, -1)
 
 

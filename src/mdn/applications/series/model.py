@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 import mdn
-from mdn.applications.series.data import Recordings, pieces, read, same_time
-from mdn.applications.series.readers import ROW
+from mdn.applications.series.clocks import ROW, same_time
+from mdn.applications.series.data import Recordings, pieces, read, unlike
 from mdn.distributions.spec import serializable
 from mdn.models import load_as
 from mdn.sequences import MDNRNN
@@ -30,6 +30,8 @@ class Series(MDNRNN):
         unit: The unit of time; "row" if it is not known.
         every: How many rows of a file are averaged to one step.
         components: How many normals the mixture has.
+        value_units: For each channel the unit of its values, "" if it is not known. None: the model is of an earlier
+            version, which learnt sound as the integers of its file.
         **settings: Of `MDNRNN`.
     """
 
@@ -41,6 +43,7 @@ class Series(MDNRNN):
         unit: str = ROW,
         every: int = 1,
         components: int = 5,
+        value_units: Sequence[str] | None = None,
         **settings,
     ):
         normal = mdn.NormalSpec(len(channels), "full" if len(channels) <= _FULL else "diagonal")
@@ -52,6 +55,7 @@ class Series(MDNRNN):
             int(every),
             int(components),
         )
+        self.value_units = None if value_units is None else [str(name) for name in value_units]
 
     def events(self, recordings: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Recordings `(T, D)` as the network reads them: float32, centred, divided where a step has no value at all."""
@@ -70,9 +74,13 @@ class Series(MDNRNN):
 
         Raises:
             OSError: if a file cannot be read.
-            ValueError: if it is no recording, lacks a channel, or has steps of another length.
+            ValueError: if it is no recording, lacks a channel, or has other units or steps of another length.
         """
-        found = read(sources, self.channels, self.every)
+        found = read(sources, self.channels, self.every, raw=self.value_units is None)
+        if other := unlike(self.channels, found.value_units, self.value_units or ()):
+            raise ValueError(
+                f"the recording has {other[0]} in {other[1]}, but the model learnt it in {other[2]}: convert the recording."
+            )
         if not same_time(found.step, found.unit, self.time_step, self.unit):
             raise ValueError(
                 f"the recording has steps of {found.step:g} {found.unit}, but the model learnt steps of {self.time_step:g} "
@@ -85,7 +93,7 @@ class Series(MDNRNN):
         base = super().get_config()
         del base["spec"]
         own = {"channels": self.channels, "centers": self.centers, "time_step": self.time_step, "unit": self.unit}
-        return {**base, **own, "every": self.every, "components": self.components}
+        return {**base, **own, "every": self.every, "components": self.components, "value_units": self.value_units}
 
 
 def network(recordings: Recordings, components: int = 5, **settings) -> Series:
@@ -98,7 +106,7 @@ def network(recordings: Recordings, components: int = 5, **settings) -> Series:
     """
     centers = np.nanmean(np.concatenate(recordings), axis=0)
     of_time = recordings.step, recordings.unit, recordings.every
-    return Series(recordings.channels, centers.tolist(), *of_time, components, **settings)
+    return Series(recordings.channels, centers.tolist(), *of_time, components, recordings.value_units, **settings)
 
 
 def load(path=None) -> Series:
