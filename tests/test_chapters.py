@@ -118,7 +118,7 @@ def test_a_chapter_learns_in_other_processes_what_it_learns_here(name, tmp_path,
 def test_the_bar_of_a_training_elsewhere_is_no_callback_of_keras_and_begins_anew_with_a_second_part():
     from rich.console import Console
 
-    from mdn_commands.shared import epochs_bar
+    from mdn_commands.bars import epochs_bar
 
     with epochs_bar(Console(quiet=True), 6, here=False) as bar:
         assert not isinstance(bar, keras.callbacks.Callback)

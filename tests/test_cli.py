@@ -19,6 +19,8 @@ import mdn
 import mdn_cli
 from commands import run_here
 from mdn.data import read_table
+from mdn_commands.drawings import placed
+from mdn_commands.shared import messages
 from pages import ENTRY
 
 pytestmark = pytest.mark.project
@@ -187,6 +189,51 @@ def test_help_names_the_commands(home, tmp_path):
         assert command in ran.stdout
 
 
+OPTIONS = {
+    "more steps than memory": ("generate series m.keras --steps 100000000000", "Invalid value for '--steps':"),
+    "more pieces than memory": ("generate series m.keras --count 1000000000000", "Invalid value for '--count':"),
+    "more draws than memory": ("forecast m.keras a.csv --draws 100000000000", "Invalid value for '--draws':"),
+    "a seed below 0": ("generate series m.keras --seed -1", "Invalid value for '--seed':"),
+    "a seed that no generator takes": ("train robot --seed 4294967296", "Invalid value for '--seed':"),
+    "a live seed below 0": ("jam --osc --seed -1", "Invalid value for '--seed':"),
+    "a variance that overflows": ("generate kanji --variance-temperature 1e300", "Invalid value for '--variance-temperature':"),
+    "a negative temperature": ("generate ecg --component-temperature -1", "Invalid value for '--component-temperature':"),
+    "a folder as a text": ("write --file folder", "'folder' is a folder; name a file."),
+    "a folder as a model of series": ("generate series folder", "'folder'"),
+    "markup as a colour": (["write", "a", "--ink", '"><script>'], "`ink` must be the name of a colour, such as navy, or #rrggbb"),
+    "a colour of no name": ("write a --ink blu", "`ink` must be the name of a colour"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_an_option_that_asks_for_too_much_is_refused_by_its_name(case, tmp_path):
+    (tmp_path / "folder").mkdir()
+    asked, message = OPTIONS[case]
+    ran = run_here(tmp_path, *(asked.split() if isinstance(asked, str) else asked))
+    said = re.sub(r"[\s\u2500-\u257f]+", " ", ran.stderr)
+    assert ran.exit_code == 2 and message in said, said
+    assert "Errno" not in said and "Traceback" not in said and [one.name for one in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_memory_cannot_hold_is_one_sentence(capsys):
+    with pytest.raises(typer.Exit) as ended, messages():
+        np.empty(2**62, "int8")
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err == "mdn: there is not enough memory for what was asked for: ask for less.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("quickdraw:3", ("quickdraw", 3)), ("mine.json:-1", ("mine.json", -1)), ("C:a.svg", ("C:a.svg", 0)), ("a", ("a", 0)),
+        ("a:b:12", ("a:b", 12)), (":3", (":3", 0)), ("a:\u00b2", ("a:\u00b2", 0)),
+    ],
+)  # fmt: skip
+def test_a_place_in_a_file_may_be_counted_from_its_end(text, found):
+    """`:-1` was taken for a part of the name of the file."""
+    assert placed(text) == found
+
+
 def _commands(command, name="mdn"):
     """(its name, the names of its parameters) of every command, in the order of its help."""
     for each, sub in getattr(command, "commands", {}).items():
@@ -196,8 +243,8 @@ def _commands(command, name="mdn"):
 
 
 def test_every_command_has_its_options_in_the_order_that_contributing_names():
-    """What is read, --out, what is special to the command, --epochs, temperatures, --seed, --resume."""
-    last = ("epochs", "component_temperature", "variance_temperature", "seed", "resume")
+    """What is read, --out, what is special to the command, --processes, --epochs, temperatures, --seed, --resume."""
+    last = ("processes", "epochs", "component_temperature", "variance_temperature", "seed", "resume")
     for name, parameters in _commands(typer.main.get_command(mdn_cli.app)):
         shared = [each for each in parameters if each in last]
         assert shared == [each for each in last if each in shared], name

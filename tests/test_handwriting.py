@@ -277,6 +277,8 @@ def test_ones_own_lines_are_learnt_from_and_written_with(model, lines, tmp_path,
     assert "  1  two" in command("write", "--style", "list", "--model", "own.keras")
     said = command("write", "cab", "--after", "mine.npz:99", "--model", "own.keras", "--out", "d.svg", code=2)
     assert "has 61 lines" in said
+    command("write", "cab", "--after", "mine.npz:-60", "--model", "own.keras", "--out", "d.svg", "--ink", "navy")
+    assert 'stroke="navy"' in Path("d.svg").read_text()
     assert "ends in .svg, .png or .pdf" in command("write", "a", "--out", "a.gif", code=2)
     assert "it is empty" in command("write", " ", "--model", "own.keras", code=2)
 

@@ -405,6 +405,29 @@ def test_a_log_that_nobody_wrote_to_is_removed_and_one_that_was_there_stays(tmp_
     assert [*tmp_path.iterdir()] == [old]
 
 
+def test_a_log_that_broke_off_within_a_line_keeps_the_first_event_of_the_next_session(tmp_path):
+    """The event was appended to the broken line, and both were lost."""
+    path = tmp_path / "jam.log"
+    whole, cut = "2026-01-31T12:00:00.5,interface,0.25,0.75", "2026-01-31T12:00:01.5,interf"
+    for before, lines in (("", []), (f"{whole}\n", [whole]), (whole, [whole]), (f"{whole}\n{cut}", [whole, cut])):
+        path.write_text(before)
+        log = Log(path)
+        log(1.8e9, "rnn", 0.5, 0.25)
+        log.close()
+        *old, new = path.read_text().splitlines()
+        assert old == lines and new.endswith(",rnn,0.5,0.25")
+
+
+@pytest.mark.parametrize("content", ["time,x,y\n0,0.5,0.5\n", "\n\nhello", "\ufffd" * 100_000, "\0"])
+def test_a_file_that_is_no_log_is_never_added_to(content, tmp_path):
+    """`mdn jam --log call.csv` added touches to a recording."""
+    path = tmp_path / "call.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"call\.csv' is no log to go on with: its first line is no timestamp"):
+        Log(path)
+    assert path.read_text() == content
+
+
 def test_an_interrupt_that_got_lost_is_raised_again():
     """Fault 2 of issue 18: in a callback of the garbage collector, which JAX has, Python ignores a KeyboardInterrupt."""
     for number, kind in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import mdn
 import mdn_cli
+from commands import replaced
 from mdn import files, keras_files
 from mdn.applications.world import act, storage
 from mdn.applications.world import model as world_model
@@ -491,8 +492,6 @@ def test_a_command_that_cannot_write_what_it_learnt_says_where_it_is(tmp_path, m
     import os
     import tempfile
 
-    from mdn.applications import robot
-
     kept = tmp_path / "kept"
     kept.mkdir()
     np.savez(
@@ -501,7 +500,7 @@ def test_a_command_that_cannot_write_what_it_learnt_says_where_it_is(tmp_path, m
         letter=np.array(list("DDDHHH")),
     )
     trained = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(2), 1), units=(2,), positions=(0, 1))
-    monkeypatch.setattr(robot, "train", lambda *_, **__: trained)
+    replaced(monkeypatch, "robot", train=lambda *_, **__: trained)
     monkeypatch.setattr(tempfile, "tempdir", str(kept))
     replace = os.replace
 

@@ -498,7 +498,7 @@ def test_the_commands_train_draw_complete_and_lay_out(tmp_path, run):
     whole, *made = read_drawings(tmp_path / "c.npz")
     for one in made:
         np.testing.assert_allclose(one[: len(whole) // 2], whole[: len(whole) // 2], atol=1e-3)
-    ran = run("interpolate", "mine.ndjson:0", "mine.ndjson:1", "--model", "m.keras", "--count", 3)
+    ran = run("interpolate", "mine.ndjson:0", "mine.ndjson:-1", "--model", "m.keras", "--count", 3)
     assert ran.exit_code == 0 and (tmp_path / "way.svg").is_file(), ran.stderr
     ran = run("latent", "mine.ndjson", "--model", "m.keras", "--count", 9)
     assert ran.exit_code == 0 and (tmp_path / "latent.png").is_file(), ran.stderr

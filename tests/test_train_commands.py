@@ -1,7 +1,5 @@
 """The end of every training: written before it is measured, and said to be worth nothing where it does not beat its floors."""
 
-import dataclasses
-import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,20 +12,17 @@ from typer.testing import CliRunner
 
 import mdn
 import mdn_cli
+from commands import module, replaced
 from mdn import training
 from mdn.applications.jam import Jam
 from mdn.applications.world.environments import Preset
 from mdn.data import write_drawings
 from mdn.training.checkpoints import Checkpoints
 from mdn_commands import world, world_stages, worth
-from mdn_commands.shared import conclude, epochs_bar
+from mdn_commands.bars import epochs_bar
+from mdn_commands.shared import conclude
 
 pytestmark = pytest.mark.jax
-
-
-def module(name):
-    """A module of the applications, even where its package calls a function by the same name."""
-    return importlib.import_module(f"mdn.applications.{name}")
 
 
 @pytest.fixture(scope="module", name="network")
@@ -224,12 +219,6 @@ COMMANDS = {
 
 def refuse(*_, **__):
     raise ValueError("offsets of the drawing are 9 long, those the network learnt from 1: it is in another unit.")
-
-
-def replaced(monkeypatch, name, **functions):
-    """The chapter of a name with other functions."""
-    place = module(f"{name}.chapter")
-    monkeypatch.setattr(place, "CHAPTER", dataclasses.replace(place.CHAPTER, **functions))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

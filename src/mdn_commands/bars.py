@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _EVERY = 0.2  # seconds between two lines
 
@@ -43,3 +43,40 @@ class Bar(Progress):
             line = {"share": share, "note": task.fields.get("note") or task.description}
             with suppress(OSError), open(self._path, "a") as file:  # a bar must not end a training
                 file.write(json.dumps(line if figure is None else {**line, "figure": figure}) + "\n")
+
+
+@contextmanager
+def epochs_bar(console, epochs: int | None, here: bool = True):
+    """Shows a bar with the NLL of held-out sequences, and yields the callback that moves it.
+
+    Args:
+        console: Where it is shown.
+        epochs: Its length; None asks Keras.
+        here: Whether this process trains: the callback is one of Keras. Else it has `on_epoch_end` alone.
+    """
+    import keras
+
+    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=epochs, note="compiling")
+
+        class MovesBar:
+            seen = 0
+            scores: tuple[float, ...] = ()  # held-out NLLs, from the first epoch of a part of the training on
+
+            def on_epoch_end(self, epoch, logs=None):
+                note = f"held-out NLL {logs['val_nll']:.3f}" if logs and "val_nll" in logs else ""
+                if epoch < self.seen:  # another part of the training
+                    self.seen = 0
+                if note and len(self.scores[:epoch]) == epoch:  # not so if an earlier run had the first epochs
+                    self.scores = (*self.scores[:epoch], logs["val_nll"])
+                # epochs of an earlier run count as well
+                progress.update(task, advance=epoch + 1 - self.seen, note=note)
+                self.seen = epoch + 1
+
+        class Heard(MovesBar, keras.callbacks.Callback):
+            def on_train_begin(self, logs=None):
+                self.seen = 0
+                progress.update(task, total=epochs or self.params.get("epochs"))
+
+        yield Heard() if here else MovesBar()

@@ -50,7 +50,7 @@ def doctor(
     """Say what is wrong with a model, by how much, and what to do: dead components, leaks, outliers, calibration and more."""
     with messages():
         if out is not None:
-            check_out(out, ".html")
+            check_out(out, ".html", reads=[model, data, training])
         from rich.console import Console
 
         import mdn

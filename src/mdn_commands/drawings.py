@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,7 +41,7 @@ def show(
 ) -> None:
     """Show drawings of a file, or write them in another format; bad ones are reported and left out."""
     with messages():
-        check_sheet(out, animate)
+        check_sheet(out, animate, reads=[data])
         import numpy as np
 
         from mdn.data import read_drawings
@@ -62,12 +64,12 @@ def show(
         typer.echo(f"{len(chosen)} of {counted(len(found), 'drawing')}: {written}")
 
 
-def check_sheet(out: Path, animate: bool = False) -> None:
-    """Stops with a message if drawings cannot be written to `out`, or options have no effect on such a file."""
+def check_sheet(out: Path, animate: bool = False, reads: Iterable[str | Path | None] = ()) -> None:
+    """Stops with a message if drawings must not be written to `out`, or options have no effect on it; see `check_out`."""
     from mdn.data.drawing_files import WRITTEN
     from mdn.drawing.ink import SHEETS
 
-    check_out(out, *SHEETS, *WRITTEN)
+    check_out(out, *SHEETS, *WRITTEN, reads=reads)
     only_with(out.suffix in SHEETS, _A_SHEET, "--columns", "--size", "--paper")
     only_with(out.suffix == ".svg", "an .svg", "--animate")
     not_with(animate, "--animate, which is for a screen", "--size", "--paper")
@@ -114,6 +116,12 @@ def write_pictures(out: Path, drawings, labels=(), given=(), *, animate: bool = 
     else:
         return ", ".join(map(str, write_sheet(out, drawings, labels, columns, given, **how)))
     return str(out)
+
+
+def placed(text: str) -> tuple[str, int]:
+    """(the name of a file or a data set, a number in it) of FILE:PLACE; the number is 0 without one, and -1 is the last."""
+    found = re.fullmatch(r"(.+):(-?[0-9]{1,18})", text, re.DOTALL)
+    return (found[1], int(found[2])) if found else (text, 0)
 
 
 def tell_of(skipped) -> None:

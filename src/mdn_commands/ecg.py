@@ -43,7 +43,7 @@ def train_ecg(
 ) -> None:
     """Train on records, and score the model on those of other hearts, beside a linear autoregression."""
     with messages(NOTHING_YET) as ending:
-        ecg, console = begin("ecg", out)
+        ecg, console = begin("ecg", out, data)
         parts = ecg.split(ecg.read(data), 0)  # a fixed seed: the same hearts judge every model
         names = {part: list(records) for part, records in parts.items()}
         console.print(", ".join(f"{part}: {' '.join(each)}" for part, each in names.items()))
@@ -66,7 +66,7 @@ def generate_ecg(
 ) -> None:
     """Generate records, or continue a real one, which is then drawn above them."""
     with messages():
-        check_out(out, ".svg", ".png", ".npz")
+        check_out(out, ".svg", ".png", ".npz", reads=[model, data])
         only_with(after, "--after", "--data")
         import numpy as np
 

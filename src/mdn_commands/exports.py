@@ -43,7 +43,7 @@ def export(
     The file of an instrument takes what was played last, dt and the values, and returns what to play next.
     """
     with messages():
-        check_out(out, ".onnx", ".tflite")
+        check_out(out, ".onnx", ".tflite", reads=[model, config])
         from rich.console import Console
 
         import mdn

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mdn_commands.drawings import tell_of
+from mdn_commands.drawings import placed, tell_of
 from mdn_commands.given import not_with, only_with
 from mdn_commands.options import ModelOut, PageOut, Resume, Seed, TrainProcesses, trained_by
 from mdn_commands.shared import NOTHING_YET, begin, check_out, here_to_train, learn, messages, say_parts, stop
@@ -46,7 +46,7 @@ def train_handwriting(
 ) -> None:
     """Train a network that writes, and score it; 200 lines of your own are enough with --from handwriting."""
     with messages(NOTHING_YET) as ending:
-        handwriting, console = begin("handwriting", out)
+        handwriting, console = begin("handwriting", out, data, start)
         only_with(data == "hershey", "--data hershey", "--lines")
         from mdn.applications.handwriting.train import EPOCHS, GO_ON_EPOCHS, REHEARSALS
 
@@ -91,7 +91,7 @@ def write(
     ] = "",
     width: Annotated[int, typer.Option(min=1, help="Characters a line, where there is no --page.")] = 40,
     line_height: Annotated[float, typer.Option(min=1.0, help="The height of a line, in mm.")] = 11.0,
-    ink: Annotated[str, typer.Option(help="A colour as SVG has it.", show_default=False)] = "",
+    ink: Annotated[str, typer.Option(help="A colour, such as navy or #22303c.", show_default=False)] = "",
     seconds: Annotated[
         float, typer.Option("--animate", min=0.0, help="An .svg written in so many seconds.", show_default=False)
     ] = 0.0,
@@ -107,7 +107,7 @@ def write(
     with messages():
         from mdn.drawing.ink import SHEETS
 
-        check_out(out, *SHEETS)
+        check_out(out, *SHEETS, reads=[file, model, placed(after)[0]])
         only_with(out.suffix == ".svg", "an .svg", "--animate")
         not_with(page, "--page, whose width says how long a line is", "--width")
         not_with(file is not None, "--file, whose text is written", "TEXT")
@@ -154,15 +154,13 @@ def _line(name: str):
     """(a line, its text) by FILE:PLACE."""
     from mdn.data import read_handwriting
 
-    path, _, place = name.rpartition(":")
-    if not path or not place.isdigit():
-        path, place = name, "0"
+    path, place = placed(name)
     lines = read_handwriting(path)
-    if int(place) >= len(lines):
+    if not -len(lines) <= place < len(lines):
         from mdn.wording import counted
 
         stop(f"{path!r} has {counted(len(lines), 'line')}, counted from 0, but {place} came.")
-    return lines[int(place)], str(lines.texts[int(place)])
+    return lines[place], str(lines.texts[place])
 
 
 def record(

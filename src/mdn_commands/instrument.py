@@ -57,7 +57,7 @@ def train_instrument(
     with messages(NOTHING_YET) as ending:
         if dimension != "auto" and not (dimension.isascii() and dimension.isdigit() and int(dimension) > 1):
             stop(f"--dimension is auto, or a whole number from 2 to 17, but {dimension!r} came.")
-        instrument, console = begin("instrument", out)
+        instrument, console = begin("instrument", out, *data or (), split, start, page=page)
         from mdn.applications.instrument.data import FILE
         from mdn.applications.instrument.events import grid
         from mdn.wording import counted
@@ -156,7 +156,7 @@ def generate_instrument(
         from mdn.applications.instrument.generate import ENDINGS, generate, write
         from mdn.wording import counted
 
-        check_out(out, *ENDINGS)
+        check_out(out, *ENDINGS, reads=[model, beside, config])
         not_with(out.suffix == ".mid" and count > 1, "a .mid, which holds one performance", "--count")
         only_with(out.suffix in (".svg", ".png"), "a picture, --out NAME.svg or .png", "--beside")
         only_with(out.suffix == ".mid", "a .mid, --out NAME.mid", "--config")

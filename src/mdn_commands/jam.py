@@ -58,7 +58,7 @@ def train_jam(
 ) -> None:
     """Train on performances (yours, too), score the model on new ones, and write model and figures."""
     with messages(NOTHING_YET) as ending:
-        robojam, console = begin("jam", out)
+        robojam, console = begin("jam", out, *data or (), split)
         from mdn.applications.jam.data import FILE
 
         performances = read(console, robojam, data, split)
@@ -89,7 +89,7 @@ def generate_jam(
 ) -> None:
     """Make performances, or answers to one, as pictures or as MIDI."""
     with messages():
-        check_out(out, ".svg", ".png", ".mid")
+        check_out(out, ".svg", ".png", ".mid", reads=[model, call, beside])
         only_with(call, "--call", "--which")
         not_with(out.suffix == ".mid" and count > 1, "a .mid, which holds one performance", "--count")
         not_with(out.suffix == ".mid", "a .mid, which holds no pictures", "--beside")

@@ -9,9 +9,14 @@ import typer
 
 # ---- of any command --------------------------------------------------------------------------------------------------
 
+LARGEST_SEED = 2**32 - 1  # of NumPy's and Keras' generators
+MOST = 100_000  # things that are made, or steps of each
+HOTTEST = 100.0
 _SAME_SEED = "The same seed gives the same output."
-Seed = Annotated[int, typer.Option(help=_SAME_SEED)]
-LiveSeed = Annotated[int | None, typer.Option(help=f"{_SAME_SEED} Without it, each session differs.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help=_SAME_SEED)]
+LiveSeed = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help=f"{_SAME_SEED} Without it, each session differs.")
+]
 PageOut = Annotated[Path, typer.Option(help="Where the page goes.")]
 PictureOut = Annotated[Path, typer.Option(help="A picture: .svg or .png.")]
 
@@ -43,9 +48,11 @@ Split = Annotated[
 
 # ---- of generating ---------------------------------------------------------------------------------------------------
 
-Count = Annotated[int, typer.Option(min=1, help="How many to make.")]
-ComponentTemperature = Annotated[float, typer.Option(help="Above 1 bolder choices, below 1 safer ones.")]
-VarianceTemperature = Annotated[float, typer.Option(help="Below 1 neater, above 1 wilder.")]
+Count = Annotated[int, typer.Option(min=1, max=MOST, help="How many to make.")]
+ComponentTemperature = Annotated[
+    float, typer.Option(min=0.0, max=HOTTEST, help="Above 1 bolder choices, below 1 safer ones.")
+]
+VarianceTemperature = Annotated[float, typer.Option(min=0.0, max=HOTTEST, help="Below 1 neater, above 1 wilder.")]
 Animate = Annotated[bool, typer.Option("--animate", help="Write an .svg that draws itself.")]
 Columns = Annotated[int | None, typer.Option(min=1, help="How many are in a row.", show_default=False)]
 Size = Annotated[

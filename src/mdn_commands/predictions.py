@@ -84,7 +84,7 @@ def predict(
     with messages():
         from mdn.data.table_writing import written_as
 
-        check_out(out)
+        check_out(out, reads=[model, *new])
         written_as(out)  # it refuses the name of another format
         answers = answers_of(quantiles, mean, interval or [], above or [], below or [])
         from mdn.wording import counted

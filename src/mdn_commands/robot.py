@@ -42,7 +42,7 @@ def train_robot(
 ) -> None:
     """Train on demonstrations of some letters, and say how many rollouts stay near one of them."""
     with messages(NOTHING_YET) as ending:
-        robot, console = begin("robot", out)
+        robot, console = begin("robot", out, data)
         demonstrations = robot.read(data, letters)
         made_of = {"letters": {letter: len(paths) for letter, paths in demonstrations.items()}}
         then = f"mdn generate robot --model {out} --out robot.svg"
@@ -71,7 +71,7 @@ def generate_robot(
 ) -> None:
     """Draw rollouts of the hand, and the mixture's ellipses along the first of them."""
     with messages():
-        check_out(out, ".svg", ".png")
+        check_out(out, ".svg", ".png", reads=[model])
         from mdn.applications.robot import rollouts
         from mdn.applications.robot.model import load
         from mdn.applications.robot.pictures import write_picture

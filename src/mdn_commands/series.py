@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn_commands.options import (
+    MOST,
     ComponentTemperature,
     Count,
     ModelOut,
@@ -68,7 +69,7 @@ def train_series(
 ) -> None:
     """Train on recordings of anything, score the model on their last fifth, and write model and figures."""
     with messages(NOTHING_YET) as ending:
-        series, console = begin("series", out)
+        series, console = begin("series", out, *files)
         from mdn.wording import counted
 
         recordings = series.read(files, columns and [name.strip() for name in columns.split(",")], every)
@@ -110,14 +111,14 @@ def generate_series(
         Path, typer.Option(help="A picture: .svg or .png; .npz, for the values; or .csv, for those of one recording.")
     ] = Path("series.svg"),
     count: Count = 1,
-    steps: Annotated[int, typer.Option(min=1, help="How many steps each has.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, max=MOST, help="How many steps each has.")] = 500,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Generate recordings from nothing."""
     with messages():
-        check_out(out, ".svg", ".png", ".npz", ".csv")
+        check_out(out, ".svg", ".png", ".npz", ".csv", reads=[model])
         import numpy as np
 
         from mdn.applications import series
@@ -147,14 +148,14 @@ def forecast(
     model: _Model,
     file: _File,
     out: _Out = Path("forecast.csv"),
-    steps: Annotated[int, typer.Option(min=1, help="How many steps are foretold.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, max=MOST, help="How many steps are foretold.")] = 100,
     quantiles: Quantiles = ".05,.5,.95",
-    draws: Annotated[int, typer.Option(min=1, help="How many ways to go on are drawn.")] = 200,
+    draws: Annotated[int, typer.Option(min=1, max=MOST, help="How many ways to go on are drawn.")] = 200,
     seed: Seed = 0,
 ) -> None:
     """Say what may come after a recording: quantiles of each channel at each step."""
     with messages():
-        picture = _picture_of(out)
+        picture = _picture_of(out, model, file)
         import numpy as np
 
         from mdn.applications import series
@@ -176,7 +177,7 @@ def forecast(
 def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> None:
     """Say how surprising each step of a recording is, and which steps were most unusual."""
     with messages():
-        picture = _picture_of(out)
+        picture = _picture_of(out, model, file)
         import numpy as np
 
         from mdn.applications import series
@@ -196,10 +197,11 @@ def surprise(model: _Model, file: _File, out: _Out = Path("surprise.csv")) -> No
         typer.echo(f"most unusual of {counted(len(nats), 'step')}, counted from 0: {found}: {out}")
 
 
-def _picture_of(out: Path) -> Path:
-    """The picture that is written: `out`, or the .svg beside a .csv."""
-    check_out(out, ".csv", ".svg", ".png")
-    return out.with_suffix(".svg") if out.suffix == ".csv" else out
+def _picture_of(out: Path, *reads: Path) -> Path:
+    """The picture that is written: `out`, or the .svg beside a .csv; stops with a message if it must not be written."""
+    picture = out.with_suffix(".svg") if out.suffix == ".csv" else out
+    check_out(out, ".csv", ".svg", ".png", reads=reads, beside=[] if picture == out else [picture])
+    return picture
 
 
 def _last(recordings: Recordings) -> np.ndarray:

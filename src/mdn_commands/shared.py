@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from mdn_commands import interrupt, worth
+from mdn_commands import interrupt, overwriting, worth
 
 if TYPE_CHECKING:
     from mdn.applications.chapter import Chapter, Parts
@@ -22,12 +22,14 @@ NOTHING_YET = "nothing was learnt yet."  # as in mdn.training.interrupt, which i
 _kept: ContextVar[list[str] | None] = ContextVar("sentences of commands", default=None)
 
 
-def check_out(path: Path, *endings: str) -> None:
-    """Stops with a message if a file cannot be written: before hours of training, not after them.
+def check_out(path: Path, *endings: str, reads: Iterable[str | Path | None] = (), beside: Sequence[Path] = ()) -> None:
+    """Stops with a message if a file cannot or must not be written: before hours of training, not after them.
 
     Args:
         path: The path of the file.
         endings: For the value of `--out`, the endings that its name may have; none to allow any.
+        reads: What the command reads, as in `overwriting.check_inputs`.
+        beside: Files of other endings that it writes, too.
     """
     if endings and path.suffix not in endings:
         *others, last = endings
@@ -38,6 +40,9 @@ def check_out(path: Path, *endings: str) -> None:
         stop(f"{str(path)!r} is a folder; name a file.")
     from mdn.files import try_to_write
 
+    overwriting.check_inputs([path, *beside], reads)
+    for each in beside:
+        overwriting.check_ours(each)
     try_to_write(path)
 
 
@@ -135,6 +140,10 @@ def messages(kept: str = "") -> Iterator[Ending]:
     ending = Ending(kept)
     try:
         yield ending
+    except MemoryError:
+        stop("there is not enough memory for what was asked for: ask for less.")
+    except IsADirectoryError as error:
+        stop(f"{error.filename!r} is a folder; name a file." if error.filename else str(error))
     except (ValueError, OSError, ImportError) as error:
         stop(str(error))
     except KeyboardInterrupt as error:
@@ -152,9 +161,20 @@ def say_stopped(kept: str = "") -> None:
     typer.secho(f"mdn: stopped: {kept}" if kept else "mdn: stopped.", err=True)
 
 
-def begin(name: str, out: Path):
-    """The beginning of every `mdn train`: tries whether `out` can be written, and returns (the chapter `name`, the console)."""
-    check_out(out)
+def begin(name: str, out: Path, *reads: str | Path | None, page: bool = False, samples: bool = False):
+    """The beginning of every `mdn train`: tries whether `out` can be written, and returns (the chapter `name`, the console).
+
+    Args:
+        name: The name of the chapter.
+        out: Where the model goes.
+        *reads: What the command reads, as in `check_out`.
+        page: Whether a page goes beside the model.
+        samples: Whether a sheet of samples goes beside it.
+    """
+    beside = [out.with_suffix(".json"), *([out.with_suffix(".html")] if page else [])]
+    check_out(out, ".keras", reads=reads, beside=beside)
+    more = [_kept_beside(out), *([out.with_suffix(".samples.svg")] if samples else [])]
+    overwriting.check_inputs(more, reads)
     from rich.console import Console
 
     from mdn.applications.chapter import chapter
@@ -207,6 +227,7 @@ def learn(
     """
     import mdn
     from mdn.files import keeping
+    from mdn_commands.bars import epochs_bar
 
     if processes > 1:
         from mdn.training.processes import check_processes
@@ -274,7 +295,7 @@ def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
 
     from mdn.training import ctrl_c_waits
 
-    folder = out.with_name(out.name + ".training")
+    folder = _kept_beside(out)
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
@@ -288,44 +309,8 @@ def going_on(out: Path, resume: bool, console) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def epochs_bar(console, epochs: int | None, here: bool = True):
-    """Shows a bar with the NLL of held-out sequences, and yields the callback that moves it.
-
-    Args:
-        console: Where it is shown.
-        epochs: Its length; None asks Keras.
-        here: Whether this process trains: the callback is one of Keras. Else it has `on_epoch_end` alone.
-    """
-    import keras
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    from mdn_commands.bars import Bar
-
-    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=epochs, note="compiling")
-
-        class MovesBar:
-            seen = 0
-            scores: tuple[float, ...] = ()  # held-out NLLs, from the first epoch of a part of the training on
-
-            def on_epoch_end(self, epoch, logs=None):
-                note = f"held-out NLL {logs['val_nll']:.3f}" if logs and "val_nll" in logs else ""
-                if epoch < self.seen:  # another part of the training
-                    self.seen = 0
-                if note and len(self.scores[:epoch]) == epoch:  # not so if an earlier run had the first epochs
-                    self.scores = (*self.scores[:epoch], logs["val_nll"])
-                # epochs of an earlier run count as well
-                progress.update(task, advance=epoch + 1 - self.seen, note=note)
-                self.seen = epoch + 1
-
-        class Heard(MovesBar, keras.callbacks.Callback):
-            def on_train_begin(self, logs=None):
-                self.seen = 0
-                progress.update(task, total=epochs or self.params.get("epochs"))
-
-        yield Heard() if here else MovesBar()
+def _kept_beside(out: Path) -> Path:
+    return out.with_name(out.name + ".training")
 
 
 def warn(message: str) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdn_commands.drawings import check_room, check_sheet, tell_of, write_pictures
+from mdn_commands.drawings import check_room, check_sheet, placed, tell_of, write_pictures
 from mdn_commands.given import only_with
 from mdn_commands.options import (
+    MOST,
     Animate,
     Columns,
     ComponentTemperature,
@@ -128,7 +129,7 @@ def train_sketch(
 def _train(
     ending, data, split, out, processes, epochs, seed, resume, *, latent, kl_weight, classes, units, layers
 ) -> None:
-    sketch, console = begin("sketch", out)
+    sketch, console = begin("sketch", out, data, split, samples=True)
     from mdn.applications.sketch.settings import settings_for
     from mdn.wording import counted
 
@@ -233,7 +234,7 @@ def generate_sketch(
 ) -> None:
     """Draw, unfiltered, and say which share ended by itself."""
     with messages():
-        check_sheet(out, animate)
+        check_sheet(out, animate, reads=[model, data])
         only_with(copies, "--copies", "--data")
         check_room(
             out,
@@ -309,7 +310,7 @@ def complete(
 ) -> None:
     """Finish a drawing that was begun, in several ways; the whole drawing comes first, and new strokes are red."""
     with messages():
-        check_sheet(out, animate)
+        check_sheet(out, animate, reads=[begun, model])
         check_room(out, count + 1, animate=animate, columns=columns, side=size, paper=paper)
         from mdn.applications.sketch import complete as go_on
         from mdn.wording import agreed, counted
@@ -335,7 +336,7 @@ def interpolate(
     last: Annotated[str, typer.Argument(help="FILE:PLACE of another drawing.", show_default=False)],
     model: Model = "quickdraw",
     out: SheetOut = Path("way.svg"),
-    count: Annotated[int, typer.Option(min=2, help="Drawings on the way, both ends included.")] = 10,
+    count: Annotated[int, typer.Option(min=2, max=MOST, help="Drawings on the way, both ends included.")] = 10,
     label: Class = None,
     component_temperature: ComponentTemperature = 0.3,
     variance_temperature: VarianceTemperature = 0.1,
@@ -343,11 +344,11 @@ def interpolate(
 ) -> None:
     """Draw steps from one drawing to another, through the latent vectors between them."""
     with messages():
-        check_sheet(out)
+        check_sheet(out, reads=[placed(first)[0], placed(last)[0], model])
         from mdn.applications.sketch import interpolate as way
         from mdn.wording import counted
 
-        network, start, end = _load(model), _drawing(*_placed(first)), _drawing(*_placed(last))
+        network, start, end = _load(model), _drawing(*placed(first)), _drawing(*placed(last))
         drawings = way(
             network, start, end, count, label=label, component_temperature=component_temperature,
             variance_temperature=variance_temperature, seed=seed,
@@ -360,12 +361,12 @@ def latent(
     data: Annotated[str, typer.Argument(help="Drawings to lay out, as for `mdn train sketch --data`.")] = "quickdraw",
     model: Model = "quickdraw",
     out: PictureOut = Path("latent.png"),
-    count: Annotated[int, typer.Option(min=1, help="How many drawings are laid out.")] = 400,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="How many drawings are laid out.")] = 400,
     seed: Seed = 0,
 ) -> None:
     """Lay drawings out by their latent vectors: those that are alike to the network lie side by side."""
     with messages():
-        check_out(out, ".svg", ".png")
+        check_out(out, ".svg", ".png", reads=[data, model])
         from mdn.applications.sketch import latent_map
         from mdn.wording import counted
 
@@ -373,13 +374,6 @@ def latent(
         drawings = drawings.part("test") if "test" in drawings.parts else drawings
         latent_map(out, network, list(drawings), count, seed)
         typer.echo(f"a map of {counted(min(count, len(drawings)), 'drawing')}: {out}")
-
-
-def _placed(text: str) -> tuple[str, int]:
-    name, _, place = text.rpartition(":")
-    if name and place.isdigit():
-        return name, int(place)
-    return text, 0
 
 
 def _drawing(name: str, which: int) -> np.ndarray:

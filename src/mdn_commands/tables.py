@@ -87,10 +87,10 @@ def fit(
 ) -> None:
     """Train on a table, and say how good the predicted distributions are on rows set aside."""
     with messages(NOTHING_YET) as ending, table_columns.saying_unknown_levels():
-        check_out(out)
         page = out.with_suffix(".html")
         if page == out:
             stop(f"--out must not end in .html, since the page of pictures goes there, but {str(out)!r} does.")
+        check_out(out, reads=data, beside=[page])
         console = started()
         roles = Roles.of(target, ignore, category, number, date, id_, weight, split_by, event, lower, upper)
         if not roles.target_names:
@@ -300,7 +300,7 @@ def report(
 ) -> None:
     """Score a model on a table that it has not seen, on the screen and as a page of pictures."""
     with messages():
-        check_out(out)
+        check_out(out, reads=[model, data])
         console = started()
         from mdn.tabular import wording
         from mdn.tabular.outside import Outside

@@ -156,6 +156,8 @@ def train_world(
 
         here_to_train()
         console = Console()
+        if out.is_file():
+            stop(f"--out names the folder of an experiment, but {str(out)!r} is a file.")
         there = (out / "experiment.json").exists()
         if stage is Stage.collect and (there or env is not None):
             suits = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,8 @@ class Page:
         margin: On all sides.
         line_height: From one base line to the next.
         pen: Width of the ink.
-        ink: Its colour, as in SVG.
-        paper: The colour of the sheet.
+        ink: Its colour: a name of CSS, such as navy, or #rrggbb.
+        paper: The colour of the sheet, likewise.
     """
 
     width: float = SIZES["a4"][0]
@@ -63,6 +64,11 @@ class Page:
         for name in ("width", "line_height", "pen"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"`{name}` must be a positive number of mm, but {getattr(self, name)} came.")
+        for name in ("ink", "paper"):
+            if not _is_colour(getattr(self, name)):
+                raise ValueError(
+                    f"`{name}` must be the name of a colour, such as navy, or #rrggbb, but {getattr(self, name)!r} came."
+                )
         if not 0 <= self.margin < self.width / 2:
             raise ValueError(f"`margin` must leave room on {self.width:g} mm, but {self.margin:g} came.")
         if self.height is not None and self.rows < 1:
@@ -96,6 +102,15 @@ class Page:
     def characters(self) -> int:
         """About how many characters a line holds: the `width` for `wrapped`."""
         return max(1, int((self.width - 2 * self.margin) / (ADVANCE * _X_HEIGHT * self.line_height)))
+
+
+def _is_colour(text: str) -> bool:
+    """Whether SVG and matplotlib know this colour by this name; the text goes into SVG as it is."""
+    if re.fullmatch(r"#(?:[0-9a-fA-F]{3}){1,2}", text):
+        return True
+    from matplotlib.colors import CSS4_COLORS
+
+    return text in CSS4_COLORS
 
 
 def laid_out(lines: Iterable, page: Page) -> list[list[np.ndarray]]:

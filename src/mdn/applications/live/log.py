@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from mdn.data.limits import read_whole
 from mdn.wording import agreed, counted
 
+_LONGEST = 2**16  # bytes of a line
 _PLAYERS, _MACHINES = ("interface", "user"), ("rnn", "prediction")  # sources, as IMPSY has called them
 
 
@@ -87,6 +89,23 @@ def read_both(path, lines: Iterable[str], size: int | None = None) -> tuple[np.n
     return np.array(rows, ndmin=2), np.array(by_model, bool)
 
 
+def _is_cut(path: Path) -> bool:
+    """Whether the last line of a log has no end; raises a ValueError if its first line is no event."""
+    with open(path, "rb") as file:
+        first = next((line for line in iter(lambda: file.readline(_LONGEST), b"") if line.strip()), b"")
+        if first:
+            try:
+                read_both(path, [first.decode("utf-8-sig")])
+            except (ValueError, csv.Error):
+                raise ValueError(
+                    f"{str(path)!r} is no log to go on with: its first line is no timestamp, source and values. Name another "
+                    "file."
+                ) from None
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) not in (b"", b"\n")
+
+
 class Log:
     """Lines `timestamp,source,v1,…,vN`, as IMPSY writes them; each is in the file at once.
 
@@ -94,15 +113,22 @@ class Log:
     removes a new file that is still empty.
 
     Args:
-        path: The path of the file; new lines are appended.
+        path: The path of the file; new lines are appended, after the end of a line that a crash cut off.
         say: Called with each sentence for the player.
         what: What an event is called in a sentence, in the plural.
+
+    Raises:
+        OSError: if the file cannot be opened.
+        ValueError: if it holds anything else: its first line is no event.
     """
 
     def __init__(self, path, say: Callable[[str], None] = print, what: str = "touches"):
         self.path, self._say, self._what, self._failed = Path(path), say, what, False
         self._new = not self.path.exists()
+        cut = self.path.is_file() and _is_cut(self.path)
         self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by close()
+        if cut:
+            self._trying(lambda: self._file.write("\n"))
 
     @classmethod
     def new(cls, folder, size: int, say: Callable[[str], None] = print) -> Log:
