@@ -114,6 +114,20 @@ def test_files_of_sketch_rnn_have_parts_and_are_called_by_their_class():
     np.testing.assert_array_equal(found[0], TWO)
 
 
+def test_parts_of_drawings_of_one_length_are_read_and_not_lost():
+    """NumPy makes one block of numbers of them, which was passed over."""
+    block = np.array([TWO, TWO], "int16")
+    np.savez("d.npz", train=objects([TWO, TWO[:2]]), valid=block, test=block.astype(object))
+    found = read_drawings("d.npz")
+    assert found.parts.tolist() == ["train", "train", "valid", "valid", "test", "test"]
+    np.testing.assert_array_equal(found[5], TWO)
+    np.savez("d.npz", train=objects([TWO]), valid=np.ones((4, 2)))
+    with pytest.raises(
+        ValueError, match=r"'d\.npz': 'valid' must hold drawings \(T, 3\) each, but it is float64 of shape"
+    ):
+        read_drawings("d.npz")
+
+
 def test_the_start_that_others_write_as_a_row_is_not_read_as_a_move():
     np.savez("f.npz", points=np.array([[0, 0, 0], *TWO, [0, 0, 1], *TWO], "int16"), offsets=[0, 5, 10], word=["a", "b"])
     found = read_drawings("f.npz")
@@ -234,6 +248,11 @@ def test_a_bad_line_of_an_ndjson_is_named(line, message):
         read_drawings("d.ndjson", go_on=True)
 
 
+def test_a_byte_order_mark_before_an_ndjson_is_no_part_of_it():
+    Path("d.ndjson").write_text('{"word": "a", "drawing": [[[0, 1], [0, 1]]]}\n', encoding="utf-8-sig")
+    assert read_drawings("d.ndjson").words.tolist() == ["a"]
+
+
 def test_an_ndjson_that_is_no_text_is_named():
     Path("d.ndjson").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"'d\.ndjson' is no text"):
@@ -277,6 +296,68 @@ def test_all_kinds_of_paths_become_lines_in_the_order_of_the_file():
     for line, places in zip(found, expected, strict=False):
         np.testing.assert_allclose(line, np.array(places) - (10, 20), atol=1e-12)
     assert len(found) == 6 and np.ptp(found[5], axis=0).tolist() == [2, 3]
+
+
+SHEET = """<defs><style type="text/css"><![CDATA[
+/* of Illustrator */ .st0{fill:none;stroke:#000;} .st1, .st2 { display: none !important } polygon.st3{visibility:hidden}
+line{stroke:none} g > .st4{display:none}]]></style></defs>"""
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        ('<polygon class="st0" points="0,0 10,0 10,10"/>', 1),
+        ('<g class="a st0"><circle cx="50" cy="50" r="5"/></g>', 1),
+        ('<path class="st2" style="display:inline" d="M0 0L9 3"/>', 0),
+        ('<polygon class="st3 st0" points="0,0 10,0 10,10"/>', 0),
+        ('<path class="st4 st9" d="M0 0L9 3"/>', 1),
+        ('<path class="st1" style="display: inline !important" d="M0 0L9 3"/>', 1),
+        ('<polygon class="st0" style="stroke:none" points="0,0 10,0 10,10"/>', 0),
+        ('<path visibility="hidden" d="M0 0L0 50"/>', 0),
+        ('<g style="visibility:hidden"><path d="M0 0L0 50"/><path visibility="visible" d="M0 0L0 50"/></g>', 1),
+        ('<path style="display:none !important" d="M0 0L0 50"/>', 0),
+        ('<switch><g><path d="M0 0L0 50"/></g><g><path d="M0 0L9 9"/></g></switch>', 1),
+        ('<switch><foreignObject requiredExtensions="x"><path d="M0 0L9 9"/></foreignObject><path d="M0 0L0 5"/></switch>', 1),
+        ('<foreignObject><path d="M0 0L9 9"/></foreignObject>', 0),
+        ('<path d="none"/>', 0),
+    ],
+)  # fmt: skip
+def test_shapes_are_drawn_or_hidden_as_style_sheets_and_switches_say(body, count):
+    """Shapes with the stroke of a class were lost without a word, and hidden ones were drawn."""
+    assert len(lines_of(SHEET + '<path d="M0 0L100 0"/>' + body)) == 1 + count
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("M10 10a5 5 0 1 1 0 0l3 4", [[10, 10], [13, 14]]),
+        ("m10 10 l1 1 a5 5 0 01 0 0a5 5 0 110 0 l3 4", [[10, 10], [11, 11], [14, 15]]),
+        ("M1 1H7A2 2 0 0 0 7 1V4Zl2 2A5 5 0 0 1 3 3L0 0", [[1, 1], [7, 1], [7, 4], [1, 1], [3, 3], [0, 0]]),
+    ],
+)
+def test_an_arc_that_ends_where_it_starts_is_left_out_as_the_standard_says(path, expected):
+    _, line = lines_of(f'<path d="M0 0L1 0"/><path d="{path}"/>')
+    np.testing.assert_allclose(line, expected, atol=1e-12)
+    both = lines_of(f'<path d="M0 0L1 0"/><path d="{path}A30 30 0 0 1 50 50"/>')[1]
+    np.testing.assert_allclose(both[: len(line)], expected, atol=1e-12)
+    assert len(both) > len(line) + 5 and both[-1].tolist() == [50, 50]
+
+
+def test_a_style_sheet_that_never_ends_is_read_in_bounded_time():
+    for sheet in ("/*" * 500_000, "a " * 500_000, ".a{" * 300_000):
+        assert len(lines_of(f'<style>{sheet}</style><path class="a" d="M0 0L100 0"/>')) == 1
+
+
+def test_lengths_with_units_and_transformations_without_spaces_are_read():
+    line, other, turned = lines_of(
+        '<line x1="0" y1="0" x2="25.4mm" y2="10px"/><rect stroke="red" width="1in" height="3pt"/>'
+        '<path transform="translate(10-5)scale(2,3)" d="M0 0L1 1"/>'
+    )
+    np.testing.assert_allclose(line[-1], [96, 10])
+    np.testing.assert_allclose(np.ptp(other, axis=0), [96, 4])
+    np.testing.assert_allclose(turned, [[10, -5], [12, -2]])
+    with pytest.raises(ValueError, match=r"line 2: cx must be a number, or one with px, pt, .* but '50%' came"):
+        read_drawings(svg('<circle stroke="red" cx="50%" cy="50" r="1"/>'))
 
 
 @pytest.mark.parametrize("tolerance", [0.02, 0.001])
@@ -325,7 +406,7 @@ def test_arcs_and_transformations_are_those_of_the_standard():
         ('<path d="L1 1"/>', "begins with a move"),
         ('<path d="M0 0L1e999 1"/>', "not finite"),
         ('<path d="M5 5l0 0"/>', "at least two points"),
-        ('<path d="M5 5A5 5 0 0 1 5 5"/>', "line 2: .*arc ends where it starts"),
+        ('<path d="M5 5A5 5 0 0 1 5 5"/>', "has no path"),
         ('<path d="M0 0L1 1" transform="twist(3)"/>', "line 2: .*twist"),
         ('<circle cx="2mm" stroke="red"/>', "line 2: "),
         ('<path d="M0 0L1 1"', "line 3: no SVG: not well-formed"),

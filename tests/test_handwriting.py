@@ -267,7 +267,7 @@ def test_ones_own_lines_are_learnt_from_and_written_with(model, lines, tmp_path,
         "write", "a bad cab", "--model", "own.keras", "--out", "a.svg", "--animate", "2", "--after", "mine.npz:1"
     )
     assert "1 line: a.svg" in said and "<animate" in Path("a.svg").read_text()
-    Path("letter.txt").write_text("cab bag\n\nbad egg " * 9)
+    Path("letter.txt").write_text("cab bag\n\nbad egg " * 9, encoding="utf-8-sig")
     said = command(
         "write", "--file", "letter.txt", "--page", "a5", "--model", "own.keras", "--out", "b.png", "--style", "1"
     )

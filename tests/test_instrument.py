@@ -349,6 +349,68 @@ def test_midi_notes_and_controllers_become_values_and_a_performance_becomes_cont
     )
 
 
+def midi_file(path, channel, controller, division=480, kind=1):
+    mido = pytest.importorskip("mido")
+    rng = np.random.default_rng(controller)
+    track = mido.MidiTrack(
+        mido.Message("control_change", channel=channel, control=controller, value=int(value), time=int(time))
+        for value, time in zip(rng.integers(0, 128, 60), rng.integers(20, 200, 60), strict=True)
+    )
+    mido.MidiFile(type=kind, ticks_per_beat=division, tracks=[track]).save(path)
+
+
+def test_midi_files_of_other_channels_or_controllers_are_left_out_by_name(tmp_path):
+    """They were matched by order alone: controller 7 of one file became controller 1 of the other."""
+    for name, channel, controller in (("a.mid", 0, 7), ("b.mid", 3, 1), ("c.mid", 0, 7), ("d.mid", 0, 7)):
+        midi_file(tmp_path / name, channel, controller)
+    midi_file(tmp_path / "c.mid", 0, 7, division=96)  # else it would be a.mid again
+    found = data.read(tmp_path)
+    assert len(found) == 2 and len(found.skipped) == 2
+    said = "b.mid plays controller 1 of channel 4, not controller 7 of channel 1, and is left out."
+    assert said in found.skipped[0] and "d.mid: 1 of 1 performance is in a file before it" in found.skipped[1]
+
+
+def test_midi_files_without_a_beat_and_of_songs_of_their_own_say_so(tmp_path):
+    midi_file(tmp_path / "a.mid", 0, 7)
+    content = (tmp_path / "a.mid").read_bytes()
+    for changed, message in (
+        (content[:12] + b"\xe7\x28" + content[14:], "counts time in frames of film"),
+        (content[:12] + b"\x00\x00" + content[14:], "its division is 0"),
+        (content[:9] + b"\x02" + content[10:], "holds songs of their own"),
+        (content[:60], "cannot be read as performances: it is cut off"),
+    ):
+        (tmp_path / "a.mid").write_bytes(changed)
+        with pytest.raises(ValueError, match=rf"a\.mid' {message}|a\.mid' .*{message}"):
+            data.read_performances(tmp_path / "a.mid")
+
+
+def test_a_folder_of_impsy_with_logs_and_the_data_set_of_them_holds_each_performance_once(tmp_path):
+    """Both were read, so that the model was judged by performances that it had learnt from."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "datasets").mkdir()
+    arrays = np.empty(12, object)
+    for i in range(12):
+        one = performance(i, 40, 2)
+        clock = 1.8e9 + 1000 * i + np.cumsum(one[:, 0])
+        stamps = [str(np.datetime64(round(at * 1e6), "us")) for at in clock]
+        lines = [f"{at},interface,{x:.6f},{y:.6f}" for at, (_, x, y) in zip(stamps, one, strict=True)]
+        (tmp_path / "logs" / f"{i}.log").write_text("\n".join(lines))
+        arrays[i] = one[1:].astype("float32")  # IMPSY leaves the first event out, whose dt nobody knows
+    (alone,) = data.read_performances(tmp_path / "logs" / "3.log")
+    arrays[4] = np.concatenate([arrays[4], arrays[4] * [1, 1, 0]]).astype("float32")
+    np.savez(tmp_path / "datasets" / "training-dataset-3d.npz", perfs=arrays)
+    found = data.read(tmp_path)
+    assert len(found) == 12 and len(found.skipped) == 12
+    assert "0.log: 1 of 1 performance is in a file before it, and left out" in found.skipped[0]
+    assert len(data.read(tmp_path / "logs")) == 12 and len(data.read(tmp_path / "datasets")) == 12
+    np.testing.assert_allclose(alone[1:], arrays[3], atol=1e-5)
+
+
+def test_a_dt_that_never_changes_is_no_clock(tmp_path):
+    np.savez(tmp_path / "a.npz", np.column_stack([[0.0, *np.ones(29)], performance(0, 30)[:, 1:]]))
+    assert len(data.read_performances(tmp_path / "a.npz")) == 1
+
+
 BAD = {
     "an unknown name": ("a.log", "2026-01-31T12:00:00,guitar,0.1\n", "line 1 names the source 'guitar'"),
     "a cut line": ("a.log", "2026-01-31T12:00:00,interface,0.1\n2026-01-31T12:0", "line 2 is no timestamp"),
@@ -380,6 +442,70 @@ def test_a_bad_recording_is_refused_in_one_sentence_that_names_it(case, tmp_path
     (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=f"{re.escape(name)}.*{message}"):
         data.read_performances(tmp_path / name)
+
+
+CLOCKS = {
+    "dt that goes back": ("a.csv", "dt,x\n0,0.5\n-1,0.6\n", r"the dt of event 1 is -1, but dt"),
+    "time in milliseconds": (
+        "a.csv",
+        "Time,x\n" + "".join(f"{i * 20_000},0.5\n" for i in range(20)),
+        "Are these milliseconds",
+    ),
+    "dt in milliseconds": (
+        "a.csv",
+        "dt,x\n" + "".join(f"{20 + i % 3},0.5\n" for i in range(20)),
+        "Are these milliseconds",
+    ),
+    "dt that is a time": ("a.csv", "dt,x\n" + "".join(f"{i / 9},0.5\n" for i in range(20)), "its dt rise throughout"),
+    "reversed time": ("a.csv", "time,x\n" + "".join(f"{9 - i / 9},0.5\n" for i in range(20)), "sort them by time"),
+    "a clock and no value": ("a.csv", "time,dt\n0,1\n", "and one for each value"),
+    "no number": ("a.csv", "time,x\n0,0.5\n1,nan\n", "event 1 holds a number that is not finite"),
+}
+
+
+@pytest.mark.parametrize("case", CLOCKS)
+def test_times_that_no_player_has_are_refused(case, tmp_path):
+    """Milliseconds became steps of 20 s, a negative dt 0.0004, and a reversed table one performance an event."""
+    name, text, message = CLOCKS[case]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=f"{re.escape(name)}.*{message}"):
+        data.read_performances(tmp_path / name)
+
+
+def test_arrays_whose_first_column_is_no_dt_are_refused(tmp_path):
+    one = performance(0, 30)
+    clock = np.cumsum(one[:, 0])
+    for times, message in (
+        (clock, "its dt rise throughout"),
+        (1.8e9 + clock, "its dt rise throughout"),
+        (1e3 * one[:, 0], "Are these milliseconds"),
+        (-one[:, 0], "the dt of event 0 is"),
+    ):
+        np.savez(tmp_path / "a.npz", np.column_stack([times, one[:, 1:]]))
+        with pytest.raises(ValueError, match=rf"a\.npz'.*{message}"):
+            data.read_performances(tmp_path / "a.npz")
+
+
+def test_columns_of_time_are_never_values_and_are_read_in_their_unit(tmp_path):
+    one = performance(0, 30, 1)
+    times = np.cumsum(one[:, 0])
+    stamps = [np.datetime64(int(1.8e15 + 1e6 * at), "us") for at in times]
+    for header, columns in (
+        ("x,Time_ms", (one[:, 1], 1e3 * times)),
+        ("timestamp,x", (1.8e9 + times, one[:, 1])),
+        ("timestamp,x", (stamps, one[:, 1])),
+        ("time,dt,x", (times, one[:, 0], one[:, 1])),
+        ("dt_ms,x", (1e3 * one[:, 0], one[:, 1])),
+    ):
+        rows = [",".join(map(str, row)) for row in zip(*columns, strict=True)]
+        (tmp_path / "a.csv").write_text("\n".join([header, *rows]))
+        (found,) = data.read_performances(tmp_path / "a.csv")
+        np.testing.assert_allclose(found[1:], one[1:], atol=1e-5)
+
+
+def test_the_data_set_of_impsy_is_read_as_before(data_folder):
+    found = data.read_performances(data_folder / "impsy" / "training-dataset-4d.npz")
+    assert (len(found), sum(len(one) for one in found if one is not None)) == (40, 103_250)
 
 
 def test_a_folder_gives_the_dimension_that_most_events_have_and_names_what_it_leaves_out(tmp_path):

@@ -107,3 +107,54 @@ def test_mdn_train_jam_says_how_many_performances_are_empty(tmp_path, monkeypatc
         assert result.exit_code == 0, result.output
         assert "p.npz: 1 of 12 performances is empty and left out." in result.output
     assert sum(map(len, seen[0])) == 10 and seen[1] == [[25, 23], [20]]
+
+
+def _table(header, rows, separator=","):
+    return "\n".join([header, *(separator.join(map(str, row)) for row in rows)]) + "\n"
+
+
+def test_pixels_milliseconds_and_running_times_are_refused_and_not_clipped(tmp_path):
+    """Pixels became the corner [1, 1], and milliseconds pauses of five seconds, without a word."""
+    touches = performance(0, 40)
+    times = np.cumsum(touches[:, 2])
+    pixels = touches * [800, 600, 1]
+    lines = [f"2026-01-31T12:00:{at:09.6f},interface,{x},{y}" for at, (x, y, _) in zip(times, pixels, strict=True)]
+    (tmp_path / "pixels.log").write_text("\n".join(lines))
+    (tmp_path / "pixels.csv").write_text(_table("time,x,y", np.column_stack([times, pixels[:, :2]])))
+    (tmp_path / "ms.csv").write_text(_table("time,x,y", np.column_stack([times * 1e5, touches[:, :2]])))
+    named = {
+        "pixels": pixels,
+        "ms": touches * [1, 1, 1e3],
+        "running": np.column_stack([touches[:, :2], 1.8e9 + times]),
+        "rising": np.column_stack([touches[:, :2], times / 10]),
+    }
+    for name, each in named.items():
+        np.savez(tmp_path / f"{name}.npz", each)
+    for name, message in (
+        ("pixels.log", "x and y lie in .* divide them by the size of the screen"),
+        ("pixels.csv", "x and y lie in .* divide them by the size of the screen"),
+        ("pixels.npz", "x and y lie in .* divide them by the size of the screen"),
+        ("ms.csv", "Are these milliseconds"),
+        ("ms.npz", "Are these milliseconds"),
+        ("running.npz", "its dt rise throughout"),
+        ("rising.npz", "its dt rise throughout"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+            data.read_performances(tmp_path / name)
+
+
+def test_headers_of_tables_are_read_in_any_case_and_with_semicolons(tmp_path):
+    touches = performance(1, 20)
+    rows = np.column_stack([np.cumsum(touches[:, 2]), touches[:, :2]])
+    for header, factor, separator in (
+        ("Time,X,Y", 1, ","), (" timestamp , x, y", 1, ","), ("time;x;y", 1, ";"), ("time_ms,x,y", 1000, ","),
+    ):  # fmt: skip
+        (tmp_path / "a.csv").write_text(_table(header, rows * [factor, 1, 1], separator))
+        (found,) = data.read_performances(tmp_path / "a.csv")
+        np.testing.assert_allclose(found[1:], data.clipped(touches)[1:], atol=1e-9)
+    for header in ("timestamp,xpos,ypos", "x,y", "0.1,0.2,0.3"):
+        (tmp_path / "a.csv").write_text(_table(header, rows))
+        with pytest.raises(ValueError, match="needs a header with the columns time, x and y"):
+            data.read_performances(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("2026-01-31T12:00:00,interface,0.1,0.2\n2026-01-31T12:00:01,interface,0.1,0.2\n")
+    assert len(data.read_performances(tmp_path / "a.csv")[0]) == 2

@@ -42,6 +42,16 @@ BAD = {
         {"interaction": {"threshold": -1}},
         "[interaction] threshold should be a number from 0, but -1 came",
     ),
+    "a silence without an end": (
+        {"interaction": {"threshold": float("inf")}},
+        "[interaction] threshold should be a number from 0, but inf came",
+    ),
+    "thru a number": ({"midi": DEVICES | {"thru_matrix": {"A": 5}}}, "[midi] thru_matrix should be lists of ports"),
+    "thru a text": ({"midi": DEVICES | {"thru_matrix": {"A": "B"}}}, "[midi] thru_matrix should be lists of ports"),
+    "thru a list of lists": (
+        {"midi": DEVICES | {"thru_matrix": {"A": [["B"]]}}},
+        "[midi] thru_matrix should be lists of ports, each under the name of an input, but",
+    ),
     "a temperature": (
         {"model": {"dimension": 4, "pitemp": 1e9}},
         "[model] pitemp should be a number above 0 and at most 100",
@@ -266,6 +276,26 @@ def test_the_command_writes_a_file_checks_it_and_refuses_what_it_cannot_do(tmp_p
     assert (
         "[model] file: there is no file 'no.keras'; `mdn train instrument` makes one" in run("--check", "model.toml")[1]
     )
+
+
+def test_check_names_what_would_play_nothing_or_the_wrong_thing(tmp_path, monkeypatch):
+    """It said that nothing is wrong with such files."""
+    monkeypatch.chdir(tmp_path)
+    head = '\ufeff[model]\ndimension = 3\n[interaction]\nmode = "useronly"\n'
+    Path("none.toml").write_text(head, encoding="utf-8")
+    assert run("--check", "none.toml")[0] == 2 and "none of [midi], [osc]" in run("--check", "none.toml")[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    channel = f'[websocket]\nserver_ip = "127.0.0.1"\nserver_port = {port}\ninput = [["note_on", 1], ["note_on", 2]]\n'
+    for output, message in (
+        ('[["control_change", 1, 7], ["control_change", 1, 7, 0, 64]]', "['control_change', 1, 7] more than once"),
+        ('[["pitch_bend", 2], ["pitch_bend", 2]]', "['pitch_bend', 2] more than once"),
+        ('[["note_on", 1], ["note_velocity", 2]]', "but no note_on of channel 2"),
+        ('[["note_on", 1], ["note_on", 1]]', "nothing is wrong with it"),
+    ):
+        Path("a.toml").write_text(f"{head}{channel}output = {output}\n", encoding="utf-8")
+        assert message in run("--check", "a.toml")[1]
 
 
 def test_a_model_or_an_address_that_does_not_fit_is_refused_in_one_sentence_and_leaves_no_log(tmp_path, monkeypatch):

@@ -102,6 +102,28 @@ def test_demonstrations_of_another_kind_get_a_sentence(position, letter, sentenc
     assert "x.npz" in str(raised.value)
 
 
+def test_paths_that_never_move_are_padded_or_have_their_axes_swapped_get_a_sentence(tmp_path):
+    position, letter = roads()
+    place = position + 3.0
+    padded, still, back = place.copy(), place.copy(), place.copy()
+    padded[1, -3:] = 0.0
+    still[2] = still[2, 0]
+    back[1] *= np.linspace(1.0, 0.0, position.shape[1])[
+        :, None
+    ]  # a hand that returns to (0, 0) and rests there is no padding
+    back[1, -2:] = 0.0
+    for given, message in (
+        (padded, r"path 1 jumps to \(0, 0\) and ends with 3 points there, as if it were padded with zeros"),
+        (still, "path 2 never moves: all its points are"),
+        (place.transpose(0, 2, 1), r"swap the last two axes, position\.transpose\(0, 2, 1\)"),
+    ):
+        np.savez(tmp_path / "x.npz", position=given, letter=letter)
+        with pytest.raises(ValueError, match=rf"x\.npz'.*{message}"):
+            data.read_letters(tmp_path / "x.npz", np.unique(letter).tolist())
+    np.savez(tmp_path / "x.npz", position=back, letter=letter)
+    assert data.read_letters(tmp_path / "x.npz", np.unique(letter).tolist())
+
+
 def test_a_file_of_matlabs_gets_a_sentence(tmp_path):
     (tmp_path / "Angle.mat").write_bytes(b"MATLAB 5.0 MAT-file")
     with pytest.raises(ValueError, match=r"Angle\.mat' is a file of MATLAB's. Read it with scipy.io.loadmat"):

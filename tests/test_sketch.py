@@ -406,6 +406,34 @@ def test_of_few_drawings_more_are_set_aside_so_that_five_do_not_judge(count, asi
     }
 
 
+def _with_parts(*parts):
+    return Drawings([drawing(i) for i in range(len(parts))], parts=parts)
+
+
+def test_parts_that_a_file_names_stay_and_only_the_missing_one_is_dealt_out_of_train():
+    """With train and test alone, all drawings were dealt anew, so that the network learnt from those of the test."""
+    named = _with_parts(*["test"] * 7, *["train"] * 40)
+    parts = data.split(named)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 32, "valid": 8, "test": 7}
+    for one, other in zip(parts["test"], named[:7], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(data.split(_with_parts(*["train"] * 40, "valid"))["valid"]) == 1
+    for names, message in (
+        (["train"] * 30 + ["Test"], "have the part 'Test', but parts are called train, valid and test"),
+        (["training"] * 30, "have the part 'training', but"),
+        (["test"] * 30, "none has the part train"),
+        (["train"] * 3 + ["test"], "at least 20 drawings are needed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            data.split(_with_parts(*names))
+
+
+def test_drawings_without_a_part_beside_others_are_counted(tmp_path):
+    write_drawings(tmp_path / "d.ndjson", _with_parts("train", "valid", "test", "", ""))
+    (sentence,) = data.read(tmp_path / "d.ndjson").skipped
+    assert "d.ndjson: 2 of 5 drawings have no part and are not learnt from, since others have one." in sentence
+
+
 def test_the_settings_follow_the_number_of_drawings_unless_they_are_named(monkeypatch):
     """Forty epochs of one step each, of a network of 1.2 million weights: fifty drawings taught it less than their floor knew."""
     seen = {}

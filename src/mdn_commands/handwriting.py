@@ -126,7 +126,7 @@ def write(
             return
         if file is not None:
             with reading(file, "text"):
-                text = file.read_text(encoding="utf-8")
+                text = file.read_text(encoding="utf-8-sig")
         if transliterate:
             text = "\n".join(network.alphabet.transliterate(line) for line in text.splitlines())
         paper = replace(Page.of(page) if page else Page(height=None), line_height=line_height)

@@ -69,13 +69,14 @@ def play(
 
 
 def _play(read: Config, virtual: bool, model: Path | None, logs: Path, seed: int | None, asked) -> None:
+    from mdn.applications.instrument.live.doubts import SILENT
     from mdn.applications.instrument.live.play import Play, channels, voice
     from mdn.applications.live.log import Log
 
     live = Play(read, say=_say, show=typer.echo)
     found = channels(live, read, virtual=virtual)
     if not found:
-        stop("the configuration has none of [midi], [osc], [websocket], [serial] and [serialmidi]: add a channel.")
+        stop(SILENT)
     with ExitStack() as opened:
         opened.callback(live.close)
         for channel in found:  # before a model is loaded: what is wrong with them is said at once
@@ -130,9 +131,10 @@ def _init(path: Path) -> None:
 
 def _check(read: Config, model: Path | None) -> None:
     """Opens all that there is once; whatever is said meanwhile is what is wrong."""
+    from mdn.applications.instrument.live.doubts import doubts
     from mdn.applications.instrument.live.play import Play, channels, voice
 
-    wrong: list[str] = []
+    wrong = doubts(read)
     live = Play(replace(read, verbose=False), say=wrong.append)
     try:
         for channel in channels(live, read):

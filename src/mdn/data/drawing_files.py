@@ -29,8 +29,8 @@ _Kind = TypeVar("_Kind", bound=Drawings)
 def read_drawings(path, tolerance: float = TOLERANCE, go_on: bool | None = None) -> Drawings:
     """Drawings from a file, or from all files of a folder.
 
-    - .npz of sketch-rnn: object arrays of stroke-3, "train", "valid" and "test"; the name of the file is their word. Or flat,
-      without pickles: "points" `(N, 3)`, "offsets" and, optionally, "word" and "part".
+    - .npz of sketch-rnn: object arrays of stroke-3, "train", "valid" and "test", or `(N, T, 3)` where all have one length; the
+      name of the file is their word. Or flat, without pickles: "points" `(N, 3)`, "offsets" and, if known, "word" and "part".
     - .ndjson of QuickDraw, one drawing a line; raw drawings, with times, are simplified as Google does it: 255 wide or high,
       and with fewer points.
     - .svg: one drawing, its paths in their order. Its word is the character, for KanjiVG's files; in a folder within the
@@ -157,7 +157,13 @@ def _npz(path: Path, tolerance: float) -> Found:
         yield from _flat(path, arrays)
         return
     names = [*(name for name in PARTS if name in arrays), *(name for name in arrays if name not in PARTS)]
-    names = [name for name in names if arrays[name].dtype == object]
+    for name in names:
+        if name in PARTS and not _holds_drawings(arrays[name]):
+            raise ValueError(
+                f"{str(path)!r}: {name!r} must hold drawings (T, 3) each, but it is {arrays[name].dtype} of shape "
+                f"{arrays[name].shape}."
+            )
+    names = [name for name in names if _holds_drawings(arrays[name])]
     if not names:
         raise ValueError(
             f"{str(path)!r} must hold train, valid and test as sketch-rnn does, or points and offsets, "
@@ -166,8 +172,14 @@ def _npz(path: Path, tolerance: float) -> Found:
     # A file of sketch-rnn holds one class and has its name: cat.npz, sketchrnn_cat.npz, cat.full.npz
     word = path.stem.removeprefix("sketchrnn_").removesuffix(".full")
     for name in names:
-        for i, one in enumerate(arrays[name].flat):
+        drawings = arrays[name]
+        for i, one in enumerate(drawings if drawings.ndim == 3 else drawings.flat):
             yield f"{str(path)!r}: drawing {i} of {name!r}", one, word, name if name in PARTS else ""
+
+
+def _holds_drawings(array: np.ndarray) -> bool:
+    """Whether it is an array of drawings: one of objects, or the block that NumPy makes of drawings of one length."""
+    return array.dtype == object or (array.ndim == 3 and array.shape[-1] == 3 and array.dtype.kind in "biuf")
 
 
 def _flat(path: Path, arrays: dict[str, np.ndarray]) -> Found:

@@ -44,7 +44,7 @@ def read_lines(path) -> Iterator[str]:
         OSError: if it cannot be read.
         ValueError: if a line is longer than `TEXT`, or the file is no text.
     """
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         while line := file.readline(TEXT + 1):
             if len(line) > TEXT:
                 raise ValueError(

@@ -12,7 +12,11 @@ _NAMESPACES = 10  # how many a DTD may declare for elements; KanjiVG's declares 
 
 
 def parse_xml(
-    path, start: Callable[[str, dict[str, str]], None], end: Callable[[str], object] | None = None, what: str = "XML"
+    path,
+    start: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], object] | None = None,
+    what: str = "XML",
+    text: Callable[[str], object] | None = None,
 ) -> None:
     """Calls `start(tag, attributes)` where an element begins and `end(tag)` where it ends, in the order of the file.
 
@@ -20,6 +24,7 @@ def parse_xml(
         path: The path of the file, which may have 128 MiB at most.
         start, end: The functions to call. The file and the line are added to the message of an error that they raise.
         what: What the file should be, for messages.
+        text: Called with the text between tags, in pieces.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -45,6 +50,7 @@ def parse_xml(
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
     parser.EntityDeclHandler = entity
     parser.AttlistDeclHandler = attribute
     parser.specified_attributes = True

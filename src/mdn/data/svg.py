@@ -7,17 +7,40 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from mdn.data.limits import LARGEST, POINTS
 from mdn.data.markup import parse_xml
+from mdn.data.styles import Rules
 from mdn.files import sentence
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_BRACKETS = re.compile(r"\(([^()]*)\)")
+_SPACE = ", \t\n\r\f"
+_FLAG, _PADDED = (re.compile(rf"[{_SPACE}]*({each})") for each in ("[01]", _NUMBER.pattern))
 _STRANGE = re.compile(r"[^MmZzLlHhVvCcSsQqTtAa0-9eE.,+\-\s]")
-_UNDRAWN = frozenset({"defs", "symbol", "clipPath", "mask", "marker", "pattern", "title", "desc", "metadata", "text"})
+_UNDRAWN = frozenset(
+    {
+        "defs",
+        "symbol",
+        "clipPath",
+        "mask",
+        "marker",
+        "pattern",
+        "title",
+        "desc",
+        "metadata",
+        "text",
+        "style",
+        "foreignObject",
+    }
+)
+_LENGTH = re.compile(rf"({_NUMBER.pattern})\s*([a-z]*)")
+_PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
+_LENGTHS = ("x", "y", "width", "height", "rx", "ry", "r", "cx", "cy", "x1", "y1", "x2", "y2")
 _STROKED = frozenset(
     {"rect", "circle", "ellipse", "polygon"}
 )  # drawn by a pen if they have a stroke; else a background
@@ -30,7 +53,9 @@ def read_svg(path, tolerance: float) -> tuple[list[np.ndarray], str, float]:
     """(the lines `(n_i, 2)` of an SVG in the unit of its view, its character for a file of KanjiVG else "", its longer side).
 
     It reads path, line and polyline, and rect, circle, ellipse and polygon where they have a stroke. Each piece that starts
-    with a move is a line of its own. Transformations are applied; texts, definitions and hidden elements are left out.
+    with a move is a line of its own. Transformations are applied; texts, definitions and hidden elements are left out, and of a
+    <switch> all but its first branch. Whether a shape is hidden or has a stroke is read from its attributes, its style, and the
+    rules for classes and tags of a <style> that stands before it.
 
     Args:
         path: The path of the file.
@@ -87,6 +112,21 @@ def _chords(cubics: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return np.sum(weights * np.repeat(cubics, steps, axis=0), axis=1)
 
 
+@dataclass
+class _Element:
+    """An open element: whether it has a stroke, whether all within it is hidden, whether it itself can be seen, whether a branch
+    of a <switch> is chosen, and the text of a <style>.
+    """
+
+    tag: str
+    matrix: np.ndarray
+    stroked: bool = False
+    hidden: bool = False
+    seen: bool = True
+    chosen: bool = False
+    text: list[str] = field(default_factory=list)
+
+
 class _Drawn:
     """The pieces that an SVG draws, found while the file is parsed: each is a chain of cubic Bezier curves `(m, 4)`, and for each
     curve the least number of its chords without a tolerance, `(m,)`.
@@ -97,21 +137,27 @@ class _Drawn:
         self.character = ""
         self.view = 0.0
         self._library = _svgpathtools()
-        # for each open element: its transformation, whether it has a stroke, whether it is hidden
-        self._open: list[tuple[np.ndarray, bool, bool]] = []
+        self._rules = Rules()
+        self._open: list[_Element] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # svgpathtools warns of arcs without a radius, which are lines
-            parse_xml(path, self._open_element, lambda tag: self._open.pop(), "SVG")
+            parse_xml(path, self._open_element, self._close_element, "SVG", self._text)
 
     def _open_element(self, tag: str, attributes: dict[str, str]):
         try:
             self._start(tag, attributes)
         except (ValueError, ImportError, MemoryError):
             raise
-        except AssertionError:
-            raise ValueError("a shape cannot be read: an arc ends where it starts.") from None
         except Exception as error:  # svgpathtools raises any kind
             raise ValueError(f"a shape cannot be read: {sentence(error)}") from None
+
+    def _text(self, text: str):
+        if self._open and self._open[-1].tag == "style":
+            self._open[-1].text.append(text)
+
+    def _close_element(self, tag: str):
+        if (closed := self._open.pop()).tag == "style":
+            self._rules.read("".join(closed.text))
 
     def _start(self, tag: str, attributes: dict[str, str]):
         tag = tag.rpartition(":")[2]
@@ -120,29 +166,39 @@ class _Drawn:
             raise ValueError(f"the SVG has a script{f' ({listener})' if listener else ''}: save it as plain SVG.")
         if (tag == "svg") != (not self._open):
             raise ValueError(f"an SVG is one <svg>, but <{tag}> {'comes within it' if self._open else 'is first'}.")
-        matrix, stroked, hidden = self._open[-1] if self._open else (np.eye(3), False, False)
-        style = dict(
-            pair.split(":", 1) for pair in attributes.get("style", "").replace(" ", "").split(";") if ":" in pair
-        )
-        stroke = style.get("stroke", attributes.get("stroke", ""))
-        stroked = stroke != "none" if stroke else stroked
-        hidden = hidden or tag in _UNDRAWN or "none" in (attributes.get("display"), style.get("display"))
-        if attributes.get("transform") and not hidden:
-            matrix = matrix @ self._library.parse_transform(attributes["transform"], strict=True)
-        self._open.append((matrix, stroked, hidden))
+        outer = self._open[-1] if self._open else _Element("", np.eye(3))
+        here = _Element(tag, outer.matrix, outer.stroked, outer.hidden, outer.seen)
+        self._open.append(here)
+        style = self._rules.of(tag, attributes)
+        if (stroke := style.get("stroke", "inherit")) != "inherit":
+            here.stroked = stroke != "none"
+        if (visibility := style.get("visibility", "inherit")) != "inherit":
+            here.seen = visibility == "visible"
+        here.hidden |= tag in _UNDRAWN or style.get("display") == "none"
+        if outer.tag == "switch":
+            here.hidden |= outer.chosen or bool(attributes.get("requiredExtensions"))
+            outer.chosen |= not here.hidden
+        if attributes.get("transform") and not here.hidden:
+            numbers = _BRACKETS.sub(_spaced, attributes["transform"])
+            here.matrix = outer.matrix @ self._library.parse_transform(numbers, strict=True)
         if tag == "svg":
             self.view = _longer_side(attributes)
         elif tag == "g":
             self.character = self.character or attributes.get("kvg:element", "")
-        elif not hidden:
-            self._draw(tag, attributes, matrix, stroked)
+        elif here.seen and not here.hidden:
+            self._draw(tag, attributes, here.matrix, here.stroked)
 
     def _draw(self, tag: str, attributes: dict[str, str], matrix: np.ndarray, stroked: bool):
         library = self._library
+        if stroked or tag == "line":
+            attributes = attributes | {
+                name: repr(_length(name, attributes[name])) for name in _LENGTHS if name in attributes
+            }
         if tag == "use":
             raise ValueError("the SVG draws a copy with <use>, which is not followed: convert objects to paths first.")
         if tag == "path":
             text = attributes.get("d", "")
+            text = "" if text.strip() == "none" else text
         elif tag == "line":
             text = "M{} {} {} {}".format(*(attributes.get(name, "0") for name in ("x1", "y1", "x2", "y2")))
         elif tag == "polyline" or (tag == "polygon" and stroked):
@@ -164,6 +220,21 @@ class _Drawn:
         self.pieces.append((piece.real * across + piece.imag * down + origin, least))
 
 
+def _spaced(brackets: re.Match) -> str:
+    """The numbers of a transformation with a space between them: "10-5" is 10 and -5."""
+    if _NUMBER.sub("", brackets[1]).strip(_SPACE):
+        return brackets[0]
+    return f"({' '.join(_NUMBER.findall(brackets[1]))})"
+
+
+def _length(name: str, text: str) -> float:
+    """A length in pixels."""
+    found = _LENGTH.fullmatch(text.strip())
+    if found is None or found[2] not in _PIXELS:
+        raise ValueError(f"{name} must be a number, or one with {', '.join(filter(None, _PIXELS))}, but {text!r} came.")
+    return float(found[1]) * _PIXELS[found[2]]
+
+
 def _longer_side(attributes: dict[str, str]) -> float:
     """The longer side of the view; 0 if the SVG does not say it in plain numbers."""
     numbers = attributes.get("viewBox", "").replace(",", " ").split()[2:]
@@ -182,7 +253,10 @@ def _pieces(text: str, library) -> list[tuple[np.ndarray, np.ndarray]]:
         if part[0] not in "Mm":
             raise ValueError(f"a path begins with a move (M), but this with {_shortened(part)}.")
         try:
-            segments = library.parse_path(part, current_pos=here)
+            try:
+                segments = library.parse_path(part, current_pos=here)
+            except AssertionError:  # an arc ends where it starts
+                segments = library.parse_path(_without_empty_arcs(part, here, library), current_pos=here)
         except ValueError:
             raise ValueError(f"a path cannot be read: {_shortened(part)}.") from None
         if len(segments):
@@ -190,8 +264,51 @@ def _pieces(text: str, library) -> list[tuple[np.ndarray, np.ndarray]]:
             cubics, least = zip(*_cubics(segments, library), strict=True)
             pieces.append((np.concatenate(cubics), np.repeat(least, [len(run) for run in cubics])))
         else:  # a move and nothing more
-            here = complex(*map(float, _NUMBER.findall(part)[:2])) + (here if part[0] == "m" else 0)
+            here = _moved(part, here)
     return pieces
+
+
+def _moved(part: str, here: complex) -> complex:
+    """Where the move that begins a path leads."""
+    numbers = [float(each[0]) for each in itertools.islice(_NUMBER.finditer(part), 2)]
+    return complex(*numbers) + (here if part[0] == "m" else 0)
+
+
+def _without_empty_arcs(part: str, origin: complex, library) -> str:
+    """The text of a path of one move, from `origin`, without arcs that end where they start: the standard leaves them out."""
+    kept: list[str] = []
+    here = first = _moved(part, origin)
+    for place, run in enumerate(re.split("([Aa][^MmZzLlHhVvCcSsQqTtAa]*)", part)):
+        if place % 2:  # arcs
+            for arc in _arcs(run[1:]):
+                end = complex(float(arc[5]), float(arc[6])) + (here if run[0] == "a" else 0)
+                kept += [run[0], " ".join(arc)] if end != here else []
+                here = end
+            continue
+        kept.append(run)
+        if not place:
+            segments = library.parse_path(run, current_pos=origin)
+        else:
+            *closed, rest = re.split("[Zz]", run)
+            here = first if closed else here
+            segments = library.parse_path(f"M{here.real!r} {here.imag!r}{rest}")
+        here = segments[-1].end if len(segments) else here
+    return "".join(kept)
+
+
+def _arcs(text: str) -> Iterator[list[str]]:
+    """The seven numbers of each arc; two are flags, 0 or 1, behind which no space is needed."""
+    found: list[str] = []
+    at, end = 0, len(text.rstrip(_SPACE))
+    while at < end:
+        number = (_FLAG if len(found) in (3, 4) else _PADDED).match(text, at)
+        if number is None:
+            raise ValueError(f"an arc holds {_shortened(text[at:])}.")
+        found.append(number[1])
+        at = number.end()
+        if len(found) == 7:
+            yield found
+            found = []
 
 
 def _cubics(segments, library) -> Iterator[tuple[np.ndarray, int]]:

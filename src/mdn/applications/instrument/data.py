@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mdn.applications.instrument.events import LONGEST, MOST, clipped
-from mdn.applications.instrument.midi import read_midi
+from mdn.applications.instrument.midi import read_named_midi
+from mdn.applications.instrument.twice import Seen
+from mdn.applications.live.clocks import check_differences, check_seconds
 from mdn.applications.live.log import lines_of, read_log
 from mdn.data import read_object_arrays, reading
 from mdn.data.registry import find_with_split
@@ -18,8 +21,16 @@ from mdn.data.splits import Placed, dealt, read_split
 from mdn.wording import agreed, counted
 
 FILE = "training-dataset-4d.npz"  # of the data set "impsy"
-ENDINGS = (".log", ".npz", ".csv", ".mid", ".midi")
+_MIDI = (".mid", ".midi")
+ENDINGS = (".log", ".npz", ".csv", *_MIDI)
 _KINDS = "Recordings are a .log of IMPSY, a .csv, a .npz or a .mid."
+_STEPS, _TIMES = (
+    {"dt": 1.0, "dt_ms": 1e-3},
+    {"time": 1.0, "timestamp": 1.0, "time_ms": 1e-3},
+)  # columns, and what 1 is in s
+_SLOWEST = (
+    5.0  # seconds: the largest median of dt in a table or a .npz; those of a log and of MIDI are known to be seconds
+)
 _FEWEST = 10  # performances that can be dealt to three parts
 _WORTH_CUTTING = 20  # events of a piece, if fewer performances are cut
 _DIMENSION = "a file of the dimension 4, say, has dt and 3 values"
@@ -38,7 +49,8 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
         dimension: 1 + N, as IMPSY counts; None takes the one that most events have.
 
     Returns:
-        Performances of one N; what has another is left out, and `skipped` names it.
+        Performances of one N; what has another is left out, and so are MIDI files that play other channels or controllers
+        than most, and performances of a file that one before it holds: `skipped` names them.
 
     Raises:
         OSError: if a path cannot be read.
@@ -47,24 +59,44 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
     if not sources:
         sources, split = find_with_split("impsy", FILE, split)
     paths = _files([sources] if isinstance(sources, str | Path) else sources)
-    found = {path: read_performances(path) for path in paths}
+    found = {path: _read(path) for path in paths}
     counts: Counter = Counter()
-    for one in (one for each in found.values() for one in each if one is not None):
-        counts[one.shape[1]] += len(one)
+    of_midi: Counter = Counter()
+    for performances, names in found.values():
+        for one in performances:
+            if one is not None:
+                counts[one.shape[1]] += len(one)
+                of_midi[names] += len(one) if names and one.shape[1] == (dimension or one.shape[1]) else 0
     chosen = dimension or counts.most_common(1)[0][0]
     if chosen not in counts:
         raise ValueError(
             f"`dimension` is {chosen}, but the recordings have {', '.join(map(str, sorted(counts)))}: {_DIMENSION}."
         )
-    placed, skipped = [], []
-    for path, each in found.items():
-        mine = [one if one is not None and one.shape[1] == chosen else None for one in each]
-        others = sorted({one.shape[1] for one in each if one is not None} - {chosen})
+    usual = max((names for names in of_midi if names and len(names) == chosen - 1), key=of_midi.__getitem__, default=())
+    placed, skipped, seen = [], [], Seen()
+    for path, (performances, names) in found.items():
+        mine = [one if one is not None and one.shape[1] == chosen else None for one in performances]
+        others = sorted({one.shape[1] for one in performances if one is not None} - {chosen})
         if others:
             skipped.append(f"{path} is of dimension {', '.join(map(str, others))}, not {chosen}, and left out.")
+        elif names and names != usual:
+            mine = [None] * len(mine)
+            skipped.append(f"{path} plays {', '.join(names)}, not {', '.join(usual)}, and is left out.")
         elif empty := sum(one is None for one in mine):
             of_all = counted(len(mine), "performance")
             skipped.append(f"{path}: {empty} of {of_all} {agreed(empty, 'is', 'are')} empty and left out.")
+        if len(found) > 1:
+            new = [None if one is None or seen.knows(one) else one for one in mine]
+            if twice := sum(one is not None for one in mine) - sum(one is not None for one in new):
+                of_all = counted(len(mine), "performance")
+                skipped.append(
+                    f"{path}: {twice} of {of_all} {agreed(twice, 'is', 'are')} in a file before it, and left out: else the "
+                    "model would be judged by what it learnt from."
+                )
+            mine = new
+            for one in mine:
+                if one is not None:
+                    seen.add(one)
         placed += mine
     return Performances(placed, None if split is None else read_split(split, len(placed)), tuple(skipped))
 
@@ -111,20 +143,29 @@ def read_performances(path) -> list[np.ndarray | None]:
     Args:
         path: A .npz of arrays `(T, 1 + N)`, dt first, such as `perfs` of IMPSY (unpacked as `mdn.data.read_object_arrays` says).
             A log of IMPSY or of `mdn play` (lines of timestamp, source, values), of which the human's events are read. A .csv
-            with a header: a column `time` or `dt`, in seconds, and one for each value. A MIDI file: see `read_midi`. A silence
-            of more than a minute begins a new performance, except in a .npz.
+            with a header: a column `dt` or `time` (or `timestamp`), in seconds, or `dt_ms` or `time_ms`, and one for each value;
+            if several are there, dt counts. A MIDI file: see `read_midi`. A silence of more than a minute begins a new
+            performance, except in a .npz.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is none of these, has more than 16 values, or values beyond [0, 1]; the message names a bad line.
+        ValueError: if it is none of these, has more than 16 values, values beyond [0, 1], or a dt that goes
+            back, rises throughout as a clock does, or is seldom below five seconds; the message names a bad line.
     """
-    path = Path(path)
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[list, tuple[str, ...]]:
+    """The performances of a file, and the names of its values if it is a MIDI file."""
     with reading(path, "performances"):
-        readers: dict[str, Callable[[Path], list]] = {".npz": _arrays, ".csv": _table, ".mid": _midi, ".midi": _midi}
+        if path.suffix.lower() in _MIDI:
+            names, rows = read_named_midi(path)
+            return _from_times(rows, f"{str(path)!r}"), names
+        readers: dict[str, Callable[[Path], list]] = {".npz": _arrays, ".csv": _table}
         found = readers.get(path.suffix.lower(), _log)(path)
         if not any(one is not None for one in found):
             raise ValueError(f"{str(path)!r} holds no performance that is not empty.")
-        return found
+        return found, ()
 
 
 def _checked(performance, whose: str) -> np.ndarray:
@@ -133,7 +174,11 @@ def _checked(performance, whose: str) -> np.ndarray:
         raise ValueError(
             f"{whose} must have shape (T, 1 + N): dt and N values, 1 to {MOST}, but {performance.shape} came."
         )
-    bad = ~np.isfinite(performance).all(axis=1) | (np.abs(performance[:, 1:] - 0.5) > 0.51).any(axis=1)
+    bad = ~np.isfinite(performance).all(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(f"{whose}: event {first} holds a number that is not finite: {performance[first].tolist()}.")
+    bad = (np.abs(performance[:, 1:] - 0.5) > 0.51).any(axis=1)
     if bad.any():
         first = int(np.argmax(bad))
         raise ValueError(
@@ -144,13 +189,28 @@ def _checked(performance, whose: str) -> np.ndarray:
 
 def _arrays(path: Path) -> list[np.ndarray | None]:
     placed: list[np.ndarray | None] = []
+    steps: list[np.ndarray] = []
     for name, array in read_object_arrays(path).items():
         if array.dtype.kind not in "biufO":
             raise ValueError(f"{str(path)!r}: {name!r} must hold performances, but holds {array.dtype}.")
         for one in array if array.dtype == object or array.ndim == 3 else [array]:
             whose = f"{str(path)!r}: performance {len(placed)}"
             placed.append(_checked(one, whose) if np.size(one) else None)
+            if np.size(one):
+                steps.append(np.asarray(one, "float64")[:, 0])
+                _check_forward(whose, steps[-1])
+    check_differences(f"{str(path)!r}", steps)
+    check_seconds(f"{str(path)!r}", steps, _SLOWEST)
     return placed
+
+
+def _check_forward(whose: str, steps: np.ndarray) -> None:
+    """Raises a ValueError if a dt is negative."""
+    if (steps < 0.0).any():
+        first = int(np.argmax(steps < 0.0))
+        raise ValueError(
+            f"{whose}: the dt of event {first} is {steps[first]:g}, but dt, the seconds since the event before, is 0 or more."
+        )
 
 
 def _log(path: Path) -> list[np.ndarray]:
@@ -158,37 +218,53 @@ def _log(path: Path) -> list[np.ndarray]:
 
 
 def _table(path: Path) -> list[np.ndarray]:
+    whose = f"{str(path)!r}"
     header, *lines = csv.reader(lines_of(path, _KINDS))
     names = [cell.strip().lower() for cell in header]
-    clocks = [name for name in ("dt", "time") if name in names]
-    if not clocks or len(names) < 2:
+    clocks = [name for name in (*_STEPS, *_TIMES) if name in names]
+    values = [place for place, name in enumerate(names) if name not in clocks]
+    if not clocks or not values:
         raise ValueError(
-            f"{str(path)!r} needs a header with a column time or dt, in seconds, and one for each value, but it begins with "
-            f"{','.join(header)!r}."
+            f"{str(path)!r} needs a header with a column time or dt, in seconds, or time_ms or dt_ms, and one for each value, "
+            f"but it begins with {','.join(header)!r}."
         )
-    clock, rows = names.index(clocks[0]), []
+    chosen = clocks[0]
+    clock, rows = names.index(chosen), []
     for number, cells in enumerate(lines, start=2):
         if not cells:
             continue
         try:
-            row = [float(cell) for cell in cells]
-        except ValueError:
+            row = [_seconds(cells[clock]), *(float(cells[place]) for place in values)]
+        except (ValueError, IndexError):
             row = []
-        if len(row) != len(names):
+        if not row or len(cells) != len(names):
             raise ValueError(
                 f"{str(path)!r}: line {number} is not {counted(len(names), 'number')}, but {','.join(cells)!r}."
             )
-        rows.append([row[clock], *row[:clock], *row[clock + 1 :]])
+        rows.append(row)
     if not rows:
         raise ValueError(f"{str(path)!r} has no event below its header.")
     found = np.array(rows)
-    if clocks[0] == "dt":
-        found[:, 0] = np.cumsum(found[:, 0])
-    return _from_times(found, f"{str(path)!r}")
+    found[:, 0] *= (_STEPS | _TIMES)[chosen]
+    if chosen in _STEPS:
+        steps = found[:, 0].copy()
+        _check_forward(whose, steps)
+        check_differences(whose, [steps])
+        found[:, 0] = np.cumsum(steps)
+    else:
+        steps = np.diff(found[:, 0], prepend=found[0, 0])
+        if np.sum(steps < 0.0) > len(steps) / 2:
+            raise ValueError(f"{whose}: its time goes back at most of its events: sort them by time.")
+    check_seconds(whose, [steps], _SLOWEST)
+    return _from_times(found, whose)
 
 
-def _midi(path: Path) -> list[np.ndarray]:
-    return _from_times(read_midi(path), f"{str(path)!r}")
+def _seconds(cell: str) -> float:
+    """A time as a number, or as the timestamp of a log."""
+    try:
+        return float(cell)
+    except ValueError:
+        return datetime.datetime.fromisoformat(cell.strip()).timestamp()
 
 
 def _from_times(rows: np.ndarray, whose: str) -> list[np.ndarray]:

@@ -18,18 +18,31 @@ CONTROLLERS = (*range(20, 32), *range(102, 120))
 
 
 def read_midi(path) -> np.ndarray:
-    """Rows of seconds and values: one value for each channel that plays notes (the pitch) and each controller.
+    """Rows of seconds and values, see `read_named_midi`.
+
+    Args:
+        path: A MIDI file.
+
+    Raises:
+        As `read_named_midi`.
+    """
+    return read_named_midi(path)[1]
+
+
+def read_named_midi(path) -> tuple[tuple[str, ...], np.ndarray]:
+    """(names, rows of seconds and values): one value for each channel that plays notes (the pitch) and each controller.
 
     Args:
         path: A MIDI file. Messages of one moment are one event, as long as they move different values.
 
     Raises:
         ImportError: if mido is missing.
-        ValueError: if the file has no note and no controller, or more than 16 values.
+        ValueError: if the file has no note and no controller, or more than 16 values; if it is cut off, holds songs of their own
+            (type 2), or counts time in frames of film (SMPTE) or not at all.
     """
     now = 0.0
     moments: list[tuple[float, dict[tuple[int, int], float]]] = []
-    for message in _mido().MidiFile(file=io.BytesIO(read_whole(path))):
+    for message in _file(path):
         now += message.time
         if message.type == "note_on" and message.velocity:
             name, value = (message.channel, _NOTE), message.note / 127
@@ -54,7 +67,25 @@ def read_midi(path) -> np.ndarray:
         for name, value in moved.items():
             values[places[name]] = value
         row[:] = at, *values
-    return found
+    return tuple(
+        f"notes of channel {channel + 1}" if number == _NOTE else f"controller {number} of channel {channel + 1}"
+        for channel, number in places
+    ), found
+
+
+def _file(path):
+    """A MIDI file whose messages can be played one after the other."""
+    try:
+        file = _mido().MidiFile(file=io.BytesIO(read_whole(path)))
+    except EOFError:
+        raise ValueError(f"{str(path)!r} cannot be read as performances: it is cut off.") from None
+    if file.ticks_per_beat <= 0:
+        raise ValueError(
+            f"{str(path)!r} counts time in frames of film (SMPTE), or its division is 0: save it with ticks a beat, such as 480."
+        )
+    if file.type == 2:
+        raise ValueError(f"{str(path)!r} holds songs of their own (type 2): save each as a file of type 0 or 1.")
+    return file
 
 
 def write_midi(path, performance, mapping: Mapping | None = None) -> None:

@@ -1,18 +1,20 @@
 """Touches: performances as recorded, and as the network sees them.
 
 A performance is an array `(T, 3)` of touches: x and y in [0, 1] (y grows downwards, as on a screen) and dt, the seconds since the
-touch before. The network sees events `(T, 3)`: how far x and y moved, and log dt. Its first event is a move from the corner
-(0, 0), so that the moves add up to the place.
+touch before. A finger that leaves the screen stays at its edge. The network sees events `(T, 3)`: how far x and y moved, and
+log dt. Its first event is a move from the corner (0, 0), so that the moves add up to the place.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import datetime
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from mdn.applications.live.clocks import check_differences, check_seconds
 from mdn.applications.live.log import lines_of, read_log
 from mdn.data import read_object_arrays, reading
 from mdn.data.registry import find_with_split
@@ -24,7 +26,8 @@ LONGEST = 5.0  # seconds, of a performance and of a pause
 SHORTEST = 0.001
 TAP = 0.1  # seconds of pause before a touch that begins a new swipe
 PLACE_NOISE, TIME_NOISE = 0.0005, 0.02  # half the width of a cell to which values were rounded: of x and y, of log dt
-_COLUMNS = ("time", "x", "y")
+_CLOCKS = {"time": 1.0, "timestamp": 1.0, "time_ms": 1e-3}  # columns of a table, and how many seconds 1 is there
+_FARTHEST = 1.0  # screens beside the screen: where fingers of "robojam" slid off it, they came half as far
 _OF_IMPSY = "perfs"  # the array that IMPSY writes: dt first, then the values
 
 
@@ -78,13 +81,14 @@ def read_performances(path) -> Performances:
     Args:
         path: One of three kinds of file. An .npz of object arrays of touches x, y and dt (TinyPerformanceArrays.npz), or dt, x
             and y in the array `perfs` of IMPSY; it unpacks as `mdn.data.read_object_arrays` says. A .csv of one performance, as
-            MicroJam writes it (a header with time, x and y). A .log of IMPSY (lines of timestamp, source, values), which is cut
-            at pauses of five seconds; pieces of a single touch are left out. A .csv or .log has 128 MiB at most.
+            MicroJam writes it: a header with time (or timestamp, in seconds, or time_ms), x and y, in any case. A .log of IMPSY
+            (lines of timestamp, source, values), which is cut at pauses of five seconds; pieces of a single touch are left out.
+            A .csv or .log has 128 MiB at most.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is none of these, or larger, or its touches have other values than x, y and dt; the message
-            names the number of a bad line.
+        ValueError: if the file is none of these, or larger, or its touches have other values than x, y and dt, such as
+            places in pixels or times in milliseconds; the message names the number of a bad line.
     """
     path = Path(path)
     with reading(path, "performances"):
@@ -93,6 +97,7 @@ def read_performances(path) -> Performances:
 
 def _arrays(path: Path) -> list[np.ndarray | None]:
     placed: list[np.ndarray | None] = []
+    steps: list[np.ndarray] = []
     for name, array in read_object_arrays(path).items():
         if array.dtype.kind not in "biufO":
             raise ValueError(f"{str(path)!r}: {name!r} must hold touches, but holds {array.dtype}.")
@@ -101,14 +106,18 @@ def _arrays(path: Path) -> list[np.ndarray | None]:
             if not np.size(one):
                 placed.append(None)
             elif name != _OF_IMPSY:
-                placed.append(_clipped(one, whose))
+                placed.append(_from_file(one, whose))
             elif np.ndim(one) == 2 and np.shape(one)[1] != 3:
                 raise ValueError(
                     f"{str(path)!r} is a file of IMPSY's for {counted(np.shape(one)[1] - 1, 'value')} and a dt, but a jam has "
                     "touches: dt, x and y. Take a file that IMPSY wrote with the dimension 3."
                 )
             else:
-                placed.append(_clipped(one, whose, from_impsy=True))
+                placed.append(_from_file(one, whose, from_impsy=True))
+            if np.size(one):
+                steps.append(np.asarray(one, "float64")[:, 0 if name == _OF_IMPSY else 2])
+    check_differences(f"{str(path)!r}", steps)
+    check_seconds(f"{str(path)!r}", steps, LONGEST)
     if not any(one is not None for one in placed):
         raise ValueError(f"{str(path)!r} holds no performance that is not empty.")
     return placed
@@ -123,19 +132,40 @@ def _each(array: np.ndarray) -> Iterable:
 
 def _text(path: Path) -> list[np.ndarray]:
     lines = lines_of(path, "Performances are a .npz, a .csv of MicroJam or a .log of IMPSY.")
-    if all(name in lines[0] for name in _COLUMNS):
-        return [_micro_jam(path, lines)]
+    columns = [cell.strip().lower() for cell in next(_cells(lines))]
+    if {"x", "y"} <= set(columns) and not _CLOCKS.keys().isdisjoint(columns):
+        return [_micro_jam(path, lines, columns)]
+    if path.suffix.lower() == ".csv" and not _is_time(columns[0]):
+        raise ValueError(
+            f"{str(path)!r} needs a header with the columns time, x and y (time in seconds, or time_ms), but it begins with "
+            f"{lines[0]!r}."
+        )
     rows = read_log(path, lines, size=2)
     steps = np.diff(rows[:, 0])
     cuts = np.flatnonzero((steps > LONGEST) | (steps < 0.0)) + 1  # a clock that was set back begins a performance
     return [_from_times(path, part) for part in np.split(rows, cuts) if len(part) > 1]
 
 
-def _micro_jam(path, lines) -> np.ndarray:
-    header = [cell.strip() for cell in next(csv.reader(lines[:1]))]
-    places = [header.index(name) for name in _COLUMNS]
+def _cells(lines: list[str]) -> Iterator[list[str]]:
+    """The cells of each line of a table, parted by semicolons if its header is."""
+    return csv.reader(lines, delimiter=";" if ";" in lines[0] and "," not in lines[0] else ",")
+
+
+def _is_time(cell: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _micro_jam(path, lines, columns: list[str]) -> np.ndarray:
+    clock = next(name for name in _CLOCKS if name in columns)
+    places = [columns.index(name) for name in (clock, "x", "y")]
+    table = _cells(lines)
+    next(table)
     rows = []
-    for number, cells in enumerate(csv.reader(lines[1:]), start=2):
+    for number, cells in enumerate(table, start=2):
         if not cells:
             continue
         try:
@@ -144,7 +174,9 @@ def _micro_jam(path, lines) -> np.ndarray:
             raise ValueError(f"{str(path)!r}: line {number} has no time, x and y: {','.join(cells)!r}.") from None
     if not rows:
         raise ValueError(f"{str(path)!r} has no touch below its header.")
-    return _from_times(path, np.array(rows))
+    found = np.array(rows) * [_CLOCKS[clock], 1.0, 1.0]
+    check_seconds(f"{str(path)!r}", [np.diff(found[:, 0], prepend=found[0, 0])], LONGEST)
+    return _from_times(path, found)
 
 
 def _from_times(path, rows: np.ndarray) -> np.ndarray:
@@ -154,7 +186,7 @@ def _from_times(path, rows: np.ndarray) -> np.ndarray:
     dt = np.diff(rows[:, 0], prepend=rows[0, 0])
     if np.any(dt < 0):
         raise ValueError(f"{str(path)!r}: time goes back at event {int(np.argmax(dt < 0)) + 1}.")
-    return _clipped(np.stack([rows[:, 1], rows[:, 2], dt], axis=-1), f"{str(path)!r}: ")
+    return _from_file(np.stack([rows[:, 1], rows[:, 2], dt], axis=-1), f"{str(path)!r}: ")
 
 
 def clipped(touches) -> np.ndarray:
@@ -163,20 +195,33 @@ def clipped(touches) -> np.ndarray:
     Raises:
         ValueError: if the shape is another, or a number is not finite.
     """
-    return _clipped(touches, "")
+    touches = _checked(touches, "")
+    return np.concatenate([np.clip(touches[:, :2], 0.0, 1.0), np.clip(touches[:, 2:], SHORTEST, LONGEST)], axis=-1)
 
 
-def _clipped(touches, whose: str, from_impsy: bool = False) -> np.ndarray:
-    """`clipped`; `from_impsy` says that dt comes first, and `whose` begins the message of an error."""
+def _from_file(touches, whose: str, from_impsy: bool = False) -> np.ndarray:
+    """`clipped` touches of a file; `from_impsy` says that dt comes first, and `whose` begins the message of an error."""
+    touches = _checked(touches, whose)
+    if from_impsy:
+        touches = touches[:, [1, 2, 0]]
+    off = (np.abs(touches[:, :2] - 0.5) > 0.5 + _FARTHEST).any(axis=1)
+    if off.any():
+        bad = int(np.argmax(off))
+        raise ValueError(
+            f"{whose}touch {bad} is at {touches[bad, :2].tolist()}, but x and y lie in [0, 1]: divide them by the size of the "
+            "screen."
+        )
+    return clipped(touches)
+
+
+def _checked(touches, whose: str) -> np.ndarray:
     touches = np.asarray(touches, "float64")
     if touches.ndim != 2 or touches.shape[-1] != 3 or not len(touches):
         raise ValueError(f"{whose}touches must have shape (T, 3): x, y and dt, but {touches.shape} came.")
     if not np.isfinite(touches).all():
         bad = int(np.argmin(np.isfinite(touches).all(axis=1)))
         raise ValueError(f"{whose}touch {bad} holds a number that is not finite.")
-    if from_impsy:
-        touches = touches[:, [1, 2, 0]]
-    return np.concatenate([np.clip(touches[:, :2], 0.0, 1.0), np.clip(touches[:, 2:], SHORTEST, LONGEST)], axis=-1)
+    return touches
 
 
 def events(touches, rng: np.random.Generator | None = None) -> np.ndarray:

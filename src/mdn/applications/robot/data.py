@@ -19,6 +19,7 @@ BRANCHING = ("D", "H", "B", "K")
 lies between. Later D parts from B, and H from K."""
 STEPS = 8
 """Steps of a path: so few that paths part within a single step."""
+_JUMP = 2.0  # times as long as any step of the path before it: the step to the zeros that fill a path up
 _BETWEEN = 6  # points on each step by which paths are compared
 
 
@@ -36,7 +37,8 @@ def read_letters(path, letters: Sequence[str] = BRANCHING) -> dict[str, np.ndarr
         letters: Which letters to read: a list of names, or one text, see `names_of`.
 
     Raises:
-        ValueError: if the file holds no such arrays, or a letter is not in it, or only once.
+        ValueError: if the file holds no such arrays, or a letter is not in it, or only once; if a path never moves, or is padded
+            with zeros.
     """
     if Path(path).suffix == ".mat":
         raise ValueError(
@@ -121,6 +123,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
     """Raises a ValueError unless `position` holds paths in the plane and `letter` names each of them."""
+    if position.ndim == 3 and position.shape[1] == 2 < position.shape[2]:
+        raise ValueError(
+            f"{str(path)!r}: `position` must have shape (count, points, 2), but {position.shape} came: swap the last two axes, "
+            "position.transpose(0, 2, 1)."
+        )
     if position.ndim == 3 and position.shape[2] > 2:
         raise ValueError(
             f"{str(path)!r}: `position` has {position.shape[2]} coordinates, but this network draws in the plane: keep two of "
@@ -139,11 +146,27 @@ def _check(path, position: np.ndarray, letter: np.ndarray) -> None:
             f"{str(path)!r}: path {int(np.argmin(sound))} holds a number that is not finite or lies beyond "
             f"±{limits.LARGEST:g}, the largest coordinate that is read."
         )
+    for place, one in enumerate(position.astype("float64")):
+        _check_moves(f"{str(path)!r}: path {place}", one)
     paths = len(position)
     if letter.shape != (paths,):
         raise ValueError(
             f"{str(path)!r}: `letter` must name {agreed(paths, 'the only path', f'each of the {paths} paths')}, but its shape is "
             f"{letter.shape}."
+        )
+
+
+def _check_moves(whose: str, path: np.ndarray) -> None:
+    """Raises a ValueError if a path never moves, or jumps to (0, 0) and stays there, as one that is padded with zeros."""
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    if not steps.any():
+        raise ValueError(f"{whose} never moves: all its points are {path[0].tolist()}. Leave it out.")
+    moved = int(np.flatnonzero(path.any(axis=1))[-1]) + 1  # points up to the last that is not (0, 0)
+    padded = len(path) - moved
+    if padded > 1 and steps[moved - 1] > _JUMP * steps[: moved - 1].max(initial=0.0):
+        raise ValueError(
+            f"{whose} jumps to (0, 0) and ends with {padded} points there, as if it were padded with zeros: cut it off, and give "
+            "all paths one number of points by numpy.interp."
         )
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from mdn.data import Drawings, find, read_drawings
 from mdn.data.registry import find_with_split
 from mdn.data.splits import dealt
+from mdn.data.strokes import PARTS
+from mdn.wording import agreed, counted
 
 SETS = {
     "kanji": "short_kanji.npz",
@@ -43,25 +45,47 @@ def read(source="quickdraw", split=None) -> Drawings:
     elif source != "kanjivg" and not Path(source).exists() and not Path(source).suffix:
         path = find("quickdraw", f"{source}.ndjson")
     drawings = read_drawings(path)
-    return drawings if split is None else drawings.with_split(split)
+    if split is not None:
+        return drawings.with_split(split)
+    unplaced = int(np.sum(drawings.parts == ""))
+    if 0 < unplaced < len(drawings):
+        sentence = (
+            f"{path}: {unplaced} of {counted(len(drawings), 'drawing')} {agreed(unplaced, 'has', 'have')} no part and "
+            f"{agreed(unplaced, 'is', 'are')} not learnt from, since others have one."
+        )
+        drawings = replace(drawings, skipped=(*drawings.skipped, sentence))
+    return drawings
 
 
 def split(drawings: Drawings, seed: int = 0) -> dict[str, Drawings]:
-    """Drawings by part: as they say, else dealt by chance to "valid", "test" and the others, "train".
+    """Drawings by part: as they say; without parts, dealt by chance to "valid", "test" and the others, "train".
 
-    "valid" and "test" get a tenth each, or ten drawings if these are more than a tenth, but at most a fifth.
+    "valid" and "test" get a tenth each, or ten drawings if these are more than a tenth, but at most a fifth. If the drawings
+    have some parts, but not all three, only the missing ones are dealt, out of "train".
 
     Raises:
-        ValueError: if they must be dealt, but are fewer than `FEWEST`.
+        ValueError: if they must be dealt, but are fewer than `FEWEST`; if a part has another name, or "train" is missing.
     """
-    names = ("train", "valid", "test")
-    if not set(names) <= set(drawings.parts):
+    unknown = sorted(set(drawings.parts.tolist()) - {"", *PARTS})
+    if unknown:
+        raise ValueError(
+            f"drawings have the part {unknown[0]!r}, but parts are called train, valid and test: rename it."
+        )
+    parts = drawings.parts.astype("<U5")
+    present = set(parts.tolist()) - {""}
+    if not present:
         parts = np.full(len(drawings), "train", "<U5")
-        share = min(_SHARE, max(_FEW_SHARE, len(drawings) // 10))
-        for name, rows in dealt(len(drawings), seed, "drawings", fewest=FEWEST, share=share).items():
-            parts[rows] = name
-        drawings = replace(drawings, parts=parts)
-    return {name: drawings.part(name) for name in names}
+    elif "train" not in present:
+        raise ValueError(f"drawings have the part {' and '.join(sorted(present))}, but none has the part train.")
+    missing = [name for name in PARTS if name not in parts]
+    if missing:
+        pool = np.flatnonzero(parts == "train")
+        share = min(_SHARE, max(_FEW_SHARE, len(pool) // 10))
+        rows_of = dealt(len(pool), seed, "drawings", fewest=FEWEST, share=share)
+        for name in missing:
+            parts[pool[rows_of[name]]] = name
+    drawings = replace(drawings, parts=parts)
+    return {name: drawings.part(name) for name in PARTS}
 
 
 def events(drawing, scale: float, grid: float = 0.0, rng: np.random.Generator | None = None) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def read(path) -> Config:
         ValueError: if it is no TOML, or says something that cannot be; the message names the section and the key.
     """
     with reading(path, "a configuration"):
-        return parse(tomllib.loads(Path(path).read_text("utf-8")))
+        return parse(tomllib.loads(Path(path).read_text("utf-8-sig")))
 
 
 def parse(file: dict[str, Any]) -> Config:
@@ -207,7 +208,9 @@ class _Reader:
         interaction = self._section("interaction") or _Section("interaction", {})
         modes = f"one of {', '.join(MODES)}"
         mode = interaction.take("mode", str, modes, "callresponse", lambda value: value in MODES)
-        threshold = float(interaction.take("threshold", int | float, "a number from 0", 0.1, lambda value: value >= 0))
+        threshold = float(
+            interaction.take("threshold", int | float, "a number from 0", 0.1, lambda value: 0 <= value < inf)
+        )
         thru = interaction.flag("input_thru", False)
         midi = self._midi(thru)
         channels = {"midi": midi, "osc": self._osc(), "websocket": self._websocket(midi)} | self._serials()
@@ -235,7 +238,8 @@ class _Reader:
         inputs, outputs = self._ports(section, "in_device", "input"), self._ports(section, "out_device", "output")
         protected = section.flag("feedback_protection", False)
         seconds = section.number("feedback_threshold", 0.02, 10.0)
-        thru = section.take("thru_matrix", dict, "lists of ports, each under the name of an input", {})
+        what = "lists of ports, each under the name of an input"
+        thru = section.take("thru_matrix", dict, what, {}, lambda value: all(map(_is_names, value.values())))
         for source, targets in thru.items():
             for port, known, key in [
                 (source, inputs, "in_device"),
@@ -253,7 +257,7 @@ class _Reader:
     def _ports(self, section: _Section, devices: str, key: str) -> dict[str, Mapping]:
         """Maps the name of a port to its mapping; files of 2024 have one name, and one list for it."""
         what = "the name of a port, or a list of names"
-        names = section.take(devices, str | list, what, fits=lambda value: all(isinstance(one, str) for one in value))
+        names = section.take(devices, str | list, what, fits=lambda value: isinstance(value, str) or _is_names(value))
         names = [names] if isinstance(names, str) else names
         if len(set(names)) < len(names):
             raise ValueError(f"[midi] {devices} names a port twice, but each should be there once: {', '.join(names)}.")
@@ -331,6 +335,10 @@ class _Reader:
                 f"[model] dimension is {self.size + 1}, the number of values and one for the time."
             )
         return tuple(_entry(entry, f"{place} entry {i + 1}") for i, entry in enumerate(entries))
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _entry(entry: Any, place: str) -> Entry:
