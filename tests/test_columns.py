@@ -128,7 +128,7 @@ def test_fit_shows_what_each_column_was_taken_for_before_it_trains(shops):
     assert "days, day of week, time of day" in table and "Model:" in later
     assert "only numbers the rows, so it is left out; --number 0 keeps it" in printed
     assert "column 'name' holds text that differs in nearly every row" in printed
-    assert "cells of 'zip' begin with 0, so they are taken for categories" in printed
+    assert "cells of 'zip' begin with 0 or +, so they are taken for categories" in printed
     page = words_of(folder / "model.html")
     assert "What it learned from" in page and "name identifier 48 levels of text in 48 rows" in page
 
@@ -190,7 +190,7 @@ def test_columns_that_tell_rows_apart_or_are_empty_are_left_out_and_not_needed(l
         ValueError, match="no column to learn from: column 'name' holds text that differs in nearly every"
     ):
         Columns.learn(frame[["name"]])
-    numbers = library.DataFrame({"x": np.arange(30.0), "cost": [f"{i}.5" for i in range(30)]})
+    numbers = library.DataFrame({"x": np.arange(30.0), "cost": [f"{i + 100}" for i in range(30)]})
     assert "make column 'cost' numbers first" in Columns.learn(numbers).warning
 
 
@@ -412,6 +412,130 @@ def test_a_column_that_gains_or_loses_its_unit_is_refused():
     Columns({"area": None, "part": None}).numbers(marked(behind={"area": "%"}))  # an older model does not know
 
 
+def test_a_column_in_another_currency_than_in_training_is_refused(tmp_path):
+    """A model of prices in dollars answered prices in euros as if nothing had changed."""
+    for name, sign in (("usd", "$"), ("eur", "€"), ("plain", "")):
+        rows = "".join(f"{sign}{20 + i},{i % 7}\n" for i in range(40))
+        (tmp_path / f"{name}.csv").write_text("price,y\n" + rows, encoding="utf-8")
+    read = {name: read_table(tmp_path / f"{name}.csv").select(["price"]) for name in ("usd", "eur", "plain")}
+    model = constant(read["usd"])
+    model.save(tmp_path / "m.mdn")
+    loaded = mdn.MDNRegressor.load(tmp_path / "m.mdn")
+    assert loaded.columns_.money == {"price": "USD"}
+    for one in (model, loaded):
+        one.predict(read["plain"])
+        with pytest.raises(
+            ValueError, match=r"eur\.csv: column 'price' had amounts in USD in training, but has them in EUR"
+        ):
+            one.predict(read["eur"])
+
+
+def test_targets_with_underscores_are_no_numbers():
+    """Python reads 1_5 as 15, and so did `fit`."""
+    for y in (["1_5", "2"], pd.Series(["1_5", "2"], dtype=object)):
+        with pytest.raises(ValueError, match="must hold numbers, but holds text: '1_5' in row 0"):
+            tiny().fit(np.zeros((2, 1)), y)
+
+
+# ---- text that looks like something else -------------------------------------------------------------------------------
+
+LOOKS = {
+    "numbers": (["18", "unknown", "25", "31", "40"], "'c' holds numbers and 'unknown', so it is taken for a category: clear"),
+    "censored": (["<5", "6", "7", ">9", "10", "n/d", "8", "8"], "'c' holds numbers and '<5', '>9' and 1 more words, so it is"),
+    "unit": (["50 kg", "51 kg", "52 kg"], "'c' holds numbers with 'kg' behind, so it is taken for a category: write the unit"),
+    "degrees": (["36.6 °C", "37,1 °C", "38.0 °C"], "'c' holds numbers with '°C' behind"),
+    "kronor": (["12 kr", "13 kr", "1 200 kr"], "'c' holds numbers with 'kr' behind"),
+    "short years": (["3/5/24", "4/5/24", "28/5/24"], "'c' holds dates such as '3/5/24', so it is taken for a category: --date c"),
+    "months": (["2024-03", "2024-04"], "'c' holds dates such as '2024-03'"),
+    "names of months": (["Jan-23", "Feb-23", "Mar-24"], "'c' holds dates such as 'Jan-23'"),
+    "clock": (["10:35", "9:00", "23:59"], "'c' holds times such as '10:35', so it is taken for a category: write them as"),
+    "words": (["red", "blue", "green"], ""),
+    "ranges": (["10-20", "20-30", "30+"], ""),
+    "names": (["5a", "6b", "7c"], ""),
+    "some numbers": (["1", "x", "y"], ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOOKS)
+def test_text_that_looks_like_something_else_is_said(case, tmp_path):
+    """Columns of numbers with a word or a unit among them became categories without a word."""
+    cells, expected = LOOKS[case]
+    rows = [f"{cells[i % len(cells)]};{i % 7}.5" for i in range(60)]
+    (tmp_path / "t.csv").write_text("c;y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    columns = Columns.learn(read_table(tmp_path / "t.csv").select(["c"]))
+    assert columns.about[0].kind == "category"
+    assert columns.looks[0].startswith(expected) if expected else columns.looks == ()
+    declared = declare(read_table(tmp_path / "t.csv", text=["c"]).select(["c"]), category=["c"])
+    assert Columns.learn(declared).looks == ()
+    frame = pd.DataFrame({"c": [cells[i % len(cells)] for i in range(60)]})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tiny().fit(frame, np.full(60, 2.0))
+    found = [str(each.message) for each in caught if str(each.message).startswith("'c' holds")]
+    assert len(found) == bool(expected) and all("--" not in each for each in found)
+    if case == "numbers":
+        ran = run_here(tmp_path, "check", "t.csv", "--target", "y")
+        assert ran.exit_code == 0 and expected in said(ran)
+
+
+def test_many_rare_levels_are_said():
+    cells = [*("a" * 40), *(f"w{i} x" for i in range(40))]
+    columns = Columns.learn(pd.DataFrame({"c": cells}))
+    assert columns.looks == ("41 % of the rows of 'c' hold one of its rare levels, which all count as one: (other).",)
+
+
+def test_objects_of_a_frame_that_are_numbers_are_numbers():
+    """Text such as "1.5" beside "10" was a category in a frame, and so was a "2" between numbers."""
+    for cells, numbers in (
+        (["1.5", "2.5", "10", None], [1.5, 2.5, 10, np.nan]),
+        ([1, "2", 3.0, "NA"], [1, 2, 3, np.nan]),
+    ):
+        frame = pd.DataFrame({"c": np.array(cells, dtype=object)})
+        columns = Columns.learn(frame)
+        assert columns.levels == {"c": None}
+        np.testing.assert_array_equal(columns.numbers(frame)[:, 0], numbers)
+    for cells in (
+        ["01", "2", "1.5"],
+        ["001.1", "2.5"],
+        ["1_2.5", "3"],
+        ["7", "8"],
+        ["1.5", "x"],
+        ["+49171234567", "1.5"],
+    ):
+        assert Columns.learn(pd.DataFrame({"c": np.array(cells, dtype=object)})).levels["c"] is not None, cells
+
+
+def test_codes_with_points_and_telephones_are_categories_unless_they_are_declared_numbers(tmp_path):
+    """001.1 became 1.1, and +49171234567 a quantity."""
+    rows = [
+        f"{('001.1', '250.0', '401.9')[i % 3]},+49171234{i % 4}67,{i % 5}.25,+{i % 3},0{i % 9}.5,0100{i % 9}.0,{i % 7}"
+        for i in range(60)
+    ]
+    (tmp_path / "t.csv").write_text("icd,phone,x,change,fixed,fips,y\n" + "\n".join(rows) + "\n")
+    ran = run_here(tmp_path, "check", "t.csv", "--target", "y")
+    assert "cells of 'icd', 'phone', 'fips' begin with 0 or +, so they are taken for categories" in said(ran)
+    assert read_table(tmp_path / "t.csv").padded == {"icd", "phone", "fips"}
+
+
+def test_months_that_are_numbers_are_said(tmp_path):
+    (tmp_path / "t.csv").write_text("m,y\n" + "\n".join(f"{i % 12 + 1:02}.202{i % 4},{i}" for i in range(40)) + "\n")
+    table = read_table(tmp_path / "t.csv")
+    assert (
+        "column 'm' may hold months, but '01.2020' is read as the number 1.202: --date m takes it for dates"
+        in table.note
+    )
+    dates = read_dates(["03.2024", "3/2024", "Mar-24", "March 2024", "2024-03"], declared=True).days
+    np.testing.assert_array_equal(dates, [MIDNIGHT - 4] * 5)
+
+
+def test_an_infinite_number_of_a_file_is_named_before_training(tmp_path):
+    """`mdn check` was content with 1e999, and `mdn fit` ended in a sentence about arrays."""
+    for cell in ("inf", "1e999", "-Infinity"):
+        (tmp_path / "t.csv").write_text("p,y\n" + "".join(f"{i}.5,{i % 7}\n" for i in range(40)) + f"{cell},3\n")
+        ran = run_here(tmp_path, "check", "t.csv", "--target", "y")
+        assert ran.exit_code == 2 and "t.csv: column 'p' holds infinity in line 42. Clear the cell" in said(ran)
+
+
 # ---- codes, and options for columns ----------------------------------------------------------------------------------
 
 
@@ -489,6 +613,8 @@ NOTATIONS = {
     "March 5, 2024": 0.0,
     "Mar 5th 2024, 1:30 PM": 13.5,
     "2024/03/05": 0.0,
+    "05MAR2024": 0.0,
+    "5mar2024:10:30:18": 10.505,
 }
 
 
@@ -519,6 +645,46 @@ def test_the_whole_column_decides_the_order_of_day_and_month():
             read_dates(cells)
     assert read_dates(["20240305", "5/13/24"], declared=True).days.tolist() == [MIDNIGHT, MIDNIGHT + 69]
     assert share_of_dates(["1.2.3", "12:30", "10-20", "90210", "2024-13-01", "+49 30 1234"]) == 0.0
+
+
+def test_each_mark_between_day_and_month_decides_for_itself():
+    """Trained on 05.03.2023, a model read 3/5/2023 as 3 May; and 7/26/2024 made 05.03.2024 the 3rd of May in one column."""
+    dates = read_dates(["05.03.2024", "25.03.2024"])
+    assert (dates.order, dates.marks) == ("day first", ".")
+    known = {"order": dates.order, "marks": dates.marks}
+    np.testing.assert_array_equal(read_dates(["05.03.2024"], **known).days, [MIDNIGHT])
+    np.testing.assert_array_equal(read_dates(["2024-03-05"], **known).days, [MIDNIGHT])
+    with pytest.raises(DateError, match="'3/5/2024' is 3 May 2024 or 5 March 2024, and no row of the column decides"):
+        read_dates(["3/5/2024"], **known)
+    np.testing.assert_array_equal(read_dates(["3/5/2024", "3/25/2024"], **known).days, [MIDNIGHT, MIDNIGHT + 20])
+    np.testing.assert_array_equal(read_dates(["3/5/2024"], order="month first").days, [MIDNIGHT])  # an older model
+    with pytest.raises(DateError, match=r"'7/26/2024' is month first, but '05\.03\.2024' further up day first"):
+        read_dates(["05.03.2024", "7/26/2024"])
+    with pytest.raises(DateError, match="'7/26/2024' is month first"):
+        read_dates(["05.03.2024", "7/26/2024"], **known)
+    dates = read_dates(["05.03.2024", "25/03/2024", "5/4/2024"])
+    assert (dates.order, dates.marks) == ("day first", "./")
+
+
+def test_dates_that_excel_has_taken_apart_are_refused():
+    """An Excel of the United States makes 2024-05-03 of 5/3/2024, day first, and leaves 26/7/2024 as text."""
+    swapped = ["2024-05-03", "26/7/2024", "2024-01-12", "2024-11-02", "13/2/2024"]
+    for known in ({}, {"order": "day first", "marks": "/"}):
+        with pytest.raises(DateError, match="'26/7/2024' is text among dates of the 1st to the 12th only"):
+            read_dates(swapped, **known)
+    for fine in ([*swapped, "2024-05-13"], [*swapped, "1/7/2024"], ["2024-05-03", "26/7/2024"]):
+        assert np.isfinite(read_dates(fine).days).all()
+
+
+def test_a_model_keeps_the_mark_beside_the_order_of_its_dates(tmp_path):
+    days = pd.date_range("2023-01-02", periods=60)
+    model = constant(pd.DataFrame({"day": days.strftime("%d.%m.%Y")}))
+    model.save(tmp_path / "m.mdn")
+    loaded = mdn.MDNRegressor.load(tmp_path / "m.mdn")
+    assert loaded.columns_.dates["day"].marks == "."
+    for one in (model, loaded):
+        with pytest.raises(ValueError, match="'3/5/2023' is 3 May 2023 or 5 March 2023"):
+            one.predict(pd.DataFrame({"day": ["3/5/2023"]}))
 
 
 def test_a_zone_by_name_has_the_clock_of_summer_and_winter():

@@ -4,8 +4,10 @@ The files are made here, by code, each with the table that it means; pandas and 
 """
 
 import codecs
+import datetime
 import io
 import itertools
+import pickle
 import re
 import zipfile
 
@@ -17,8 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdn.data import TableError, excel, read_chunks, read_table, table_files
-from mdn.data.notation import Notation, foreign_number, look_at
+from mdn.data import TableError, excel, read_chunks, read_table, source_of, table_files
+from mdn.data.notation import Notation, foreign_number, is_error, look_at, parse
+from mdn.data.tables import ExactNumber
 
 pytestmark = pytest.mark.project
 
@@ -294,6 +297,84 @@ def test_a_comma_is_decimal_or_between_thousands_but_never_both():
     assert Notation(".").number("1,5") is None and Notation(unit="%").number("5") is None
 
 
+@pytest.mark.parametrize("cells", [["4_97", "0_1", "5"], ["1_23", "12_3"], ["1_000,5", "2,5"]])
+def test_a_cell_with_an_underscore_is_no_number(table_of, cells):
+    """Python reads 1_23 and 12_3 as 123, so that two names of rows became one number."""
+    table = table_of(column_of(*cells, *(["x_1"] * 4)))
+    assert [*table["price"]][: len(cells)] == cells and look_at("1_2") is None
+    for notation in (Notation(), Notation(","), Notation(unit="%")):
+        assert np.isnan(notation.parse(["1_2", "1_3"])[0]).all() and notation.parse(["1_2", "1_3"])[1] == [0, 1]
+    assert parse(["1_2"])[1] == [0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "dash"), [(["1,204.00", " -   ", "2,100.50"], "-"), (["$1,204.00", "$ -", "$5.50"], "$ -")]
+)
+def test_a_dash_that_may_be_a_zero_of_excel_is_said(table_of, cells, dash):
+    """Excel's formats for accounts write 0 as a dash, which was missing without a word."""
+    table = table_of(column_of(*cells))
+    assert np.isnan(table["price"][1]) and np.isfinite(table["price"][[0, 2]]).all()
+    said = f"{dash!r} in line 3 is taken for a missing number, but Excel's formats for accounts write 0 so"
+    assert said in table.note
+    assert "accounts" not in table_of(column_of(*cells, "n/a")).note  # a missing number is written otherwise there
+    assert "accounts" not in table_of(column_of("1.5", "-", "2")).note
+
+
+@pytest.mark.parametrize(
+    "mark", ["\\N", "n.a.", "k.A.", "(null)", "Not available", "#NV", "#WERT!", "#BEZUG!", "#N/D", "#VALEUR!"]
+)
+def test_what_stands_for_a_missing_cell_in_other_programs_is_missing(table_of, mark):
+    """MySQL, German and French Excel: such a word made a column of numbers a category."""
+    table = table_of(column_of("1.5", mark, "2", mark, mark, "3"))
+    np.testing.assert_array_equal(table["price"], [1.5, np.nan, 2, np.nan, np.nan, 3])
+    assert [*table_of(column_of("red", mark, "blue"))["price"]] == ["red", "", "blue"]
+
+
+def test_a_colon_is_missing_among_numbers_only(table_of):
+    np.testing.assert_array_equal(table_of(column_of("1.5", ":", "2"))["price"], [1.5, np.nan, 2])
+    assert [*table_of(column_of("red", ":", "blue"))["price"]] == ["red", ":", "blue"]
+    assert is_error("#NV;1") and not is_error("#nvidia") and is_error('"#N/A"')
+
+
+# ---- files of one table -------------------------------------------------------------------------------------------------
+
+
+def files_of(folder, *contents):
+    """Files between tabs, in order."""
+    for i, content in enumerate(contents):
+        (folder / f"{i}.tsv").write_text(content, encoding="utf-8")
+    return source_of([folder / f"{i}.tsv" for i in range(len(contents))])
+
+
+def test_a_file_that_leaves_its_decimal_mark_open_is_read_as_those_before_it(tmp_path):
+    """Files with 7.876,5 and 7.876 were fitted together as 7876.5 and 7.876."""
+    shown, open_ = column_of("7.876,5", "5,25"), column_of("7.876", "5.125")
+    first, last = files_of(tmp_path, shown, open_).blocks()
+    np.testing.assert_array_equal(first.column("price"), [7876.5, 5.25])
+    np.testing.assert_array_equal(last.column("price"), [7876, 5125])
+    assert "column 'price': as in the files before, the point in '7.876' stands between thousands." in last.note
+    blocks = files_of(tmp_path, open_, open_, shown).blocks()
+    np.testing.assert_array_equal(next(blocks).column("price"), [7.876, 5.125])
+    next(blocks)
+    with pytest.raises(
+        TableError, match=r"2\.tsv: .* 'price' is ',', but .*0\.tsv, where nothing shows it, was read with '\.'"
+    ):
+        next(blocks)
+    points = column_of("1.5", "2.25")
+    assert [len(block) for block in files_of(tmp_path, points, shown, points).blocks()] == [
+        2,
+        2,
+        2,
+    ]  # each shows its own
+
+
+def test_files_in_two_currencies_are_refused(tmp_path):
+    """Amounts in dollars and in euros were the numbers of one column."""
+    assert len([*files_of(tmp_path, column_of("$5", "$6"), column_of("7"), column_of("8 USD")).blocks()]) == 3
+    with pytest.raises(TableError, match=r"1\.tsv: column 'price' has amounts in EUR, but .*0\.tsv has them in USD\."):
+        [*files_of(tmp_path, column_of("$5", "$6"), column_of("€7")).blocks()]
+
+
 # ---- open columns -----------------------------------------------------------------------------------------------------
 
 
@@ -354,11 +435,11 @@ def test_points_that_are_likely_to_stand_between_thousands_stop(table_of, conten
 def test_a_column_of_decimal_commas_with_some_words_is_refused_and_votes(table_of):
     """Issue 21: with more than a tenth of words, a column with decimal commas became a category, and did not vote."""
     cells = [f"{i},5" for i in range(40)]
-    cells[3::8] = ["k.A."] * 5
+    cells[3::8] = ["sold"] * 5
     rows = "".join(f"{cell};1.{200 + i}\n" for i, cell in enumerate(cells))
     table = table_of("a;b\n" + rows)
     with pytest.raises(
-        TableError, match=r"'a' must hold numbers with decimal commas, but has 'k\.A\.' in line 5, and 4 more"
+        TableError, match=r"'a' must hold numbers with decimal commas, but has 'sold' in line 5, and 4 more"
     ):
         table["a"]
     assert not table.text_columns() and table["b"][1] == 1201
@@ -547,6 +628,21 @@ def test_numbers_of_excel_stay_what_they_are_beside_text(table_of):
     assert [*table["a"]] == ["y", "1.5", "x", "z"] and table.cells == (("y", "1.5", "x", "z"),)
 
 
+def test_numbers_of_excel_say_nothing_of_the_marks_of_text_beside_them(table_of):
+    """The text 1.204 beside the numbers 1000 to 9999 was read as 1.204: a number of Excel has no mark between thousands."""
+    rows = [["a", "code"], ["1.204", "01001"], [5310, 2002], ["2.810", "03003"], [1007, 4004]]
+    with pytest.raises(
+        TableError, match=r"two ways: '1\.204' in line 2 is 1\.204 if its point is decimal, and 1204 if"
+    ):
+        table_of(_sheet(*rows), "t.xlsx")["a"]
+    table = table_of(_sheet(*rows), "t.xlsx", decimal=",")
+    np.testing.assert_array_equal(table["a"], [1204, 5310, 2810, 1007])
+    assert table.padded == {"code"}
+    table = table_of(_sheet(["site", 2020], ["a", 1], ["b", 2]), "t.xlsx")
+    assert table.columns == ("site", "2020")
+    assert pickle.loads(pickle.dumps(ExactNumber(5))).shown == "5" and ExactNumber(-0.5) == "-05e-1"
+
+
 def test_cells_that_excel_shows_in_per_cent_are_said_to_be_shares(table_of):
     """Issue 21: a cell that Excel shows as 12 % is 0.12, but 12 in a text file, and nothing said so."""
     book = openpyxl.Workbook()
@@ -557,6 +653,22 @@ def test_cells_that_excel_shows_in_per_cent_are_said_to_be_shares(table_of):
     table = read_table(table_of.folder / "t.xlsx")
     np.testing.assert_array_equal(table["share"], [0.12, 0.5])
     assert "Excel shows 'share' in per cent, but keeps shares: a cell that it shows as 12 % is 0.12" in table.note
+
+
+def test_formulas_without_values_are_said(table_of):
+    """A column of formulas that no Excel has computed was nothing at all."""
+    rows = [[i, f"=A{i}*2", None, i % 3] for i in range(2, 40)]
+    table = table_of(_sheet(["a", "twice", "empty", "y"], *rows), "t.xlsx")
+    assert "'twice' holds formulas without values: open the file in Excel and save it." in table.note
+    assert np.isnan(table["twice"]).all() and "'empty'" not in table.note
+
+
+def test_durations_of_excel_are_days_as_in_parquet(table_of):
+    """A duration, shown as [h]:mm, was text that tells rows apart."""
+    hours = [datetime.timedelta(hours=6 * i) for i in range(4)]
+    table = table_of(_sheet(["d", "mixed"], *([one, one] for one in hours), [None, "NA"]), "t.xlsx")
+    for name in table.columns:
+        np.testing.assert_array_equal(table[name], [0, 0.25, 0.5, 0.75, np.nan])
 
 
 def test_a_word_at_the_end_of_a_long_excel_file_does_not_loop_for_ever(table_of, monkeypatch):

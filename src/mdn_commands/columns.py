@@ -183,7 +183,7 @@ def read_to_learn(path: Path, console, roles: Roles, **options) -> Table:
     if codes:
         names = ", ".join(map(repr, codes))
         tell(
-            f"{path}: cells of {names} begin with 0, so they are taken for categories; --number takes them for numbers."
+            f"{path}: cells of {names} begin with 0 or +, so they are taken for categories; --number takes them for numbers."
         )
         with share(console, "reading") as on_share:  # again, since a number has lost how it was written
             table = read_table(path, text=[*roles.text, *codes], on_share=on_share, **options)
@@ -317,7 +317,7 @@ def troubles(columns: Columns) -> list[str]:
     """What is wrong with columns, a sentence each."""
     from mdn.tabular import codes
 
-    return [*([columns.warning] if columns.warning else []), *codes.sentences(columns.codes)]
+    return [*([columns.warning] if columns.warning else []), *columns.looks, *codes.sentences(columns.codes)]
 
 
 def show(console, columns: Columns, learnt_from: Table) -> None:

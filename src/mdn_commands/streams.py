@@ -135,8 +135,8 @@ def look(
             if not codes:
                 break
             tell(
-                f"cells of {', '.join(map(repr, codes))} begin with 0, so they are taken for categories; --number takes them for "
-                "numbers."
+                f"cells of {', '.join(map(repr, codes))} begin with 0 or +, so they are taken for categories; --number takes "
+                "them for numbers."
             )
             declared["category"] = (*declared["category"], *codes)  # again, since a number has lost how it was written
     if survey.left_out:

@@ -19,6 +19,7 @@ class Alike:
     Attributes:
         columns: The names of the columns; None before the first table.
         kinds: Of each column that is known to hold "numbers" or "text", where it showed first.
+        marks: The decimal marks of columns, for the next table, which may leave them open.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,8 @@ class Alike:
         self.kinds: dict[str, tuple[str, str]] = {}
         self._first = ""
         self._notations: dict[str, tuple[Notation, str]] = {}  # of each column that has shown numbers, and where
-        self._marks: dict[str, str] = {}
+        self.marks: dict[str, str] = {}
+        self._undecided: dict[str, str] = {}  # the first table that left the decimal mark of a column open, by column
 
     def take(self, table: Table, name: str) -> Table:
         """The table with the columns of the first; `name` is that of its part.
@@ -39,8 +41,21 @@ class Alike:
         check_names(self.columns, self._first, table.columns, name)
         table = table if table.columns == self.columns else table.select(self.columns)
         cells = tuple(map(self._cells, table.columns, table.cells, [table] * len(table.columns)))
-        self._marks.update(table.marks)
-        return dataclasses.replace(table, cells=cells, notations=self._in_one_unit(table), marks=dict(self._marks))
+        self._check_marks(table)
+        self.marks.update(table.marks)
+        return dataclasses.replace(table, cells=cells, notations=self._in_one_unit(table), marks=dict(self.marks))
+
+    def _check_marks(self, table: Table) -> None:
+        """Raises a TableError if a table shows that an earlier one, which left a decimal mark open, was read otherwise."""
+        for name, mark in table.marks.items():
+            if name in table.undecided:
+                self._undecided.setdefault(name, table.source)
+            elif name in self._undecided and self.marks[name] != mark:
+                raise TableError(
+                    f"{table.source}: the decimal mark of column {name!r} is {mark!r}, but {self._undecided[name]}, where "
+                    f"nothing shows it, was read with {self.marks[name]!r}. Say which mark is decimal: --decimal , or "
+                    '--decimal . (in Python decimal="," or decimal=".").'
+                )
 
     def _in_one_unit(self, table: Table) -> dict[str, Notation]:
         """The notations of a table, with those that are known of columns without a number."""
@@ -54,6 +69,13 @@ class Alike:
                 continue
             now = found.get(name, Notation())
             known, where = self._notations.setdefault(name, (now, table.source))
+            if now.money and known.money and now.money != known.money:
+                raise TableError(
+                    f"{table.source}: column {name!r} has amounts in {now.money}, but {where} has them in {known.money}. Write "
+                    "the amounts of all files in one currency."
+                )
+            if now.money and not known.money:
+                self._notations[name] = now, table.source
             if now.unit != known.unit:
                 here, there = (repr(one.unit) if one.unit else "no unit" for one in (now, known))
                 raise TableError(

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections import Counter
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mdn.data.notation import (
-    ANY,
-    DECIMAL,
-    Look,
-    Notation,
-    is_missing,
-    is_stand_in,
-    look_at,
-    parse,
-    same_money,
-    telling,
-)
-from mdn.data.tables import FEW_LEVELS, TableError, words_repeat
+from mdn.data.column_evidence import ColumnEvidence
+from mdn.data.notation import DECIMAL, Notation, parse, same_money
+from mdn.data.tables import TableError
 
 _DECIMALS = {",": "decimal commas", ".": "decimal points"}
 _CALLED = {",": "comma", ".": "point"}
 _THOUSANDS = {",": "commas", ".": "points", "'": "apostrophes", " ": "spaces"}
 _UNITS = {"%": "numbers in per cent, which stay in per cent", "‰": "numbers in per mille, which stay in per mille"}
 _LISTED = 3  # columns in one sentence
-_LONG = re.compile(r"(?m)^[-+]?\d{4,}$")  # a whole number that would have a mark between thousands, if others had one
-_SHORT = re.compile(r"(?m)^[-+]?\d{1,3}$")
-_PADDED = re.compile(r"(?m)^0\d")
-_ROUND = re.compile(r"(?m)\.\d*0$")  # a decimal that Python would write without its last digit
-_Where = tuple[str, int]  # a cell and its line
 
 
 class Notations:
@@ -52,6 +36,7 @@ class Notations:
         text: Collection[str] = (),
         settled: dict[str, Notation] | None = None,
         learnt: Mapping[str, str] | None = None,
+        learnt_from: str = "training",
     ):
         """Stores what is known before a file is read.
 
@@ -61,10 +46,11 @@ class Notations:
             text: Columns that are text, and say nothing.
             settled: Notations that an earlier reading of the file has found.
             learnt: For a column its decimal mark in training, used where this file leaves it open.
+            learnt_from: Where that mark was seen.
         """
-        self._learnt = learnt or {}
+        self._learnt, self._learnt_from = learnt or {}, learnt_from
         self._source, self._decimal, self._text = source, decimal, frozenset(text)
-        self._seen: dict[str, _Column] = {}
+        self._seen: dict[str, ColumnEvidence] = {}
         self.settled = settled
         self.semicolons = False
 
@@ -72,7 +58,7 @@ class Notations:
         """Takes the cells of some rows as evidence; columns that are arrays of numbers already say nothing."""
         for name, column in zip(columns, cells, strict=True):
             if name not in self._text and not isinstance(column, np.ndarray):
-                self._seen.setdefault(name, _Column()).look(column, lines)
+                self._seen.setdefault(name, ColumnEvidence()).look(column, lines)
 
     def settle(self) -> None:
         """Keeps the notations that the rows so far show, unless they were known before."""
@@ -121,9 +107,19 @@ class Notations:
             if not one.problem and name in self._seen and self._seen[name].has_mark
         }
 
+    def undecided(self) -> frozenset[str]:
+        """The columns with points that may all stand between thousands, of which nothing says otherwise but Python's notation."""
+        marks = self._marks()
+        return frozenset(
+            name
+            for name, one in (self.settled or {}).items()
+            if name in self._seen and not one.problem and self._decimal is None and name not in self._learnt
+            if self._seen[name].open is not None and len(self._seen[name].decimals) == 2 and len(marks) != 1
+        )
+
     def padded(self) -> frozenset[str]:
-        """The columns of whole numbers of which some cell begins with 0, such as 01001."""
-        return frozenset(name for name, column in self._seen.items() if column.digits_only and column.padded)
+        """The columns of numbers of which some cell begins with 0, such as 01001 and 001.1, or all with "+", as telephones."""
+        return frozenset(name for name, column in self._seen.items() if column.padded)
 
     @property
     def note(self) -> str:
@@ -137,7 +133,33 @@ class Notations:
                 as_learnt.append(self._as_in_training(name, notation))
             elif said := self._said(name, notation):
                 sentences.setdefault(said, []).append(name)
-        return " ".join([*(self._sentence(said, names) for said, names in sentences.items()), *as_learnt])
+        read = [self._sentence(said, names) for said, names in sentences.items()]
+        others = (say(name) for say in (self._of_dashes, self._of_months) for name in self.settled or {})
+        return " ".join([*read, *as_learnt, *filter(None, others)])
+
+    def _of_months(self, name: str) -> str:
+        """What is said of a column of numbers that may be months."""
+        column, notation = self._seen.get(name), (self.settled or {})[name]
+        if column is None or not column.has_mark or not column.months or notation.decimal != ".":
+            return ""
+        cell, _ = column.first
+        return (
+            f"{self._source}: column {name!r} may hold months, but {cell!r} is read as the number {float(cell):.15g}: "
+            f"--date {shlex.quote(name)} takes it for dates."
+        )
+
+    def _of_dashes(self, name: str) -> str:
+        """What is said of a column in which "-" may be 0."""
+        column, notation = self._seen.get(name), (self.settled or {})[name]
+        if column is None or column.dash is None or column.other_gaps or notation.problem:
+            return ""
+        if not (column.money or column.thousands(notation.decimal)):
+            return ""
+        cell, line = column.dash
+        return (
+            f"{self._source}: column {name!r}: {cell!r} in line {line} is taken for a missing number, but Excel's formats for "
+            "accounts write 0 so: replace it by 0 if it is one."
+        )
 
     def _as_learnt(self, name: str, notation: Notation) -> bool:
         """Whether only the decimal mark in training decides how a column is read, and Python would read it otherwise."""
@@ -155,7 +177,7 @@ class Notations:
         cell, _ = self._seen[name].open or ("", 0)
         mark = "," if "," in cell else "."
         role = "is decimal" if mark == notation.decimal else "stands between thousands"
-        return f"{self._source}: column {name!r}: as in training, the {_CALLED[mark]} in {cell!r} {role}."
+        return f"{self._source}: column {name!r}: as in {self._learnt_from}, the {_CALLED[mark]} in {cell!r} {role}."
 
     def _marks(self) -> dict[str, str]:
         """The decimal marks of which there is no doubt, each with a column that shows it."""
@@ -165,7 +187,7 @@ class Notations:
                 marks.setdefault(column.decimals[0], name)
         return marks
 
-    def _notation(self, name: str, column: _Column, marks: dict[str, str]) -> Notation:
+    def _notation(self, name: str, column: ColumnEvidence, marks: dict[str, str]) -> Notation:
         if column.conflict is not None:
             (one, line), (other, other_line) = column.conflict
             return _problem(
@@ -187,9 +209,10 @@ class Notations:
         group = column.thousands(decimal)
         how = _DECIMALS[decimal] + (f" and {_THOUSANDS[group]} between thousands" if group else "")
         how += f" and the sign {column.unit!r}" if column.unit else ""
-        return Notation(decimal, column.readings & DECIMAL[decimal], column.unit or "", strange, how)
+        readings, unit, money = column.readings & DECIMAL[decimal], column.unit or "", same_money(column.money)
+        return Notation(decimal, readings, unit, money, strange, how)
 
-    def _ambiguity(self, name: str, column: _Column, marks: dict[str, str]) -> str:
+    def _ambiguity(self, name: str, column: ColumnEvidence, marks: dict[str, str]) -> str:
         cell, line = column.open or ("", 0)
         mark, other = (",", ".") if "," in cell else (".", ",")
         as_decimal = Notation(mark, unit=column.unit or "").number(cell)
@@ -238,102 +261,3 @@ class Notations:
 
 def _problem(sentence: str) -> Notation:
     return dataclasses.replace(Notation(strange=True), problem=sentence)
-
-
-class _Column:
-    """What the cells of one column say about their notation."""
-
-    def __init__(self):
-        self.readings, self.unit, self.money, self.group = ANY, None, "", ""
-        self.habits: list[str] = []
-        self.strange: _Where | None = None  # the first cell that Python does not read
-        self.open: _Where | None = None  # the first cell whose value depends on the decimal mark
-        self.open_is_plain, self.open_group = True, ""
-        self.marked = False  # whether a cell has a decimal comma
-        self.has_mark = False  # whether a cell has a point or a comma
-        self.conflict: tuple[_Where, _Where] | None = None
-        self.digits_only, self.padded = True, False  # whether all cells are digits; whether one of them is like 01001
-        self._words = self._numbers = 0
-        self._levels: set[str] = set()  # different cells, and words, as long as they are few
-        self._different: set[str] = set()
-        self._long = self._short = self._round = False  # whether some cell matches `_LONG`, ...
-        self._first: _Where = ("", 0)  # the first number
-        self._narrowed: _Where | None = None  # the last cell that ruled a reading out
-        self._of_money: _Where = ("", 0)
-
-    @property
-    def numeric(self) -> bool:
-        """Whether the cells are numbers, perhaps with mistakes; a column without any cell may hold numbers further down."""
-        if not self._words:
-            return True
-        return self._numbers > self._words and not words_repeat(self._words, len(self._different), len(self._levels))
-
-    def like_thousands(self, semicolons: bool) -> bool:
-        """Whether all points may stand between thousands, and the file is such that this is likely.
-
-        Between semicolons it is. Elsewhere it is if smaller numbers have no point, but 1.250 ends in 0: as a decimal it would
-        be written 1.25, unless all cells had three digits behind their point.
-        """
-        return not self._long and (semicolons or (self._short and self._round))
-
-    @property
-    def decimals(self) -> tuple[str, ...]:
-        """The decimal marks that are possible."""
-        return tuple(mark for mark, bits in DECIMAL.items() if self.readings & bits)
-
-    def thousands(self, decimal: str) -> str:
-        """The mark between thousands, if the decimal mark is this one; "" if no cell has any."""
-        return self.group or (self.open_group if self.open is not None and self.open_group != decimal else "")
-
-    def look(self, cells: Sequence[str], lines: np.ndarray) -> None:
-        """Takes cells as evidence."""
-        counts = Counter(cells)
-        there = [cell for cell in counts if not is_missing(cell) and not is_stand_in(cell)]
-        few = telling(there)
-        looks = {cell: look_at(cell) for cell in few}
-        unlike = [cell for one, look in looks.items() if look is None for cell in few[one]]
-        words = sum(counts[cell] for cell in unlike)
-        self._words += words
-        if len(self._levels) <= FEW_LEVELS:
-            self._levels.update(there[: FEW_LEVELS + 1])
-            self._different.update(unlike[: FEW_LEVELS + 1])
-        if self.digits_only and there:
-            self.digits_only = "".join(there).isdecimal()
-            self.padded = self.padded or _PADDED.search("\n".join(there)) is not None
-        if len(self.decimals) == 2:
-            text = "\n".join(there)
-            self._long = self._long or _LONG.search(text) is not None
-            self._short = self._short or _SHORT.search(text) is not None
-            self._round = self._round or _ROUND.search(text) is not None
-        self._numbers += sum(counts[cell] for cell in there) - words
-        for cell, look in looks.items():
-            if look is not None:
-                self._take(look, cell, cells, lines)
-
-    def _take(self, look: Look, cell: str, cells: Sequence[str], lines: np.ndarray) -> None:
-        def where() -> _Where:
-            return cell, int(lines[cells.index(cell)])
-
-        if self.unit is None:
-            self.unit, self._first = look.unit, where()
-        left = self.readings & look.readings
-        if self.conflict is None:
-            if look.unit != self.unit:
-                self.conflict = (self._first, where())
-            elif not left:
-                self.conflict = (self._narrowed or self._first, where())
-            elif look.money and self.money and same_money(look.money) != same_money(self.money):
-                self.conflict = (self._of_money, where())
-        if look.money and not self.money:
-            self.money, self._of_money = look.money, where()
-        if left and left != self.readings:
-            self.readings, self._narrowed = left, where()
-        if look.open and (self.open is None or (self.open_is_plain and not look.plain)):
-            self.open, self.open_is_plain = where(), look.plain
-            self.open_group = "," if "," in cell else "."
-        if not look.plain and self.strange is None:
-            self.strange = where()
-        self.group = self.group or look.group
-        self.has_mark = self.has_mark or "," in cell or "." in cell
-        self.marked = self.marked or (not look.plain and "," in cell and look.group != ",")
-        self.habits += [habit for habit in look.habits if habit not in self.habits]

@@ -13,13 +13,14 @@ import numpy as np
 
 from mdn.data.notation import is_missing, is_number
 from mdn.data.table_text import Chunk, check_whole
-from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, misfit, unique
+from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, as_words, misfit, unique
 from mdn.data.text_lines import check_packed
 
 _MOST_ROWS = 1 << 20  # of a sheet, as in Excel itself
 _SAMPLE = 20  # rows that show how many columns there are
 _AT_ONCE = 1 << 20  # cells of a chunk
 _NUMBER = 8  # bytes of a number
+_DAY = datetime.timedelta(days=1)
 
 
 def read_excel(path: Path, rows: int, kept: Collection[str], whole: bool) -> Iterator[Chunk]:
@@ -63,7 +64,7 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
     ahead = list(itertools.islice(filled, _SAMPLE))
     if not ahead:
         raise NoRows(f"{path}: sheet {name!r} has no rows below its header.")
-    header, width = [_text(value) for value in first], max(len(values) for _, values in [(line, first), *ahead])
+    header, width = list(as_words(tuple(map(_text, first)))), max(len(values) for _, values in [(line, first), *ahead])
     if all(is_missing(cell) or is_number(cell) for cell in header):
         ahead, header = [(line, first), *ahead], []
     columns = unique([*header, *map(str, range(len(header), width))])
@@ -84,6 +85,13 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
         notes.append(
             f"{path}: Excel shows {listed} in per cent, but keeps shares: a cell that it shows as 12 % is 0.12 here, though "
             "12 in a text file."
+        )
+    empty = {i for i in range(width) if all(values[i : i + 1] in ([], [None]) for _, values in below_header)}
+    formulas = [columns[i] for i in sorted(_formulas(path, name, below_header, empty) if empty else ())]
+    if formulas:
+        hold = "hold" if len(formulas) > 1 else "holds"
+        notes.append(
+            f"{path}: {', '.join(map(repr, formulas[:5]))} {hold} formulas without values: open the file in Excel and save it."
         )
     note = " ".join(notes)
     size, total = 0, max(sheet.max_row or 1, 1)
@@ -135,6 +143,16 @@ def _of_per_cent(sheet, first: int, last: int, columns: Sequence[str]) -> list[s
     return [name for i, name in enumerate(columns) if i in found]
 
 
+def _formulas(path: Path, name: str, rows: Sequence[tuple[int, list[Any]]], places: Collection[int]) -> set[int]:
+    """Those of some columns that hold formulas in these rows; a program other than Excel may have written no values of them."""
+    book = _openpyxl().load_workbook(path, read_only=True, keep_links=False)
+    try:
+        found = book[name].iter_rows(min_row=rows[0][0], max_row=rows[-1][0])
+        return {i for row in found for i, cell in enumerate(row) if i in places and cell.data_type == "f"}
+    finally:
+        book.close()
+
+
 def _fitting(path: Path, line: int, values: list[Any], width: int) -> list[Any]:
     if len(values) > width:
         raise misfit(path, line, len(values), width)
@@ -142,6 +160,8 @@ def _fitting(path: Path, line: int, values: list[Any], width: int) -> list[Any]:
 
 
 def _column(values: Sequence[Any], kept: bool) -> Cells:
+    """The cells of a column; durations, shown as [h]:mm, are numbers of days, as in Parquet."""
+    values = [value / _DAY if isinstance(value, datetime.timedelta) else value for value in values]
     if not kept and all(value is None or isinstance(value, int | float) for value in values):
         return np.array([np.nan if value is None else float(value) for value in values])
     return tuple(map(_text, values))
@@ -154,7 +174,9 @@ def _text(value: Any) -> str:
         return value.isoformat(" ") if value.time() != datetime.time() else value.date().isoformat()
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return ExactNumber(value) if isinstance(value, float) else str(value).strip()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return ExactNumber(value)
+    return str(value).strip()
 
 
 def _openpyxl():

@@ -13,10 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-_ERRORS = ("#n/a", "#value!", "#div/0!", "#ref!", "#name?", "#null!", "#num!")  # as Excel writes them
-MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat", *_ERRORS})
+_ERRORS = (  # as Excel writes them in English, German, French, Spanish, Italian and Dutch
+    *("#n/a", "#value!", "#div/0!", "#ref!", "#name?", "#null!", "#num!", "#nv", "#wert!", "#bezug!", "#zahl!", "#n/d"),
+    *("#valeur!", "#nom?", "#nul!", "#nombre!", "#¡valor!", "#¡ref!", "#¿nombre?", "#¡div/0!", "#¡num!", "#valore!"),
+    *("#rif!", "#nome?", "#n/b", "#waarde!", "#verw!", "#naam?", "#getal!"),
+)
+_ERROR = re.compile(rf"(?:{'|'.join(map(re.escape, _ERRORS))})(?!\w)")
+MISSING_WORDS = frozenset(
+    {
+        *("", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat"),
+        *("\\n", "n.a.", "k.a.", "(null)", "not available", *_ERRORS),
+    }
+)
 _STAND_IN = frozenset(
-    {".", "..", "...", "--", "---", "\u2013", "\u2014", "missing"}
+    {".", "..", "...", "--", "---", "\u2013", "\u2014", ":", "missing"}
 )  # missing among numbers, else a word
 MOSTLY_NUMBERS = 0.9  # share of the cells: a column with so many numbers in any notation is no text
 _LONGEST_NUMBER = 40
@@ -36,6 +46,7 @@ _NUMBER = re.compile(
     rf"(?P<exponent>[eE][+{_MINUS}]?\d+|[dD][+{_MINUS}]\d+)?"  # the second as Fortran writes it: 1.5D+03
     rf"{_SPACE}(?P<unit>[%‰])?(?P<after>{_MONEY})?(?P<trailing>[{_MINUS}])?{_SPACE}(?P<close>\))?"
 )
+_DASH = re.compile(rf"{_MONEY}?\s*-\s*{_MONEY}?")  # 0 in Excel's formats for accounts, and elsewhere a missing number
 _OTHER_MINUS = re.compile(f"(?!-)[{_MINUS}]")
 _DIGITS = str.maketrans("23456789", "11111111")
 _ZERO_WITHIN = re.compile(r"(?<=\d)0")
@@ -181,6 +192,8 @@ def telling(cells: Sequence[str]) -> dict[str, list[str]]:
 
 def _with_points(cells: Sequence[str], text: str) -> np.ndarray | None:
     """Cells with decimal points or commas as numbers, if all of them are numbers and none goes over several lines."""
+    if "_" in text:
+        return None
     try:
         numbers = np.array(text.replace(",", ".").split("\n"), "float64")
     except ValueError:
@@ -195,18 +208,23 @@ def is_missing(cell: str) -> bool:
 
 def is_stand_in(cell: str) -> bool:
     """Whether a cell stands for a missing value in a column of numbers, such as "." or "--", but may be a word elsewhere."""
-    return cell.strip().lower() in _STAND_IN
+    return cell.strip().lower() in _STAND_IN or is_dash(cell)
+
+
+def is_dash(cell: str) -> bool:
+    """Whether a cell is "-", perhaps with a sign of money, as Excel's formats for accounts write 0."""
+    return _DASH.fullmatch(cell.strip()) is not None
 
 
 def is_error(cell: str) -> bool:
     """Whether a cell begins with an error value of Excel, such as "#N/A", which is no remark although it begins with '#'."""
-    return cell.lstrip(' "').lower().startswith(_ERRORS)
+    return _ERROR.match(cell.lstrip(' "').lower()) is not None
 
 
 def plain_number(cell: str) -> float | None:
-    """The number in a cell as Python reads it; None if Python does not."""
+    """The number in a cell as Python reads it; None if Python does not, or if it has a "_", which Python leaves out."""
     try:
-        return float(cell)
+        return None if "_" in cell else float(cell)
     except ValueError:
         return None
 
@@ -222,6 +240,7 @@ class Notation:
         decimal: The decimal mark, "." or ",".
         readings: The bits of the readings that its cells allow.
         unit: "%" or "‰" behind each number, else "". The unit is kept: "12%" is 12.
+        money: The currency, as `same_money` calls it; "" if no number has a sign of money.
         strange: Whether some cells are not as Python writes numbers.
         how: The notation in words, for messages.
         problem: Why the column cannot be read, in one sentence; "" if it can.
@@ -230,6 +249,7 @@ class Notation:
     decimal: str = "."
     readings: int = ANY
     unit: str = ""
+    money: str = ""
     strange: bool = False
     how: str = "decimal points"
     problem: str = ""
@@ -308,10 +328,11 @@ def parse(cells: Sequence[str], numeric: bool = False) -> tuple[np.ndarray, list
         numeric: Whether the column is known to hold numbers, so that "." or "--" is a missing number. Otherwise this is so
             if more cells are numbers than words.
     """
-    try:
-        return np.array(cells, "float64"), []
-    except ValueError:
-        pass
+    if "_" not in "".join(cells):
+        try:
+            return np.array(cells, "float64"), []
+        except ValueError:
+            pass
     numbers = np.full(len(cells), np.nan)
     count = 0
     text: list[int] = []
@@ -319,10 +340,11 @@ def parse(cells: Sequence[str], numeric: bool = False) -> tuple[np.ndarray, list
     for row, cell in enumerate(cells):
         if is_missing(cell):
             continue
-        try:
-            numbers[row] = float(cell)
+        number = plain_number(cell)
+        if number is not None:
+            numbers[row] = number
             count += 1
-        except ValueError:
+        else:
             (stand_ins if is_stand_in(cell) else text).append(row)
     return numbers, text if numeric or count > len(text) else sorted(text + stand_ins)
 

@@ -17,7 +17,7 @@ from mdn.data.arrow import BOOLEANS, columns_of, fragment_batches, from_arrow, k
 from mdn.data.declared import declare
 from mdn.data.endings import PACKED, PARQUET
 from mdn.data.evidence import Notations
-from mdn.data.table_files import read_chunks, tables_of
+from mdn.data.table_files import read_part, tables_of
 from mdn.data.table_text import Chunk
 from mdn.data.tables import NoRows, Table, TableError
 from mdn.files import reading, sentence
@@ -34,13 +34,14 @@ class Part:
 
     Attributes:
         name: What messages call it.
-        read: From the most rows that a table may have to its tables, in order.
+        read: From the most rows that a table may have, and the decimal marks of columns in the parts before, to its tables, in
+            order.
         rows: How many rows it has; None if only reading it tells.
         kinds: What its columns hold, by name, where that is known before it is read.
     """
 
     name: str
-    read: Callable[[int], Iterator[Table]]
+    read: Callable[[int, Mapping[str, str]], Iterator[Table]]
     rows: int | None = None
     kinds: Mapping[str, str] | None = None
 
@@ -90,7 +91,7 @@ class Source:
             if on_share is not None:
                 on_share(place / len(self.parts))
             try:
-                for table in part.read(rows):
+                for table in part.read(rows, alike.marks):
                     if len(table):
                         yield alike.take(table, part.name)
             except NoRows:
@@ -280,8 +281,8 @@ def _file_part(path: Path, options: Mapping[str, Any], declared: Mapping[str, tu
         kinds = {name: "numbers" if kind == BOOLEANS else kind for name, kind in kinds.items()}
     options, declared = _declared(options, declared, categories)
 
-    def read(most: int) -> Iterator[Table]:
-        for table in read_chunks(path, rows=most, **options):
+    def read(most: int, before: Mapping[str, str]) -> Iterator[Table]:
+        for table in read_part(path, rows=most, before=before, **options):
             yield _as_declared(table, declared)
 
     return Part(str(path), read, rows, kinds)
@@ -324,7 +325,7 @@ def _dataset_parts(dataset, text, declared) -> list[Part]:
     def part(fragment) -> Part:
         name = getattr(fragment, "path", None) or "a table in memory"
 
-        def read(most: int) -> Iterator[Table]:
+        def read(most: int, _) -> Iterator[Table]:
             with reading(name, "a table"):
                 yield from arrow_tables(fragment_batches(fragment, dataset.schema, most), name, most, text, declared)
 
@@ -339,7 +340,7 @@ def _dask_parts(frame, text, declared) -> list[Part]:
     def part(place: int) -> Part:
         name = f"partition {place} of the Dask frame"
 
-        def read(most: int) -> Iterator[Table]:
+        def read(most: int, _) -> Iterator[Table]:
             with reading(name, "a table"):
                 frame_there = frame.get_partition(place).compute()
                 table = arrow.Table.from_pandas(frame_there, preserve_index=False)

@@ -158,6 +158,18 @@ def read_chunks(
     return _tables(path, text, keep, rows, separator, notations, on_share, whole=False)
 
 
+def read_part(
+    path, *, text, keep, separator, decimal, learnt: Mapping[str, str] | None, rows: int, before: Mapping[str, str]
+) -> Iterator[Table]:
+    """As `read_chunks`, for a file of several: `before` are the decimal marks of columns in the files before it."""
+    _check(separator, decimal, learnt)
+    known = {**(learnt or {}), **before}
+    notations = Notations(
+        str(path), decimal, text, learnt=known, learnt_from="the files before" if before else "training"
+    )
+    return _tables(path, text, keep, rows, separator, notations, on_share=None, whole=False)
+
+
 def _check(separator: str | None, decimal: str | None, learnt: Mapping[str, str] | None) -> None:
     check_separator(separator)
     if decimal not in (None, ",", "."):
@@ -222,6 +234,7 @@ def tables_of(
             notations=notations.settled or {},
             marks=notations.decimals(),
             padded=notations.padded(),
+            undecided=notations.undecided(),
             unnamed=unnamed,
             separator=mark,
         )

@@ -58,7 +58,7 @@ class ExactNumber(str):
 
     shown: str
 
-    def __new__(cls, value: float) -> ExactNumber:
+    def __new__(cls, value: int | float) -> ExactNumber:
         """1.234 is written "1234e-3"."""
         mantissa, _, exponent = repr(value).partition("e")
         whole, _, rest = mantissa.partition(".")
@@ -67,7 +67,7 @@ class ExactNumber(str):
         return number
 
     def __reduce__(self):
-        return ExactNumber, (float(self.shown),)
+        return ExactNumber, (int(self.shown) if self.shown.lstrip("-").isdecimal() else float(self.shown),)
 
 
 def as_words(cells: Cells) -> tuple[str, ...]:
@@ -88,9 +88,10 @@ class Table:
         text: Columns to treat as text, even if their cells are numbers.
         notations: How the numbers of the columns are written.
         marks: The decimal mark of the columns in which some cell has a point or a comma.
-        padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
+        padded: The columns of numbers that may be codes: some begin with 0, as 01001 and 001.1, or all with + as telephones.
         unnamed: The name that the reader gave to a first column without one, else "".
         separator: What separates the cells of a file of text; "" for white space, and for files that are no text.
+        undecided: The columns whose decimal mark nothing in the file shows: all their points may stand between thousands.
 
     Example:
         >>> from pathlib import Path
@@ -112,6 +113,7 @@ class Table:
     padded: frozenset[str] = frozenset()
     unnamed: str = ""
     separator: str = ""
+    undecided: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -190,6 +192,11 @@ class Table:
     def decimals(self) -> dict[str, str]:
         """The decimal mark, "," or ".", that was used for each column of numbers in which a cell has a point or a comma."""
         return {name: self.marks[name] for name in self.columns if name in self.marks and name not in self.text}
+
+    def money(self) -> dict[str, str]:
+        """The currency, such as "USD", of each column in which numbers have a sign of money."""
+        known = {name: self.notations[name].money for name in self.columns if name in self.notations}
+        return {name: money for name, money in known.items() if money and name not in self.text}
 
     def units(self) -> dict[str, str]:
         """The unit, "%" or "‰", of each column whose numbers have one."""
@@ -293,7 +300,7 @@ def joined(tables: Sequence[Table]) -> Table:
     marks = {name: mark for table in tables for name, mark in table.marks.items()}
     text = frozenset().union(*(table.text for table in tables))
     padded = frozenset().union(*(table.padded for table in tables))
-    units = {name: one for table in tables for name, one in table.notations.items() if one.unit}
+    units = {name: one for table in tables for name, one in table.notations.items() if one.unit or one.money}
     lines = np.concatenate([table.lines for table in tables])
     return dataclasses.replace(
         tables[-1],

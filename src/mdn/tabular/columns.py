@@ -46,7 +46,9 @@ class Columns:
         from_file: Whether the training table was read from a file.
         ids: The columns that name the rows (`mdn fit --id`), which `mdn predict` writes beside its predictions.
         bounds: The two columns of a censored target: its bounds, or the time and the event.
+        money: The currency of a column of the training file, such as "USD", where its numbers had a sign of money.
         codes: Numbers that may stand for missing values in training, as `codes.codes_of` finds them, by column; not in files.
+        looks: A sentence for each column of text that looks like numbers, dates or times; not in files.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class Columns:
         from_file: bool = False,
         ids: tuple[str, ...] = (),
         bounds: tuple[str, ...] = (),
+        money: Mapping[str, str] | None = None,
     ):
         self.levels, self.dates, self.left_out, self.about = levels, dates or {}, tuple(left_out), tuple(about)
         self.decimals, self.units = dict(decimals or {}), None if units is None else dict(units)
         self.others, self.from_file, self.ids = dict(others or {}), from_file, tuple(ids)
         self.bounds, self.codes = tuple(bounds), dict[str, Sequence[tuple[float, float]]]()
+        self.money, self.looks = dict(money or {}), tuple[str, ...]()
 
     @classmethod
     def learn(cls, table, counted: Mapping[str, Counted] | None = None) -> Columns:
@@ -109,6 +113,7 @@ class Columns:
         columns = cls(levels, dates, left_out, about, others=others, from_file=isinstance(table, Table))
         columns.remember(table, list(levels))
         columns.codes = {one.about.name: one.codes for one in kept if one.codes}
+        columns.looks = tuple(one.looks for one in learned if one.looks)
         return columns
 
     def leave_out_index(self, name: str) -> None:
@@ -118,11 +123,13 @@ class Columns:
             self.left_out = (*self.left_out, name)
 
     def remember(self, table, names: Sequence[str]) -> None:
-        """Keeps the decimal marks and the units that some columns of the training file have."""
+        """Keeps the decimal marks, the units and the currencies that some columns of the training file have."""
         if hasattr(table, "decimals") and hasattr(table, "units"):
             decimals, units = table.decimals(), table.units()
             self.decimals = {name: decimals[name] for name in names if decimals.get(name)}
             self.units = {name: units[name] for name in names if units.get(name)}
+        if hasattr(table, "money"):
+            self.money = {name: sign for name, sign in table.money().items() if name in names}
 
     @property
     def has_text(self) -> bool:
@@ -216,7 +223,13 @@ class Columns:
         _refuse(table, bad)
 
     def check_unit(self, table, name: str) -> None:
-        """Raises a ValueError if a column has "%" behind its numbers, but had none in training, or the other way round."""
+        """Raises a ValueError if a column has another unit behind its numbers than in training, or another currency."""
+        paid, pays = self.money.get(name), table.money().get(name) if hasattr(table, "money") else None
+        if paid and pays and paid != pays:
+            raise ValueError(
+                f"{table.source}: column {name!r} had amounts in {paid} in training, but has them in {pays} here. Write them "
+                "in the currency that they had in training, or train on a table like this one."
+            )
         if self.units is None or not hasattr(table, "units"):
             return
         had, has = self.units.get(name, ""), table.units().get(name, "")
@@ -381,5 +394,5 @@ def _bad_cell(table, name: str, error: ValueError) -> str:
         text = table.numbers_and_text(name)[1]
         if text and isinstance(error, TableError):
             return f"{table.cells[table.columns.index(name)][text[0]]!r} in line {table.lines[text[0]]}"
-    said = str(error)
+    said = str(error).removeprefix(f"{getattr(table, 'source', '')}: ")
     return said.removeprefix(f"column {name!r} ").split(". ")[0].rstrip(".")

@@ -29,6 +29,8 @@ class DateCode:
         order: "day first" or "month first" where the order of day and month was open, else "".
         cycles: Some of `CYCLES`.
         short_years: Whether years have two digits, as in 5/3/24; elsewhere such a date is not read.
+        marks: The marks between day and month, such as "/", of dates in this order; "" if that is not known, as in files of
+            older versions.
     """
 
     origin: float
@@ -36,6 +38,7 @@ class DateCode:
     order: str
     cycles: tuple[str, ...]
     short_years: bool = False
+    marks: str = ""
 
     @classmethod
     def learn(cls, dates: Dates) -> DateCode:
@@ -54,6 +57,7 @@ class DateCode:
             dates.order,
             tuple(cycle for cycle, shown in shows.items() if shown),
             dates.short_years,
+            dates.marks,
         )
 
     def names(self, name: str) -> list[str]:
@@ -116,8 +120,8 @@ def dates_of(column: Column, code: DateCode | None = None) -> Dates:
         if len(known) and all(map(is_date, known)):
             return read_objects(column.plain_values)
         declared = column.declared == DATE or code is not None
-        order, short_years = (code.order, code.short_years) if code else ("", None)
-        return read_dates(column.words, order=order, declared=declared, short_years=short_years)
+        order, marks, short_years = (code.order, code.marks, code.short_years) if code else ("", "", None)
+        return read_dates(column.words, order=order, marks=marks, declared=declared, short_years=short_years)
     except DateError as error:
         remedy = "Correct the column (2024-03-05 is read in one way only)"
         if column.lines is None:

@@ -56,6 +56,8 @@ def learn_features(regressor, X, counted: Mapping[str, Counted] | None = None) -
     regressor.columns_ = Columns.learn(X, counted)
     if regressor.columns_.warning:
         warnings.warn(regressor.columns_.warning, UserWarning, stacklevel=4)
+    for sentence in regressor.columns_.looks:
+        warnings.warn(sentence, UserWarning, stacklevel=4)
     for sentence in sentences(regressor.columns_.codes):
         warnings.warn(sentence, MissingCodes, stacklevel=4)
     x = np.asarray(_numbers(regressor, X, reset=True))

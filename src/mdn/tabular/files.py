@@ -79,7 +79,7 @@ def save(regressor, path) -> None:
     # What older versions do without: how numbers were written in the training file, how many cells were (other), and roles
     columns = regressor.columns_
     kept = {"decimals": columns.decimals, "other_shares": columns.others, "ids": columns.ids, "bounds": columns.bounds}
-    kept["no_bins"] = regressor.feature_bins == 0
+    kept |= {"no_bins": regressor.feature_bins == 0, "money": columns.money}
     description |= {name: value for name, value in kept.items() if value}
     if regressor.columns_.units is not None:
         description["units"] = regressor.columns_.units
@@ -188,7 +188,7 @@ def load(cls, path, made: Callable | None = None):
 
 _OPTIONAL = (
     "recorded", "indicators", "trunk", "origin", "seen", "calibrated", "calibration_groups", "outcome", "circle", "decimals",
-    "units", "other_shares", "ids", "bounds", "rows_seen", "from_file", "line", "no_bins",
+    "units", "other_shares", "ids", "bounds", "rows_seen", "from_file", "line", "no_bins", "money",
 )  # fmt: skip
 _MOST_UNITS = 2**20  # the most units of a layer, components of a mixture, targets
 _size, _figures = whole(1, _MOST_UNITS), listed(figure)
@@ -260,6 +260,7 @@ def _checked(description: dict) -> dict[str, Any]:
         circle=circular.IN_FILES,
         decimals=mapping(one_of(",", ".")),
         units=mapping(one_of("%", "‰")),
+        money=mapping(text),
         from_file=flag,
         other_shares=mapping(number(0.0)),
         ids=listed(text),
@@ -289,9 +290,8 @@ def _outcome(value, name: str):
 
 
 def _date(value, name: str):
-    value = record(origin=number(), zone=text, order=one_of(*ORDERS), cycles=listed(one_of(*CYCLES)), short_years=flag)(
-        value, name
-    )
+    parts: dict[str, Any] = {"origin": number(), "zone": text, "marks": text, "order": one_of(*ORDERS)}
+    value = record(optional=("marks",), cycles=listed(one_of(*CYCLES)), short_years=flag, **parts)(value, name)
     try:
         local(np.zeros(1), value["zone"])
     except ValueError as error:
@@ -313,6 +313,7 @@ def _columns(description: dict) -> Columns:
         from_file=description.get("from_file", not description["feature_names"] and bool(description["columns"])),
         ids=tuple(description.get("ids", ())),
         bounds=tuple(description.get("bounds", ())),
+        money=description.get("money"),
     )
 
 

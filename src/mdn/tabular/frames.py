@@ -14,6 +14,7 @@ from scipy.sparse import issparse
 from mdn.data.dates import zone_name
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
 from mdn.data.endings import PARQUET
+from mdn.data.notation import plain_number
 from mdn.data.tables import Table, is_missing
 
 _SHOWN = 40  # characters of a cell on a page
@@ -31,6 +32,7 @@ class Column:
         declared: "category", "number" or "date" if the type is declared, else "".
         zone: The time zone of values of datetime64, which are in UTC; "" if none.
         lines: The line of the file for each row, None for a frame.
+        source: The name of the file.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     declared: str = ""
     zone: str = ""
     lines: np.ndarray | None = None
+    source: str = ""
 
     @functools.cached_property
     def texts(self) -> list[str]:
@@ -143,7 +146,7 @@ def _of_table(table: Table, name: str, learned: str) -> Column:
         values = np.array(cells, dtype=object)
     else:
         values = np.array(["" if is_missing(cell) else cell for cell in cells], dtype=object)
-    return Column(name, values, declared, lines=table.lines)
+    return Column(name, values, declared, lines=table.lines, source=table.source)
 
 
 def _declared(series) -> str:
@@ -200,10 +203,15 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
         raise ValueError(f"{name} must hold numbers, but holds dates.")
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
+        if text_of(value) == "":
+            continue
         try:
-            numbers[row] = np.nan if text_of(value) == "" else float(value)
+            number = plain_number(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError):
-            raise ValueError(f"{name} must hold numbers, but holds text: {text_of(value)!r} in row {row}.") from None
+            number = None
+        if number is None:
+            raise ValueError(f"{name} must hold numbers, but holds text: {text_of(value)!r} in row {row}.")
+        numbers[row] = number
     return numbers
 
 

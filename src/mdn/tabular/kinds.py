@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
+from mdn.data.notation import plain_number
 from mdn.data.tables import Table, foreign_number, is_missing, parse
+from mdn.tabular import lookalikes
 from mdn.tabular.codes import codes_of
 from mdn.tabular.dates import DateCode, dates_of, described, holds_dates
 from mdn.tabular.frames import Column, as_numbers, is_number
@@ -28,6 +32,7 @@ _IDENTIFIER, _MANY_LEVELS = 0.5, 100  # a column with more different texts than 
 _NEARLY_ALL, _ENOUGH = 0.9, 20  # and so does one of fewer texts, in at least 20 rows
 
 
+_CODE = re.compile(r"[-+]?0\d|\+\d{7}")  # what loses zeros, or the sign of a telephone number, as a number
 _PANDAS_INDEX = "Unnamed: 0"  # the name that pandas gives to a first column without one
 
 
@@ -104,6 +109,7 @@ class Learned:
         code: How dates become numbers.
         other: The share of the rows whose level is not kept.
         codes: Numbers that may stand for missing values, with the share of the rows that have each.
+        looks: The sentence of `lookalikes` on a column of text.
     """
 
     about: About
@@ -112,6 +118,7 @@ class Learned:
     code: DateCode | None = None
     other: float = 0.0
     codes: Sequence[tuple[float, float]] = ()
+    looks: str = ""
 
 
 class Counted(NamedTuple):
@@ -146,17 +153,20 @@ def learn_column(one: Column, counted: Counted | None = None) -> Learned:
         return Learned(About(one.name, DATE, described(code, dates.days) + gone), code=code)
     if one.declared != CATEGORY and _holds_numbers(one):
         numbers = as_numbers(f"column {one.name!r}", one.plain_values)
+        _check_finite(one, numbers)
         numbers = numbers[np.isfinite(numbers)]
         reach = f"{plain(numbers.min())} to {plain(numbers.max())}" if len(numbers) else "infinite"
         return Learned(About(one.name, NUMBER, reach + gone), codes=codes_of(numbers))
     text = [word for word in one.words if word]
     if not one.declared:
         _check_notation(one, text)
-    words, counts = _levels(Counter(text) if counted is None else _known_words(one, counted))
+    known_words = Counter(text) if counted is None else _known_words(one, counted)
+    words, counts = _levels(known_words)
     known, rows = (len(text), len(missing)) if counted is None else (int(counts.sum()), counted.rows)
     if not one.declared and _tells_rows_apart(len(words), known, rows):
         numeric = " of numbers as text" if not parse(text)[1] else " of text"
-        return Learned(About(one.name, IDENTIFIER, f"{len(words)} levels{numeric} in {rows} rows"), kept=False)
+        about = About(one.name, IDENTIFIER, f"{len(words)} levels{numeric} in {rows} rows")
+        return Learned(about, kept=False, looks=lookalikes.sentence(one, known_words, "text that tells rows apart"))
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     order = order[: max(_FEW_LEVELS, int(np.sum(counts[order] >= _ROWS_A_LEVEL)))]
     other = 1.0 - float(counts[order].sum()) / known
@@ -164,7 +174,8 @@ def learn_column(one: Column, counted: Counted | None = None) -> Learned:
     if other:
         levels = f"{len(order)} of {levels} kept, {share(other)} of the rows are (other)"
     kept = [str(words[at]) for at in order]
-    return Learned(About(one.name, CATEGORY, levels + gone), levels=kept, other=other * known / rows)
+    looks = "" if one.declared else lookalikes.sentence(one, known_words, "a category", other)
+    return Learned(About(one.name, CATEGORY, levels + gone), levels=kept, other=other * known / rows, looks=looks)
 
 
 def _known_words(one: Column, counted: Counted) -> dict[str, int]:
@@ -185,7 +196,30 @@ def _levels(words: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
 def _holds_numbers(one: Column) -> bool:
     if one.declared == NUMBER or one.values.dtype.kind in "biufm":
         return True
-    return one.values.dtype == object and all(map(is_number, one.values[~one.missing]))
+    if one.values.dtype != object:
+        return False
+    there = one.values[~one.missing]
+    return all(map(is_number, there)) or (one.lines is None and _numbers_in_text(there))
+
+
+def _numbers_in_text(values: Sequence) -> bool:
+    """Whether cells of a frame are numbers of which some are text, and no codes: "1.5" and "2", or 1 and "2", but not "01"."""
+    text = [value.strip() for value in values if isinstance(value, str)]
+    if len(text) + sum(map(is_number, values)) < len(values) or any(plain_number(cell) is None for cell in text):
+        return False
+    return not any(map(_CODE.match, text)) and (len(text) < len(values) or any("." in cell for cell in text))
+
+
+def _check_finite(one: Column, numbers: np.ndarray) -> None:
+    """Raises a ValueError that names the first infinite number of a column of a file."""
+    if one.lines is None or not np.isinf(numbers).any():
+        return
+    row = int(np.argmax(np.isinf(numbers)))
+    source = f"{one.source}: " if one.source else ""
+    raise ValueError(
+        f"{source}column {one.name!r} holds infinity in {one.place(row)}. Clear the cell, which means that it is missing, or "
+        f"leave the column out with --ignore {shlex.quote(one.name)}."
+    )
 
 
 def _tells_rows_apart(levels: int, known: int, rows: int) -> bool:

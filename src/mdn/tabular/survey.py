@@ -139,7 +139,7 @@ class Survey:
         weight: The sum of the weights of the rows that can be used.
         checksum: Of all rows that can be used, in any order: the sum of their hashes modulo 2⁶⁴.
         columns: The columns of the table.
-        padded: The columns of whole numbers of which some cell begins with 0, such as 01001: these may be codes.
+        padded: The columns of numbers that may be codes: some begin with 0, as 01001 and 001.1, or all with + as telephones.
     """
 
     def __init__(self, wanted: Wanted, memory: float):
