@@ -266,10 +266,11 @@ def test_codes_that_lost_their_zeros_in_a_column_of_numbers_are_found():
     assert places(mixed, [1, 2]) == ["(other)", "2"]
 
 
+@pytest.mark.parametrize("ending", ["parquet", "xlsx"])
 @pytest.mark.parametrize("cells", [[1001, 7], ["01001", "00007"]], ids=["numbers", "text"])
-def test_codes_are_found_in_parquet_whether_they_are_numbers_or_text(cells, tmp_path):
+def test_codes_are_found_in_typed_files_whether_they_are_numbers_or_text(cells, ending, tmp_path):
     """Issue 21: 1001 was not the level 01001."""
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow" if ending == "parquet" else "openpyxl")
     rng = np.random.default_rng(0)
     rows = [f"{('01001', '00007')[i % 2]},{i % 2 * 10 + rng.normal():.3f}" for i in range(40)]
     (tmp_path / "t.csv").write_text("\n".join(["zip,y", *rows]))
@@ -277,8 +278,12 @@ def test_codes_are_found_in_parquet_whether_they_are_numbers_or_text(cells, tmp_
     reg = tiny(epochs=2).fit(table, np.arange(40) % 2 + rng.normal(size=40))
     reg.target_names_ = ["y"]
     reg.save(tmp_path / "m.mdn")
-    pd.DataFrame({"zip": cells * 5}).to_parquet(tmp_path / "new.parquet")
-    ran = run_here(tmp_path, "predict", "m.mdn", "new.parquet")
+    frame = pd.DataFrame({"zip": cells * 5})
+    if ending == "parquet":
+        frame.to_parquet(tmp_path / "new.parquet")
+    else:
+        frame.to_excel(tmp_path / "new.xlsx", index=False)
+    ran = run_here(tmp_path, "predict", "m.mdn", f"new.{ending}")
     assert ran.exit_code == 0 and "(other)" not in said(ran), said(ran)
     expected = reg.predict_quantile(table.take(np.arange(2)), [0.05, 0.5, 0.95])
     found = read_table(tmp_path / "predictions.csv").values

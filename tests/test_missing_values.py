@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import mdn
-from mdn.tabular.columns import Columns, target_numbers
+from mdn.tabular.columns import Columns
+from mdn.tabular.inputs import target_numbers
 
 pytestmark = pytest.mark.project
 

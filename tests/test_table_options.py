@@ -502,7 +502,10 @@ def test_python_and_the_command_leave_out_a_column_that_only_numbers_the_rows(ex
     monkeypatch.setattr("mdn.tabular.survey._FEWEST", 10)
     reg = mdn.MDNRegressor(1, epochs=1, random_state=0)
     names = ["age", "sex", "bmi", "day"]
-    with pytest.warns(UserWarning, match="has no name and only numbers the rows, so it is left out"):
+    with (
+        pytest.warns(UserWarning, match="has no name and only numbers the rows, so it is left out"),
+        pytest.warns(UserWarning, match="t.csv: its first column has no name and is called '0'"),  # as the command says
+    ):
         reg.fit(str(folder / "t.csv"), target="y", memory=memory)
     command = mdn.load(folder / "model.mdn")
     assert reg.columns_.table_names == command.columns_.table_names == names
@@ -519,7 +522,8 @@ def test_files_of_one_table_that_each_number_their_rows_are_learnt_without_the_n
     assert ran.exit_code == 0 and said(ran).count("only numbers the rows, so it is left out") == 1, said(ran)
     assert mdn.load(folder / "two.mdn").columns_.table_names == ["age", "sex", "bmi", "day"]
     kept = mdn.data.source_of(str(folder / "t.csv"), number=["0"])
-    reg = mdn.MDNRegressor(1, epochs=1, random_state=0).fit(kept, target="y")
+    with pytest.warns(UserWarning, match="t.csv: its first column has no name and is called '0'"):
+        reg = mdn.MDNRegressor(1, epochs=1, random_state=0).fit(kept, target="y")
     assert reg.columns_.table_names[0] == "0"
 
 

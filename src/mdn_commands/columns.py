@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _MOST_ROWS = 200  # of the table of columns on the screen
+KEEP_NUMBERS = "--number takes them for numbers."
 _TOGETHER = [
     *({role, "number"} for role in ("target", "weight", "event", "lower", "upper")),
     *({"split_by", other} for other in ("ignore", "category", "number", "date", "id")),
@@ -117,13 +118,13 @@ def learnt(columns: Columns, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def text_names(columns: Columns, path: Path) -> list[str]:
-    """The columns of a file that a model reads as text. Codes such as 01001 that Parquet holds as numbers stay numbers, so
-    that the model knows that their zeros are lost.
+    """The columns of a file that a model reads as text. Codes such as 01001 that Parquet or Excel holds as numbers stay
+    numbers, so that the model knows that their zeros are lost.
     """
-    from mdn.data.endings import PARQUET
+    from mdn.data.endings import EXCEL, PARQUET
     from mdn.tabular.levels import code_width
 
-    typed = path.suffix.lower() in PARQUET  # its numbers are no text
+    typed = path.suffix.lower() in (*PARQUET, *EXCEL)  # their numbers are no text
     return [name for name in columns.text_names if not (typed and code_width(columns.levels[name] or ()))]
 
 
@@ -173,18 +174,16 @@ def read(path: Path, console, text=(), **options) -> Table:
 
 
 def read_to_learn(path: Path, console, roles: Roles, **options) -> Table:
-    """Reads a table whose columns are as declared. Whole numbers of which some begin with 0, such as 01001, are categories."""
+    """Reads a table whose columns are as declared. Codes, some of which begin with 0, such as 01001, are categories."""
     from mdn.data import read_table
     from mdn.data.declared import declare
+    from mdn.tabular import wording
 
     table = read(path, console, roles.text, **options)
     said = {*roles.number, *roles.target, *roles.weight, *roles.ignore}
     codes = [name for name in table.columns if name in table.padded and name not in said]
     if codes:
-        names = ", ".join(map(repr, codes))
-        tell(
-            f"{path}: cells of {names} begin with 0 or +, so they are taken for categories; --number takes them for numbers."
-        )
+        tell(f"{path}: {wording.codes(codes, KEEP_NUMBERS)}")
         with share(console, "reading") as on_share:  # again, since a number has lost how it was written
             table = read_table(path, text=[*roles.text, *codes], on_share=on_share, **options)
     return declare(table, category=roles.category, number=roles.number, date=roles.date)
@@ -243,6 +242,7 @@ def asked_of(table: Table, roles: Roles, index: str | None = None) -> Asked:
         roles: What the options say of columns.
         index: As `Numbering` finds it in the whole table; None to look for it in this one.
     """
+    from mdn.data.names import LEAVE_OUT, check_one_of_a_name
     from mdn.tabular.kinds import Numbering
 
     roles.check(table)
@@ -255,6 +255,7 @@ def asked_of(table: Table, roles: Roles, index: str | None = None) -> Asked:
         gone.add(by.name)
         say_groups(by.name)
     x, index = without_index(table.drop(*gone), Numbering().look(table).name if index is None else index)
+    check_one_of_a_name(table, {*roles.target, *roles.bounds}, x.columns, LEAVE_OUT)
     if not x.columns:
         names = " and ".join(map(repr, roles.target or roles.bounds))
         stop(f"{table.source!r} has no column {f'beside {names} ' if names else ''}to predict from.")
@@ -272,6 +273,14 @@ def say_note(table: Table) -> None:
     """Prints what the reader had to guess."""
     if table.note:
         tell(table.note)
+
+
+def say_notes(notes: Mapping[str, str]) -> None:
+    """Prints what the reader had to guess of several files, by their names."""
+    from mdn.tabular import wording
+
+    for note in wording.notes(notes):
+        tell(note)
 
 
 def without_index(x: Table, index: str) -> tuple[Table, str]:

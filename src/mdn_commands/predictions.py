@@ -164,6 +164,7 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
 
     names = [f"{target}_{name}" for target in regressor.target_names_ for answer in answers for name in answer.names]
     columns, rows, outside = regressor.columns_, 0, Outside(regressor.columns_)
+    notes: dict[str, str] = {}
     wanted = list(dict.fromkeys(columns.ids if ids is None else ids))
     notation = notation | table_columns.learnt(columns, notation)
     features = set(columns.table_names)
@@ -182,12 +183,15 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
         marks = Marks.of(first, columns.decimals, notation.get("decimal")) if written_as(out) == "csv" else Marks()
         with writing_table(out, names, carried, **marks._asdict()) as write:
             for table in itertools.chain([first], chunks):
+                columns.check_names(table)
                 x = ReadOnce(regressor, table.select(columns.table_names))
                 outside.look(x.numbers)
                 values = np.concatenate([answer.values(regressor, x) for answer in answers], axis=-1)
                 write(values.reshape(len(x), -1), table.words(carried))
                 rows += len(table)
-    table_columns.say_note(table)  # the note of the last chunk covers all rows
+                if table.note:
+                    notes[table.source] = table.note  # that of the last chunk covers all rows of a file
+    table_columns.say_notes(notes)
     table_columns.say_outside(outside, said)
     if (said_of_marks := marks.said(out.name, first)) is not None:
         tell(said_of_marks)

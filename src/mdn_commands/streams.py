@@ -102,7 +102,7 @@ def look(
         processes: How many train.
     """
     from mdn.data import source_of
-    from mdn.tabular import streamed
+    from mdn.tabular import streamed, wording
     from mdn.wording import agreed, counted
 
     declared: dict[str, Any] = {"category": roles.category, "number": roles.number, "date": roles.date}
@@ -130,15 +130,14 @@ def look(
             sample = survey.all() if survey.whole else survey.sample()
             if split is not None and seen is None and (seen := _split(sample.table, roles)) != split:
                 continue
-            said = {*declared["category"], *roles.number, *roles.target, *roles.weight, *roles.ignore}
-            codes = [name for name in first.columns if name in survey.padded and name not in said]
-            if not codes:
+            if not survey.codes:
                 break
-            tell(
-                f"cells of {', '.join(map(repr, codes))} begin with 0 or +, so they are taken for categories; --number takes "
-                "them for numbers."
-            )
-            declared["category"] = (*declared["category"], *codes)  # again, since a number has lost how it was written
+            tell(wording.codes(survey.codes, table_columns.KEEP_NUMBERS))
+            declared["category"] = (
+                *declared["category"],
+                *survey.codes,
+            )  # again, since a number has lost how it was written
+    table_columns.say_notes(survey.notes)
     if survey.left_out:
         also = f", or without a {roles.split_by[0]!r}," if roles.split_by else ""
         lost = survey.left_out

@@ -31,6 +31,7 @@ def rows_for(regressor: MDNRegressor, data: Path, console, how: dict[str, Any]) 
     how = how | table_columns.learnt(regressor.columns_, how)
     table = table_columns.read(data, console, table_columns.text_names(regressor.columns_, data), **how)
     censored = regressor.columns_.bounds
+    regressor.columns_.check_names(table, censored or targets)
     y = bounds_of(table, censored, regressor.censoring) if censored else targets_of(table, targets)
     for target, column in zip(targets, y.T[: len(targets)], strict=True):
         regressor.columns_.check_unit(table, target)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mdn.data.tables import Cells, TableError, unique
+from mdn.data.tables import Cells, NotRead, TableError, unique
 
 BOOLEANS = "booleans"
 BUFFER = 1 << 16  # bytes of each column of a Parquet file that are read at once
@@ -20,18 +20,13 @@ def columns_of(schema) -> dict[str, int]:
     return {name: place for place, name in named if not _INDEX.fullmatch(name)}
 
 
-def from_arrow(arrow, source, name: str, column, kept: bool) -> Cells:
-    """The cells of a column: numbers (durations in days), or strings, "" where missing.
+def from_arrow(arrow, column, kept: bool) -> Cells:
+    """The cells of a column: numbers (durations in days), or strings, "" where missing; `NotRead` if it holds other things.
 
     Args:
         arrow: The package pyarrow.
-        source: Where the column stands, for messages.
-        name: The name of the column.
         column: An array of Arrow.
         kept: Whether numbers become strings, too.
-
-    Raises:
-        TableError: if it holds lists, bytes or other things that are neither numbers nor text.
     """
     kind = column.type
     if arrow.types.is_dictionary(kind):
@@ -46,16 +41,13 @@ def from_arrow(arrow, source, name: str, column, kept: bool) -> Cells:
             # whole numbers above 2⁵³ lose their last digits, as they do in text
             return column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False).astype("float64")
         if arrow.types.is_nested(kind) or "binary" in str(kind):
-            raise arrow.ArrowNotImplementedError
+            return (NotRead(kind),) * len(column)
         # Arrow writes "true" and "00:05:00.000000", but CSV files of Python "True" and "00:05:00"
         if arrow.types.is_boolean(kind) or arrow.types.is_time(kind):
             return tuple("" if cell is None else str(cell) for cell in column.to_pylist())
-        cells = tuple("" if cell is None else cell for cell in column.cast(arrow.string()).to_pylist())
+        return tuple("" if cell is None else cell for cell in column.cast(arrow.string()).to_pylist())
     except (arrow.ArrowNotImplementedError, arrow.ArrowTypeError):
-        raise TableError(
-            f"{source}: column {name!r} holds {kind}, but numbers or text are needed. Leave it out of the file."
-        ) from None
-    return cells
+        return (NotRead(kind),) * len(column)
 
 
 def kind_of(arrow, kind) -> str:

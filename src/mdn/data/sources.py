@@ -53,6 +53,7 @@ class Source:
     Attributes:
         parts: Its parts; those without rows are left out as they are met.
         name: What messages call the whole.
+        made: From the names of some columns to this source with these as categories; None if nobody knows how it was made.
 
     Example:
         >>> import mdn.data, pathlib, tempfile
@@ -64,6 +65,7 @@ class Source:
 
     parts: tuple[Part, ...]
     name: str
+    made: Callable[[Collection[str]], Source] | None = None
 
     @property
     def rows(self) -> int | None:
@@ -73,7 +75,7 @@ class Source:
 
     def only(self, places: Sequence[int]) -> Source:
         """The source of some of the parts."""
-        return dataclasses.replace(self, parts=tuple(self.parts[place] for place in places))
+        return dataclasses.replace(self, parts=tuple(self.parts[place] for place in places), made=None)
 
     def blocks(self, rows: int = ROWS, on_share: Callable[[float], Any] | None = None) -> Iterator[Table]:
         """Tables of at most `rows` rows, all with the same columns in the same order.
@@ -178,6 +180,11 @@ def source_of(
     """
     if isinstance(thing, Source):
         return thing
+    said = {"number": number, "date": date, "text": text, "keep": keep, "separator": separator, "decimal": decimal}
+
+    def made(more: Collection[str]) -> Source:
+        return source_of(thing, category=[*category, *more], learnt=learnt, **said)  # type: ignore[arg-type]
+
     declared = {"category": tuple(category), "number": tuple(number), "date": tuple(date)}
     text = frozenset([*text, *category, *date])
     if _is_dataset(thing):
@@ -200,7 +207,7 @@ def source_of(
         )
     parts, name = found
     check_kinds(parts)
-    return Source(tuple(part for part in parts if part.rows != 0), name)
+    return Source(tuple(part for part in parts if part.rows != 0), name, made)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -383,9 +390,7 @@ def arrow_tables(
         for batch in itertools.chain([first], batches):
             for start in range(0, batch.num_rows, rows):
                 some = batch.slice(start, rows)
-                cells = tuple(
-                    from_arrow(arrow, name, column, some.column(at), column in text) for column, at in places.items()
-                )
+                cells = tuple(from_arrow(arrow, some.column(at), column in text) for column, at in places.items())
                 yield Chunk(tuple(places), cells, np.arange(done + 1, done + 1 + some.num_rows), "", 0.0)
                 done += some.num_rows
 

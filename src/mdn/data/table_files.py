@@ -19,6 +19,7 @@ from mdn.data.arrow import columns_of, from_arrow, parquet_file, pyarrow_there
 from mdn.data.endings import EXCEL, PARQUET
 from mdn.data.evidence import Notations
 from mdn.data.excel import read_excel
+from mdn.data.names import said_again
 from mdn.data.separators import check_separator
 from mdn.data.table_text import Chunk, check_whole, read_text
 from mdn.data.tables import NoRows, Table, TableError, as_words
@@ -209,6 +210,7 @@ def tables_of(
         TableError: if a later chunk contradicts the notation of the first.
     """
     for columns, cells, lines, note, share, mark, unnamed in chunks:
+        again = said_again(columns)
         if on_share is not None:
             on_share(share)
         notations.semicolons = mark == ";"
@@ -229,7 +231,7 @@ def tables_of(
             cells,
             lines,
             source=source,
-            note=" ".join(filter(None, [note, notations.note])),
+            note=" ".join(filter(None, [note, again and f"{source}: {again}", notations.note])),
             text=text,
             notations=notations.settled or {},
             marks=notations.decimals(),
@@ -299,9 +301,7 @@ def _parquet(path: Path, rows: int, kept: frozenset[str], whole: bool) -> Iterat
                 check_whole(path, size)
             rows = max(1, min(rows, _BYTES * total // max(size, 1)))
             for batch in file.iter_batches(batch_size=rows):
-                cells = tuple(
-                    from_arrow(arrow, path, name, batch.column(at), name in kept) for name, at in places.items()
-                )
+                cells = tuple(from_arrow(arrow, batch.column(at), name in kept) for name, at in places.items())
                 lines = np.arange(done + 1, done + 1 + batch.num_rows)
                 done += batch.num_rows
                 if batch.num_rows:

@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import functools
 import itertools
-import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -70,6 +69,29 @@ class ExactNumber(str):
         return ExactNumber, (int(self.shown) if self.shown.lstrip("-").isdecimal() else float(self.shown),)
 
 
+class Again(str):
+    """The name of a column whose own name an earlier column has: "y.1" where both are called "y".
+
+    Attributes:
+        own: The name that it has in its file.
+    """
+
+    own: str
+
+    def __new__(cls, name: str, own: str) -> Again:
+        """A string that is `name`."""
+        again = super().__new__(cls, name)
+        again.own = own
+        return again
+
+    def __reduce__(self):
+        return Again, (str(self), self.own)
+
+
+class NotRead(str):
+    """Each cell of a column of lists, bytes or other things that are neither numbers nor text; it says what the column holds."""
+
+
 def as_words(cells: Cells) -> tuple[str, ...]:
     """The cells of a column of text, in which numbers are written as Python writes them."""
     return tuple(cell.shown if isinstance(cell, ExactNumber) else cell for cell in cells)
@@ -124,6 +146,7 @@ class Table:
         Raises:
             TableError: if there is no such column (the nearest is named), or if it holds text.
         """
+        self.check_read(name)
         return self._numbers(self._find(name))
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -132,6 +155,7 @@ class Table:
         Raises:
             TableError: if there is no such column, or if a column of numbers has a few cells of text.
         """
+        self.check_read(name)
         index = self._find(name)
         numbers, text = self._parse(index)
         if self._is_text(index, text):
@@ -163,14 +187,18 @@ class Table:
             TableError: if there is no such column.
         """
         found = [self._find(name, names) for name in names]
-        return dataclasses.replace(self, columns=tuple(names), cells=tuple(self.cells[i] for i in found))
+        return dataclasses.replace(
+            self, columns=tuple(self.columns[i] for i in found), cells=tuple(self.cells[i] for i in found)
+        )
 
     def words(self, names: Sequence[str]) -> list[tuple[str, ...]]:
         """The cells of some columns of text, as they stand in the file.
 
         Raises:
-            TableError: if there is no such column.
+            TableError: if there is no such column, or if one holds neither numbers nor text.
         """
+        for name in names:
+            self.check_read(name)
         return [as_words(self.cells[self._find(name, names)]) for name in names]
 
     def drop(self, *names: str) -> Table:
@@ -184,6 +212,12 @@ class Table:
         return dataclasses.replace(
             self, columns=tuple(self.columns[i] for i in kept), cells=tuple(self.cells[i] for i in kept)
         )
+
+    def check_read(self, name: str) -> None:
+        """Raises a TableError if a column holds neither numbers nor text; whoever leaves it out can use the others."""
+        cell = next(iter(self.cells[self._find(name)]), None)
+        if isinstance(cell, NotRead):
+            raise TableError(f"{self.source}: column {name!r} holds {cell}, but numbers or text are needed.")
 
     def numbers_and_text(self, name: str) -> tuple[np.ndarray, list[int]]:
         """(a column as numbers, NaN where missing or text; the rows that hold text)."""
@@ -282,8 +316,7 @@ class Table:
                 )
         if self._is_text(index, text):
             raise TableError(
-                f"{self.source}: column {name!r} holds text ({what}): leave it out with --ignore {shlex.quote(name)}, "
-                "or encode it as numbers."
+                f"{self.source}: column {name!r} holds text ({what}): leave it out, or encode it as numbers."
             )
         raise TableError(f"{self.source}: column {name!r} must hold numbers, but has {what}{more}.")
 
@@ -336,7 +369,7 @@ def shown(text: str) -> str:
 
 
 def unique(header: Sequence[str]) -> tuple[str, ...]:
-    """Names without repetition: a second "x" becomes "x.1", and an empty name the number of its column."""
+    """Names without repetition: a second "x" becomes "x.1" (`Again`), and an empty name the number of its column."""
     names: dict[str, None] = {}
     again: dict[str, int] = {}  # the last number used behind a name; all lower ones are taken
     for i, cell in enumerate(header):
@@ -344,5 +377,5 @@ def unique(header: Sequence[str]) -> tuple[str, ...]:
         while name in names:
             again[base] = again.get(base, 0) + 1
             name = f"{base}.{again[base]}"
-        names[name] = None
+        names[name if name == base else Again(name, base)] = None
     return tuple(names)

@@ -54,6 +54,7 @@ def _blocks(regressor, X, targets: bool) -> Iterator[dict[str, Any]]:
         raise ValueError(f"a source needs {what}: pass arrays.")
     source = source_of(X, text=columns.text_names, learnt=columns.decimals)
     for block in source.blocks(ROWS):
+        columns.check_names(block, regressor.target_names_ if targets else ())
         found: dict[str, Any] = {"X": block.select(columns.table_names)}
         if targets:
             found["y"] = np.stack([block.column(name) for name in regressor.target_names_], axis=1)

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mdn.data.declared import CATEGORY, DATE, NUMBER
+from mdn.data.names import check_one_of_a_name
 from mdn.data.tables import Table, TableError
 from mdn.tabular.dates import DateCode, dates_of
-from mdn.tabular.frames import Column, as_numbers, column, is_frame, is_na
+from mdn.tabular.frames import Column, as_numbers, column, is_frame
 from mdn.tabular.kinds import EMPTY, IDENTIFIER, INDEX, About, Counted, learn_column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import share
-from mdn.wording import agreed
+from mdn.wording import agreed, counted
 
 __all__ = ["About", "Columns", "UnknownLevels"]
 
@@ -89,9 +90,6 @@ class Columns:
         """
         if not is_frame(table):
             return cls({})
-        names = [str(name) for name in table.columns]
-        if len(set(names)) < len(names):
-            return cls({})  # two columns of one name: columns are then known by their places only
         check_rows(table)
         learned, bad = [], []
         for name in table.columns:
@@ -102,9 +100,8 @@ class Columns:
         _refuse(table, bad)
         left_out = tuple(one.about.name for one in learned if not one.kept)
         if learned and len(left_out) == len(learned):
-            raise ValueError(
-                f"X has no column to learn from: {_left_out([one.about for one in learned], isinstance(table, Table))}."
-            )
+            why = _left_out([one.about for one in learned], isinstance(table, Table))
+            raise ValueError(f"{_called(table)} has no column to learn from: {why}.")
         kept = [one for one in learned if one.kept]
         levels = {one.about.name: one.levels for one in kept}
         dates = {one.about.name: one.code for one in kept if one.code is not None}
@@ -200,8 +197,7 @@ class Columns:
         if not is_frame(table):
             return table
         found = {str(name): name for name in table.columns}
-        if len(found) < len(table.columns):
-            return table
+        self.check_names(table)
         names = self.levels or dict.fromkeys(found)
         parts = [self._part(table, found, name) for name in names]
         return np.concatenate(parts, axis=-1) if parts else table
@@ -221,6 +217,11 @@ class Columns:
             except ValueError as error:
                 bad.append((name, error))
         _refuse(table, bad)
+
+    def check_names(self, table, others: Sequence[str] = ()) -> None:
+        """Raises a ValueError if a `Table` has two columns with the name of a column of training, or of one of `others`."""
+        if isinstance(table, Table):
+            check_one_of_a_name(table, {*self.levels, *others}, table.columns, "leave the other one out of the file")
 
     def check_unit(self, table, name: str) -> None:
         """Raises a ValueError if a column has another unit behind its numbers than in training, or another currency."""
@@ -245,16 +246,20 @@ class Columns:
     def _part(self, table, found: Mapping, name: str) -> np.ndarray:
         """The columns of `numbers` that one column of a frame becomes; `found` are the columns of the frame by their names."""
         if name not in found:
+            if isinstance(table, Table):
+                table.select([name])  # raises the sentence about a column that is not there
             raise ValueError(f"X has no column {name!r}, which was there in training.")
         levels = self.levels.get(name)
         kind = DATE if name in self.dates else NUMBER if levels is None else CATEGORY
         one = column(table, found[name], kind)
         if kind == DATE:
-            return self._days(one)
+            return self._days(one, table)
         if levels is None:
             said = "held numbers in training: it" if self.levels else "is not known from training by its name: it"
             self.check_unit(table, name)
-            return as_numbers(f"column {name!r} {said}", one.plain_values)[:, None]
+            numbers = as_numbers(f"column {name!r} {said}", one.plain_values)
+            _refuse_infinite(table, one, numbers)
+            return numbers[:, None]
         places = places_of(one, levels)
         self._warn_of_levels(one, places == len(levels))
         part = np.zeros((len(places), len(levels) + 1))
@@ -277,68 +282,38 @@ class Columns:
             stacklevel=2,
         )
 
-    def _days(self, one: Column) -> np.ndarray:
+    def _days(self, one: Column, table) -> np.ndarray:
         code = self.dates[one.name]
         try:
             return code.numbers(dates_of(one, code))
         except ValueError as error:
             said = str(error)
-            raise ValueError(said if said.startswith("column") else f"column {one.name!r}: {said}") from None
+            said = said if said.startswith("column") else f"column {one.name!r}: {said}"
+            if isinstance(table, Table):
+                raise TableError(f"{table.source}: {said}") from None
+            raise ValueError(said) from None
+
+
+def _refuse_infinite(table, one: Column, numbers: np.ndarray) -> None:
+    """Raises a TableError that names the first infinite number of a column of a file; `features` looks at other tables."""
+    rows = np.flatnonzero(np.isinf(numbers)) if isinstance(table, Table) else np.array([], int)
+    if len(rows):
+        more = f", and {counted(len(rows) - 1, 'more such cell')}" if len(rows) > 1 else ""
+        first = f"{numbers[rows[0]]:g} in {one.place(int(rows[0]))}"
+        raise TableError(
+            f"{table.source}: column {one.name!r} holds {first}{more}, but must be finite: an empty cell is a missing one."
+        )
 
 
 def check_rows(table) -> None:
     """Raises a ValueError if a frame has no rows."""
     if hasattr(table, "__len__") and not len(table):
-        raise ValueError("X has no rows: it has 0, and a minimum of 1 is required.")
+        raise ValueError(f"{_called(table)} has no rows: it has 0, and a minimum of 1 is required.")
 
 
-def target_numbers(y):
-    """Targets with NaN where one is missing in the notation of a frame, a series or a list, such as None or NA.
-
-    Raises:
-        ValueError: if a target is text, or a date.
-    """
-    found = {str(name): y[name] for name in y.columns} if is_frame(y) else {}
-    if not found or len(found) < len(y.columns):
-        _check_target(y)
-        return with_nan(y)
-    return np.stack([_target(f"the target {name!r}", np.asarray(values)) for name, values in found.items()], axis=-1)
-
-
-def _check_target(y) -> None:
-    """Raises a ValueError if an array, a series or a list of targets holds dates or text."""
-    if not isinstance(y, list | tuple | np.ndarray) and not hasattr(y, "to_numpy"):
-        return
-    try:
-        array = np.asarray(y)
-    except ValueError:  # lists of different lengths, of which scikit-learn speaks
-        return
-    if array.ndim in (1, 2) and (array.dtype.kind in "MUm" or array.dtype == object):
-        name = getattr(y, "name", None)
-        for values in array.reshape(len(array), -1).T:
-            _target("the target" if name in (None, "") else f"the target {str(name)!r}", values)
-
-
-def _target(name: str, values: np.ndarray) -> np.ndarray:
-    try:
-        return as_numbers(name, values)
-    except ValueError as error:
-        remedy = (
-            "Make it a number first, such as the days since some day."
-            if "holds dates" in str(error)
-            else "Choose a numeric column, or encode its words as numbers; for classes take a classifier."
-        )
-        raise ValueError(f"{str(error).rstrip('.')}. {remedy}") from None
-
-
-def with_nan(values):
-    """An array of objects with NaN in place of missing ones; any other value as it is."""
-    if not isinstance(values, list | tuple | np.ndarray) and not hasattr(values, "to_numpy"):
-        return values
-    array = np.asarray(values)
-    if array.dtype != object or array.ndim not in (1, 2):
-        return values
-    return np.array([np.nan if is_na(value) else value for value in array.flat], object).reshape(array.shape)
+def _called(table) -> str:
+    """What messages call a table."""
+    return table.source if isinstance(table, Table) else "X"
 
 
 # ---- columns in sentences ---------------------------------------------------------------------------------------------
@@ -376,10 +351,12 @@ def _refuse(table, bad: list[tuple[str, ValueError]]) -> None:
     in_file = isinstance(table, Table)
     options = " ".join(f"--ignore {shlex.quote(name)}" for name, _ in bad[:_MOST_NAMED])
     if len(bad) == 1:
-        said = str(bad[0][1])
-        if not isinstance(bad[0][1], TableError) or "--ignore" in said:
-            raise bad[0][1]
-        raise TableError(f"{said} Correct it, or leave the column out with {options}.")
+        error, said = bad[0][1], str(bad[0][1])
+        if not in_file:
+            raise error
+        if isinstance(error, TableError) and "--ignore" not in said:
+            said = f"{said} Correct it, or leave the column out with {options}."
+        raise TableError(said if table.source in said else f"{table.source}: {said}")
     remedy = f"leave them out with {options}" if in_file else "leave the columns out"
     cells = "; ".join(f"{name!r} ({_bad_cell(table, name, error)})" for name, error in bad[:_MOST_NAMED])
     source = f"{table.source}: " if in_file else ""

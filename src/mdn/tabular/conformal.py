@@ -26,8 +26,8 @@ from sklearn.utils.validation import check_consistent_length, check_random_state
 
 from mdn.data.schema import array
 from mdn.tabular import groups as row_groups
-from mdn.tabular.columns import target_numbers
-from mdn.tabular.frames import arrays_of, rows_of
+from mdn.tabular.frames import arrays_of, rows_of, unmasked
+from mdn.tabular.inputs import target_numbers
 from mdn.wording import agreed
 
 FEWEST = 19
@@ -385,7 +385,7 @@ def set_aside(X, y, sample_weight, random_state):
     check_consistent_length(*arrays_of(X), y, *(() if np.ndim(sample_weight) == 0 else (sample_weight,)))
     values = np.asarray(target_numbers(y), "float64")
     known = ~np.isnan(values.reshape(len(values), -1)).all(axis=1)
-    weighted = np.ndim(sample_weight) > 0
+    weighted, sample_weight = np.ndim(sample_weight) > 0, unmasked(sample_weight)
     if weighted:
         known &= np.asarray(sample_weight, "float64") > 0.0
     places = np.flatnonzero(known)

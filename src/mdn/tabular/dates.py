@@ -124,7 +124,9 @@ def dates_of(column: Column, code: DateCode | None = None) -> Dates:
         return read_dates(column.words, order=order, marks=marks, declared=declared, short_years=short_years)
     except DateError as error:
         remedy = "Correct the column (2024-03-05 is read in one way only)"
-        if column.lines is None:
+        if code is not None:  # what the column is cannot change any more
+            remedy += "."
+        elif column.lines is None:
             remedy += ", make it of type category, or leave it out."
         else:
             remedy += (

@@ -18,8 +18,8 @@ from mdn import initializers, numerics
 from mdn.data.notation import plain_number
 from mdn.data.tables import Table
 from mdn.tabular.codes import MissingCodes, sentences
-from mdn.tabular.columns import Columns, check_rows, named, with_nan
-from mdn.tabular.frames import is_date
+from mdn.tabular.columns import Columns, check_rows, named
+from mdn.tabular.frames import in_memory, is_date, with_nan
 from mdn.tabular.kinds import Counted
 from mdn.tabular.trunk import Trunk
 from mdn.wording import agreed, counted
@@ -53,6 +53,7 @@ def learn_features(regressor, X, counted: Mapping[str, Counted] | None = None) -
         regressor.columns_, regressor.n_features_in_ = Columns({}), regressor.trunk_.size
         vars(regressor).pop("feature_names_in_", None)
         return regressor.trunk_.rows(X)
+    X = in_memory(X)
     regressor.columns_ = Columns.learn(X, counted)
     if regressor.columns_.warning:
         warnings.warn(regressor.columns_.warning, UserWarning, stacklevel=4)
@@ -213,7 +214,7 @@ def _numbers(regressor, X, reset: bool):
         reset: Whether this is the training table, whose names and number of features are kept.
     """
     columns = regressor.columns_
-    X = columns.kept(X)
+    X = columns.kept(in_memory(X))
     # scikit-learn knows no names of a Table: it would warn of them, or refuse those of a frame that comes after one
     by_table = isinstance(X, Table) or columns.from_file or not hasattr(regressor, "feature_names_in_")
     unseen = not reset and by_table and bool(columns.levels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -15,8 +16,11 @@ from mdn.data.dates import zone_name
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
 from mdn.data.endings import PARQUET
 from mdn.data.notation import plain_number
-from mdn.data.tables import Table, is_missing
+from mdn.data.tables import Table, TableError, is_missing
 
+_NESTED = ("List(", "Array(", "Struct(", "Object")  # types of polars
+_LONG = ("Int128", "UInt128")  # types of polars that NumPy does not have
+_SEVERAL = (list, tuple, dict, set, frozenset, np.ndarray, complex, np.complexfloating)
 _SHOWN = 40  # characters of a cell on a page
 _MOST_SHOWN = 4  # features of a row on a page
 _DAYS = 86_400e6  # microseconds
@@ -87,6 +91,32 @@ class Column:
         return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
 
 
+def in_memory(table):
+    """A table as it came, a masked array as a plain one.
+
+    Raises:
+        ValueError: if it is not yet a table: a LazyFrame, a record array, or rows or columns of Python; or if two columns of a
+            frame have one name.
+    """
+    table = unmasked(table)
+    kind, remedy = type(table).__name__, ""
+    if kind == "LazyFrame":
+        kind, remedy = "a LazyFrame", "collect() it first"
+    elif isinstance(table, dict) or (isinstance(table, list | tuple) and len(table) and isinstance(table[0], dict)):
+        kind, remedy = f"a {kind}" if isinstance(table, dict) else f"a {kind} of dicts", "pass pandas.DataFrame(X)"
+    elif isinstance(table, np.ndarray) and table.dtype.names:
+        kind, remedy = "a record array", "pass pandas.DataFrame(X)"
+    if remedy:
+        raise ValueError(
+            f"X must be a frame of pandas or polars, an array or a sparse matrix, but {kind} came: {remedy}."
+        )
+    if is_frame(table):
+        twice = [name for name, times in Counter(map(str, table.columns)).items() if times > 1]
+        if twice:
+            raise ValueError(f"two columns of X are called {twice[0]!r}: give each a name of its own.")
+    return table
+
+
 def is_frame(table) -> bool:
     """Whether a table has columns with names."""
     return hasattr(table, "columns") and hasattr(table, "__getitem__")
@@ -121,19 +151,37 @@ def column(table, name, learned: str = "") -> Column:
             series = series.dt.tz_convert(None)
         elif zone:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if str(series.dtype) in _LONG:
+        raise ValueError(
+            f"column {str(name)!r} holds {series.dtype}, which NumPy does not have: cast it to Int64 or Float64."
+        )
+    if str(series.dtype).startswith(_NESTED):
+        raise _not_single(name, str(series.dtype))
     values = np.asarray(series)
-    return Column(str(name), values if values.dtype.kind in "biufmM" else values.astype(object), kind, zone)
+    values = values if values.dtype.kind in "biufmM" else values.astype(object)
+    if values.dtype == object and (several := [each for each in set(map(type, values)) if issubclass(each, _SEVERAL)]):
+        row, cell = next((row, cell) for row, cell in enumerate(values) if isinstance(cell, tuple(several)))
+        raise _not_single(name, f"a cell of type {type(cell).__name__} in row {row}")
+    return Column(str(name), values, kind, zone)
+
+
+def _not_single(name, what: str) -> ValueError:
+    return ValueError(
+        f"column {str(name)!r} holds {what}, but each cell must be one number, word or date. Make columns of its parts, make it "
+        "numbers or text, or leave it out."
+    )
 
 
 def _of_table(table: Table, name: str, learned: str) -> Column:
     declared = table.kinds.get(name, "") if isinstance(table, DeclaredTable) else ""
+    table.check_read(name)
     cells = table.cells[table.columns.index(name)]
     kind = learned or declared
-    if kind == NUMBER and (declared or name in table.text):
+    if kind == NUMBER and (declared or name in table.text or table.select([name]).text_columns()):
         values, text = table.numbers_and_text(name)
         if text:
             was = "held numbers in training" if learned else "is declared a column of numbers"
-            raise ValueError(
+            raise TableError(
                 f"{table.source}: column {name!r} {was}, but has {cells[text[0]]!r} in line {table.lines[text[0]]}."
             )
     elif kind == NUMBER:
@@ -215,6 +263,29 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
     return numbers
 
 
+def unmasked(values):
+    """A masked array as a plain one: NaN, or None among objects, stands for each cell that the mask hides; else `values`."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return values.data
+    if values.dtype.kind in "biuf":
+        return np.ma.filled(values.astype("float64"), np.nan)
+    cells = values.data.astype(object)
+    cells[np.ma.getmaskarray(values)] = None
+    return cells
+
+
+def with_nan(values):
+    """An array of objects with NaN in place of missing ones; any other value as it is."""
+    if not isinstance(values, list | tuple | np.ndarray) and not hasattr(values, "to_numpy"):
+        return values
+    array = np.asarray(values)
+    if array.dtype != object or array.ndim not in (1, 2):
+        return values
+    return np.array([np.nan if is_na(value) else value for value in array.flat], object).reshape(array.shape)
+
+
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -242,8 +313,9 @@ def row_count(table) -> int:
 
 def rows_of(table, rows: np.ndarray):
     """The table of the rows with these indices."""
+    table = unmasked(table)
     if isinstance(table, dict):
-        return {name: np.asarray(part)[rows] for name, part in table.items()}
+        return {name: np.asarray(unmasked(part))[rows] for name, part in table.items()}
     if len(arrays_of(table)) > 1:
         return [part[rows] for part in table]
     if issparse(table):

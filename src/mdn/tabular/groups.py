@@ -15,7 +15,7 @@ from sklearn.utils.validation import _num_samples
 from mdn.data.declared import CATEGORY
 from mdn.tabular.columns import UnknownLevels
 from mdn.tabular.features import ReadOnce
-from mdn.tabular.frames import Column, arrays_of, column, is_frame
+from mdn.tabular.frames import Column, arrays_of, column, is_frame, unmasked
 from mdn.wording import agreed, counted
 
 
@@ -30,7 +30,7 @@ def labels_of(X, groups) -> list[str]:
         ValueError: if X has no such column, or there is not one label for each row.
     """
     if not isinstance(groups, str):
-        values, rows = np.asarray(groups), _num_samples(arrays_of(X)[0])
+        values, rows = np.asarray(unmasked(groups)), _num_samples(arrays_of(X)[0])
         if values.shape != (rows,):
             raise ValueError(
                 "`groups` must be the name of a column of X or one label for "

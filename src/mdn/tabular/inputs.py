@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array
 
 from mdn.numerics import is_whole
-from mdn.tabular.columns import target_numbers
+from mdn.tabular.frames import as_numbers, is_frame, unmasked, with_nan
 from mdn.tabular.network import MOST_BINS
 from mdn.wording import counted
 
@@ -29,11 +29,20 @@ def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.nda
     y = np.tile(y, 2) if regressor.censoring and y.shape[1] == 1 else y
     check_rows_of_targets(y, len(x))
     weight = validation_data[2] if len(validation_data) == 3 else None
-    weight = _check_sample_weight(weight, x, dtype="float64", ensure_non_negative=True)
+    weight = weights(weight, x)
     known = ~np.isnan(y).all(axis=1) & (weight > 0.0)
     if not known.any():
         raise ValueError("`validation_data` must have a row with a target and a weight above 0, but has none.")
     return x[known], y[known], weight[known] / np.mean(weight[known])
+
+
+def weights(sample_weight, x) -> np.ndarray:
+    """The weight of each row of `x`, at least 0, float64 `(N,)`; 1 where none came.
+
+    Raises:
+        ValueError: if they do not fit the rows, or are masked, NaN or below 0.
+    """
+    return _check_sample_weight(unmasked(sample_weight), x, dtype="float64", ensure_non_negative=True)
 
 
 def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
@@ -55,6 +64,46 @@ def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
     if y.shape[1] != event_size:
         raise ValueError(f"`y` must have {counted(event_size, 'target')}, as in training, but its shape is {y.shape}.")
     return y
+
+
+def target_numbers(y):
+    """Targets with NaN where one is missing in the notation of a frame, a series or a list, such as None or NA.
+
+    Raises:
+        ValueError: if a target is text, or a date.
+    """
+    y = unmasked(y)
+    found = {str(name): y[name] for name in y.columns} if is_frame(y) else {}
+    if not found or len(found) < len(y.columns):
+        _check_target(y)
+        return with_nan(y)
+    return np.stack([_target(f"the target {name!r}", np.asarray(values)) for name, values in found.items()], axis=-1)
+
+
+def _check_target(y) -> None:
+    """Raises a ValueError if an array, a series or a list of targets holds dates or text."""
+    if not isinstance(y, list | tuple | np.ndarray) and not hasattr(y, "to_numpy"):
+        return
+    try:
+        array = np.asarray(y)
+    except ValueError:  # lists of different lengths, of which scikit-learn speaks
+        return
+    if array.ndim in (1, 2) and (array.dtype.kind in "MUm" or array.dtype == object):
+        name = getattr(y, "name", None)
+        for values in array.reshape(len(array), -1).T:
+            _target("the target" if name in (None, "") else f"the target {str(name)!r}", values)
+
+
+def _target(name: str, values: np.ndarray) -> np.ndarray:
+    try:
+        return as_numbers(name, values)
+    except ValueError as error:
+        remedy = (
+            "Make it a number first, such as the days since some day."
+            if "holds dates" in str(error)
+            else "Choose a numeric column, or encode its words as numbers; for classes take a classifier."
+        )
+        raise ValueError(f"{str(error).rstrip('.')}. {remedy}") from None
 
 
 def check_features(settings) -> None:

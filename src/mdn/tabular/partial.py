@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_random_state
+from sklearn.utils.validation import check_random_state
 
 from mdn import backend, initializers, training
 from mdn.few_shapes import powers_of_two
 from mdn.tabular import circular, learning, seen, targets
 from mdn.tabular.baselines import baseline_of
-from mdn.tabular.inputs import check_rows_of_targets
+from mdn.tabular.inputs import check_rows_of_targets, weights
 from mdn.tabular.member import Member
 from mdn.tabular.network import shared, widened
 from mdn.tabular.recorded import recorded_as
@@ -96,7 +96,7 @@ def partial_fit(regressor, X, y, sample_weight) -> None:
     else:
         x, y = np.asarray(regressor._features(X)), regressor._checked_targets(y)
         check_rows_of_targets(y, len(x))
-    weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
+    weight = weights(sample_weight, x)
     known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
     x, y, weight = x[known], y[known], weight[known]
     seed = int(check_random_state(regressor.random_state).randint(0, 2**31 - 1))

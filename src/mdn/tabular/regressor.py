@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_array,
     check_consistent_length,
     check_is_fitted,
@@ -20,9 +19,9 @@ from mdn.distributions import Interval
 from mdn.numerics import is_whole
 from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
-from mdn.tabular.columns import target_numbers
 from mdn.tabular.features import MISSING, learn_features
 from mdn.tabular.fitting import fit_rows
+from mdn.tabular.frames import in_memory, unmasked
 from mdn.tabular.member import listeners
 from mdn.tabular.outcome import FAMILIES
 from mdn.wording import agreed
@@ -288,11 +287,12 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
     def _fit_table(self, X, y, sample_weight, validation_data, heard_by, checkpoint) -> None:
         """`fit` of a table in memory; `heard_by` as `listeners` returns it."""
         aside = None
+        X = X if self.trunk is not None else in_memory(X)
         if self.calibration is not None and y is not None:
             (X, y, sample_weight), aside = conformal.set_aside(X, y, sample_weight, self.random_state)
         self.calibration_ = None
         x, y = self._learn_table(X, y)
-        weight = _check_sample_weight(sample_weight, x, dtype="float64", ensure_non_negative=True)
+        weight = inputs.weights(sample_weight, x)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
         if (count := int(np.sum(known))) < 2:
             raise ValueError(
@@ -350,9 +350,9 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         if isinstance(y, Interval):
             if self.censoring != "interval":
                 raise ValueError(f'an Interval as `y` needs censoring="interval", but {self.censoring!r} came.')
-            y = np.concatenate([np.asarray(y.lower, "float64"), np.asarray(y.upper, "float64")], axis=-1)
+            y = np.concatenate([np.asarray(unmasked(end), "float64") for end in (y.lower, y.upper)], axis=-1)
         y = check_array(
-            target_numbers(y),
+            inputs.target_numbers(y),
             dtype="float64",
             ensure_2d=False,
             ensure_all_finite=False if self.censoring == "interval" else "allow-nan",

@@ -104,6 +104,16 @@ def fit(regressor, X, y, how: How):
     check(regressor, y, how)
     source = source_of(X)
     survey = look(regressor, source, how)
+    if survey.codes and source.made is not None:  # read again, since a number has lost how it was written
+        _warn(
+            wording.codes(
+                survey.codes, f"to keep numbers, declare them: mdn.data.source_of(..., number={survey.codes!r})."
+            )
+        )
+        source = source.made(survey.codes)
+        survey = look(regressor, source, how)
+    for note in wording.notes(survey.notes):
+        _warn(note)
     say_index(survey)
     if survey.whole and how.processes == 1 and joined().alone:
         learn_whole(regressor, survey, how)
@@ -121,6 +131,10 @@ def look(regressor, source: Source, how: How) -> Survey:
     survey = survey_of(source, wanted_of(regressor, how), 1e9 * how.memory, how.on_share("reading"))
     check_enough(survey, source.name)
     return survey
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
 def say_index(survey: Survey) -> None:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mdn.data.declared import DeclaredTable
+from mdn.data.names import LEAVE_OUT, check_one_of_a_name
 from mdn.data.row_hashes import row_hashes
 from mdn.data.sources import ROWS, Source
 from mdn.data.tables import Table, TableError, joined, shown
@@ -139,7 +141,9 @@ class Survey:
         weight: The sum of the weights of the rows that can be used.
         checksum: Of all rows that can be used, in any order: the sum of their hashes modulo 2⁶⁴.
         columns: The columns of the table.
-        padded: The columns of numbers that may be codes: some begin with 0, as 01001 and 001.1, or all with + as telephones.
+        padded: The columns, not declared numbers, that may be codes, since some cells begin with 0 (01001, 001.1) or all with +
+            (telephones).
+        notes: What the reader had to guess, by the name of the file.
     """
 
     def __init__(self, wanted: Wanted, memory: float):
@@ -150,6 +154,7 @@ class Survey:
         self._least = np.uint64(0)
         self.columns: tuple[str, ...] = ()
         self.padded: frozenset[str] = frozenset()
+        self.notes: dict[str, str] = {}
         self._numbering = Numbering()
         self._words: dict[str, Counter[str] | None] = {}
         self._lengths: dict[str, float] = {}  # of words, on average in the first block
@@ -161,9 +166,14 @@ class Survey:
         Raises:
             TableError: as `rows_of` does.
         """
+        others = [name for name in table.columns if name not in self._wanted.no_features]
+        check_one_of_a_name(table, self._wanted.target, others, LEAVE_OUT)
         found = rows_of(table, self._wanted)
         self._numbering.look(table)
-        self.columns, self.padded = table.columns, self.padded | table.padded
+        declared = table.kinds if isinstance(table, DeclaredTable) else {}
+        self.columns, self.padded = table.columns, self.padded | table.padded.difference(declared)
+        if table.note:
+            self.notes[table.source] = table.note  # that of the last block covers all rows of a file
         self.rows += len(found.hashes)
         self.left_out += len(table) - len(found.hashes)
         self.weight += float(found.weight.sum())
@@ -188,6 +198,7 @@ class Survey:
         self._add(other.checksum)
         self._whole &= other._whole
         self.columns, self.padded = self.columns or other.columns, self.padded | other.padded
+        self.notes |= other.notes
         self._numbering.merge(other._numbering)
         for name, words in other._words.items():
             self._count(name, words)
@@ -209,6 +220,11 @@ class Survey:
     def wanted(self) -> Wanted:
         """The columns; `index` is ignored."""
         return self._wanted._replace(ignore=(*self._wanted.ignore, self.index)) if self.index else self._wanted
+
+    @property
+    def codes(self) -> list[str]:
+        """The features that were read as numbers and are rather codes, since some of their cells begin with 0, or all with +."""
+        return [name for name in self.columns if name in self.padded and name not in self._wanted.no_features]
 
     @property
     def whole(self) -> bool:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn.tabular.frames import is_frame
+from mdn.tabular.frames import is_frame, unmasked
 from mdn.training.checkpoints import digest
 
 _ARRAY, _LIST, _DICT = KINDS = ("array", "list", "dict")
@@ -140,7 +140,7 @@ class Trunk:
         return np.concatenate(flat, axis=1) if len(flat) > 1 else flat[0]
 
     def _flat(self, part, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        array, what = np.asarray(part), "X" if self.kind == _ARRAY else f"X: {name!r}"
+        array, what = np.asarray(unmasked(part)), "X" if self.kind == _ARRAY else f"X: {name!r}"
         if array.ndim < 2 or array.shape[1:] != shape or 0 in shape:
             wanted = ", ".join(map(str, shape)) if shape and 0 not in shape else "..."
             alone = " A number a row keeps its last axis: x[:, None]." if array.ndim == 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mdn.tabular.circular import Circle
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _DIGITS = 4
 _SMALL, _LARGE, _WHOLE = 1e-4, 1e7, 1e15
 _MOST_NAMED = 10  # columns that a sentence names
+_MOST_NOTES = 5  # files whose notes are shown
 _MOSTLY = 0.5  # a smaller share of equal rows comes about by chance, in tables of few categories
 
 
@@ -51,6 +53,18 @@ def rounding(written: str) -> float:
 def share(value: float) -> str:
     """A share in per cent: "12 %", or "0.3 %" where it is small."""
     return f"{100.0 * value:.0f} %" if value >= 0.0995 or value == 0.0 else f"{100.0 * value:.1f} %"
+
+
+def codes(names: Sequence[str], keep: str) -> str:
+    """What becomes of columns of numbers that may be codes; `keep` says how they are kept as numbers."""
+    return f"cells of {', '.join(map(repr, names))} begin with 0 or +, so they are taken for categories; {keep}"
+
+
+def notes(of_files: Mapping[str, str]) -> list[str]:
+    """What the reader had to guess of several files, by their names: a few sentences."""
+    shown = list(of_files.values())
+    more = len(shown) - _MOST_NOTES
+    return shown if more <= 0 else [*shown[:_MOST_NOTES], f"Such notes on {counted(more, 'more file')} are not shown."]
 
 
 def numbering(keep: str) -> str:
