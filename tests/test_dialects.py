@@ -601,6 +601,19 @@ def test_fault_13_the_first_sheet_of_an_excel_file_is_a_table(table_of):
     assert table.columns == ("0", "a", "b") and [*table["a"]] == [1.5, 2.5]
 
 
+def test_the_header_of_an_excel_file_is_judged_as_in_text(table_of):
+    """Years above decimals were a row of numbers; a first row of numbers was taken for names without a word."""
+    rows = [[i + 0.5, i + 0.25, "x"] for i in range(9)]
+    years = table_of(_sheet([2019, 2020], *(row[:2] for row in rows)), "t.xlsx")
+    assert years.columns == ("2019", "2020") and len(years) == 9 and not years.note
+    assert "its first line is taken for the names" in table_of(_sheet([5.5, 3.5, "y"], *rows), "t.xlsx").note
+    assert (
+        "line 2 has words where numbers stand below: 's', 'kg'"
+        in table_of(_sheet(["a", "b", "k"], ["s", "kg", ""], *rows), "t.xlsx").note
+    )
+    assert not table_of(_sheet(["a", "b", "k"], *rows), "t.xlsx").note
+
+
 def test_fault_13_an_excel_file_that_is_none_is_refused(table_of, monkeypatch):
     """Fault 13 of issue 21."""
     for content, name, message in [

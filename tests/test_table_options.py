@@ -224,6 +224,20 @@ def test_a_last_line_of_totals_is_named(table_of):
     assert table_rows.said_of_total(table_of("\n".join(flags))) is None
 
 
+def test_rows_that_sum_up_are_named_by_their_words_and_above_a_source(table_of):
+    """A total above a line for its source, and rows of means, were learnt from without a word."""
+    rows = ["k,a,b", *(f"shop {n},{n + 1},{0.5 * n:.1f}" for n in range(9))]
+    said = table_rows.said_of_total(table_of("\n".join([*rows, "Subtotal,45,18.0", ",,", "Source: us,,"])))
+    assert said.startswith("line 11: 'a', 'b' are the sum of the rows above.")
+    for word in ("Mean", "Grand total", "Total 2024", "Summe:"):
+        said = table_rows.said_of_total(table_of("\n".join([*rows, f"{word},5,2.0", "SD,1,0.3", "N,9,9"])))
+        assert said.startswith(f"line 11: column 'k' has {word!r} there, and in no row above.")
+    often = [row.replace("shop 3", "Mean") for row in rows]
+    for last in (["Mean,5,2.0"], ["Mean,,"], ["mean street,5,2.0"]):
+        lines = often if last == ["Mean,5,2.0"] else rows
+        assert table_rows.said_of_total(table_of("\n".join([*lines, *["shop,3,4.5"] * 20, *last]))) is None
+
+
 def test_shares_of_times_and_groups_are_as_near_as_ties_allow():
     times = np.array([5.0, 1, 1, 2, 2, 2, 5, 3, 3, 4])
     early, late = splits.latest(times, 0.3)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mdn.data import Table, TableError, read_chunks, read_table, table_files, table_text
+from mdn.data import Table, TableError, read_chunks, read_table, separators, table_files, table_text
 from mdn.data.dates import DateError, days_of, read_dates, share_of_dates, shown_day, zone_name
 from mdn.data.tables import foreign_number, unique
 
@@ -62,7 +62,176 @@ def test_names_of_rows_as_r_writes_them_may_be_words(table_of):
     assert "called 'row names'" in table.note
 
 
+def many(row, count=60):
+    """Rows that differ, from a format with two numbers in it."""
+    return "".join(
+        row.format(a=i % 7 + 0.5 * i, b=100 + i, color="red" if i % 3 else "blue", i=i) + "\n" for i in range(count)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 60, 999, 1000, 1001, 1200])
+@pytest.mark.parametrize("last", ["", "red;0,1;0,2\n"])
+def test_rows_that_begin_with_a_hash_below_such_a_header_are_all_kept(table_of, count, last):
+    """Of 1,200 rows such as `#FF0000;0,829;0,081` up to 999 were lost, and a row became the header."""
+    rows = "".join(f"#{i * 13_421 % 0xFFFFFF:06X};0,{i % 800 + 101};0,{i % 700 + 201}\n" for i in range(count))
+    table = table_of("#rgb;x;y\n" + rows + last)
+    assert table.columns == ("rgb", "x", "y") and len(table) == count + bool(last)
+    np.testing.assert_allclose(table["x"][:count], [(i % 800 + 101) / 1000 for i in range(count)])
+
+
+@pytest.mark.parametrize("row", ["#t{i},{color},S", "{i},{color},S"])
+def test_a_header_with_a_hash_above_words_keeps_its_rows(table_of, row):
+    """A file of words whose every line begins with '#' had "no rows below its header"."""
+    table = table_of("#tag,color,size\n" + many(row))
+    assert table.columns == ("tag", "color", "size") and len(table) == 60
+    mixed = table_of("#tag,color,size\n" + many("#t{i},{color},S") + many("t{i},{color},S"))
+    assert mixed.columns == ("tag", "color", "size") and len(mixed) == 120
+
+
+@pytest.mark.parametrize(
+    ("remarks", "header", "row"),
+    [
+        ("# Created by Foo, v1\n", "kind,color", "a,{color}"),
+        ("# units: m, kg, s\n", "len,mass,time", "{a},{b},{a}"),
+        ("# units: m, kg, s\n# Source: Foo, Bar, Baz\n", "len,mass,kind", "{a},{b},{color}"),
+        ("# site A; sensor 5; 2024\n", "len;mass;time", "{a};{b};{a}"),
+    ],
+)
+def test_a_remark_with_as_many_cells_as_the_table_is_no_header(table_of, remarks, header, row):
+    """The remark became the header, and the header a row."""
+    table = table_of(remarks + header + "\n" + many(row))
+    assert ",".join(table.columns) == header.replace(";", ",") and len(table) == 60
+    assert f"are remarks, though they have {len(table.columns)} cells: {remarks.count('#')} of them" in table.note
+
+
+def test_a_header_with_a_hash_above_numbers_stays_the_header(table_of):
+    """As numpy.savetxt writes it, also below remarks of as many cells, which are counted."""
+    assert table_of("# a,b\n" + many("{a},{b}")).columns == ("a", "b")
+    table = table_of("# Experiment, A\n# Experiment, B\n# x, y\n" + many("{a},{b}"))
+    assert table.columns == ("x", "y") and len(table) == 60
+    assert "though they have 2 cells: 2 of them, the first line 1" in table.note
+    table = table_of("# measured by hand\n1;2\n3;4\n")
+    assert table.columns == ("0", "1") and len(table) == 2  # a remark of one cell names no column of two
+
+
+@pytest.mark.parametrize(("text", "mark"), [("a;b;y\n", ";"), ("a b y\n", " ")])
+def test_numbers_that_rise_are_names_of_rows(table_of, text, mark):
+    """R keeps the numbers of rows when it takes some of a table: each name stood on the column beside its own."""
+    rows = mark.join(["{b}", "{a}", "0.5", "1{b}.5"])
+    table = table_of(text + many(rows))
+    assert table.columns == ("row names", "a", "b", "y") and table.unnamed == "row names"
+    np.testing.assert_array_equal(table["row names"], np.arange(100, 160))
+    assert table["y"][0] == 1100.5
+
+
+def test_a_missing_last_cell_is_no_separator_at_the_end(table_of):
+    """The first 20 rows had NA in the last column, so that names of rows stood as the first column."""
+    text = '"x" "y"\n' + "".join(f'"{i + 1}" {i}.5 {"NA" if i < 20 else i}\n' for i in range(60))
+    table = table_of(text)
+    assert table.columns == ("row names", "x", "y")
+    np.testing.assert_array_equal(table["y"][19:22], [np.nan, 20, 21])
+    ends = table_of("a;b\n" + many("{a};{b};"))
+    assert ends.columns == ("a", "b", "2") and ends["b"][0] == 100
+
+
+def test_a_number_that_contains_the_separator_does_not_shift_names(table_of):
+    """`price,size,y` above 4,507,63,0.3: the size was the end of the price."""
+    with pytest.raises(
+        TableError, match=r"names 3 columns, but line 2 has 4 cells\. Either names are missing .* or a number"
+    ):
+        table_of("price,size,y\n" + many("4,{b},63,{a}"))
+
+
+def test_a_first_row_of_numbers_that_is_taken_for_names_is_told(table_of):
+    """A file without names lost its first row without a word."""
+    table = table_of("5.1,3.5,1.4,setosa\n" + many("{a},{a},{a},{color}"))
+    assert (
+        "its first line is taken for the names of the columns: '5.1', '3.5', '1.4', 'setosa'. If the file" in table.note
+    )
+    assert not table_of("site,2019,2020,2021\n" + many("{color},{a},{a},{a}")).note
+    assert not table_of("id,1,2,3\n" + many("{color},{i},{i},{i}")).note
+    assert not table_of("x,y\n" + many("{a},{b}")).note
+
+
+def test_years_above_decimals_are_names(table_of):
+    """They were a row of numbers."""
+    table = table_of("2019,2020,2021\n" + many("{a}5,{a}5,{a}5"))
+    assert table.columns == ("2019", "2020", "2021") and len(table) == 60
+    assert table_of("0,1,2\n" + many("{a}5,{a}5,{a}5")).shape == (60, 3)  # as pandas names columns
+    for text in ("2019,2020,2021\n" + many("{i},{i},{i}"), "2019,2020,2024\n" + many("{a}5,{a}5,{a}5")):
+        assert table_of(text).shape == (61, 3)
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("Report 2024,,\n,,\ncolor,price,y\n", "line 3 has words where numbers stand below: 'price', 'y'."),
+        ("color,price,y\n,EUR,m\n", "line 2 has words where numbers stand below: 'EUR', 'm'."),
+        ("Q1,,\ncolor,a,b\n", "line 2 has words where numbers stand below: 'a', 'b'."),
+    ],
+)
+def test_names_or_units_that_stand_below_the_first_line_are_told(table_of, above, line):
+    """Messages named columns that have no such name, or one word in each of them."""
+    assert line in table_of(above + many("{color},{a},{b}")).note
+    assert "words where" not in table_of(above.splitlines()[-2] + "\n" + many("{color},{a},{b}")).note
+
+
+@pytest.mark.parametrize("mark", [",", ";", "|"])
+def test_a_title_of_one_cell_is_no_header(table_of, mark):
+    """White space separated the title, so that the line below had too few cells."""
+    names, rows = mark.join(["color", "price", "y"]), many(mark.join(["{color}", "{a}", "{b}"]))
+    with pytest.raises(
+        TableError, match=r"line 3 has words where numbers stand below: 'price', 'y'\. If they are the names"
+    ):
+        table_of(f"Report of the year 2024\n\n{names}\n{rows}")
+
+
 # ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def test_blank_lines_between_the_rows_of_one_column_are_missing_cells(table_of):
+    """They were dropped, so that predictions no longer matched the lines of the file."""
+    table = table_of("x\n0.1\n\n0.9\n\n\n0.5\n\n\n")
+    np.testing.assert_array_equal(table["x"], [0.1, np.nan, 0.9, np.nan, np.nan, 0.5])
+    assert [*table.lines] == [2, 3, 4, 5, 6, 7]
+    assert "blank lines between the rows of its one column are missing cells: 3 of them, the first line 3" in table.note
+    assert len(table_of("\n\n1\n2\n\n3\n")) == 4  # those above the first row are none
+    assert len(table_of("x\r\r\n1\r\r\n2\r\r\n3\r\r\n")) == 3  # ends of lines that a program doubled
+    assert len(table_of("x,y\n1,2\n\n3,4\n")) == 2
+
+
+@pytest.mark.parametrize("mark", [",", ";", "|", "\t"])
+def test_the_separator_is_found_where_every_row_goes_over_lines(table_of, mark):
+    """It was sought in lines, half of which had none."""
+    text = mark.join(["a", "b", "y"]) + "\n" + many(mark.join(['"line 1, x\nline 2; y, z"', "{a}", "{b}"]))
+    table = table_of(text)
+    assert table.columns == ("a", "b", "y") and len(table) == 60
+    np.testing.assert_array_equal(table["y"], np.arange(100, 160))
+    header = table_of(f'"a\n(kg)"{mark}"b\n(m)"\n' + many(mark.join(["{a}", "{b}"])))
+    assert header.columns == ("a\n(kg)", "b\n(m)") and len(header) == 60
+
+
+def test_a_quote_within_cells_does_not_hide_the_separator(table_of):
+    assert table_of("a,b\n" + many('5" pipe,{b}')).columns == ("a", "b")
+    assert separators.whole_rows(['"a\n', '";1\n', '"x;1\n', "2;3\n"]) == ['"a\n";1\n', '"x;1\n', "2;3\n"]
+
+
+@pytest.mark.parametrize(
+    "text", ["| a | y |\n|---|:-:|\n| 1 | 2 |\n", " a |  y\n---+----\n 1 |  2\n", "a    y\n---- ----\n1    2\n"]
+)
+def test_a_rule_below_the_header_is_no_row_and_is_told(table_of, text):
+    """It was a row of missing numbers, or of words."""
+    table = table_of(text)
+    assert len(table) == 1 and [*table["a"], *table["y"]] == [1, 2]
+    assert "line 2 is a rule below the header, not a row." in table.note
+
+
+def test_marks_of_other_programs_at_both_ends_of_a_file_are_no_cells(table_of):
+    assert table_of("\ufeff\ufeffa,y\n1,2\n").columns == ("a", "y")
+    assert len(table_of("y\n1\n2\n\x1a")) == 2 and [*table_of("a,y\n1,2\x1a")["y"]] == [2]
+    for page in ("<html>\n<table>\n<tr><td>1</td></tr>\n", "\n<!DOCTYPE HTML>\n<p>\n", '<?xml version="1.0"?>\n<a/>\n'):
+        with pytest.raises(TableError, match=r"t\.csv is a page of HTML or XML, not a table"):
+            table_of(page)
 
 
 def test_a_row_that_begins_with_a_hash_is_a_row_and_a_remark_is_counted(tmp_path, table_of):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _FEWEST = 10
 _FEWEST_SUMMED = 5  # rows: a number is the sum of two others by chance
+_END = 20  # rows at the end among which some sum up the others
+_TOTALS = {"total", "totals", "subtotal", "sub-total", "summe", "gesamt", "gesamtsumme", "zwischensumme", "insgesamt"}
+_MEANS = {"mean", "average", "avg", "sum", "mittelwert", "durchschnitt", "moyenne", "promedio", "gemiddelde"}
 _COPIES = 0.05  # of the rows set aside: fewer hardly change the figures
 _USED = {"learn": "from", "judge": "by", "calibrate": "on"}
 
@@ -140,29 +143,53 @@ def said_of_split(by: By, parts: Parts) -> str:
 
 
 def said_of_total(table: Table) -> str | None:
-    """The sentence about a last row that is the sum of the rows above it; None if it is not.
+    """The sentence about a last row that sums up the rows above it, by its numbers or by its word; None if none does.
+
+    Rows at the end that hold no number, such as a source, are passed over.
 
     Args:
         table: The whole table.
     """
     import numpy as np
 
+    numbers = {name: one for name, one in zip(table.columns, table.cells, strict=True) if isinstance(one, np.ndarray)}
+    end = [row for row in range(len(table))[-_END:] if any(np.isfinite(cells[row]) for cells in numbers.values())]
+    if not end or len(table) < _FEWEST_SUMMED:
+        return None
+    last = end[-1]
     sums, others = [], 0
-    for name, cells in zip(table.columns, table.cells, strict=True):
-        if len(table) < _FEWEST_SUMMED or not isinstance(cells, np.ndarray) or not np.isfinite(cells[-1]):
+    for name, cells in numbers.items():
+        if not np.isfinite(cells[last]):
             continue
-        above = cells[:-1][np.isfinite(cells[:-1])]
+        above = cells[:last][np.isfinite(cells[:last])]
         # the least number that is a sum of several is greater than each of them; a rare 1 among zeros is none
-        if len(above) and cells[-1] > np.abs(above).max() and np.isclose(cells[-1], above.sum(), rtol=1e-9, atol=0.0):
+        if (
+            len(above)
+            and cells[last] > np.abs(above).max()
+            and np.isclose(cells[last], above.sum(), rtol=1e-9, atol=0.0)
+        ):
             sums.append(name)
         else:
             others += 1
-    if len(sums) <= others:
-        return None
-    return (
-        f"line {table.lines[-1]}: {', '.join(map(repr, sums))} {'is' if len(sums) == 1 else 'are'} the sum of the rows above. If "
-        "the line is a total, delete it: it counts as a row like any other."
-    )
+    if len(sums) > others:
+        return (
+            f"line {table.lines[last]}: {', '.join(map(repr, sums))} {'is' if len(sums) == 1 else 'are'} the sum of the rows "
+            "above. If the line is a total, delete it: it counts as a row like any other."
+        )
+    for row in end:
+        for name, words in zip(table.columns, table.cells, strict=True):
+            if name not in numbers and _sums_up(words[row]) and words[row] not in words[:row]:
+                return (
+                    f"line {table.lines[row]}: column {name!r} has {words[row]!r} there, and in no row above. If the line, or "
+                    "one below it, sums up the rows above, delete it: it counts as a row like any other."
+                )
+    return None
+
+
+def _sums_up(cell: str) -> bool:
+    """Whether a cell is a word for a total or a mean; behind a word for a total more may follow, as in "Total 2024"."""
+    words = [word.strip(":.") for word in cell.casefold().removeprefix("grand ").split()]
+    return bool(words) and (words[0] in _TOTALS or (len(words) == 1 and words[0] in _MEANS))
 
 
 def said_of_copies(x: Table, y: np.ndarray, parts: Parts) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mdn.data.headers import Row, names_below, number_columns, numbers_as_names
 from mdn.data.notation import is_missing, is_number
 from mdn.data.table_text import Chunk, check_whole
 from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, as_words, misfit, unique
@@ -65,7 +66,9 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
     if not ahead:
         raise NoRows(f"{path}: sheet {name!r} has no rows below its header.")
     header, width = list(as_words(tuple(map(_text, first)))), max(len(values) for _, values in [(line, first), *ahead])
-    if all(is_missing(cell) or is_number(cell) for cell in header):
+    sample = [Row(line, [*map(_text, _fitting(path, line, values, width))], []) for line, values in ahead]
+    numbers = all(is_missing(cell) or is_number(cell) for cell in header)
+    if numbers and not number_columns(header, sample):
         ahead, header = [(line, first), *ahead], []
     columns = unique([*header, *map(str, range(len(header), width))])
     unnamed = columns[0] if header and not header[0] else ""
@@ -78,6 +81,10 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
         notes.append(
             f"{path}: its header names {len(header)} of {width} columns; those on the right are called by number."
         )
+    elif header:
+        notes.append(numbers_as_names(path, header, sample))
+    if header:
+        notes.append(names_below(path, sample))
     below_header = ahead if header else ahead[1:]
     shares = _of_per_cent(sheet, ahead[0][0], below_header[-1][0] if below_header else line, columns)
     if shares:
@@ -93,7 +100,7 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
         notes.append(
             f"{path}: {', '.join(map(repr, formulas[:5]))} {hold} formulas without values: open the file in Excel and save it."
         )
-    note = " ".join(notes)
+    note = " ".join(filter(None, notes))
     size, total = 0, max(sheet.max_row or 1, 1)
     below = itertools.chain(ahead, filled)
     while some := list(itertools.islice(below, max(1, min(rows, _AT_ONCE // max(width, 1))))):

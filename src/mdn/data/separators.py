@@ -11,6 +11,7 @@ from mdn.data.notation import is_missing, is_number
 _MARKS = "\t;|,"  # the first that fits: numbers often contain commas, semicolons rarely stand in cells
 _NAMES = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t", " ": None, "space": None}
 _QUOTED = re.compile('"[^"]*"')
+_OPEN = re.compile(rf'(?m)(?:^|[{_MARKS}]) *"')  # a quote that begins a cell, where no pair of quotes is left
 _SAID = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
 _SPACE = r" \t\r\n\f\v"  # without the no-break space, which separates thousands
 _CELL = re.compile(rf'"(?P<quoted>(?:[^"]|"")*)"(?=[{_SPACE}]|$)|"(?P<unclosed>.*)|(?P<plain>[^{_SPACE}]+)', re.DOTALL)
@@ -46,8 +47,23 @@ def between_spaces(line: str) -> list[str]:
     return cells
 
 
+def whole_rows(lines: Sequence[str]) -> list[str]:
+    """Lines as rows: those that a cell in quotes goes over are one. A quote that never ends leaves its line as it is."""
+    rows: list[str] = []
+    begin = 0
+    while begin < len(lines):
+        end, rest = begin + 1, _QUOTED.sub("", lines[begin])
+        while _OPEN.search(rest) and end < len(lines):
+            rest = _QUOTED.sub("", rest + lines[end])
+            end += 1
+        end = begin + 1 if _OPEN.search(rest) else end
+        rows.append("".join(lines[begin:end]))
+        begin = end
+    return rows
+
+
 def find(lines: Sequence[str]) -> str | None:
-    """The mark that separates the cells of these lines, the first of which may be a header; None is white space.
+    """The mark that separates the cells of these rows, the first of which may be a header; None is white space.
 
     A mark that occurs equally often in every line wins, then one that occurs as often in the header as in most rows.
     """
@@ -59,8 +75,10 @@ def find(lines: Sequence[str]) -> str | None:
     def possible(mark: str) -> bool:
         if counts[mark][0] or not usual[mark]:
             return bool(usual[mark])
-        # The header has no such mark: it names one column, above rows with more cells or with decimal commas
-        return words[0] == 1 and not (mark == "," and all(is_number(line.strip()) for line in lines[1:]))
+        # The first line has no such mark: it names one column, or is a title, above rows with more cells or decimal commas
+        return (words[0] == 1 or set(words[1:]) == {1}) and not (
+            mark == "," and all(is_number(line.strip()) for line in lines[1:])
+        )
 
     marks = [mark for mark in _MARKS if possible(mark)]
     if marks == [","] and len(set(words)) == 1 and words[0] > 1 and all(map(_only_numbers, lines)):

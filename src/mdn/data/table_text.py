@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from mdn.data import separators
-from mdn.data.notation import is_error, is_missing, is_number, plain_number
+from mdn.data.headers import SAMPLE, Row, find_header, named, names_below
 from mdn.data.tables import Cells, NoRows, TableError, misfit, unique
 from mdn.data.text_lines import LONGEST, TextLines
 from mdn.wording import counted
 
-_SAMPLE = 20  # so many lines show the separator, and so many rows what a short header means
-_MOST_REMARKS = 1000  # so many lines may begin with '#' before a table
+_PAGE = ("<!doctype html", "<html", "<head", "<body", "<table", "<?xml")
+_RULE = re.compile(r"[|+:\-\s]*---[|+:\-\s]*")  # a line that is drawn below a header, as in Markdown: |---|---|
 _MOST_COLUMNS = 100_000
 _MOST_LINES = 1000  # one row may have so many lines: a cell in quotes may contain line breaks
 _AT_ONCE = 1 << 24  # the rows of a chunk have so many characters at most
@@ -46,16 +47,6 @@ class Chunk(NamedTuple):
     share: float
     mark: str = ""
     unnamed: str = ""
-
-
-class _Row(NamedTuple):
-    line: int  # the first of its lines
-    cells: list[str]
-    lines: list[str]  # as they stand in the file
-
-    @property
-    def marked(self) -> bool:
-        return self.lines[0].lstrip().startswith("#") and not is_error(self.lines[0])
 
 
 def read_text(path: Path, rows: int, whole: bool, separator: str | None) -> Iterator[Chunk]:
@@ -102,6 +93,7 @@ class _Lines:
         self._number = 0
         self._lines: list[str] = []  # of the row that is being read
         self._row_size = 0
+        self._blank = 0  # lines right above it
         self._ended = False
 
     @property
@@ -114,29 +106,34 @@ class _Lines:
         """How the text was decoded, if that is a guess."""
         return self._text.note
 
-    def rows(self) -> Iterator[_Row]:
+    def rows(self) -> Iterator[Row]:
         """Each row that is not blank, the header too."""
         lines = iter(self._text)
         sample: list[str] = []
         found: list[str] = []
         said = None
         for line in lines:
+            if not sample:
+                line = line.lstrip("\ufeff")  # a second byte order mark, which some programs write
             if not sample and said is None and (said := separators.said(line)):
                 self._number += 1  # Excel's first line, which is no row
                 continue
             sample.append(line)
             if line.strip():
                 found.append(line)
-            if len(found) == _SAMPLE or self.size > LONGEST:
+            if len(found) == SAMPLE or self.size > LONGEST:
                 break
         if not found:
             raise NoRows(f"{self._path} is empty.")
+        if found[0].lstrip().lower().startswith(_PAGE):
+            raise TableError(f"{self._path} is a page of HTML or XML, not a table. Open it, and save its table as CSV.")
         if self._asked is not None:
             self.mark = separators.asked_for(self._asked)
         elif said:
             self.mark = None if said == " " else said
         else:
-            self.mark = separators.find([line for line in found if not line.lstrip().startswith("#")] or found)
+            whole = separators.whole_rows(found)
+            self.mark = separators.find([row for row in whole if not row.lstrip().startswith("#")] or whole)
         every = self._counted(itertools.chain(sample, lines))
         try:
             for row in self._split(every) if self.mark is None else self._separated(every, self.mark):
@@ -167,19 +164,23 @@ class _Lines:
             'quoted cell ("").'
         )
 
-    def _row_done(self, cells: list[str]) -> _Row:
-        row = _Row(self._number - len(self._lines) + 1, cells, self._lines)
-        self._lines, self._row_size = [], 0
+    def _row_done(self, cells: list[str]) -> Row:
+        row = Row(self._number - len(self._lines) + 1, cells, self._lines, self._blank)
+        self._lines, self._row_size, self._blank = [], 0, 0
         return row
 
-    def _split(self, lines: Iterator[str]) -> Iterator[_Row]:
+    def _blank_line(self) -> None:
+        self._lines, self._row_size, self._blank = [], 0, self._blank + 1
+
+    def _split(self, lines: Iterator[str]) -> Iterator[Row]:
         for line in lines:
             cells = separators.between_spaces(line)
-            row = self._row_done(cells)
             if cells:
-                yield row
+                yield self._row_done(cells)
+            else:
+                self._blank_line()
 
-    def _separated(self, lines: Iterator[str], mark: str) -> Iterator[_Row]:
+    def _separated(self, lines: Iterator[str], mark: str) -> Iterator[Row]:
         reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
         for cells in reader:
             if self._ended:  # within a cell in quotes, the csv reader came to the end of the file
@@ -187,10 +188,10 @@ class _Lines:
                 raise self._swallows(
                     "never ends" + (f", and swallows the {counted(more, 'line')} below" if more else "")
                 )
-            blank = len(cells) <= 1 and not self._lines[-1].strip()
-            row = self._row_done([cell.strip() for cell in cells])
-            if not blank:
-                yield row
+            if len(cells) <= 1 and not self._lines[-1].strip():
+                self._blank_line()
+            else:
+                yield self._row_done([cell.strip() for cell in cells])
 
 
 # ---- header and body -------------------------------------------------------------------------------------------------
@@ -200,40 +201,26 @@ class _Body:
     """The names of the columns and the rows below them, each with as many cells as there are columns."""
 
     columns: tuple[str, ...]
-    unnamed = ""  # the first column, if only the reader gave it a name
+    unnamed: str  # the first column, if only the reader gave it a name
 
     def __init__(self, path: Path, lines: _Lines):
         self._path, self._lines = path, lines
-        self._remarks = self._over_lines = 0  # how many; below, where the first of each is
-        self._first_remark, self._first_over = 0, (0, 0)
-        header, marked, rest = _header(lines.rows())
-        ahead = list(itertools.islice(rest, _SAMPLE))
+        self._remarks = self._over_lines = self._blank = 0  # how many; below, where the first of each is
+        self._first_remark, self._first_over, self._first_blank = 0, (0, 0), 0
+        header, ahead, rest = find_header(lines.rows())
+        self._above, self._rule = header.remarks, 0  # lines
+        if header.names is not None and ahead and lines.mark in ("|", None) and _RULE.fullmatch(ahead[0].lines[0]):
+            self._rule = ahead.pop(0).line
         if not ahead:
             raise NoRows(f"{path} has no rows below its header.")
-        width = next((len(row.cells) for row in ahead if not row.marked), len(header or ahead[0].cells))
-        names = [str(i) for i in range(width)] if header is None else header
-        self._header_note = ""
-        if len(names) < width:
-            fitting = [row for row in ahead if len(row.cells) == width]
-            if len(names) == width - 1 and not marked and _are_row_names(fitting):
-                self._header_note = (
-                    f"{path}: its header names {len(names)} of {width} columns. The first is taken for names of the rows, as "
-                    "R writes them, and called 'row names'; leave it out if it only numbers the rows."
-                )
-                names = ["row names", *names]
-                self.unnamed = names[0]
-            else:
-                self._header_note = (
-                    f"{path}: its header names {len(names)} of {width} columns; those on the right are called by "
-                    "number."
-                )
-                names = [*names, *map(str, range(len(names), width))]
-        elif header is not None and not names[0]:
-            self.unnamed = "0"
-            self._header_note = (
-                f"{path}: its first column has no name and is called '0'. Leave it out if it only numbers the rows."
-            )
+        names, self.unnamed, note = named(path, header, ahead)
+        self._header_note = " ".join(filter(None, [note, names_below(path, ahead) if header.names else ""]))
         self.columns = unique(names)
+        if header.names is None:
+            ahead[0] = ahead[0]._replace(blank=0)
+        # Where a blank line stands above every row, the ends of lines are doubled, and no cell is missing
+        second = ahead[header.names is None :]
+        self._blank_counts = len(names) == 1 and not (second and all(row.blank for row in second))
         self._rows = self._fitting(itertools.chain(ahead, rest))
 
     def take(self, count: int) -> list[tuple[int, list[str]]]:
@@ -250,10 +237,22 @@ class _Body:
     def note(self) -> str:
         """What the reader has guessed so far, for the user to know."""
         notes = [note for note in (self._lines.note, self._header_note) if note]
+        if self._rule:
+            notes.append(f"{self._path}: line {self._rule} is a rule below the header, not a row.")
+        if self._above:
+            notes.append(
+                f"{self._path}: lines above the names of the columns that begin with '#' are remarks, though they have "
+                f"{counted(len(self.columns), 'cell')}: {len(self._above)} of them, the first line {self._above[0]}."
+            )
         if self._remarks:
             notes.append(
                 f"{self._path}: lines that begin with '#' and do not have {counted(len(self.columns), 'cell')} are remarks, not "
                 f"rows: {self._remarks} of them, the first line {self._first_remark}."
+            )
+        if self._blank:
+            notes.append(
+                f"{self._path}: blank lines between the rows of its one column are missing cells: {self._blank} of them, the "
+                f"first line {self._first_blank}."
             )
         if self._over_lines:
             notes.append(
@@ -262,7 +261,7 @@ class _Body:
             )
         return " ".join(notes)
 
-    def _fitting(self, rows: Iterable[_Row]) -> Iterator[tuple[int, list[str]]]:
+    def _fitting(self, rows: Iterable[Row]) -> Iterator[tuple[int, list[str]]]:
         width = len(self.columns)
         for row in rows:
             if len(row.cells) != width:
@@ -273,9 +272,13 @@ class _Body:
                 continue
             if len(row.lines) > 1:
                 self._check_lines(row)
+            if self._blank_counts and row.blank:
+                self._first_blank = self._first_blank or row.line - row.blank
+                self._blank += row.blank
+                yield from ((line, [""]) for line in range(row.line - row.blank, row.line))
             yield row.line, row.cells
 
-    def _check_lines(self, row: _Row) -> None:
+    def _check_lines(self, row: Row) -> None:
         first, last = row.line, row.line + len(row.lines) - 1
         inner, marks = row.lines[1:-1], len(self.columns) - 1
         mark = self._lines.mark or ","
@@ -286,51 +289,3 @@ class _Body:
             )
         self._first_over = self._first_over if self._over_lines else (first, last)
         self._over_lines += 1
-
-
-def _header(rows: Iterator[_Row]) -> tuple[list[str] | None, bool, Iterator[_Row]]:
-    """(names, whether their line begins with '#', the rows below); without a header the names are None."""
-    remarks: list[_Row] = []
-    first = None
-    for row in rows:
-        if not row.marked:
-            first = row
-            break
-        remarks.append(row)
-        if len(remarks) == _MOST_REMARKS:
-            break
-    if not remarks and first is not None:
-        if all(is_number(cell) or is_missing(cell) for cell in first.cells):
-            return None, False, itertools.chain([first], rows)
-        return first.cells, False, rows
-    width = len((first or remarks[-1]).cells)
-    fitting = [i for i, row in enumerate(remarks) if len(_names(row.cells, width)) == width]
-    words = [i for i in fitting if not any(map(_is_plain, _names(remarks[i].cells, width)))]
-    if not fitting and first is not None and not any(map(_is_plain, first.cells)):
-        return first.cells, False, rows
-    at = words[-1] if words else fitting[0] if fitting else 0
-    below = remarks[at + 1 :] + ([first] if first is not None else [])
-    return _names(remarks[at].cells, width), True, itertools.chain(below, rows)
-
-
-def _names(cells: list[str], width: int) -> list[str]:
-    """The names in a header that begins with '#'. A '#' alone is dropped if the header would else be a cell too long."""
-    if not cells[0].strip("#"):
-        return cells[1:] if len(cells) == width + 1 else cells
-    return [cells[0].lstrip("#").strip(), *cells[1:]]
-
-
-def _are_row_names(rows: Sequence[_Row]) -> bool:
-    """Whether the first cells only name rows: words, cells in quotes, or numbers that count up from 0 or 1."""
-    if not rows or all(
-        is_missing(row.cells[-1]) for row in rows
-    ):  # then rows end in a separator, and the last column is no column
-        return False
-    first = [row.cells[0] for row in rows]
-    quoted = all(row.lines[0].lstrip().startswith('"') for row in rows)
-    counting = len(first) > 1 and any(first == [str(i + start) for i in range(len(first))] for start in (0, 1))
-    return quoted or counting or not any(_is_plain(cell) or is_missing(cell) for cell in first)
-
-
-def _is_plain(cell: str) -> bool:
-    return plain_number(cell) is not None

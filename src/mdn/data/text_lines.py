@@ -22,6 +22,7 @@ LONGEST = 1 << 24
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _NO_TEXT = re.compile("[\0-\x08\x0e-\x1f\x7f]")  # in no text in Windows-1252
+_END = "\x1a"  # Ctrl-Z, with which programs of DOS end a text
 _HIDDEN = ("__MACOSX/", ".")
 
 
@@ -96,8 +97,9 @@ class TextLines:
             parts.append(rest)
             length += len(rest)
             if not block or length > LONGEST:
-                if length:
-                    yield "".join(parts)
+                last = "".join(parts) if block else "".join(parts).removesuffix(_END)
+                if last:
+                    yield last
                 if not block:
                     return
 
