@@ -246,9 +246,7 @@ def test_fit_names_the_file_the_column_and_the_line_before_it_trains(tmp_path):
     assert "inf.csv: column 'x' holds infinity in line 9" in said(
         ran
     ) and "leave the column out with --ignore x" in said(ran)
-    with pytest.raises(
-        TableError, match=r"inf\.csv: column 'x' holds infinity in line 9. Clear the cell"
-    ):
+    with pytest.raises(TableError, match=r"inf\.csv: column 'x' holds infinity in line 9. Clear the cell"):
         tiny().fit(path, target="y")
     path.write_text("x,y\n" + "".join(f"name{k},{k}\n" for k in range(40)))
     ran = run_here(tmp_path, "fit", path.name, "--target", "y")

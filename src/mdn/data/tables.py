@@ -214,7 +214,11 @@ class Table:
         )
 
     def check_read(self, name: str) -> None:
-        """Raises a TableError if a column holds neither numbers nor text; whoever leaves it out can use the others."""
+        """Checks that a column can be used; whoever leaves it out can use the others.
+
+        Raises:
+            TableError: if it holds neither numbers nor text.
+        """
         cell = next(iter(self.cells[self._find(name)]), None)
         if isinstance(cell, NotRead):
             raise TableError(f"{self.source}: column {name!r} holds {cell}, but numbers or text are needed.")

@@ -65,7 +65,15 @@ def as_coverage(coverage):
 
 
 def check_count(name: str, value) -> int:
-    """`value` as a positive int; raises a ValueError that names the argument if it is none."""
+    """`value` as a positive int.
+
+    Args:
+        name: The name of the argument, for the message.
+        value: What came.
+
+    Raises:
+        ValueError: if it is no int of at least 1, or a flag.
+    """
     if not numerics.is_whole(value) or value < 1:
         raise ValueError(f"`{name}` must be an int of at least 1, but {value!r} came.")
     return int(value)
