@@ -23,6 +23,7 @@ CORE := -m "not jax and not project"
 
 # Within `install`: an environment that is still empty begins with hard links to the packages of .venv, where that is finished. It
 # needs most of them, and Python has compiled them. pip then brings what is missing; where no links can be made, it brings all.
+# So they hold the tools of development, too, which no test imports.
 define begun
 if [ -e .venv/development ]; then for packages in $(1)/lib/python*/site-packages; do test -e $$packages/keras || \
 	cp -al .venv/$${packages#$(1)/}/. $$packages/ 2> /dev/null || true; done; fi
