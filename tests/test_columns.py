@@ -506,14 +506,65 @@ def test_objects_of_a_frame_that_are_numbers_are_numbers():
         ["7", "8"],
         ["1.5", "x"],
         ["+49171234567", "1.5"],
+        ["3.9", "3.10", "3.11"],
     ):
         assert Columns.learn(pd.DataFrame({"c": np.array(cells, dtype=object)})).levels["c"] is not None, cells
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["3.9", "3.11"], "text such as '3.9', which is taken for a number: make it of type category if it is none."),
+        ([1, "2.50"], "text such as '2.50', which is taken for a number: make it of type category if it is none."),
+        (
+            ["3.9", "3.10"],
+            "text such as '3.10', so it is taken for a category: make it numbers first (pandas.to_numeric) if it is a quantity.",
+        ),
+        (
+            ["03.2020", "12.2020"],
+            "dates such as '03.2020', so it is taken for a category: make it dates first (pandas.to_datetime).",
+        ),
+    ],
+)
+def test_text_of_a_frame_that_may_be_numbers_is_said(cells, expected):
+    """Versions such as 3.9, 3.10 and 3.11 silently became 3.9, 3.1 and 3.11."""
+    assert Columns.learn(pd.DataFrame({"c": np.array(cells, dtype=object)})).looks == (f"'c' holds {expected}",)
+    assert Columns.learn(pd.DataFrame({"c": [1.5, 2.5]})).looks == ()
+
+
+@pytest.mark.parametrize(
+    "cells", [["18", "unknown", "25"], ["3/5/24", "28/5/24", "4/5/24"], ["10:35", "9:00"], ["5 kg", "6 kg"]]
+)
+def test_a_name_in_braces_is_no_field_of_a_format(cells):
+    """A column that was called `w {kg}` ended in a KeyError."""
+    columns = Columns.learn(pd.DataFrame({"w {kg} {}": cells}))
+    assert columns.looks[0].startswith("'w {kg} {}' holds ")
+
+
+FIXED = {
+    "decimals of a fixed width": (["005.2", "123.4", "067.0"], False),
+    "longitudes": (["007.1300", "123.4000", "090.0000"], False),
+    "whole numbers of a fixed width": (["007.0", "120.0"], False),
+    "four digits": (["0120.0", "0012.0", "1234.5"], False),
+    "beside whole numbers": (["001.1", "250", "401.9"], True),
+    "other decimals": (["001.1", "250.00"], True),
+    "whole codes": (["01001", "90210"], True),
+    "codes as floats": (["01001.0", "90210.0"], True),
+}
+
+
+@pytest.mark.parametrize("case", FIXED)
+def test_decimals_of_a_fixed_width_are_numbers(case, tmp_path):
+    """005.2 beside 123.4 was taken for a code, although only its width is fixed."""
+    cells, padded = FIXED[case]
+    (tmp_path / "t.csv").write_text("c,y\n" + "".join(f"{cell},{i}\n" for i, cell in enumerate(cells * 9)))
+    assert read_table(tmp_path / "t.csv").padded == ({"c"} if padded else set())
 
 
 def test_codes_with_points_and_telephones_are_categories_unless_they_are_declared_numbers(tmp_path):
     """001.1 became 1.1, and +49171234567 a quantity."""
     rows = [
-        f"{('001.1', '250.0', '401.9')[i % 3]},+49171234{i % 4}67,{i % 5}.25,+{i % 3},0{i % 9}.5,0100{i % 9}.0,{i % 7}"
+        f"{('001.1', '250', '401.9')[i % 3]},+49171234{i % 4}67,{i % 5}.25,+{i % 3},0{i % 9}.5,0100{i % 9}.0,{i % 7}"
         for i in range(60)
     ]
     (tmp_path / "t.csv").write_text("icd,phone,x,change,fixed,fips,y\n" + "\n".join(rows) + "\n")
@@ -526,9 +577,11 @@ def test_months_that_are_numbers_are_said(tmp_path):
     (tmp_path / "t.csv").write_text("m,y\n" + "\n".join(f"{i % 12 + 1:02}.202{i % 4},{i}" for i in range(40)) + "\n")
     table = read_table(tmp_path / "t.csv")
     assert (
-        "column 'm' may hold months, but '01.2020' is read as the number 1.202: --date m takes it for dates"
-        in table.note
-    )
+        "column 'm' may hold months, but '01.2020' is read as the number 1.202: --date m takes it for dates "
+        "(in Python mdn.data.source_of(..., date=['m']))."
+    ) in table.note
+    (tmp_path / "one.csv").write_text("m,y\n1.2034,1\n1.2034,2\n")
+    assert "months" not in read_table(tmp_path / "one.csv").note  # a number that is like a month by chance
     dates = read_dates(["03.2024", "3/2024", "Mar-24", "March 2024", "2024-03"], declared=True).days
     np.testing.assert_array_equal(dates, [MIDNIGHT - 4] * 5)
 
@@ -675,9 +728,17 @@ def test_dates_that_excel_has_taken_apart_are_refused():
     """An Excel of the United States makes 2024-05-03 of 5/3/2024, day first, and leaves 26/7/2024 as text."""
     swapped = ["2024-05-03", "26/7/2024", "2024-01-12", "2024-11-02", "13/2/2024"]
     for known in ({}, {"order": "day first", "marks": "/"}):
-        with pytest.raises(DateError, match="'26/7/2024' is text among dates of the 1st to the 12th only"):
+        with pytest.raises(
+            DateError, match="'26/7/2024' stayed text, and none of the other dates has a day after the 12th: Excel"
+        ):
             read_dates(swapped, **known)
-    for fine in ([*swapped, "2024-05-13"], [*swapped, "1/7/2024"], ["2024-05-03", "26/7/2024"]):
+    with pytest.raises(DateError, match="Export the file again, with dates such as 2024-07-26"):
+        read_dates(swapped)
+    firsts = ["2024-01-01", "2024-02-01", "2024-03-01"]  # of months, which no Excel has taken apart
+    for fine in (
+        *([*swapped, "2024-05-13"], [*swapped, "1/7/2024"], ["2024-05-03", "26/7/2024"]),
+        *([*firsts, "31.12.2024"], [*firsts, "31/12/2024"], ["2024-01-01", "2024-02-02", "2024-03-03", "31.12.2024"]),
+    ):
         assert np.isfinite(read_dates(fine).days).all()
 
 

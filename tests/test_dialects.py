@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdn.data import TableError, excel, read_chunks, read_table, source_of, table_files
-from mdn.data.notation import Notation, foreign_number, is_error, look_at, parse
+from mdn.data.notation import Notation, foreign_number, is_error, is_stand_in, look_at, parse
 from mdn.data.tables import ExactNumber
 
 pytestmark = pytest.mark.project
@@ -321,8 +321,24 @@ def test_a_dash_that_may_be_a_zero_of_excel_is_said(table_of, cells, dash):
 
 
 @pytest.mark.parametrize(
-    "mark", ["\\N", "n.a.", "k.A.", "(null)", "Not available", "#NV", "#WERT!", "#BEZUG!", "#N/D", "#VALEUR!"]
+    "cells", [["EUR-USD", "USD-CHF", "GBP-JPY"], ["CHF-", "-EUR", "EUR-USD"], ["$-$", "€ - $", "$-€"]]
 )
+def test_pairs_of_currencies_are_words(table_of, cells):
+    """Excel's "$ -" stands for 0, and with it "EUR-USD" became a missing number."""
+    assert [*table_of(column_of(*cells))["price"]] == cells
+    assert [*table_of(column_of(*cells, "red"))["price"]] == [*cells, "red"]
+    assert not any(map(is_stand_in, cells)) and all(map(is_stand_in, ["$-", "- €", "R$ -", "-"]))
+
+
+@pytest.mark.parametrize("mark", ["n.a.", "k.A.", "Not available"])
+def test_not_available_is_a_level_of_text_and_missing_among_numbers(table_of, mark):
+    """A column of "Available" and "Not available" had one level."""
+    np.testing.assert_array_equal(table_of(column_of("1.5", mark, "2"))["price"], [1.5, np.nan, 2])
+    np.testing.assert_array_equal(table_of(column_of("1,5", mark, "2,5"))["price"], [1.5, np.nan, 2.5])
+    assert [*table_of(column_of("Available", mark, "Available"))["price"]] == ["Available", mark, "Available"]
+
+
+@pytest.mark.parametrize("mark", ["\\N", "(null)", "#NV", "#WERT!", "#BEZUG!", "#N/D", "#VALEUR!"])
 def test_what_stands_for_a_missing_cell_in_other_programs_is_missing(table_of, mark):
     """MySQL, German and French Excel: such a word made a column of numbers a category."""
     table = table_of(column_of("1.5", mark, "2", mark, mark, "3"))

@@ -13,11 +13,15 @@ from mdn.data.tables import FEW_LEVELS, ExactNumber, as_words, words_repeat
 
 _LONG = re.compile(r"(?m)^[-+]?\d{4,}$")  # a whole number that would have a mark between thousands, if others had one
 _SHORT = re.compile(r"(?m)^[-+]?\d{1,3}$")
-_PADDED = re.compile(r"\n0(?:\d+\n|0\d+\.|\d{3,}\.0+\n)")  # 01001, 001.1, or 01001.0, but not 05.5 of a fixed width
+_CODE = re.compile(r"\n0\d+\n")  # 01001
+_CODE_WITH_POINT = re.compile(r"\n00\d+\.")  # 001.1
+_CODE_AS_FLOAT = re.compile(r"\n0\d{3,}\.0+\n")  # 01001.0
+_FRACTION = re.compile(r"\.\d*[1-9]")
 _DIGITS = re.compile(r"[\d.\n]+")
 _CALLS = re.compile(r"(?:\+\d{7,15}(?:\n|$))+")  # numbers of telephones
 _MONTHS = re.compile(r"(?:(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d(?:\n|$))+")  # such as 03.2024
 _ROUND = re.compile(r"(?m)\.\d*0$")  # a decimal that Python would write without its last digit
+_SEVERAL = 3  # so many different cells that are like months are no chance
 Where = tuple[str, int]  # a cell and its line
 
 
@@ -33,11 +37,11 @@ class ColumnEvidence:
         self.marked = False  # whether a cell has a decimal comma
         self.has_mark = False  # whether a cell has a point or a comma
         self.conflict: tuple[Where, Where] | None = None
-        self._digits, self._zeros = (
-            True,
-            False,
-        )  # whether all cells are digits and points; whether one of them is like 01001
-        self._calls, self.months = True, True  # whether all cells are like +49171234567, and whether like 03.2024
+        self._digits = True  # whether all cells are digits and points
+        self._fractions = False  # whether some cell has a decimal other than 0
+        self._zeros: set[re.Pattern[str]] = set()  # patterns of codes that some cell has
+        self._decimals: set[int] = set()  # how many decimals cells have, as long as these are the same
+        self._calls, self._months = True, True  # whether all cells are like +49171234567, and whether like 03.2024
         self._words = self._numbers = 0
         self._levels: set[str] = set()  # different cells, and words, as long as they are few
         self._different: set[str] = set()
@@ -58,8 +62,21 @@ class ColumnEvidence:
 
     @property
     def padded(self) -> bool:
-        """Whether the cells may be codes, which lose zeros or a sign as numbers."""
-        return bool(self._levels) and self.numeric and ((self._digits and self._zeros) or self._calls)
+        """Whether the cells may be codes, which lose zeros or a sign as numbers.
+
+        Numbers with equally many decimals, such as 005.2 and 123.4, are quantities that were written with a fixed width.
+        """
+        if not self._levels or not self.numeric:
+            return False
+        if self._calls or not self._digits or not self._zeros:
+            return self._calls
+        whole = _CODE in self._zeros or (_CODE_AS_FLOAT in self._zeros and not self._fractions)
+        return whole or len(self._decimals) > 1
+
+    @property
+    def months(self) -> bool:
+        """Whether the cells may be months, such as 03.2024."""
+        return self._months and len(self._levels) >= _SEVERAL
 
     def like_thousands(self, semicolons: bool) -> bool:
         """Whether all points may stand between thousands, and the file is such that this is likely.
@@ -102,9 +119,14 @@ class ColumnEvidence:
             self._exact = self._exact or exact
             text = "\n".join(as_words(tuple(there)) if exact else there)
             self._digits = self._digits and _DIGITS.fullmatch(text) is not None
-            self._zeros = self._zeros or (self._digits and _PADDED.search(f"\n{text}\n") is not None)
+            if self._digits:
+                patterns = (_CODE, _CODE_WITH_POINT, _CODE_AS_FLOAT)
+                self._zeros.update(one for one in patterns if one.search(f"\n{text}\n"))
+                self._fractions = self._fractions or _FRACTION.search(text) is not None
+                if len(self._decimals) < 2:
+                    self._decimals.update(len(cell.partition(".")[2]) for cell in text.split("\n"))
             self._calls = self._calls and _CALLS.fullmatch(text) is not None
-            self.months = self.months and _MONTHS.fullmatch(text) is not None
+            self._months = self._months and _MONTHS.fullmatch(text) is not None
         if len(self.decimals) == 2:
             text = "\n".join(cell for cell in there if not isinstance(cell, ExactNumber))
             self._long = self._long or _LONG.search(text) is not None

@@ -27,7 +27,7 @@ from mdn.data.tables import shown
 
 _LOOKED_AT = 50  # if none of so many different cells is a date, the column holds none
 _HOUR = 1 / 24
-_SEVERAL = 3  # so many different dates, all of the 1st to the 12th, are no chance
+_SEVERAL = 3  # so many different days of the month, all of the 1st to the 12th, are no chance
 _SAMPLE = 1000  # so many different cells show whether a column holds dates
 _ISO = re.compile(r"(?:(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?)?(?:\n|$))+")
 
@@ -177,16 +177,16 @@ def _check_swapped(cells: Sequence[str], known: dict[str, Reading]) -> None:
     An Excel of the United States that opens 5/3/2024 and 26/7/2024, day first, makes a date of the former, 2024-05-03, and leaves
     the latter as text: then no date has a day after the 12th, and each text has one.
     """
-    iso = [reading for reading in known.values() if reading.iso]
-    text = [(cell, reading) for cell, reading in known.items() if reading.mark and not reading.short]
-    if len(iso) < _SEVERAL or not text or any(reading.day > 12 for reading in iso):
+    days = {reading.day for reading in known.values() if reading.iso}
+    text = [(cell, reading) for cell, reading in known.items() if reading.mark in ("/", "-") and not reading.short]
+    if len(days) < _SEVERAL or not text or max(days) > 12:
         return
     if all(len(reading.orders) == 1 for _, reading in text):
-        cell = text[0][0]
+        cell, reading = text[0]
         raise DateError(
             cells.index(cell),
-            f"{shown(cell)} is text among dates of the 1st to the 12th only, as where an Excel of another country opened the "
-            "file: it has taken days for months, and left as text what it could not",
+            f"{shown(cell)} stayed text, and none of the other dates has a day after the 12th: Excel seems to have swapped day "
+            f"and month in them. Export the file again, with dates such as {reading.date(*reading.orders)}",
         )
 
 

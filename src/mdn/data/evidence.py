@@ -145,7 +145,7 @@ class Notations:
         cell, _ = column.first
         return (
             f"{self._source}: column {name!r} may hold months, but {cell!r} is read as the number {float(cell):.15g}: "
-            f"--date {shlex.quote(name)} takes it for dates."
+            f"--date {shlex.quote(name)} takes it for dates (in Python mdn.data.source_of(..., date=[{name!r}]))."
         )
 
     def _of_dashes(self, name: str) -> str:

@@ -22,12 +22,12 @@ _ERROR = re.compile(rf"(?:{'|'.join(map(re.escape, _ERRORS))})(?!\w)")
 MISSING_WORDS = frozenset(
     {
         *("", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat"),
-        *("\\n", "n.a.", "k.a.", "(null)", "not available", *_ERRORS),
+        *("\\n", "(null)", *_ERRORS),
     }
 )
-_STAND_IN = frozenset(
-    {".", "..", "...", "--", "---", "\u2013", "\u2014", ":", "missing"}
-)  # missing among numbers, else a word
+_STAND_IN = frozenset(  # missing among numbers, else a word
+    {".", "..", "...", "--", "---", "\u2013", "\u2014", ":", "missing", "n.a.", "k.a.", "not available"}
+)
 MOSTLY_NUMBERS = 0.9  # share of the cells: a column with so many numbers in any notation is no text
 _LONGEST_NUMBER = 40
 
@@ -37,7 +37,8 @@ _MINUS = "\\-\u2010-\u2013\u2212\ufe63\uff0d"  # within [ ]
 _KINDS = {",": ",", ".": ".", "'": "'\u2019\u02bc", " ": " \u00a0\u2007\u2009\u202f"}  # of marks within a number
 _KIND = {mark: kind for kind, marks in _KINDS.items() for mark in marks}
 _MARKS = "".join(_KIND)
-_MONEY = r"(?:US\$|R\$|[$€£¥₹₽₩₺₪]|USD|EUR|GBP|CHF|JPY|INR|CNY|CAD|AUD|BRL|SEK|NOK|DKK|PLN)"  # before or after a number
+_SIGN = r"US\$|R\$|[$€£¥₹₽₩₺₪]"
+_MONEY = rf"(?:{_SIGN}|USD|EUR|GBP|CHF|JPY|INR|CNY|CAD|AUD|BRL|SEK|NOK|DKK|PLN)"  # before or after a number
 _CODES = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "R$": "BRL"}
 _SPACE = "[ \u00a0\u2009\u202f]?"
 _NUMBER = re.compile(
@@ -46,7 +47,7 @@ _NUMBER = re.compile(
     rf"(?P<exponent>[eE][+{_MINUS}]?\d+|[dD][+{_MINUS}]\d+)?"  # the second as Fortran writes it: 1.5D+03
     rf"{_SPACE}(?P<unit>[%‰])?(?P<after>{_MONEY})?(?P<trailing>[{_MINUS}])?{_SPACE}(?P<close>\))?"
 )
-_DASH = re.compile(rf"{_MONEY}?\s*-\s*{_MONEY}?")  # 0 in Excel's formats for accounts, and elsewhere a missing number
+_DASH = re.compile(rf"(?:{_SIGN})?\s*-|-\s*(?:{_SIGN})")  # 0 in Excel's formats for accounts, else a missing number
 _OTHER_MINUS = re.compile(f"(?!-)[{_MINUS}]")
 _DIGITS = str.maketrans("23456789", "11111111")
 _ZERO_WITHIN = re.compile(r"(?<=\d)0")
@@ -208,7 +209,7 @@ def is_missing(cell: str) -> bool:
 
 def is_stand_in(cell: str) -> bool:
     """Whether a cell stands for a missing value in a column of numbers, such as "." or "--", but may be a word elsewhere."""
-    return cell.strip().lower() in _STAND_IN or is_dash(cell)
+    return cell.strip().lower() in _STAND_IN or ("-" in cell and is_dash(cell))
 
 
 def is_dash(cell: str) -> bool:
@@ -340,11 +341,10 @@ def parse(cells: Sequence[str], numeric: bool = False) -> tuple[np.ndarray, list
     for row, cell in enumerate(cells):
         if is_missing(cell):
             continue
-        number = plain_number(cell)
-        if number is not None:
-            numbers[row] = number
+        try:
+            numbers[row] = float("" if "_" in cell else cell)  # as in `plain_number`, without a call for each cell
             count += 1
-        else:
+        except ValueError:
             (stand_ins if is_stand_in(cell) else text).append(row)
     return numbers, text if numeric or count > len(text) else sorted(text + stand_ins)
 

@@ -109,7 +109,7 @@ class Learned:
         code: How dates become numbers.
         other: The share of the rows whose level is not kept.
         codes: Numbers that may stand for missing values, with the share of the rows that have each.
-        looks: The sentence of `lookalikes` on a column of text.
+        looks: The sentence of `lookalikes` on a column that holds text.
     """
 
     about: About
@@ -156,7 +156,9 @@ def learn_column(one: Column, counted: Counted | None = None) -> Learned:
         _check_finite(one, numbers)
         numbers = numbers[np.isfinite(numbers)]
         reach = f"{plain(numbers.min())} to {plain(numbers.max())}" if len(numbers) else "infinite"
-        return Learned(About(one.name, NUMBER, reach + gone), codes=codes_of(numbers))
+        return Learned(
+            About(one.name, NUMBER, reach + gone), codes=codes_of(numbers), looks=lookalikes.numbers_in_text(one)
+        )
     text = [word for word in one.words if word]
     if not one.declared:
         _check_notation(one, text)
@@ -203,11 +205,14 @@ def _holds_numbers(one: Column) -> bool:
 
 
 def _numbers_in_text(values: Sequence) -> bool:
-    """Whether cells of a frame are numbers of which some are text, and no codes: "1.5" and "2", or 1 and "2", but not "01"."""
+    """Whether cells of a frame are numbers of which some are text: "1.5" and "2", or 1 and "2", but neither "01" nor "3.10"."""
     text = [value.strip() for value in values if isinstance(value, str)]
     if len(text) + sum(map(is_number, values)) < len(values) or any(plain_number(cell) is None for cell in text):
         return False
-    return not any(map(_CODE.match, text)) and (len(text) < len(values) or any("." in cell for cell in text))
+    if any(map(_CODE.match, text)):
+        return False
+    all_text = len(text) == len(values)
+    return not all_text or (any("." in cell for cell in text) and not any(map(lookalikes.LOSES_ZERO.fullmatch, text)))
 
 
 def _check_finite(one: Column, numbers: np.ndarray) -> None:
