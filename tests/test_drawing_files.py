@@ -300,7 +300,7 @@ def test_all_kinds_of_paths_become_lines_in_the_order_of_the_file():
 
 SHEET = """<defs><style type="text/css"><![CDATA[
 /* of Illustrator */ .st0{fill:none;stroke:#000;} .st1, .st2 { display: none !important } polygon.st3{visibility:hidden}
-line{stroke:none} g > .st4{display:none}]]></style></defs>"""
+line{stroke:none} g > .st4{display:none} .st7{stroke:none}.st8{stroke:#000}]]></style></defs>"""
 
 
 @pytest.mark.parametrize(
@@ -311,6 +311,8 @@ line{stroke:none} g > .st4{display:none}]]></style></defs>"""
         ('<path class="st2" style="display:inline" d="M0 0L9 3"/>', 0),
         ('<polygon class="st3 st0" points="0,0 10,0 10,10"/>', 0),
         ('<path class="st4 st9" d="M0 0L9 3"/>', 1),
+        ('<polygon class="st8 st7" points="0,0 10,0 10,10"/>', 1),
+        ('<polygon class="st7 st8" points="0,0 10,0 10,10"/>', 1),
         ('<path class="st1" style="display: inline !important" d="M0 0L9 3"/>', 1),
         ('<polygon class="st0" style="stroke:none" points="0,0 10,0 10,10"/>', 0),
         ('<path visibility="hidden" d="M0 0L0 50"/>', 0),
@@ -356,6 +358,11 @@ def test_lengths_with_units_and_transformations_without_spaces_are_read():
     np.testing.assert_allclose(line[-1], [96, 10])
     np.testing.assert_allclose(np.ptp(other, axis=0), [96, 4])
     np.testing.assert_allclose(turned, [[10, -5], [12, -2]])
+    body = (
+        '<g stroke="red"><filter x="-20%" width="140%"/><linearGradient x1="0%"/><image width="100%"/>'
+        '<path x="auto" d="M0 0L1 1"/><ellipse r="auto" rx="1" ry="2"/><circle r="1" width="50%"/></g>'
+    )
+    assert len(lines_of(body)) == 3, "only lengths that a shape reads are lengths"
     with pytest.raises(ValueError, match=r"line 2: cx must be a number, or one with px, pt, .* but '50%' came"):
         read_drawings(svg('<circle stroke="red" cx="50%" cy="50" r="1"/>'))
 

@@ -486,6 +486,39 @@ def test_arrays_whose_first_column_is_no_dt_are_refused(tmp_path):
             data.read_performances(tmp_path / "a.npz")
 
 
+def test_a_clock_that_was_set_back_begins_a_performance_and_is_said(tmp_path):
+    """One dt below 0 refused all performances of a file."""
+    ones = np.stack([performance(i, 60) for i in range(4)])
+    ones[2, 20, 0] = -3600.0
+    np.savez(tmp_path / "a.npz", ones)
+    np.savetxt(tmp_path / "b.csv", np.concatenate(ones), delimiter=",", header="dt,x,y,z", comments="")
+    for name, lengths in (("a.npz", [60, 60, 20, 40, 60]), ("b.csv", [140, 100])):
+        found = data.read(tmp_path / name)
+        assert [len(one) for one in found] == lengths
+        assert f"{name}: dt goes back at 1 event, where another performance begins." in found.skipped[0]
+    ones[2, 20:23, 0] = -3600.0
+    np.savez(tmp_path / "a.npz", ones)
+    with pytest.raises(ValueError, match=r"a\.npz': performance 2: the dt of event 20 is -3600"):
+        data.read(tmp_path / "a.npz")
+
+
+def test_a_time_that_goes_back_in_more_than_half_of_the_rows_is_said_so(tmp_path):
+    (tmp_path / "a.csv").write_text("time,x\n" + "".join(f"{9 - i / 9},0.5\n" for i in range(20)))
+    with pytest.raises(ValueError, match="in more than half of its rows time goes back: sort them by time"):
+        data.read_performances(tmp_path / "a.csv")
+
+
+def test_a_loop_that_two_files_share_is_no_performance_that_came_before(tmp_path):
+    """Each round of the loop counted, so that a longer one in a file hid what was new in it."""
+    loop, other = np.tile(np.round(performance(0, 4), 2), (30, 1)), performance(1, 60)
+    np.savez(tmp_path / "a.npz", loop)
+    np.savez(tmp_path / "b.npz", np.concatenate([loop, other]))
+    np.savez(tmp_path / "c.npz", loop[:60])
+    np.savez(tmp_path / "d.npz", other)
+    found = data.read([tmp_path / f"{name}.npz" for name in "abcd"])
+    assert [len(one) for one in found] == [120, 180, 60] and "d.npz: 1 of 1" in found.skipped[0]
+
+
 def test_columns_of_time_are_never_values_and_are_read_in_their_unit(tmp_path):
     one = performance(0, 30, 1)
     times = np.cumsum(one[:, 0])

@@ -170,6 +170,10 @@ def test_commands_write_tables_and_pictures_that_say_what_the_functions_return(f
         (("generate", "series", "none.keras"), "`mdn train series --out none.keras` makes one"),
         (("generate", "series", "series.keras", "--out", "x.gif"), "--out ends in .svg, .png, .npz or .csv"),
         (("generate", "series", "series.keras", "--out", "x.csv", "--count", 2), "a .csv holds one recording"),
+        (
+            ("generate", "series", "series.keras", "--out", "x.npz", "--count", 50, "--steps", 100_001),
+            "--count and --steps ask for 10,000,100 numbers, but 10,000,000 are the most that are made",
+        ),
         (("forecast", "series.keras", "other.csv"), "other.csv has no column 'b'"),
         (("forecast", "series.keras", "slow.csv"), "steps of 1 s, but the model learnt steps of 0.5 s"),
         (("forecast", "series.keras", "run.csv", "--quantiles", "2"), "--quantiles must lie between 0 and 1"),
@@ -229,6 +233,7 @@ def test_arrays_and_sound_are_read_as_numpy_and_scipy_wrote_them(tmp_path):
 
 COUNT = 120
 X, Y, MS = RNG.normal(size=COUNT), RNG.normal(size=COUNT), 10.0 * np.arange(COUNT)
+RISING = np.cumsum(0.5 + np.abs(X))
 DAYS = pd.date_range("2026-01-01", periods=COUNT).strftime("%Y-%m-%d").to_numpy()
 
 
@@ -262,6 +267,20 @@ def _with(values, row, value):
         ({"hour": np.arange(COUNT) % 24}, "hour x y", [COUNT], (1, "row"), ""),
         ({"reaction time": np.abs(X)}, "reaction time,x,y", [COUNT], (1, "row"), ""),
         ({"seen": DAYS[::-1], "date": DAYS}, "x y", [COUNT], (86400, "s"), "'seen' left out, since it holds dates"),
+        ({"time": MS, "T": RISING}, "T x y", [COUNT], (10, "time"), "'time' rises"),
+        ({"time": MS, "h": RISING}, "h x y", [COUNT], (10, "time"), "'time' rises"),
+        ({"t": MS, "s": RISING}, "s x y", [COUNT], (10, "t"), "'t' rises"),
+        ({"n": np.arange(COUNT), "t": MS, "s": RISING}, "s x y", [COUNT], (1, "n"), "'t' left out, since the time"),
+        ({"": np.arange(COUNT), "t": MS, "s": RISING}, "s x y", [COUNT], (10, "t"), "'0' left out, since the time"),
+        ({"frame": np.arange(COUNT), "T": RISING}, "T x y", [COUNT], (1, "frame"), "'frame' rises"),
+        ({"angle": 3 * np.arange(COUNT), "time": MS}, "angle x y", [COUNT], (10, "time"), "'time' rises"),
+        ({"date": DAYS, "index": RISING}, "index x y", [COUNT], (86400, "s"), "'date' rises"),
+        ({"date": DAYS, "index": np.arange(COUNT)}, "x y", [COUNT], (86400, "s"), "'index' left out, since the time"),
+        ({"time": MS, "ms": 1e9 + np.round(MS / 3)}, "x y", [COUNT], (10, "time"), "'ms' left out, since the time"),
+        ({"time": MS, "sample": np.round(RISING)}, "sample x y", [COUNT], (10, "time"), "'time' rises"),
+        ({"age": np.arange(COUNT) / 4, "hour": RISING}, "hour x y", [COUNT], (0.25, "age"), "'age' rises"),
+        ({"T": -RISING, "power": X}, "T power x y", [COUNT], (1, "row"), "'T' goes back in many rows"),
+        ({"power": X, "t": -RISING}, "power t x y", [COUNT], (1, "row"), ""),
     ],
 )
 def test_a_column_of_time_is_known_by_its_name_and_what_is_odd_in_it_is_said(
@@ -293,6 +312,19 @@ def test_rows_that_begin_with_the_newest_are_refused(tmp_path, name, time):
                 series.read(tmp_path / "a.csv", asked)
 
 
+def test_a_table_of_a_time_and_one_rising_channel_is_read(tmp_path):
+    for header, values in (("time,T", RISING), ("time,h", RISING), ("t,s", RISING), ("t,power", -RISING)):
+        lines = [f"{at},{value}" for at, value in zip(MS, values, strict=True)]
+        (tmp_path / "a.csv").write_text("\n".join([header, *lines]))
+        assert series.read(tmp_path / "a.csv").channels == (header.split(",")[1],)
+    lines = [f"{value},{at}" for at, value in zip(X, 90.0 - MS, strict=True)]
+    (tmp_path / "b.csv").write_text("\n".join(["power,t", *lines]))
+    assert series.read(tmp_path / "b.csv").channels == ("power", "t"), "a temperature falls"
+    lines = [f"{90.0 - at},{value}" for at, value in zip(MS, X, strict=True)]
+    (tmp_path / "b.csv").write_text("\n".join(["t,power", *lines]))
+    assert series.read(tmp_path / "b.csv").channels == ("t", "power"), "also in the first column"
+
+
 def test_a_first_column_of_times_in_arrays_is_no_channel(tmp_path):
     rows = np.stack([MS, X, Y], axis=-1)
     np.save(tmp_path / "a.npy", rows)
@@ -312,6 +344,13 @@ def test_arrays_of_one_axis_are_the_columns_of_one_recording(tmp_path):
     assert found.channels == ("x", "y") and (found.step, found.unit) == (10.0, "t")
     np.testing.assert_array_equal(found[0], np.stack([X, Y], axis=-1))
     assert "its arrays are the columns of one recording" in found.notes[0]
+    np.savez(tmp_path / "c.npz", X, Y)
+    np.savez(tmp_path / "d.npz", X, Y[:100])
+    np.savez(tmp_path / "e.npz", walk=X, run=Y[:100])
+    for name, length in (("c.npz", 120), ("d.npz", 100), ("e.npz", 100)):
+        found = series.read(tmp_path / name)
+        assert found.channels == ("x1",) and not found.notes, "without names, or of two lengths: recordings"
+        np.testing.assert_array_equal(np.concatenate(found)[:, 0], np.concatenate([X, Y[:length]]))
     np.savez(tmp_path / "b.npz", data=X, fs=100)
     found = series.read(tmp_path / "b.npz")
     assert (found.channels, found.step, found.unit) == (("x1",), 0.01, "s")

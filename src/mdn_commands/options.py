@@ -11,6 +11,7 @@ import typer
 
 LARGEST_SEED = 2**32 - 1  # of NumPy's and Keras' generators
 MOST = 100_000  # things that are made, or steps of each
+MOST_NUMBERS = 10_000_000  # that are made
 HOTTEST = 100.0
 _SAME_SEED = "The same seed gives the same output."
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help=_SAME_SEED)]

@@ -9,6 +9,7 @@ import typer
 
 from mdn_commands.options import (
     MOST,
+    MOST_NUMBERS,
     ComponentTemperature,
     Count,
     ModelOut,
@@ -111,7 +112,7 @@ def generate_series(
         Path, typer.Option(help="A picture: .svg or .png; .npz, for the values; or .csv, for those of one recording.")
     ] = Path("series.svg"),
     count: Count = 1,
-    steps: Annotated[int, typer.Option(min=1, max=MOST, help="How many steps each has.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, max=MOST_NUMBERS, help="How many steps each has.")] = 500,
     component_temperature: ComponentTemperature = 1.0,
     variance_temperature: VarianceTemperature = 1.0,
     seed: Seed = 0,
@@ -130,6 +131,8 @@ def generate_series(
                 f"a .csv holds one recording, but --count {count} came: --out {out.with_suffix('.npz')} holds several."
             )
         trained = series.load(model)
+        if (numbers := count * steps * len(trained.channels)) > MOST_NUMBERS:
+            stop(f"--count and --steps ask for {numbers:,} numbers, but {MOST_NUMBERS:,} are the most that are made.")
         made = series.generate(
             trained, steps, count, seed,
             component_temperature=component_temperature, variance_temperature=variance_temperature,

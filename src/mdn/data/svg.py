@@ -40,7 +40,12 @@ _UNDRAWN = frozenset(
 )
 _LENGTH = re.compile(rf"({_NUMBER.pattern})\s*([a-z]*)")
 _PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
-_LENGTHS = ("x", "y", "width", "height", "rx", "ry", "r", "cx", "cy", "x1", "y1", "x2", "y2")
+_LENGTHS = {
+    "rect": ("x", "y", "width", "height", "rx", "ry"),
+    "circle": ("cx", "cy", "r"),
+    "ellipse": ("cx", "cy", "rx", "ry"),
+    "line": ("x1", "y1", "x2", "y2"),
+}
 _STROKED = frozenset(
     {"rect", "circle", "ellipse", "polygon"}
 )  # drawn by a pen if they have a stroke; else a background
@@ -190,10 +195,9 @@ class _Drawn:
 
     def _draw(self, tag: str, attributes: dict[str, str], matrix: np.ndarray, stroked: bool):
         library = self._library
-        if stroked or tag == "line":
-            attributes = attributes | {
-                name: repr(_length(name, attributes[name])) for name in _LENGTHS if name in attributes
-            }
+        if tag in _LENGTHS and (stroked or tag == "line"):
+            read = [name for name in _LENGTHS[tag] if name in attributes]
+            attributes = {name: repr(_length(name, attributes[name])) for name in read}
         if tag == "use":
             raise ValueError("the SVG draws a copy with <use>, which is not followed: convert objects to paths first.")
         if tag == "path":

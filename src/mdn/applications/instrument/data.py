@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mdn.applications.instrument.events import LONGEST, MOST, clipped
 from mdn.applications.instrument.midi import read_named_midi
-from mdn.applications.instrument.twice import Seen
-from mdn.applications.live.clocks import check_differences, check_seconds
+from mdn.applications.instrument.twice import Seen, runs_of
 from mdn.applications.live.log import lines_of, read_log
+from mdn.applications.live.seconds import STEPS, TIMES, check_differences, check_seconds
 from mdn.data import read_object_arrays, reading
 from mdn.data.registry import find_with_split
 from mdn.data.splits import Placed, dealt, read_split
@@ -24,13 +24,10 @@ FILE = "training-dataset-4d.npz"  # of the data set "impsy"
 _MIDI = (".mid", ".midi")
 ENDINGS = (".log", ".npz", ".csv", *_MIDI)
 _KINDS = "Recordings are a .log of IMPSY, a .csv, a .npz or a .mid."
-_STEPS, _TIMES = (
-    {"dt": 1.0, "dt_ms": 1e-3},
-    {"time": 1.0, "timestamp": 1.0, "time_ms": 1e-3},
-)  # columns, and what 1 is in s
 _SLOWEST = (
     5.0  # seconds: the largest median of dt in a table or a .npz; those of a log and of MIDI are known to be seconds
 )
+_BACK = 0.01  # of the dt of a file may go back, as a clock does that is set; if more do, they are no seconds
 _FEWEST = 10  # performances that can be dealt to three parts
 _WORTH_CUTTING = 20  # events of a piece, if fewer performances are cut
 _DIMENSION = "a file of the dimension 4, say, has dt and 3 values"
@@ -62,7 +59,7 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
     found = {path: _read(path) for path in paths}
     counts: Counter = Counter()
     of_midi: Counter = Counter()
-    for performances, names in found.values():
+    for performances, names, _ in found.values():
         for one in performances:
             if one is not None:
                 counts[one.shape[1]] += len(one)
@@ -74,7 +71,8 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
         )
     usual = max((names for names in of_midi if names and len(names) == chosen - 1), key=of_midi.__getitem__, default=())
     placed, skipped, seen = [], [], Seen()
-    for path, (performances, names) in found.items():
+    for path, (performances, names, notes) in found.items():
+        skipped += notes
         mine = [one if one is not None and one.shape[1] == chosen else None for one in performances]
         others = sorted({one.shape[1] for one in performances if one is not None} - {chosen})
         if others:
@@ -86,7 +84,8 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
             of_all = counted(len(mine), "performance")
             skipped.append(f"{path}: {empty} of {of_all} {agreed(empty, 'is', 'are')} empty and left out.")
         if len(found) > 1:
-            new = [None if one is None or seen.knows(one) else one for one in mine]
+            runs = [None if one is None else runs_of(one) for one in mine]
+            new = [None if its is None or seen.knows(its) else one for one, its in zip(mine, runs, strict=True)]
             if twice := sum(one is not None for one in mine) - sum(one is not None for one in new):
                 of_all = counted(len(mine), "performance")
                 skipped.append(
@@ -94,9 +93,9 @@ def read(sources=None, split=None, dimension: int | None = None) -> Performances
                     "model would be judged by what it learnt from."
                 )
             mine = new
-            for one in mine:
-                if one is not None:
-                    seen.add(one)
+            for one, its in zip(mine, runs, strict=True):
+                if one is not None and its is not None:
+                    seen.add(its)
         placed += mine
     return Performances(placed, None if split is None else read_split(split, len(placed)), tuple(skipped))
 
@@ -145,27 +144,28 @@ def read_performances(path) -> list[np.ndarray | None]:
             A log of IMPSY or of `mdn play` (lines of timestamp, source, values), of which the human's events are read. A .csv
             with a header: a column `dt` or `time` (or `timestamp`), in seconds, or `dt_ms` or `time_ms`, and one for each value;
             if several are there, dt counts. A MIDI file: see `read_midi`. A silence of more than a minute begins a new
-            performance, except in a .npz.
+            performance, except in a .npz, and so does a time or dt that goes back.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is none of these, has more than 16 values, values beyond [0, 1], or a dt that goes
-            back, rises throughout as a clock does, or is seldom below five seconds; the message names a bad line.
+        ValueError: if it is none of these, has more than 16 values, values beyond [0, 1], or dt of which
+            more than a hundredth go back, that rise throughout as a clock does, or are seldom below five seconds; the message
+            names a bad line.
     """
     return _read(Path(path))[0]
 
 
-def _read(path: Path) -> tuple[list, tuple[str, ...]]:
-    """The performances of a file, and the names of its values if it is a MIDI file."""
+def _read(path: Path) -> tuple[list, tuple[str, ...], list[str]]:
+    """The performances of a file, the names of its values if it is a MIDI file, and what the user should know."""
     with reading(path, "performances"):
         if path.suffix.lower() in _MIDI:
             names, rows = read_named_midi(path)
-            return _from_times(rows, f"{str(path)!r}"), names
-        readers: dict[str, Callable[[Path], list]] = {".npz": _arrays, ".csv": _table}
-        found = readers.get(path.suffix.lower(), _log)(path)
+            return _from_times(rows, f"{str(path)!r}"), names, []
+        readers: dict[str, Callable[[Path], tuple[list, list[str]]]] = {".npz": _arrays, ".csv": _table}
+        found, notes = readers.get(path.suffix.lower(), _log)(path)
         if not any(one is not None for one in found):
             raise ValueError(f"{str(path)!r} holds no performance that is not empty.")
-        return found, ()
+        return found, (), notes
 
 
 def _checked(performance, whose: str) -> np.ndarray:
@@ -187,41 +187,50 @@ def _checked(performance, whose: str) -> np.ndarray:
     return clipped(performance)
 
 
-def _arrays(path: Path) -> list[np.ndarray | None]:
+def _arrays(path: Path) -> tuple[list[np.ndarray | None], list[str]]:
     placed: list[np.ndarray | None] = []
-    steps: list[np.ndarray] = []
+    steps: dict[str, np.ndarray] = {}
+    count = 0
     for name, array in read_object_arrays(path).items():
         if array.dtype.kind not in "biufO":
             raise ValueError(f"{str(path)!r}: {name!r} must hold performances, but holds {array.dtype}.")
         for one in array if array.dtype == object or array.ndim == 3 else [array]:
-            whose = f"{str(path)!r}: performance {len(placed)}"
-            placed.append(_checked(one, whose) if np.size(one) else None)
-            if np.size(one):
-                steps.append(np.asarray(one, "float64")[:, 0])
-                _check_forward(whose, steps[-1])
-    check_differences(f"{str(path)!r}", steps)
-    check_seconds(f"{str(path)!r}", steps, _SLOWEST)
-    return placed
+            whose, count = f"{str(path)!r}: performance {count}", count + 1
+            if not np.size(one):
+                placed.append(None)
+                continue
+            checked, steps[whose] = _checked(one, whose), np.asarray(one, "float64")[:, 0]
+            placed += np.split(checked, 1 + np.flatnonzero(steps[whose][1:] < 0.0))
+    notes = _back(path, steps)
+    check_differences(f"{str(path)!r}", [*steps.values()])
+    check_seconds(f"{str(path)!r}", [*steps.values()], _SLOWEST)
+    return placed, notes
 
 
-def _check_forward(whose: str, steps: np.ndarray) -> None:
-    """Raises a ValueError if a dt is negative."""
-    if (steps < 0.0).any():
-        first = int(np.argmax(steps < 0.0))
+def _back(path: Path, steps: Mapping[str, np.ndarray]) -> list[str]:
+    """A sentence on the dt of a file that go back, if any do; raises a ValueError if more do than a clock is set."""
+    back = {whose: np.flatnonzero(one < 0.0) for whose, one in steps.items()}
+    total = sum(map(len, back.values()))
+    if total > _BACK * sum(map(len, steps.values())):
+        whose = next(whose for whose, events in back.items() if len(events))
+        first = back[whose][0]
         raise ValueError(
-            f"{whose}: the dt of event {first} is {steps[first]:g}, but dt, the seconds since the event before, is 0 or more."
+            f"{whose}: the dt of event {first} is {steps[whose][first]:g}, but dt, the seconds since the event before, is 0 or "
+            "more."
         )
+    return [f"{path}: dt goes back at {counted(total, 'event')}, where another performance begins."] if total else []
 
 
-def _log(path: Path) -> list[np.ndarray]:
-    return _from_times(read_log(path, lines_of(path, _KINDS)), f"{str(path)!r}")
+def _log(path: Path) -> tuple[list[np.ndarray], list[str]]:
+    return _from_times(read_log(path, lines_of(path, _KINDS)), f"{str(path)!r}"), []
 
 
-def _table(path: Path) -> list[np.ndarray]:
+def _table(path: Path) -> tuple[list[np.ndarray], list[str]]:
+    notes: list[str] = []
     whose = f"{str(path)!r}"
     header, *lines = csv.reader(lines_of(path, _KINDS))
     names = [cell.strip().lower() for cell in header]
-    clocks = [name for name in (*_STEPS, *_TIMES) if name in names]
+    clocks = [name for name in (*STEPS, *TIMES) if name in names]
     values = [place for place, name in enumerate(names) if name not in clocks]
     if not clocks or not values:
         raise ValueError(
@@ -245,18 +254,18 @@ def _table(path: Path) -> list[np.ndarray]:
     if not rows:
         raise ValueError(f"{str(path)!r} has no event below its header.")
     found = np.array(rows)
-    found[:, 0] *= (_STEPS | _TIMES)[chosen]
-    if chosen in _STEPS:
+    found[:, 0] *= (STEPS | TIMES)[chosen]
+    if chosen in STEPS:
         steps = found[:, 0].copy()
-        _check_forward(whose, steps)
+        notes = _back(path, {whose: steps})
         check_differences(whose, [steps])
         found[:, 0] = np.cumsum(steps)
     else:
         steps = np.diff(found[:, 0], prepend=found[0, 0])
         if np.sum(steps < 0.0) > len(steps) / 2:
-            raise ValueError(f"{whose}: its time goes back at most of its events: sort them by time.")
+            raise ValueError(f"{whose}: in more than half of its rows time goes back: sort them by time.")
     check_seconds(whose, [steps], _SLOWEST)
-    return _from_times(found, whose)
+    return _from_times(found, whose), notes
 
 
 def _seconds(cell: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _EVENTS = 8  # that follow each other are compared: so long, two players do not agree to a thousandth in time and values
+_FEWEST = 8  # different runs: a loop of a few notes may come in two pieces
 _SHARE = 0.5  # of these runs that another file holds: it may be cut elsewhere, and rounded
 
 
@@ -14,21 +15,24 @@ class Seen:
     def __init__(self) -> None:
         self._runs: set[int] = set()
 
-    def knows(self, performance: np.ndarray) -> bool:
-        """Whether at least half of a performance `(T, 1 + N)` came before; never if it has fewer than 8 events."""
-        runs = _runs(performance)
-        return bool(runs) and sum(run in self._runs for run in runs) >= _SHARE * len(runs)
+    def knows(self, runs: np.ndarray) -> bool:
+        """Whether at least half of the runs of a performance, see `runs_of`, came before; never if they are fewer than 8."""
+        return len(runs) >= _FEWEST and sum(run in self._runs for run in runs.tolist()) >= _SHARE * len(runs)
 
-    def add(self, performance: np.ndarray) -> None:
-        """Remembers a performance `(T, 1 + N)`."""
-        self._runs.update(_runs(performance))
+    def add(self, runs: np.ndarray) -> None:
+        """Remembers the runs of a performance."""
+        self._runs.update(runs.tolist())
 
 
-def _runs(performance: np.ndarray) -> list[int]:
-    """A number for each 8 events in a row: of their values, and of the times between them."""
-    if len(performance) < _EVENTS:
-        return []
-    rows = np.round(1e3 * performance).astype("int64")
-    runs = np.lib.stride_tricks.sliding_window_view(rows, _EVENTS, axis=0).copy()
-    runs[:, 0, 0] = 0  # the time before the first
-    return [hash(run.tobytes()) for run in runs]
+def runs_of(performance: np.ndarray) -> np.ndarray:
+    """A number for each different 8 events in a row of a performance `(T, 1 + N)`: of their values, and of the times between."""
+    count = max(0, len(performance) - _EVENTS + 1)
+    rows = np.round(1e3 * performance).astype("int64").view("uint64")
+    weights = np.random.default_rng(0).integers(2**64 - 1, size=(_EVENTS, rows.shape[1]), dtype="uint64")
+    weights[0, 0] = 0  # the time before the first
+    numbers = np.zeros(count, "uint64")
+    for place, each in enumerate(weights):
+        numbers += (
+            rows[place : place + count] @ each
+        )  # modulo 2^64: others are equal by chance once in 2^50 pairs or less
+    return np.unique(numbers)

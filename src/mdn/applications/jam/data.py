@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.applications.live.clocks import check_differences, check_seconds
 from mdn.applications.live.log import lines_of, read_log
+from mdn.applications.live.seconds import TIMES, check_differences, check_seconds
 from mdn.data import read_object_arrays, reading
 from mdn.data.registry import find_with_split
 from mdn.data.splits import Placed, dealt, read_split
@@ -26,7 +26,6 @@ LONGEST = 5.0  # seconds, of a performance and of a pause
 SHORTEST = 0.001
 TAP = 0.1  # seconds of pause before a touch that begins a new swipe
 PLACE_NOISE, TIME_NOISE = 0.0005, 0.02  # half the width of a cell to which values were rounded: of x and y, of log dt
-_CLOCKS = {"time": 1.0, "timestamp": 1.0, "time_ms": 1e-3}  # columns of a table, and how many seconds 1 is there
 _FARTHEST = 1.0  # screens beside the screen: where fingers of "robojam" slid off it, they came half as far
 _OF_IMPSY = "perfs"  # the array that IMPSY writes: dt first, then the values
 
@@ -133,7 +132,7 @@ def _each(array: np.ndarray) -> Iterable:
 def _text(path: Path) -> list[np.ndarray]:
     lines = lines_of(path, "Performances are a .npz, a .csv of MicroJam or a .log of IMPSY.")
     columns = [cell.strip().lower() for cell in next(_cells(lines))]
-    if {"x", "y"} <= set(columns) and not _CLOCKS.keys().isdisjoint(columns):
+    if {"x", "y"} <= set(columns) and not TIMES.keys().isdisjoint(columns):
         return [_micro_jam(path, lines, columns)]
     if path.suffix.lower() == ".csv" and not _is_time(columns[0]):
         raise ValueError(
@@ -160,7 +159,7 @@ def _is_time(cell: str) -> bool:
 
 
 def _micro_jam(path, lines, columns: list[str]) -> np.ndarray:
-    clock = next(name for name in _CLOCKS if name in columns)
+    clock = next(name for name in TIMES if name in columns)
     places = [columns.index(name) for name in (clock, "x", "y")]
     table = _cells(lines)
     next(table)
@@ -174,7 +173,7 @@ def _micro_jam(path, lines, columns: list[str]) -> np.ndarray:
             raise ValueError(f"{str(path)!r}: line {number} has no time, x and y: {','.join(cells)!r}.") from None
     if not rows:
         raise ValueError(f"{str(path)!r} has no touch below its header.")
-    found = np.array(rows) * [_CLOCKS[clock], 1.0, 1.0]
+    found = np.array(rows) * [TIMES[clock], 1.0, 1.0]
     check_seconds(f"{str(path)!r}", [np.diff(found[:, 0], prepend=found[0, 0])], LONGEST)
     return _from_times(path, found)
 

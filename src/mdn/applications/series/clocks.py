@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +30,10 @@ _UNITS = {"ms", "msec", "millis", "milliseconds", "sec", "secs", "seconds"}  # u
 _MAYBE = {*_SECONDS, "month", "year"} - {"d"}  # an hour of the day has such a name, too: these must rise in each row
 _COUNTERS = {"frame", "frames", "index", "sample", "samples", "row", "rows"}
 _ADDED = {"number", "no", "nr", "id", "stamp", "unix", "since", "start", "utc", "local", "in"}  # to such a name
+_HEADS = {"min", "index"}  # the time only if they stand first, as names of a letter: T is a temperature, too
 _LIKE = 0.01  # two steps of time that differ by this share count as the same
 _UNEVEN, _MOSTLY = 0.5, 0.9  # even steps: this share of them lies within this share of their median
+_STRAIGHT = 1e-3  # two columns of time agree up to this share of their range: one may be rounded
 _LARGEST = 1e30  # of larger values steps cannot be trusted
 _BACK = 0.1  # a column tells no time if a larger share of its changes goes back
 
@@ -69,8 +71,9 @@ class _Column:
     """A column that may tell the time: its name, its known cells, and the steps between them, by row."""
 
     name: str
-    kind: str  # "time", "maybe", "counter" or "first"
+    kind: str  # "time", "first", "maybe", "counter", or "beside", which may tell it only beside another one
     unit: str
+    values: np.ndarray
     rows: np.ndarray
     steps: np.ndarray
 
@@ -90,14 +93,23 @@ class _Column:
     @property
     def tells(self) -> bool:
         """Whether the column can be the time."""
+        if self.kind == "beside":
+            return False
         if self.kind in ("maybe", "first"):
             return self.rises and (self.kind == "maybe" or self.even)
         return bool(np.any(self.steps > 0.0) and np.sum(self.steps < 0.0) <= _BACK * np.sum(self.steps != 0.0))
 
-    @property
-    def tells_beside(self) -> bool:
-        """Whether the column can be no channel, though another one is the time."""
-        return self.kind != "first" or bool(np.all(self.steps == 1.0))
+    def repeats(self, time: _Column) -> bool:
+        """Whether the column numbers the rows, or has a name of time and is the time in another unit or from another start."""
+        if self.kind == "first" or np.all(self.steps == 1.0):
+            return bool(np.all(self.steps == 1.0))
+        rows = np.intersect1d(self.rows, time.rows)
+        mine, others = self.values[rows], time.values[rows]
+        if len(rows) < 2 or not np.ptp(mine) or not np.ptp(others):
+            return False
+        mine, others = mine - mine.mean(), others - others.mean()
+        slope = (mine @ others) / (others @ others)
+        return bool(slope > 0.0 and np.abs(mine - slope * others).max() <= _STRAIGHT * np.ptp(mine))
 
     @property
     def step(self) -> float:
@@ -115,7 +127,9 @@ class _Column:
         return passed / rows if rows else math.nan
 
 
-def clock(columns: Mapping[str, np.ndarray], dates: Collection[str] = (), index: str = "", first: str = "") -> Clock:
+def clock(
+    columns: Mapping[str, np.ndarray], dates: Collection[str] = (), index: str = "", heads: Sequence[str] = ()
+) -> Clock:
     """The clock of one recording.
 
     The time is a column of dates or one with a name such as "time", "Time (s)" or "time_ms", even if it repeats or goes back
@@ -125,35 +139,42 @@ def clock(columns: Mapping[str, np.ndarray], dates: Collection[str] = (), index:
         columns: The columns that may tell the time, in the order of the file, NaN where a cell is empty; dates in seconds.
         dates: Which of them hold dates.
         index: The column without a name, if there is one: it numbers the rows.
-        first: The first column, if others are left as channels.
+        heads: The first two columns; the second stands first, too, if the first has no name.
 
     Raises:
         ValueError: if the time falls from row to row.
     """
-    found, falling, notes = [], "", []
+    known, falling, notes = [], "", []
+    nameless = bool(heads) and (heads[0] == index or heads[0].lower().startswith("unnamed"))
+    first = heads[: 1 + nameless]
     for name, values in columns.items():
         kind, unit = ("time", "s") if name in dates else ("counter", name) if name == index else _named(name)
-        if not kind and name == first:
+        if not kind and name in heads[:1]:
             kind, unit = "first", name
+        if kind and (len(name) == 1 or name.lower() in _HEADS) and name not in (*dates, index, *first):
+            kind = "beside"
         rows = np.flatnonzero(np.abs(values) <= _LARGEST)
         if not kind or len(rows) < 2 or (kind in ("maybe", "first") and len(rows) < len(values)):
             continue
-        column = _Column(name, kind, unit, rows, np.diff(values[rows]) / np.diff(rows))
+        column = _Column(name, kind, unit, values, rows, np.diff(values[rows]) / np.diff(rows))
+        known.append(column)
         if column.tells:
-            found.append(column)
-        elif kind == "time" and column.falls:
+            continue
+        if kind == "time" and column.falls and (name in dates or len(name) > 1):
             falling = falling or name
         elif kind == "first" and column.rises:
             notes.append(f"column {name!r} rises, but in uneven steps, so it is taken for a channel, not for the time.")
         elif kind == "time" and np.any(column.steps != 0.0) and name not in dates:
             notes.append(f"column {name!r} goes back in many rows, so it is taken for a channel, not for the time.")
+    found = [one for one in known if one.tells]
     if falling and not any(one.kind in ("time", "maybe") for one in found):
         raise ValueError(f"its column {falling!r} falls from row to row, the newest row first: sort it by {falling!r}.")
     if not found:
         return Clock(notes=tuple(notes))
-    order = {"time": 0, "maybe": 0, "counter": 2, "first": 3}
+    order = {"time": 0, "first": 1, "maybe": 2, "counter": 3}
     time = min(found, key=lambda one: (order[one.kind], not one.rises))
-    others = [one.name for one in found if one is not time and one.name not in dates and one.tells_beside]
+    beside = [one for one in known if one is not time and one.name not in dates]
+    others = [one.name for one in beside if one.name == index or one.repeats(time)]
     if others:
         notes.append(f"{', '.join(map(repr, others))} left out, since the time is in {time.name!r}.")
     begins = time.rows[1:][time.steps < 0.0]

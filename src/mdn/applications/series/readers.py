@@ -127,7 +127,7 @@ def _clock_of(
         if name not in channels and (name in dates or name in (table.columns[0], table.unnamed) or may_tell(name))
     }
     try:
-        return clock(found, dates, table.unnamed, table.columns[0])
+        return clock(found, dates, table.unnamed, table.columns[:2])
     except ValueError as error:
         raise TableError(f"{path} cannot be read as a recording: {error}") from None
 
@@ -159,8 +159,9 @@ def _numpy(path: Path, asked: Sequence[str]) -> File:
         rate = float(arrays.pop(name).item())
         step = 1.0 / rate if rate else math.inf
     named = arrays.pop(_CHANNELS) if arrays.get(_CHANNELS, np.zeros(0)).dtype.kind in "US" else None
-    if named is None and len(arrays) > 1 and all(one.ndim == 1 and one.dtype != object for one in arrays.values()):
-        found, names = [_side_by_side(arrays)], tuple(arrays)
+    if named is None and _are_columns(arrays):
+        columns = [_rows(one, name) for name, array in arrays.items() for one in _each(array, name)]
+        found, names = [np.concatenate(columns, axis=1)], tuple(arrays)
         notes.append(f"{path}: its arrays are the columns of one recording; arrays (T, 1) would be recordings.")
     else:
         found = [_rows(one, name) for name, array in arrays.items() for one in _each(array, name)]
@@ -190,18 +191,22 @@ def _arrays_of(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{sentence(error)[:-1]}: {_WAYS}" if "but holds" in str(error) else str(error)) from None
 
 
-def _side_by_side(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Arrays (T,) as the columns of one recording."""
-    if len({len(one) for one in arrays.values()}) > 1:
+def _are_columns(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether arrays are the columns of one recording: several `(T,)` of one length, with names."""
+    named = not any(re.fullmatch(r"arr_\d+", name) for name in arrays)  # else NumPy named them
+    if not named or len(arrays) < 2 or any(one.ndim != 1 or one.dtype == object for one in arrays.values()):
+        return False
+    same = len({len(one) for one in arrays.values()}) == 1
+    if not same and any(map(may_tell, arrays)):
         shown = ", ".join(f"{name} {len(one)}" for name, one in arrays.items())
         raise ValueError(f"its arrays of one axis have several lengths ({shown}), so they are no columns: {_WAYS}")
-    return np.concatenate([_rows(one, name) for name, array in arrays.items() for one in _each(array, name)], axis=1)
+    return same
 
 
 def _timed(path: Path, arrays: list[np.ndarray], channels: tuple[str, ...], asked: Sequence[str]) -> File:
     """The file without the column that tells the time in all of its arrays, if there is one; `asked` are channels."""
     clocks = [
-        clock({name: one[:, i] for i, name in enumerate(channels) if name not in asked}, first=channels[0])
+        clock({name: one[:, i] for i, name in enumerate(channels) if name not in asked}, heads=channels[:2])
         for one in arrays
         if len(channels) > 1
     ]

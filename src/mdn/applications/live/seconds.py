@@ -1,4 +1,4 @@
-"""Checks that the times of recordings are seconds since the event before, which no other number of an event can show."""
+"""The times of recordings in seconds: columns that tell them, and checks, since no other number of an event can show it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+TIMES = {"time": 1.0, "timestamp": 1.0, "time_ms": 1e-3}  # columns of tables, and how many seconds 1 is there
+STEPS = {"dt": 1.0, "dt_ms": 1e-3}  # the same of the time since the event before
 _WORTH_JUDGING = 8  # events: so many dt rise throughout by chance once in 40,000 performances
 
 
