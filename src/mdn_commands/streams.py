@@ -163,6 +163,7 @@ def learn(
     """
     from mdn.tabular import streamed
     from mdn.tabular.codes import MissingCodes
+    from mdn.tabular.lookalikes import LookAlike
     from mdn.tabular.member import listeners
     from mdn.wording import counted
 
@@ -186,7 +187,8 @@ def learn(
         calibrate_by=calibrate_by,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MissingCodes)  # they are printed
+        for printed in (MissingCodes, LookAlike):
+            warnings.simplefilter("ignore", printed)
         survey, parts = (looked.survey, None) if how.split is None else _divided(console, regressor, looked, how)
         train = functools.partial(streamed.train_here, regressor, looked.source, survey, how)
         return streamed.learn(regressor, survey, how, train, parts)

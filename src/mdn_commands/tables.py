@@ -156,6 +156,7 @@ def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resu
     from mdn.files import keeping
     from mdn.tabular import wording
     from mdn.tabular.codes import MissingCodes
+    from mdn.tabular.lookalikes import LookAlike
     from mdn.tabular.report import write_report
 
     targets, y = asked.roles.target_names, asked.learnt
@@ -176,7 +177,8 @@ def _fit(ending, console, regressor, asked, parts, calibrate_by, out, page, resu
 
     with ending.learning(out), going_on(out, resume, console) as kept:
         with _progress(console, regressor.epochs) as bar, warnings.catch_warnings():
-            warnings.simplefilter("ignore", MissingCodes)  # they are printed
+            for printed in (MissingCodes, LookAlike):
+                warnings.simplefilter("ignore", printed)
             stopping = of(parts.stop) if len(parts.stop) else None
             regressor.fit(*of(parts.learn), validation_data=stopping, callbacks=[bar], checkpoint=kept)
         regressor.target_names_, regressor.columns_ = targets, columns

@@ -21,6 +21,7 @@ from mdn.tabular.codes import MissingCodes, sentences
 from mdn.tabular.columns import Columns, check_rows, named
 from mdn.tabular.frames import in_memory, is_date, with_nan
 from mdn.tabular.kinds import Counted
+from mdn.tabular.lookalikes import LookAlike
 from mdn.tabular.trunk import Trunk
 from mdn.wording import agreed, counted
 
@@ -58,7 +59,7 @@ def learn_features(regressor, X, counted: Mapping[str, Counted] | None = None) -
     if regressor.columns_.warning:
         warnings.warn(regressor.columns_.warning, UserWarning, stacklevel=4)
     for sentence in regressor.columns_.looks:
-        warnings.warn(sentence, UserWarning, stacklevel=4)
+        warnings.warn(sentence, LookAlike, stacklevel=4)
     for sentence in sentences(regressor.columns_.codes):
         warnings.warn(sentence, MissingCodes, stacklevel=4)
     x = np.asarray(_numbers(regressor, X, reset=True))

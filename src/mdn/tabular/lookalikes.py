@@ -20,6 +20,10 @@ LOSES_ZERO = re.compile(r".*\.\d+0")  # text such as 3.10, which is 3.1 as a num
 _TIME = re.compile(r"\d{1,3}:\d{2}(:\d{2}([.,]\d+)?)?")
 
 
+class LookAlike(UserWarning):
+    """A column of text looks like numbers, dates or times."""
+
+
 def sentence(one: Column, words: Mapping[str, int], taken_for: str, other: float = 0.0) -> str:
     """What a person should know of a column of text; "" if it looks like words.
 
