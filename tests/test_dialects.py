@@ -630,6 +630,30 @@ def test_the_header_of_an_excel_file_is_judged_as_in_text(table_of):
     assert not table_of(_sheet(["a", "b", "k"], *rows), "t.xlsx").note
 
 
+def test_a_first_row_of_whole_numbers_above_whole_numbers_is_a_row_of_a_sheet(table_of):
+    """Whole numbers below it counted as decimals, so that it was taken for names without a word."""
+    for first in ([2000, 2001], [0, 1, 2]):
+        table = table_of(_sheet(first, *([84 + i + j for j in range(len(first))] for i in range(9))), "t.xlsx")
+        assert len(table) == 10 and [*table.values[0]] == first
+        assert len(table_of(_sheet(first, *([i + 0.5] * len(first) for i in range(9))), "t.xlsx")) == 9
+
+
+def test_names_by_number_beside_names_of_rows_are_names(tmp_path):
+    """What pandas writes of a frame without names was a row; or '0' the names of the rows, and '0.1' the column '0'."""
+    frame = pd.DataFrame([[i + 0.5, i + 0.25, i * 0.1] for i in range(9)])
+    frame.to_csv(tmp_path / "t.csv")
+    frame.to_csv(tmp_path / "t.tsv", sep="\t")
+    frame.to_excel(tmp_path / "t.xlsx")
+    frame[3] = list("uvwuvwuvw")
+    frame.rename(columns={3: "kind"}).to_csv(tmp_path / "kind.csv")
+    for name in ("t.csv", "t.tsv", "t.xlsx", "kind.csv"):
+        table = read_table(tmp_path / name)
+        assert table.columns[:4] == ("row names", "0", "1", "2") and table.unnamed == "row names"
+        assert len(table) == 9 and "two columns" not in table.note
+        np.testing.assert_array_equal(table.column("1"), frame[1])
+    assert read_table(tmp_path / "t.csv").note.count("is called 'row names'") == 1
+
+
 def test_fault_13_an_excel_file_that_is_none_is_refused(table_of, monkeypatch):
     """Fault 13 of issue 21."""
     for content, name, message in [

@@ -15,6 +15,7 @@ from mdn.data import TableError, read_table, source_of
 from mdn.data.names import said_again
 from mdn.data.tables import unique
 from mdn.tabular import wording
+from mdn.tabular.columns import About, Columns
 from mdn.tabular.features import features
 from mdn.tabular.frames import unmasked
 
@@ -96,13 +97,52 @@ def test_two_columns_with_the_name_of_a_feature_are_refused_where_one_was_learnt
     assert twice.columns_.table_names == ["price", "price.1"] and twice.predict(new).shape == (2,)
 
 
+@pytest.mark.parametrize(
+    ("header", "more", "commands"),
+    [
+        ("x,x,w,y", "--target y", ["predict"]),  # the second x is empty, and left out by itself
+        ("y,y,w,x", "--target y --ignore y.1", ["doctor"]),
+        ("x,w,w,y", "--target y --weight w.1", []),
+    ],
+)
+def test_the_file_that_was_learnt_is_predicted_whatever_training_left_out(tmp_path, header, more, commands):
+    """Each command refused it: "nobody knows which of them is meant"."""
+    path, model = tmp_path / "learnt.csv", tmp_path / "m.mdn"
+    second = "" if header == "x,x,w,y" else "{}"
+    path.write_text(header + "\n" + "".join(f"{i},{second.format(i + 1)},{i % 5 + 1},{i % 7}\n" for i in range(40)))
+    fast = ["--epochs", "2", "--ensemble", "1", "--components", "1"]
+    ran = run_here(tmp_path, "fit", path, *more.split(), "--out", model, *fast)
+    assert ran.exit_code == 0, said(ran)
+    for command in commands:
+        ran = run_here(
+            tmp_path, command, model, path, "--out", tmp_path / f"out.{'csv' if command == 'predict' else 'html'}"
+        )
+        assert ran.exit_code == 0, said(ran)
+    reg = mdn.MDNRegressor.load(model)
+    assert reg.predict(path).shape == reg.log_prob(path).shape == (40,)
+    path.write_text(f"{header},y\n" + "1,1,1,1,1\n" * 9)  # a twin that training did not see
+    with pytest.raises(TableError, match="two columns are called 'y'"):
+        reg.log_prob(path)
+
+
+def test_a_model_of_an_old_file_does_not_say_which_twin_of_its_target_was_left_out(table_of):
+    table = table_of("x,y,y\n1,2,3\n")
+    Columns({"x": None}).check_names(table, ["y"])
+    with pytest.raises(TableError, match="two columns are called 'y'"):
+        Columns({"x": None}, about=(About("x", "number", "1 to 2"),)).check_names(table, ["y"])
+    with pytest.raises(TableError, match="two columns are called 'x'"):
+        Columns({"x": None}).check_names(table_of("x,x\n1,2\n"))
+
+
 def test_names_that_come_again_know_their_own_name():
     name = pickle.loads(pickle.dumps(unique(["x", "x"])))[1]
     assert name == "x.1" and name.own == "x"
     assert (
         said_again(unique(["x"] * 9))
-        == "9 columns are called 'x'; the others are 'x.1', 'x.2', 'x.3', 'x.4', 'x.5', ...."
+        == "9 columns are called 'x'; the others are 'x.1', 'x.2', 'x.3', 'x.4', 'x.5' and 3 more."
     )
+    pairs = said_again(unique([name for name in "abcdefg" for _ in range(2)]))
+    assert pairs.endswith("two columns are called 'e'; the second is 'e.1'; and 2 more.")
     assert said_again(unique(["x", "y"])) == ""
 
 

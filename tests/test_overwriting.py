@@ -86,6 +86,11 @@ def test_another_name_of_the_same_file_is_the_same_file(tmp_path):
     )
 
 
+def test_patterns_are_not_looked_for_where_nothing_stands_at_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(overwriting.glob, "glob", None)
+    overwriting.check_inputs([tmp_path / "new.csv"], ["/**/*.csv"])
+
+
 def test_what_no_reader_of_folders_reads_may_lie_in_a_folder_of_data(tmp_path):
     for name in ("m.keras", "m.json", "a.png"):
         (tmp_path / name).write_text("")

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mdn.data import Table, TableError, read_chunks, read_table, separators, table_files, table_text
+from mdn.data import Table, TableError, headers, read_chunks, read_table, separators, table_files, table_text
 from mdn.data.dates import DateError, days_of, read_dates, share_of_dates, shown_day, zone_name
+from mdn.data.notation import is_number
 from mdn.data.tables import foreign_number, unique
 
 pytestmark = pytest.mark.project
@@ -137,7 +138,8 @@ def test_a_missing_last_cell_is_no_separator_at_the_end(table_of):
 def test_a_number_that_contains_the_separator_does_not_shift_names(table_of):
     """`price,size,y` above 4,507,63,0.3: the size was the end of the price."""
     with pytest.raises(
-        TableError, match=r"names 3 columns, but line 2 has 4 cells\. Either names are missing .* or a number"
+        TableError,
+        match=r"names 3 columns, but line 2 has 4 cells\. Either .* a number .*, or the first line is no header",
     ):
         table_of("price,size,y\n" + many("4,{b},63,{a}"))
 
@@ -148,6 +150,7 @@ def test_a_first_row_of_numbers_that_is_taken_for_names_is_told(table_of):
     assert (
         "its first line is taken for the names of the columns: '5.1', '3.5', '1.4', 'setosa'. If the file" in table.note
     )
+    assert "'1.5', '2.5' and 2 more. If" in table_of("9.5,7.5,3.5,1.5,2.5,8.5,c\n" + many("{a}," * 6 + "{color}")).note
     assert not table_of("site,2019,2020,2021\n" + many("{color},{a},{a},{a}")).note
     assert not table_of("id,1,2,3\n" + many("{color},{i},{i},{i}")).note
     assert not table_of("x,y\n" + many("{a},{b}")).note
@@ -174,6 +177,20 @@ def test_names_or_units_that_stand_below_the_first_line_are_told(table_of, above
     """Messages named columns that have no such name, or one word in each of them."""
     assert line in table_of(above + many("{color},{a},{b}")).note
     assert "words where" not in table_of(above.splitlines()[-2] + "\n" + many("{color},{a},{b}")).note
+
+
+def test_names_below_are_sought_in_columns_of_words_only(monkeypatch):
+    """All cells of all columns were looked at, twice."""
+    looked = []
+    monkeypatch.setattr(headers, "is_number", lambda cell: looked.append(cell) or is_number(cell))
+    rows = [headers.Row(i, [str(i)] * 60) for i in range(20)]
+    assert not headers.names_below("t.csv", rows)
+    assert len(looked) < 200
+
+
+def test_a_row_without_lines_is_no_remark():
+    """A row of a sheet has none: it was an IndexError."""
+    assert not headers.Row(1, ["#1"]).marked
 
 
 @pytest.mark.parametrize("mark", [",", ";", "|"])
@@ -388,6 +405,13 @@ def test_a_line_without_end_is_refused(table_of, line):
     in_time = quickly()
     with pytest.raises(TableError, match=r"t\.csv"):
         table_of(line)
+    assert in_time()
+
+
+def test_a_long_line_of_dashes_is_read_in_linear_time(table_of):
+    """It took quadratic time to see that it is no rule below the header."""
+    in_time = quickly()
+    assert len(table_of("a y\n" + "-" * 100_000 + "x 1\n")) == 1
     assert in_time()
 
 

@@ -24,6 +24,8 @@ def check_inputs(written: Iterable[Path], reads: Iterable[str | Path | None]) ->
         ValueError: if one is written over another.
     """
     there = [path for path in written if path.exists()]
+    if not there:
+        return  # a pattern of paths may take long
     for read in (Path(each) for one in reads if one for each in (one, *glob.glob(str(one), recursive=True))):
         for path in there if read.exists() else ():
             if path.samefile(read) or (path.is_dir() and read.resolve().is_relative_to(path.resolve())):

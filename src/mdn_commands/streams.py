@@ -133,10 +133,8 @@ def look(
             if not survey.codes:
                 break
             tell(wording.codes(survey.codes, table_columns.KEEP_NUMBERS))
-            declared["category"] = (
-                *declared["category"],
-                *survey.codes,
-            )  # again, since a number has lost how it was written
+            # again, since a number has lost how it was written
+            declared["category"] = (*declared["category"], *survey.codes)
     table_columns.say_notes(survey.notes)
     if survey.left_out:
         also = f", or without a {roles.split_by[0]!r}," if roles.split_by else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mdn.data.headers import Row, names_below, number_columns, numbers_as_names
+from mdn.data.headers import Row, name_of_first, names_below, number_columns, numbers_as_names
 from mdn.data.notation import is_missing, is_number
 from mdn.data.table_text import Chunk, check_whole
 from mdn.data.tables import Cells, ExactNumber, NoRows, TableError, as_words, misfit, unique
@@ -65,13 +65,13 @@ def _chunks(path: Path, book, rows: int, kept: Collection[str], whole: bool) -> 
     ahead = list(itertools.islice(filled, _SAMPLE))
     if not ahead:
         raise NoRows(f"{path}: sheet {name!r} has no rows below its header.")
-    header, width = list(as_words(tuple(map(_text, first)))), max(len(values) for _, values in [(line, first), *ahead])
-    sample = [Row(line, [*map(_text, _fitting(path, line, values, width))], []) for line, values in ahead]
+    header, width = _words(first), max(len(values) for _, values in [(line, first), *ahead])
+    sample = [Row(line, _words(_fitting(path, line, values, width))) for line, values in ahead]
     numbers = all(is_missing(cell) or is_number(cell) for cell in header)
     if numbers and not number_columns(header, sample):
         ahead, header = [(line, first), *ahead], []
-    columns = unique([*header, *map(str, range(len(header), width))])
-    unnamed = columns[0] if header and not header[0] else ""
+    unnamed = name_of_first(header) if header and not header[0] else ""
+    columns = unique([unnamed or name for name in header[:1]] + [*header[1:], *map(str, range(len(header), width))])
     notes = []
     if others:
         notes.append(
@@ -172,6 +172,11 @@ def _column(values: Sequence[Any], kept: bool) -> Cells:
     if not kept and all(value is None or isinstance(value, int | float) for value in values):
         return np.array([np.nan if value is None else float(value) for value in values])
     return tuple(map(_text, values))
+
+
+def _words(values: Sequence[Any]) -> list[str]:
+    """The cells of a row as a file of text has them."""
+    return [*as_words(tuple(map(_text, values)))]
 
 
 def _text(value: Any) -> str:

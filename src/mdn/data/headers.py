@@ -27,19 +27,19 @@ class Row(NamedTuple):
     Attributes:
         line: The first of its lines.
         cells: Its cells.
-        lines: Its lines, as they stand in the file.
+        lines: Its lines, as they stand in a file of text.
         blank: How many blank lines stand right above it.
     """
 
     line: int
     cells: list[str]
-    lines: list[str]
+    lines: Sequence[str] = ()
     blank: int = 0
 
     @property
     def marked(self) -> bool:
         """Whether it begins with '#', so that it may be a remark."""
-        return self.lines[0].lstrip().startswith("#") and not is_error(self.lines[0])
+        return bool(self.lines) and self.lines[0].lstrip().startswith("#") and not is_error(self.lines[0])
 
 
 class Header(NamedTuple):
@@ -170,18 +170,23 @@ def named(path: Path, header: Header, below: Sequence[Row]) -> tuple[list[str], 
             raise TableError(
                 names_below(path, rows)
                 or f"{path}: its header names {counted(len(names), 'column')}, but line {rows[0].line} has {width} cells. Either "
-                "names are missing in the header, or a number or a word contains the separator of cells, as 4,507 does: "
-                "write the missing names, or put such cells in quotes."
+                "names are missing in the header, or a number or a word contains the separator of cells, as 4,507 does, or the "
+                "first line is no header: write the missing names, put such cells in quotes, or delete that line."
             )
         rest = [str(i) for i in range(len(names), width)]
         return [*names, *rest], "", f"{few}; those on the right are called by number."
     if not names[0]:
-        return (
-            names,
-            "0",
-            (f"{path}: its first column has no name and is called '0'. Leave it out if it only numbers the rows."),
+        first = name_of_first(names)
+        note = (
+            f"{path}: its first column has no name and is called {first!r}. Leave it out if it only numbers the rows."
         )
+        return [first, *names[1:]], first, note
     return names, "", "" if header.marked else numbers_as_names(path, names, rows)
+
+
+def name_of_first(names: Sequence[str]) -> str:
+    """What a first column without a name is called, so that no other one of `names` is called so."""
+    return "row names" if "0" in names else "0"
 
 
 def names_below(path: Path, rows: Sequence[Row]) -> str:
@@ -192,10 +197,13 @@ def names_below(path: Path, rows: Sequence[Row]) -> str:
         rows: Some rows below the header.
     """
     for at, row in enumerate(rows[:2], 1):
-        columns = _columns(rows[at:], len(row.cells))
-        numbers = [i for i, column in enumerate(columns) if len(column) >= _FEWEST and all(map(is_number, column))]
-        cells = [row.cells[i] for i in numbers if not is_missing(row.cells[i])]
-        if len(cells) > 1 and not any(is_number(cell) or is_stand_in(cell) for cell in cells):
+        others = [other for other in rows[at:] if len(other.cells) >= len(row.cells)]
+        filled = [(i, cell) for i, cell in enumerate(row.cells) if not is_missing(cell)]
+        words = [(i, cell) for i, cell in filled if not (is_number(cell) or is_stand_in(cell))]
+        if len(words) < 2 or any(_has_numbers(i, others) for i, _ in sorted({*filled}.difference(words))):
+            continue
+        cells = [cell for i, cell in words if _has_numbers(i, others)]
+        if len(cells) > 1:
             return (
                 f"{path}: line {row.line} has words where numbers stand below: {_listed(cells)}. If they are the names of the "
                 "columns, delete the lines above it; if they are units, delete that line."
@@ -203,8 +211,14 @@ def names_below(path: Path, rows: Sequence[Row]) -> str:
     return ""
 
 
+def _has_numbers(place: int, rows: Sequence[Row]) -> bool:
+    """Whether all cells of a column in these rows, and enough of them, are numbers."""
+    cells = [row.cells[place] for row in rows if not is_missing(row.cells[place])]
+    return len(cells) >= _FEWEST and all(map(is_number, cells))
+
+
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(shown, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+    return ", ".join(map(shown, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 # ---- numbers as names ------------------------------------------------------------------------------------------------
@@ -214,12 +228,14 @@ def number_columns(first: Sequence[str], below: Sequence[Row]) -> bool:
     """Whether whole numbers name columns: years in even steps, or 0, 1, 2 of pandas, above decimals in each.
 
     Args:
-        first: The cells of the first row.
+        first: The cells of the first row. The first of them may be empty, above names of the rows.
         below: Some rows below it.
     """
+    columns = _columns(below, len(first))
+    if not first[0]:
+        first, columns = first[1:], columns[1:]
     years = all(_whole(cell) in _YEARS for cell in first) and _in_even_steps(first)
     places = len(first) > 2 and first == [str(i) for i in range(len(first))]
-    columns = _columns(below, len(first))
     return (years or places) and all(any(_whole(cell) is None for cell in column) for column in columns)
 
 

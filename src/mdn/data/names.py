@@ -20,10 +20,14 @@ def said_again(columns: Sequence[str]) -> str:
     said = [
         f"{'two' if len(names) == 1 else len(names) + 1} columns are called {shown(own)}; the "
         f"{'second is' if len(names) == 1 else 'others are'} {', '.join(map(shown, names[:_FEW_NAMED]))}"
-        f"{', ...' if len(names) > _FEW_NAMED else ''}"
+        f"{_more(names)}"
         for own, names in again.items()
     ]
-    return "; ".join(said[:_FEW_NAMED]) + ("; ..." if len(said) > _FEW_NAMED else "") + "." * bool(said)
+    return "; ".join(said[:_FEW_NAMED]) + ";" * (len(said) > _FEW_NAMED) + _more(said) + "." * bool(said)
+
+
+def _more(whole: Sequence[str]) -> str:
+    return f" and {len(whole) - _FEW_NAMED} more" if len(whole) > _FEW_NAMED else ""
 
 
 def check_one_of_a_name(table: Table, names: Collection[str], others: Collection[str], remedy: str) -> None:

@@ -116,9 +116,10 @@ def read_chunks(
     A first line is a header if one of its cells is no number, if it begins with '#', or if it has years above decimals. Without
     a header, columns are named "0", "1", ... by their place. So is a column whose name is empty, such as the first one that
     pandas and R write, and each column right of a header that is too short, if some of its cells are empty. If a header is one
-    cell shorter than its rows and these begin with names, as R writes them, the first column is called "row names". Lines with
-    '#' above the header are remarks. Below the header, a line with '#' is a row if it has as many cells as the header, else a
-    remark; `note` counts both. Blank lines are left out, but between the rows of a single column they are missing cells.
+    cell shorter than its rows and these begin with names, as R writes them, the first column is called "row names"; so is a
+    first column without a name beside one that is called "0". Lines with '#' above the header are remarks. Below the header, a
+    line with '#' is a row if it has as many cells as the header, else a remark; `note` counts both. Blank lines are left out,
+    but between the rows of a single column they are missing cells.
 
     A column is read in the one notation in which nearly all its cells are numbers: decimal commas, marks between thousands,
     signs of money or per cent. If "1,234" may be 1.234 or 1234, the other columns decide, since one file has one decimal

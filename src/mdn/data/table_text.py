@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,6 @@ from mdn.data.text_lines import LONGEST, TextLines
 from mdn.wording import counted
 
 _PAGE = ("<!doctype html", "<html", "<head", "<body", "<table", "<?xml")
-_RULE = re.compile(r"[|+:\-\s]*---[|+:\-\s]*")  # a line that is drawn below a header, as in Markdown: |---|---|
 _MOST_COLUMNS = 100_000
 _MOST_LINES = 1000  # one row may have so many lines: a cell in quotes may contain line breaks
 _AT_ONCE = 1 << 24  # the rows of a chunk have so many characters at most
@@ -81,6 +79,11 @@ def check_whole(path: Path, size: int) -> None:
 
 
 # ---- lines -----------------------------------------------------------------------------------------------------------
+
+
+def _is_rule(line: str) -> bool:
+    """Whether a line is drawn below a header, as in Markdown: |---|---|."""
+    return "---" in line and not line.strip("|+:- \t\r\n")
 
 
 class _Lines:
@@ -209,7 +212,7 @@ class _Body:
         self._first_remark, self._first_over, self._first_blank = 0, (0, 0), 0
         header, ahead, rest = find_header(lines.rows())
         self._above, self._rule = header.remarks, 0  # lines
-        if header.names is not None and ahead and lines.mark in ("|", None) and _RULE.fullmatch(ahead[0].lines[0]):
+        if header.names is not None and ahead and lines.mark in ("|", None) and _is_rule(ahead[0].lines[0]):
             self._rule = ahead.pop(0).line
         if not ahead:
             raise NoRows(f"{path} has no rows below its header.")

@@ -219,9 +219,14 @@ class Columns:
         _refuse(table, bad)
 
     def check_names(self, table, others: Sequence[str] = ()) -> None:
-        """Raises a ValueError if a `Table` has two columns with the name of a column of training, or of one of `others`."""
+        """Raises a ValueError if a `Table` has two columns with the name of a column in use, or of one of `others`.
+
+        A column that was there in training and left out is not mixed up with its twin.
+        """
         if isinstance(table, Table):
-            check_one_of_a_name(table, {*self.levels, *others}, table.columns, "leave the other one out of the file")
+            wanted = {*self.levels, *(others if self.about else ())}  # old files of models do not say what was left out
+            rest = [name for name in table.columns if name not in self.left_out]
+            check_one_of_a_name(table, wanted, rest, "leave the other one out of the file")
 
     def check_unit(self, table, name: str) -> None:
         """Raises a ValueError if a column has another unit behind its numbers than in training, or another currency."""

@@ -53,9 +53,8 @@ class CompiledLoop:
         self._held_out = _padded([part[:1] for part in data] if held_out is None else held_out)
         self._noise = None if plan.target_noise is None else jnp.asarray(plan.target_noise, data[1].dtype)
         now = self._program.step.start
-        worst = jnp.full(
-            (), jnp.inf, data[0].dtype
-        )  # a Python number would be of another type, and make a second program
+        # A Python number would be of another type, and make a second program
+        worst = jnp.full((), jnp.inf, data[0].dtype)
         self._state = State(now, jax.random.key(plan.seed), now.weights, worst, jnp.asarray(0, "int32"))
         self._seconds_an_epoch: float | None = None
 
