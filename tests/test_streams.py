@@ -300,7 +300,7 @@ def test_a_process_of_several_takes_seeds_and_choices_of_the_first_and_writes_it
 ):
     monkeypatch.setattr(streamed, "agreed", lambda seed: np.int32(11))
     monkeypatch.setattr(fitting, "agreed", lambda seeds: np.full(len(seeds), 12))
-    monkeypatch.setattr(learning, "agreed", lambda choices: np.array([5, 0, 0]))
+    monkeypatch.setattr(learning.team, "agreed", lambda choices: np.array([5, 0, 0]))
     monkeypatch.setattr(streamed, "joined", lambda: Joined(1, 2))
     regressor, how, source = quick(random_state=None), streamed.How("y", memory=SMALL), source_of(shards[0])
     survey = streamed.look(regressor, source, how)
