@@ -19,12 +19,7 @@ _ERRORS = (  # as Excel writes them in English, German, French, Spanish, Italian
     *("#rif!", "#nome?", "#n/b", "#waarde!", "#verw!", "#naam?", "#getal!"),
 )
 _ERROR = re.compile(rf"(?:{'|'.join(map(re.escape, _ERRORS))})(?!\w)")
-MISSING_WORDS = frozenset(
-    {
-        *("", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat"),
-        *("\\n", "(null)", *_ERRORS),
-    }
-)
+MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat", "\\n", "(null)", *_ERRORS})
 _STAND_IN = frozenset(  # missing among numbers, else a word
     {".", "..", "...", "--", "---", "\u2013", "\u2014", ":", "missing", "n.a.", "k.a.", "not available"}
 )

@@ -209,7 +209,7 @@ class Sigmoid(Bijection):
         return self.low, self.high
 
     def forward(self, z):
-        lib, u = _library(z), _minus_abs(z)
+        lib, u = _library(z), special.minus_abs(z, _library(z))
         share = lib.exp(u) / (1.0 + lib.exp(u))  # of the width, from the nearer end, so that no end swallows it
         apart = (self.high - self.low) * share
         return lib.where(z > 0.0, self.high - apart, self.low + apart)
@@ -218,7 +218,7 @@ class Sigmoid(Bijection):
         return _log(y - self.low) - _log(self.high - y)
 
     def log_slope(self, z):
-        lib, u = _library(z), _minus_abs(z)
+        lib, u = _library(z), special.minus_abs(z, _library(z))
         return math.log(self.high - self.low) + u - 2.0 * lib.log1p(lib.exp(u))
 
 
@@ -346,8 +346,3 @@ def _log(x):
         return ops.log(numerics.floor(x))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(x)
-
-
-def _minus_abs(z):
-    """-|z|, with derivative 1 at 0, so that formulas that switch sides there have the derivative of the lower one."""
-    return _library(z).where(z > 0.0, -z, z)

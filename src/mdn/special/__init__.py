@@ -6,7 +6,7 @@ the parameters) and in their accuracy in tails. Elementary operations agree ever
 
 from mdn.special.bessel import log_i0e
 from mdn.special.beta import log_beta_kernel, log_beta_norm, log_beta_tails
-from mdn.special.elementary import gauss_legendre, log_cosh, log_ratio, softplus
+from mdn.special.elementary import gauss_legendre, log_cosh, log_ratio, minus_abs, softplus
 from mdn.special.gamma import (
     log_gamma_doubling,
     log_gamma_half_step,
@@ -38,6 +38,7 @@ __all__ = [
     "log_normal_density",
     "log_poisson",
     "log_ratio",
+    "minus_abs",
     "ndtr",
     "ndtri",
     "near_ndtri",

@@ -55,6 +55,16 @@ def exp_rest(t):
     return ops.where(small, near_exp_rest(ops.where(small, t, 0.0)), ops.expm1(t) - t)
 
 
+def minus_abs(x, library=ops):
+    """-|x|, with derivative 1 at 0, so that formulas that switch sides there have the derivative of the lower one.
+
+    Args:
+        x: A tensor; or an array of NumPy, whose `library` is then `numpy`.
+        library: Where `where` comes from.
+    """
+    return library.where(x > 0.0, -x, x)
+
+
 def softplus(x, library=ops):
     """log(1 + exp(x)) for any x, where keras.ops.softplus is cut off beyond ±20 on some backends. Its derivative at 0 is 1/2.
 
@@ -62,5 +72,4 @@ def softplus(x, library=ops):
         x: A tensor; or an array of NumPy, whose `library` is then `numpy`.
         library: Where `where`, `exp` and `log1p` come from.
     """
-    less = library.where(x > 0.0, -x, x)  # -|x|, whose derivative at 0 would be 0
-    return library.where(x > 0.0, x, 0.0) + library.log1p(library.exp(less))
+    return library.where(x > 0.0, x, 0.0) + library.log1p(library.exp(minus_abs(x, library)))
