@@ -81,9 +81,9 @@ class ColumnEvidence:
     def like_thousands(self, semicolons: bool) -> bool:
         """Whether all points may stand between thousands, and the file is such that this is likely.
 
-        Between semicolons it is, and in a sheet of Excel whose other cells are numbers: Excel kept these as text, since it read no
-        number there. Elsewhere it is if smaller numbers have no point, but 1.250 ends in 0: as a decimal it would be written 1.25,
-        unless all cells had three digits behind their point.
+        Between semicolons it is, and in a sheet of Excel whose other cells are numbers: Excel kept these as text, since it read
+        no number there. Elsewhere it is if smaller numbers have no point, but 1.250 ends in 0: as a decimal it would be written
+        1.25, unless all cells had three digits behind their point.
         """
         return not self._long and (semicolons or self._exact or (self._short and self._round))
 
