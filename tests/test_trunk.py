@@ -114,7 +114,7 @@ def test_a_list_of_inputs_is_that_of_its_matrices_side_by_side():
     halves = quick(lambda inputs: layers.Dense(8, "tanh")(ops.concatenate(inputs, axis=-1)))
     whole = quick(lambda inputs: layers.Dense(8, "tanh")(inputs))
     apart = [x[:, :1], x[:, 1:]]
-    np.testing.assert_allclose(halves.fit(apart, y).predict(apart), whole.fit(x, y).predict(x), rtol=1e-5)
+    np.testing.assert_allclose(halves.fit(apart, y).predict(apart), whole.fit(x, y).predict(x), rtol=1e-5, atol=1e-6)
 
 
 def test_weights_that_are_not_trainable_stay(tmp_path):
