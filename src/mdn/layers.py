@@ -11,6 +11,7 @@ from mdn.distributions import MixtureSpec, NormalSpec, Spec
 from mdn.distributions.arguments import check_count
 from mdn.distributions.intervals import as_array, middle
 from mdn.distributions.spec import serializable
+from mdn.masks import unmasked
 
 _FORMAT = 1
 _STARTING_KERNEL = 0.1
@@ -120,7 +121,7 @@ class MDN(keras.layers.Layer):
 
     def _targets(self, y) -> np.ndarray:
         size = self.spec.target_size
-        y = np.asarray(ops.convert_to_numpy(self.spec.join(as_array(y))), "float64")
+        y = np.asarray(ops.convert_to_numpy(self.spec.join(as_array(unmasked(y)))), "float64")
         if y.ndim > 1 and y.shape[-1] == 2 * size:
             y = middle(y)
         if y.ndim == 1 and size == 1:
@@ -269,6 +270,7 @@ class FeatureScaling(keras.layers.Layer):
         """Learns median and spread from features `(..., features)`; returns the layer itself."""
         if not self.built:
             self.build(np.shape(x))
+        x = unmasked(x)
         initializers.warn_if_blurred(x, "features")
         shift, spread = initializers.robust_scaling(x)
         self.shift.assign(shift)

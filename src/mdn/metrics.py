@@ -12,6 +12,7 @@ from mdn import backend, initializers, numerics
 from mdn.distributions import Mixture, MultivariateNormal, Normal, Spec
 from mdn.distributions.spec import serializable
 from mdn.losses import NegativeLogLikelihood, step_weights, target_array
+from mdn.masks import unmasked
 from mdn.wording import counted
 
 
@@ -98,7 +99,7 @@ class Baseline:
     """
 
     def __init__(self, y, num_components: int = 10, x=None):
-        y = np.asarray(y, "float64")
+        y = np.asarray(unmasked(y), "float64")
         if x is not None:
             self._fit_line(_checked(x, len(y)), y)
         y = y[np.all(np.isfinite(y), axis=-1)]
@@ -175,7 +176,7 @@ class Baseline:
 
     def gaussian_nlls(self, y) -> np.ndarray:
         """The NLL of each row of `y` (N, D) under the normal, (N,) in float64; NaN for rows without any target."""
-        return _normal_nlls(np.asarray(y, "float64") - self.center, self.scale_tril)
+        return _normal_nlls(np.asarray(unmasked(y), "float64") - self.center, self.scale_tril)
 
     def line_nlls(self, x, y) -> np.ndarray:
         """The NLL of each row under least squares with normal errors, `(N,)` in float64; NaN for rows without any target.
@@ -184,18 +185,18 @@ class Baseline:
             x: Features, `(N, F)`.
             y: Targets, `(N, D)`; NaN is missing.
         """
-        return _normal_nlls(np.asarray(y, "float64") - self.line(x), self.residual_tril)
+        return _normal_nlls(np.asarray(unmasked(y), "float64") - self.line(x), self.residual_tril)
 
     def mixture_nlls(self, y) -> np.ndarray:
         """The NLL of each row of `y` (N, D) under the mixture, (N,) in float64; NaN for rows without any target."""
         mixture = Mixture(np.log(self.weights), Normal(self.loc - self.center, self.scale))
-        centred = np.asarray(y, "float64") - self.center
-        return _nlls(mixture.log_prob_observed(centred.astype("float32")), y)
+        centred = np.asarray(unmasked(y), "float64") - self.center
+        return _nlls(mixture.log_prob_observed(centred.astype("float32")), centred)
 
 
 def _checked(x, rows: int) -> np.ndarray:
     """Features as an array; raises a ValueError if they do not fit targets of so many rows."""
-    x = np.asarray(x)
+    x = np.asarray(unmasked(x))
     if x.ndim != 2 or len(x) != rows:
         raise ValueError(
             f"`x` must have {counted(rows, 'row', form=',')} of features, one for each target, but its shape is {x.shape}."

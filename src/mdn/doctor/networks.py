@@ -34,6 +34,7 @@ from mdn.doctor.evidence import (
 )
 from mdn.few_shapes import in_blocks
 from mdn.layers import FeatureScaling
+from mdn.masks import unmasked
 from mdn.random import Draws
 from mdn.sequences.inputs import as_sequences
 from mdn.sequences.scores import log_prob_of_steps, params_of_steps
@@ -69,13 +70,14 @@ def of_network(model, x, y, training: tuple | None, names, output) -> Evidence:
 
     if isinstance(x, list) and x and not hasattr(x[0], "shape"):
         x = np.asarray(x)
+    x = unmasked(x)
 
     def asked(x, y, called="`y`"):
         _check_width(model, x)
         params = np.asarray(keras.ops.convert_to_numpy(spec.pack(models.predict(model, x, output=output))))
         return params.reshape(-1, spec.params_size), _targets(spec, y, params.shape[:-1], called)
 
-    every_y = y if isinstance(y, dict) else np.asarray(keras.ops.convert_to_numpy(as_array(y)))
+    every_y = y if isinstance(y, dict) else np.asarray(keras.ops.convert_to_numpy(as_array(unmasked(y))))
     if not len(keras.tree.flatten(every_y)[0]):
         raise ValueError("`y` must hold at least one target, but there are no rows.")
     x, y, taken = _some_rows(x, every_y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mdn.masks import unmasked
 from mdn.wording import counted
 
 
@@ -26,12 +27,12 @@ def as_sequences(sequences, size: int, name: str = "sequences") -> list[np.ndarr
         [(3, 2), (5, 2)]
     """
     if _is_flat(sequences):
-        points, offsets = np.asarray(sequences[0]), np.asarray(sequences[1])
+        points, offsets = np.asarray(unmasked(sequences[0])), np.asarray(sequences[1])
         if offsets[0] != 0 or offsets[-1] != len(points) or np.any(np.diff(offsets) < 0):
             raise ValueError(f"`{name}`: offsets must rise from 0 to the number of points, {len(points)}.")
         sequences = np.split(points, offsets[1:-1])
     elif isinstance(sequences, np.ndarray) and sequences.ndim == 3:
-        sequences = [one[: _length(one)] for one in sequences]
+        sequences = [one[: _length(one)] for one in unmasked(sequences)]
     elif hasattr(sequences, "ndim"):
         raise ValueError(
             f"`{name}` must be a list of arrays (T, {size}), an array (N, T, {size}) or (points, offsets), but an array of "
@@ -55,7 +56,7 @@ def as_sequence(one, size: int, place: int, name: str) -> np.ndarray:
     Raises:
         ValueError: if it is empty or of another width, or if a step is infinite or wholly NaN.
     """
-    one = np.asarray(one, "float32")
+    one = np.asarray(unmasked(one), "float32")
     if one.ndim != 2 or one.shape[-1] != size or not len(one):
         raise ValueError(
             f"`{name}`: each must have shape (steps, {size}) with at least one step, but sequence {place} has {one.shape}."

@@ -25,8 +25,9 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_random_state
 
 from mdn.data.schema import array
+from mdn.masks import unmasked
 from mdn.tabular import groups as row_groups
-from mdn.tabular.frames import arrays_of, rows_of, unmasked
+from mdn.tabular.frames import arrays_of, rows_of
 from mdn.tabular.inputs import target_numbers
 from mdn.wording import agreed
 

@@ -17,6 +17,7 @@ from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
 from mdn.data.endings import PARQUET
 from mdn.data.notation import plain_number
 from mdn.data.tables import Table, TableError, is_missing
+from mdn.masks import unmasked
 
 _NESTED = ("List(", "Array(", "Struct(", "Object")  # types of polars
 _LONG = ("Int128", "UInt128")  # types of polars that NumPy does not have
@@ -261,19 +262,6 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
             raise ValueError(f"{name} must hold numbers, but holds text: {text_of(value)!r} in row {row}.")
         numbers[row] = number
     return numbers
-
-
-def unmasked(values):
-    """A masked array as a plain one: NaN, or None among objects, stands for each cell that the mask hides; else `values`."""
-    if not isinstance(values, np.ma.MaskedArray):
-        return values
-    if not np.ma.is_masked(values):
-        return values.data
-    if values.dtype.kind in "biuf":
-        return np.ma.filled(values.astype("float64"), np.nan)
-    cells = values.data.astype(object)
-    cells[np.ma.getmaskarray(values)] = None
-    return cells
 
 
 def with_nan(values):

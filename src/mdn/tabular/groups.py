@@ -13,9 +13,10 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from mdn.data.declared import CATEGORY
+from mdn.masks import unmasked
 from mdn.tabular.columns import UnknownLevels
 from mdn.tabular.features import ReadOnce
-from mdn.tabular.frames import Column, arrays_of, column, is_frame, unmasked
+from mdn.tabular.frames import Column, arrays_of, column, is_frame
 from mdn.wording import agreed, counted
 
 

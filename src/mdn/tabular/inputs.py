@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array
 
+from mdn.masks import unmasked
 from mdn.numerics import is_whole
-from mdn.tabular.frames import as_numbers, is_frame, unmasked, with_nan
+from mdn.tabular.frames import as_numbers, is_frame, with_nan
 from mdn.tabular.network import MOST_BINS
 from mdn.wording import counted
 

@@ -16,12 +16,13 @@ from sklearn.utils.validation import (
 
 from mdn.data.sources import is_source
 from mdn.distributions import Interval
+from mdn.masks import unmasked
 from mdn.numerics import is_whole
 from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
 from mdn.tabular.features import MISSING, learn_features
 from mdn.tabular.fitting import fit_rows
-from mdn.tabular.frames import in_memory, unmasked
+from mdn.tabular.frames import in_memory
 from mdn.tabular.member import listeners
 from mdn.tabular.outcome import FAMILIES
 from mdn.wording import agreed

@@ -18,7 +18,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn.tabular.frames import is_frame, unmasked
+from mdn.masks import unmasked
+from mdn.tabular.frames import is_frame
 from mdn.training.checkpoints import digest
 
 _ARRAY, _LIST, _DICT = KINDS = ("array", "list", "dict")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from mdn import backend, numerics
+from mdn.masks import unmasked
 from mdn.training.callbacks import Heard
 from mdn.training.checkpoints import Checkpoints
 from mdn.training.compiled_loop import CompiledLoop
@@ -252,8 +253,8 @@ def fit_feed(
 
 def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     dtype = numerics.float_dtype()
-    x, y = np.asarray(x, dtype), np.asarray(y, dtype)
-    weight = np.ones(len(x), dtype) if sample_weight is None else np.asarray(sample_weight, dtype)
+    x, y = np.asarray(unmasked(x), dtype), np.asarray(unmasked(y), dtype)
+    weight = np.ones(len(x), dtype) if sample_weight is None else np.asarray(unmasked(sample_weight), dtype)
     if not len(x) == len(y) == len(weight) or not len(x):
         raise ValueError(
             f"`x`, `y` and `sample_weight` must have the same number of rows, at least one, but {len(x)}, {len(y)} and "
