@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from mdn import numerics
+from mdn import backend, numerics
 from mdn.distributions.arguments import check_count, check_finite
 from mdn.distributions.component import Component
 from mdn.distributions.spec import ComponentSpec
+
+_FEW = 16  # outcomes whose weights XLA adds up faster one by one
 
 
 class Discrete(Component):
@@ -42,9 +45,13 @@ def draw_index(weights, sample_shape, stream):
 
     An index is never out of range, and never that of a weight 0, for any rounding of the sum.
     """
+    u = stream.uniform((*sample_shape, *ops.shape(weights)[:-1]))
+    if backend.NAME == "jax" and weights.shape[-1] <= _FEW:
+        *cumulated, total = itertools.accumulate(ops.unstack(weights, axis=-1))
+        passed = [ops.logical_and(u * total >= part, part < total) for part in cumulated]
+        return sum((ops.cast(one, "int32") for one in passed), ops.zeros_like(u, "int32"))
     cumulated = ops.cumsum(weights, axis=-1)
     total = cumulated[..., -1:]
-    u = stream.uniform((*sample_shape, *ops.shape(weights)[:-1]))
     passed = ops.logical_and(ops.expand_dims(u, -1) * total >= cumulated, cumulated < total)
     return ops.sum(ops.cast(passed, "int32"), axis=-1)
 

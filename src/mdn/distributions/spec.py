@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mdn import backend, initializers, numerics
+from mdn import backend, initializers, numerics, special
 from mdn.distributions.arguments import ShapeError, as_shape, check_count
 from mdn.distributions.distribution import Distribution
 from mdn.kernels.flat_mixture import FlatMixture
@@ -252,7 +252,7 @@ def _unpack(params, spec):
 @backend.compiled(static=("spec", "sample_shape"))
 def _draw(params, key, spec, sample_shape):
     distribution = spec(params)
-    return distribution._nan_where_lost(distribution._sample_with(key, sample_shape), event_axes=1)
+    return distribution._nan_where_lost(distribution._sample_with(key, sample_shape), 1, special.any_nan(params))
 
 
 class ComponentSpec(Spec):

@@ -98,9 +98,15 @@ class Value:
             found.append(ops.any(ops.isnan(part), axis=rest) if rest else ops.isnan(part))
         return functools.reduce(ops.logical_or, found)
 
-    def _nan_where_lost(self, answer, event_axes: int):
-        """`answer`, a tensor or a dict of tensors, with NaN where a parameter is NaN; `event_axes` as in `_run`."""
-        lost = self._lost()
+    def _nan_where_lost(self, answer, event_axes: int, lost=None):
+        """`answer`, a tensor or a dict of tensors, with NaN where a parameter is NaN.
+
+        Args:
+            answer: The tensors.
+            event_axes: As in `_run`.
+            lost: What `_lost()` returns, where it is known already.
+        """
+        lost = self._lost() if lost is None else lost
         for _ in range(event_axes):
             lost = ops.expand_dims(lost, -1)
         return keras.tree.map_structure(lambda part: ops.where(lost, np.nan, part), answer)

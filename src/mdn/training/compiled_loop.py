@@ -49,8 +49,7 @@ class CompiledLoop:
         self._plan, self._count = plan, len(data[0])
         self._data = _padded(data)
         self._judged = held_out is not None
-        # Without held-out rows one that nobody scores takes their place: trainings with few of them share its program
-        self._held_out = _padded([part[:1] for part in data] if held_out is None else held_out)
+        self._held_out = self._program.with_held_out(data, held_out)
         self._noise = None if plan.target_noise is None else jnp.asarray(plan.target_noise, data[1].dtype)
         now = self._program.step.start
         # A Python number would be of another type, and make a second program
@@ -120,6 +119,16 @@ class _Program:
         self.step, self._batch_size = Step(model, loss, global_clipnorm, weight_decay), batch_size
         self.run = jax.jit(self._run, compiler_options=step.COMPILER_OPTIONS)
         self.score = jax.jit(self.step.score)
+        self._judges = False  # whether a training of this model had held-out rows
+
+    def with_held_out(self, data, held_out):
+        """The held-out rows that `run` takes, padded, or None.
+
+        A model that has been trained with such rows, and then learns without, gets a row that nobody scores: so it needs no
+        second program, where the first had few of them.
+        """
+        self._judges = self._judges or held_out is not None
+        return _padded([part[:1] for part in data] if held_out is None else held_out) if self._judges else None
 
     def _run(self, state, data, held_out, judged, count, most, patience, schedule):
         import jax
@@ -132,15 +141,17 @@ class _Program:
         def epoch(carry):
             state, losses, scores, done = carry
             state, loss = self._epoch(state, data, count, schedule)
-            candidate = state.now.averaged, state.now.weights[1]
-            score = jax.lax.cond(judged, lambda: self.step.score(*candidate, held_out), lambda: jnp.inf)
-            better = score < state.best_loss
-            state = state._replace(
-                best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
-                best_loss=jnp.where(better, score, state.best_loss),
-                stale=jnp.where(better, 0, state.stale + 1),
-            )
-            return state, losses.at[done].set(loss), scores.at[done].set(score), done + 1
+            if held_out is not None:
+                candidate = state.now.averaged, state.now.weights[1]
+                score = jax.lax.cond(judged, lambda: self.step.score(*candidate, held_out), lambda: jnp.inf)
+                better = score < state.best_loss
+                state = state._replace(
+                    best=jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best),
+                    best_loss=jnp.where(better, score, state.best_loss),
+                    stale=jnp.where(better, 0, state.stale + 1),
+                )
+                scores = scores.at[done].set(score)
+            return state, losses.at[done].set(loss), scores, done + 1
 
         empty = jnp.zeros(_MOST_EPOCHS_A_CALL)
         return jax.lax.while_loop(go_on, epoch, (state, empty, empty, 0))
