@@ -61,6 +61,15 @@ def test_draws_are_nan_where_a_parameter_is(name):
             assert all((rows == [False, True, False]).all() for rows in lost(drawn)), f"parameter {place}"
 
 
+def test_each_nan_among_many_parameters_is_noticed():
+    """A maximum over 200 numbers, as XLA computes it, loses a NaN."""
+    spec = mdn.MixtureSpec(mdn.NormalSpec(2), 40)
+    params = np.tile(params_of(spec, 1), (spec.params_size + 1, 1))
+    params[np.arange(spec.params_size), np.arange(spec.params_size)] = np.nan
+    drawn = numbers(spec.sample(params, seed=0))
+    assert np.isnan(drawn[:-1]).all() and np.isfinite(drawn[-1]).all()
+
+
 def test_a_spec_is_hashed_once_and_equal_ones_alike(monkeypatch):
     spec, other = (mdn.MixtureSpec([mdn.NormalSpec(1), mdn.LaplaceSpec(1)], [2, 1]) for _ in range(2))
     asked, config = [], mdn.MixtureSpec.get_config

@@ -6,7 +6,7 @@ the parameters) and in their accuracy in tails. Elementary operations agree ever
 
 from mdn.special.bessel import log_i0e
 from mdn.special.beta import log_beta_kernel, log_beta_norm, log_beta_tails
-from mdn.special.elementary import any_nan, gauss_legendre, log_cosh, log_ratio, minus_abs, softplus
+from mdn.special.elementary import gauss_legendre, log_cosh, log_ratio, minus_abs, softplus
 from mdn.special.gamma import (
     log_gamma_doubling,
     log_gamma_half_step,
@@ -20,7 +20,6 @@ from mdn.special.gamma import (
 from mdn.special.normal import erfcx, log_ndtr, log_normal_density, ndtr, ndtri, near_ndtri
 
 __all__ = [
-    "any_nan",
     "erfcx",
     "gauss_legendre",
     "log_beta_kernel",
