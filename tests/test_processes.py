@@ -19,7 +19,7 @@ import pytest
 
 import mdn
 import team_jobs
-from mdn import training
+from mdn import kernels, training
 from mdn.data.lanes import LaneWriter, Widths
 from mdn.data.partition_feed import PartitionFeed
 from mdn.training import processes as processes_module
@@ -376,7 +376,9 @@ def test_two_workers_one_of_which_is_killed_learn_what_one_process_learns(client
     table = frame().drop(columns="y")
     lazy = regressor.predict_interval(partitions, 0.9)
     assert type(lazy).__module__.startswith("dask.")
-    np.testing.assert_allclose(lazy.compute(), lone.predict_interval(table, 0.9), rtol=1e-4, atol=1e-4)
+    # Two workers add up a batch in another order than one process, and training enlarges the rounding: in plain code a bit more
+    rounding = 1e-4 if kernels.on() else 1e-3
+    np.testing.assert_allclose(lazy.compute(), lone.predict_interval(table, 0.9), rtol=rounding, atol=rounding)
     assert "rare" in json.dumps(regressor.columns_.levels)
     regressor.save(tmp_path / "model.mdn")
     loaded = mdn.load(tmp_path / "model.mdn")

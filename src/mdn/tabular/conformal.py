@@ -9,9 +9,8 @@ new targets lie in the regions of highest density with the coverage of the k-th 
 rows, if the ranks are those of rows of this group.
 
 Reference:
-    Chernozhukov, Wüthrich and Zhu (2021), Distributional conformal prediction; Vovk et al. (2019), Nonparametric predictive
-    distributions based on conformal prediction; Izbicki et al. (2022), CD-split and HPD-split; Vovk et al. (2003), Mondrian
-    confidence machine.
+    Chernozhukov et al. (2021), Distributional conformal prediction; Vovk et al. (2019), Nonparametric predictive distributions
+    based on conformal prediction; Izbicki et al. (2022), CD-split and HPD-split; Vovk et al. (2003), Mondrian confidence machine.
 """
 
 from __future__ import annotations
