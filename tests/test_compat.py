@@ -141,7 +141,7 @@ def test_a_file_of_the_original_opens_without_custom_objects(how, tmp_path):
     model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "new.keras")
     np.testing.assert_allclose(
-        how(tmp_path / "new.keras").predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6, atol=1e-6
+        how(tmp_path / "new.keras").predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6
     )
 
 

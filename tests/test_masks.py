@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import mdn
+from mdn.doctor.networks import of_network
 from mdn.masks import unmasked
 
 MASK = np.random.default_rng(0).uniform(size=(60, 2)) > 0.7
@@ -49,6 +50,14 @@ def test_a_network_learns_masked_targets_as_missing_ones():
         found.append(mdn.training.fit(model, SHOWN, y, loss, validation=(SHOWN, y), epochs=2).val_loss)
     np.testing.assert_array_equal(*found)
     assert np.isfinite(found).all()
+
+
+def test_a_diagnosis_reads_masked_targets_as_missing_ones():
+    spec = mdn.MixtureSpec(mdn.NormalSpec(2), 1)
+    model = keras.Sequential([keras.Input((2,)), mdn.MDN(spec).adapt(GONE)])
+    one, other = (of_network(model, SHOWN, y, (SHOWN, y), None, None) for y in (HIDDEN, GONE))
+    np.testing.assert_array_equal(one.nll, other.nll)
+    np.testing.assert_array_equal(one.training.nll, other.training.nll)
 
 
 @pytest.mark.parametrize("form", [list, np.ma.stack], ids=["a list", "an array"])

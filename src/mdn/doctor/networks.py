@@ -61,6 +61,8 @@ def of_network(model, x, y, training: tuple | None, names, output) -> Evidence:
         ValueError: if `y` has another shape or is infinite, or if a column of a frame holds no numbers.
     """
     spec = models._choose(models.specs_of(model), output)[1]
+    x, y = unmasked(x), unmasked(y)
+    training = None if training is None else tuple(map(unmasked, training))
     if training is not None and is_frame(training[0]):
         chosen = list(x.columns if is_frame(x) else training[0].columns)
         training = _numbers(training[0], chosen, "`training[0]`"), training[1]
@@ -70,14 +72,13 @@ def of_network(model, x, y, training: tuple | None, names, output) -> Evidence:
 
     if isinstance(x, list) and x and not hasattr(x[0], "shape"):
         x = np.asarray(x)
-    x = unmasked(x)
 
     def asked(x, y, called="`y`"):
         _check_width(model, x)
         params = np.asarray(keras.ops.convert_to_numpy(spec.pack(models.predict(model, x, output=output))))
         return params.reshape(-1, spec.params_size), _targets(spec, y, params.shape[:-1], called)
 
-    every_y = y if isinstance(y, dict) else np.asarray(keras.ops.convert_to_numpy(as_array(unmasked(y))))
+    every_y = y if isinstance(y, dict) else np.asarray(keras.ops.convert_to_numpy(as_array(y)))
     if not len(keras.tree.flatten(every_y)[0]):
         raise ValueError("`y` must hold at least one target, but there are no rows.")
     x, y, taken = _some_rows(x, every_y)
