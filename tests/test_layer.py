@@ -184,6 +184,11 @@ def test_adapt_refuses_what_it_cannot_learn_from(y, message):
         mdn.MDN(2, 3).adapt(y)
 
 
+def test_adapt_refuses_bits_that_are_none():
+    with pytest.raises(ValueError, match=r"BernoulliSpec\(1\) must be 0 or 1"):
+        mdn.MDN(mdn.BernoulliSpec(1)).adapt(np.array([[1.0], [2.0]]))
+
+
 def test_a_mask_passes_through():
     inputs = keras.Input((4, 2))
     outputs = mdn.MDN(1, 2)(keras.layers.Masking()(inputs))
@@ -256,7 +261,14 @@ def test_a_batch_is_indexed_as_an_array_is():
     for index in (*places, (..., 0), (None, 1), -1, keras.ops.convert_to_tensor(mask)):
         right = mean[keras.ops.convert_to_numpy(index) if keras.ops.is_tensor(index) else index]
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(batch[index].mean())[..., 0], right)
-    for index, said in ((np.ones((3, 3), bool), "boolean"), ((0, 0, 0), "2 axes"), ([7], "out of bounds")):
+    for index, said in (
+        (np.ones((3, 3), bool), "boolean"),
+        ((0, 0, 0), "2 axes"),
+        ([7], "out of bounds"),
+        (4, "no place 4"),
+        ((..., -4), "no place -4"),
+        ((None, 4), "no place 4"),
+    ):
         with pytest.raises(IndexError, match=said):
             batch[index]
 

@@ -7,6 +7,7 @@ from scipy import special, stats
 
 import mdn
 from mdn import kernels
+from mdn.random import Draws, key_from
 from test_layer import SPECS, targets_of
 
 
@@ -179,6 +180,18 @@ def test_the_energy_score_draws_anew_at_each_step_of_a_training():
     assert len({float(value) for value in losses}) == 4
 
 
+@pytest.mark.parametrize("rows", [8, 1024])
+def test_the_noise_of_an_energy_score_changes_with_parameters_of_any_number(rows):
+    """Of more than some 1,300 numbers every step had the same noise."""
+    rng = np.random.default_rng(0)
+    params = rng.normal(size=(rows, 15)).astype("float32")
+    moved = [
+        keras.ops.convert_to_tensor(params + 1e-3 * rng.normal(size=params.shape).astype("float32")) for _ in range(30)
+    ]
+    keys = [key_from(tensor) for tensor in moved]
+    assert len({number(Draws(key).normal((4,))).tobytes() for key in keys}) > 25
+
+
 def gradient(loss, y, params):
     """d Σ loss / d params on any backend, through a layer whose weights are the parameters."""
     from gradients import value_and_gradients
@@ -271,6 +284,43 @@ def test_targets_of_the_wrong_size_say_so():
         mdn.NegativeLogLikelihood(spec)(np.ones((4, 3)), parameters(spec, 4))
     with pytest.raises(TypeError, match="must be a spec"):
         mdn.NegativeLogLikelihood(3)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_targets_of_other_axes_than_the_parameters_are_refused(size):
+    """They were scored under the distribution of every row: a net that sees nothing has the smallest such loss."""
+    spec = mdn.MixtureSpec(mdn.NormalSpec(size), 2)
+    flat, y = parameters(spec, 4), np.ones((4, size), "float32")
+    wrong = [(y[:, None], flat), (y[:, None], np.repeat(flat[:, None], 3, axis=1)), (y[:3], flat)]
+    wrong += [(y, flat[:, None])] if size > 1 else []
+    for target, params in wrong:
+        for score in (mdn.NegativeLogLikelihood(spec), mdn.metrics.NLL(spec).update_state):
+            with pytest.raises(ValueError, match="one row for each distribution"):
+                score(target, params)
+    if size == 1:  # the axis of the target is left out
+        found = mdn.NegativeLogLikelihood(spec)(y, flat[:, None])
+        np.testing.assert_allclose(float(found), float(mdn.NegativeLogLikelihood(spec)(y, flat)), rtol=1e-6)
+
+
+def test_an_interval_of_which_one_end_is_missing_has_no_loss():
+    spec = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
+    loss, params = mdn.NegativeLogLikelihood(spec, reduction="none"), parameters(spec, 4)
+    bounds = np.array([[-1.0, np.nan], [np.nan, 1.0], [np.nan, np.nan], [-1.0, 1.0]], "float32")
+    found = keras.ops.convert_to_numpy(loss(bounds, params))
+    assert np.isnan(found[:2]).all() and found[2] == 0.0 and found[3] > 0.0
+
+
+def test_the_metric_adds_up_many_rows_whatever_the_dtype_of_keras():
+    spec = mdn.NormalSpec(1)
+    before = keras.config.floatx()
+    try:
+        keras.config.set_floatx("bfloat16")
+        metric = mdn.metrics.NLL(spec)
+        for _ in range(400):
+            metric.update_state(np.zeros((1, 1), "float32"), np.array([[0.0, 1.0]], "float32"))
+    finally:
+        keras.config.set_floatx(before)
+    np.testing.assert_allclose(float(metric.result()), 0.5 * np.log(2.0 * np.pi), rtol=1e-4)
 
 
 def test_the_metric_of_a_training_counts_no_padded_step_and_callbacks_know_its_direction():

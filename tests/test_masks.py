@@ -7,6 +7,7 @@ import pytest
 import mdn
 from mdn.doctor.networks import of_network
 from mdn.masks import unmasked
+from mdn.sequences.conditions import as_conditions
 
 MASK = np.random.default_rng(0).uniform(size=(60, 2)) > 0.7
 SHOWN = np.random.default_rng(1).normal(size=(60, 2)).astype("float32")
@@ -75,3 +76,45 @@ def test_sequences_are_read_without_what_their_masks_hide(form):
     for one, other in zip(mdn.sequences.as_sequences(masked, 2), mdn.sequences.as_sequences(plain, 2), strict=True):
         assert one.dtype == np.float32 and not isinstance(one, np.ma.MaskedArray)
         np.testing.assert_array_equal(one, other)
+
+
+def test_what_a_mask_hides_is_missing_wherever_numbers_become_tensors():
+    dist = mdn.Normal(np.zeros((60, 2), "float32"), np.ones((60, 2), "float32"))
+    both = (keras.ops.convert_to_numpy(dist.log_prob_observed(rows)) for rows in (HIDDEN, GONE))
+    np.testing.assert_array_equal(*both)
+    spec, params = mdn.NormalSpec(2), np.tile(np.float32([0.0, 0.0, 1.0, 1.0]), (60, 1))
+    assert float(mdn.NegativeLogLikelihood(spec)(HIDDEN, params)) == float(
+        mdn.NegativeLogLikelihood(spec)(GONE, params)
+    )
+    values = np.ma.masked_array([0.5, 0.5, 0.99, 0.99], mask=[False, False, True, True])
+    assert mdn.metrics.coverage(values, 0.9) == 1.0
+
+
+def test_bins_and_least_squares_read_what_is_not_masked():
+    bins = [mdn.layers.FeatureBins(4).adapt(rows) for rows in (HIDDEN, GONE)]
+    np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(one.edges) for one in bins))
+    baseline = mdn.metrics.Baseline(SHOWN, 1, x=SHOWN)
+    np.testing.assert_array_equal(baseline.line(HIDDEN), baseline.line(GONE))
+
+
+@pytest.mark.parametrize("lost", [np.ma.masked, np.nan, np.inf, -1.0])
+def test_weights_that_are_none_are_refused(lost):
+    spec = mdn.NormalSpec(2)
+    model = keras.Sequential([keras.Input((2,)), mdn.MDN(spec)])
+    weights = np.ma.ones(60)
+    weights[3] = lost
+    for given in ({"sample_weight": weights}, {"validation": (SHOWN, SHOWN, weights)}):
+        with pytest.raises(ValueError, match="`sample_weight` must be finite numbers of at least 0"):
+            mdn.training.fit(model, SHOWN, SHOWN, mdn.NegativeLogLikelihood(spec), epochs=1, **given)
+
+
+def test_conditions_contexts_and_events_of_a_stream_have_no_hidden_numbers():
+    hidden = np.ma.masked_array([[1.0], [7.0]], mask=[[False], [True]])
+    with pytest.raises(ValueError, match="`condition` must hold finite numbers"):
+        as_conditions(hidden, None, 2, 1, 0)
+    with pytest.raises(ValueError, match="`context` must hold finite numbers"):
+        as_conditions(None, [hidden, np.ones((3, 1))], 2, 0, 1)
+    stream = mdn.MDNRNN(mdn.NormalSpec(1), units=(2,), lags=0).stream(seed=0)
+    for feed in (lambda: stream.feed(hidden), lambda: stream.step(hidden[1])):
+        with pytest.raises(ValueError, match="finite number"):
+            feed()

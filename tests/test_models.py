@@ -66,3 +66,36 @@ def test_a_subclassed_model_is_predicted():
 
     model = Mine()
     assert mdn.predict(model, X).batch_shape == (6,)
+
+
+def test_a_subclassed_model_of_several_arrays_must_say_which_is_whose():
+    class Mine(keras.Model):
+        def __init__(self, named):
+            super().__init__()
+            self.named = named
+            self.a, self.b = (
+                mdn.MDN(mdn.NormalSpec(1), name=name).adapt(middle + np.linspace(-1.0, 1.0, 50)[:, None])
+                for name, middle in (("a", 100.0), ("b", -100.0))
+            )
+
+        def call(self, inputs):
+            found = self.b(inputs), self.a(inputs)
+            return dict(zip("ba", found, strict=True)) if self.named else found
+
+    with pytest.raises(ValueError, match="let its `call` return a dict"):
+        mdn.predict(Mine(named=False), X, output="a")
+    model = Mine(named=True)
+    a, b = (keras.ops.convert_to_numpy(mdn.predict(model, X, output=name).mean()) for name in "ab")
+    assert (a > b).all()
+
+
+def test_a_layer_that_makes_two_outputs_gives_each_a_name():
+    inputs = keras.Input((3,))
+    twice, other = mdn.MDN(mdn.NormalSpec(1), name="h"), mdn.MDN(mdn.NormalSpec(1), name="o")
+    hidden = keras.layers.Dense(3)(inputs)
+    model = keras.Model(inputs, [twice(inputs), twice(hidden), other(inputs)])
+    params = model.predict(X, verbose=0)
+    for place, name in enumerate(("h", "h_1", "o")):
+        found = mdn.predict(model, X, output=name)
+        right = mdn.NormalSpec(1)(params[place])
+        np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(one.mean()) for one in (found, right)))

@@ -109,3 +109,6 @@ def test_draws_inside_jit_ask_for_a_key():
     assert float(draw(jax.numpy.zeros(1), keys[0])[0]) != float(draw(jax.numpy.zeros(1), keys[1])[0])
     with pytest.raises(ValueError, match="must be a key inside jit"):
         jax.jit(lambda loc: mdn.Normal._new(loc, jax.numpy.ones(1)).sample(seed=0))(jax.numpy.zeros(1))
+    score = jax.jit(lambda loc: mdn.Normal._new(loc, jax.numpy.ones(1)).energy_score([0.0]))  # it compares draws, too
+    with pytest.raises(ValueError, match="must be a key inside jit"):
+        score(jax.numpy.zeros(1))

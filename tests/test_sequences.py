@@ -200,6 +200,62 @@ def test_stop_and_constrain_are_asked_at_each_step():
     np.testing.assert_array_equal(np.stack(endless), model.generate(7, 3, prime=primes, seed=0))
 
 
+@pytest.mark.parametrize("hook", ["zeros", "place"])
+def test_one_sequence_may_be_constrained_without_its_draw(hook):
+    """XLA's program of one row ended the process where the event did not depend on its noise."""
+    given = {"zeros": lambda event, place: ops.zeros_like(event), "place": lambda event, place: place + 1.0}[hook]
+    model = small("positions")
+    one, two = (model.generate(4, count, constrain=given, seed=0) for count in (1, 2))
+    np.testing.assert_array_equal(one[0], two[0])
+    assert np.isfinite(one).all()
+
+
+def test_places_are_exact_where_layers_compute_in_half_precision():
+    """bfloat16 cannot count beyond 256, so that rollouts were somewhere else than streams."""
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        model = mdn.MDNRNN(mdn.NormalSpec(1), units=(3,), lags=0, positions=(0,))
+        prime = np.ones((1, 400, 1), "float32")
+        found = model.generate(1, prime=prime, constrain=lambda event, place: place, seed=0)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert float(np.ravel(found)[-1]) == 400.0
+
+
+def test_a_clone_adapts_and_loaded_weights_are_kept(tmp_path):
+    far = [1000.0 + 5.0 * one for one in walks(8)]
+    model = mdn.MDNRNN(mdn.MixtureSpec(mdn.NormalSpec(2), 2), units=(4,), lags=0)
+    model.fit(far, epochs=1, verbose=0)
+    clone = keras.models.clone_model(model)
+    clone.fit(far, epochs=1, verbose=0)
+    assert clone.nll(far) < model.nll(far) + 5.0  # it was 186,807: nothing had told it where events lie
+
+    classes = [np.arange(12)[:, None] % 3 for _ in range(4)]
+    first = mdn.MDNRNN(mdn.CategoricalSpec(3), units=(4,), lags=0)
+    first.fit(classes, epochs=2, verbose=0)
+    first.save_weights(tmp_path / "w.weights.h5")
+    second = mdn.MDNRNN(mdn.CategoricalSpec(3), units=(4,), lags=0)
+    second.load_weights(tmp_path / "w.weights.h5")
+    assert second.adapted
+    second.fit(classes, epochs=1, learning_rate=1e-9, verbose=0)
+    for found, expected in zip(second.head.heads, first.head.heads, strict=True):
+        np.testing.assert_allclose(numpy(found.kernel), numpy(expected.kernel), atol=1e-5)
+
+
+def test_a_stream_may_be_opened_while_training_in_windows_goes_on():
+    class Stream(keras.callbacks.Callback):
+        steps = ()
+
+        def on_epoch_end(self, epoch, logs=None):
+            stream = self.model.stream(seed=0)
+            self.steps = (*self.steps, stream.step())
+
+    model, heard = small(), Stream()
+    model.fit(walks(4, 40, 60), epochs=2, window=10, callbacks=[heard], verbose=0)
+    assert len(heard.steps) == 2 and np.isfinite(heard.steps).all()
+
+
 def test_a_condition_matters_and_is_asked_for():
     model = small(condition_size=2)
     condition = np.eye(2, dtype="float32")

@@ -335,7 +335,7 @@ class FeatureBins(keras.layers.Layer):
         """Learns edges and means from features `(N, features)`, where NaN is missing; returns the layer itself."""
         if not self.built:
             self.build(np.shape(x))
-        edges, means = initializers.quantile_bins(x, self.bins)
+        edges, means = initializers.quantile_bins(unmasked(x), self.bins)
         self.edges.assign(edges)
         self.means.assign(means)
         return self

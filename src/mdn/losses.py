@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 from mdn import backend, kernels, numerics, random
@@ -36,6 +37,9 @@ class DistributionLoss(keras.losses.Loss):
         """One value a step, `(*batch,)`, from targets `(*batch, target_size)` and parameters `(*batch, params_size)`."""
         y, observed = numerics.split_missing(y_true)
         values = self._values(y, observed, y_pred)
+        if y.shape[-1] != self.spec.target_size:  # bounds: an interval with one end is not known
+            low, high = ops.split(observed, 2, axis=-1)
+            values = ops.where(ops.any(ops.logical_xor(low, high), axis=-1), np.nan, values)
         return ops.where(ops.any(observed, axis=-1), values, ops.zeros_like(values))
 
     def _values(self, y, observed, params):
@@ -46,7 +50,7 @@ class DistributionLoss(keras.losses.Loss):
         backend.leave_mask(y_true, mask)
         with keras.name_scope(self.name):
             params = numerics.as_tensor(y_pred)
-            y_true = target_array(self.spec, y_true, len(params.shape))
+            y_true = target_array(self.spec, y_true, params.shape)
             if y_true.shape[-1] != self.spec.target_size and not self._takes_bounds:
                 raise ValueError(
                     f"{type(self).__name__} takes points as targets, but bounds of shape {tuple(y_true.shape)} came. "
@@ -76,25 +80,32 @@ class DistributionLoss(keras.losses.Loss):
         return cls(**{**config, "spec": keras.saving.deserialize_keras_object(config["spec"])})
 
 
-def target_array(spec: Spec, y, rank: int):
+def target_array(spec: Spec, y, shape):
     """Targets in any accepted form, as one array `(*batch, target_size)`.
 
     Args:
         spec: The spec of the targets.
         y: Shape `(*batch, target_size)`, or `(*batch,)` where `target_size` is 1; for a JointSpec also a dict of its parts. For
             a spec of ordered numbers also an `Interval`, or its array `(*batch, 2 target_size)`.
-        rank: The number of axes of `params`, which tells whether the last axis of `y` was left out.
+        shape: The shape of `params`, which tells whether the last axis of `y` was left out.
 
     Raises:
-        ValueError: if the last axis is not `target_size`, or a dict has other parts.
+        ValueError: if the last axis is not `target_size`, the other axes are not those of `params`, or a dict has other parts.
     """
     y = numerics.as_tensor(spec.join(as_array(y)))
-    if spec.target_size == 1 and len(y.shape) == rank - 1:
+    if spec.target_size == 1 and len(y.shape) == len(shape) - 1:
         y = ops.expand_dims(y, -1)  # Keras users leave out the axis of a univariate target
     ordered = not isinstance(spec, JointSpec) and spec.kind == "number"
     if len(y.shape) == 0 or y.shape[-1] not in (spec.target_size, 2 * spec.target_size * ordered):
         raise ValueError(
             f"targets must end in an axis of {spec.target_size} for {spec!r}, but their shape is {tuple(y.shape)}."
+        )
+    # each target would otherwise be scored under the distribution of every row
+    sizes = zip(tuple(y.shape)[:-1], tuple(shape)[:-1], strict=False)
+    if len(y.shape) != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in sizes):
+        raise ValueError(
+            f"targets need one row for each distribution, but targets of shape {tuple(y.shape)} and parameters of shape "
+            f"{tuple(shape)} came. If one target belongs to a whole sequence, the network must end in one distribution for it."
         )
     return y
 

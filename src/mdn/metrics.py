@@ -42,8 +42,9 @@ class NLL(keras.metrics.Metric):
         super().__init__(name=name, **kwargs)
         self.spec = spec
         self._loss = NegativeLogLikelihood(spec, reduction="none")
-        self.total = self.add_weight(shape=(), initializer="zeros", name="total")
-        self.weight = self.add_weight(shape=(), initializer="zeros", name="weight")
+        dtype = numerics.float_dtype()  # sums of many rows need its digits, whatever the dtype of Keras
+        self.total = self.add_weight(shape=(), initializer="zeros", dtype=dtype, name="total")
+        self.weight = self.add_weight(shape=(), initializer="zeros", dtype=dtype, name="weight")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Adds a batch of targets, packed parameters (their Keras mask is respected) and weights."""
@@ -51,7 +52,7 @@ class NLL(keras.metrics.Metric):
         if mask is None:
             mask = backend.mask_of(y_true)  # the loss left it there
         params = numerics.as_tensor(y_pred)
-        y_true = target_array(self.spec, y_true, len(params.shape))
+        y_true = target_array(self.spec, y_true, params.shape)
         values = self._loss.call(y_true, params)
         weights = step_weights(y_true, values, mask, sample_weight)
         self.total.assign_add(ops.cast(ops.sum(weights * values), self.total.dtype))
@@ -150,6 +151,7 @@ class Baseline:
             raise ValueError(
                 "there is no least squares: it needs features, `Baseline(y, x=x)`, and more rows than columns."
             )
+        x = unmasked(x)
         blocks = (x[first : first + _LINE_ROWS_AT_ONCE] for first in range(0, max(len(x), 1), _LINE_ROWS_AT_ONCE))
         filled = (np.where(np.isnan(block), 0.0, block - self.medians) for block in blocks)
         return np.concatenate([block @ self.slopes + self.intercepts for block in filled])
@@ -249,7 +251,7 @@ def coverage(values, nominal: float) -> float:
         >>> round(mdn.metrics.coverage(np.linspace(0, 1, 1001), 0.9), 2)
         0.9
     """
-    values = np.asarray(values, "float64")
+    values = np.asarray(unmasked(values), "float64")
     values = values[~np.isnan(values)]
     return float(np.mean(np.abs(values - 0.5) <= 0.5 * nominal)) if len(values) else math.nan
 

@@ -40,7 +40,8 @@ def predict(model: keras.Model, x, batch_size: int | None = None, output: str | 
         for a MixtureSpec, a Joint for a JointSpec.
 
     Raises:
-        ValueError: if the model does not end in MDN, or if several outputs do and `output` names none.
+        ValueError: if the model does not end in MDN, if several outputs do and `output` names none, or if a subclassed model
+            returns a list, which does not say which array is whose.
 
     Example:
         >>> import keras, mdn, numpy as np
@@ -54,6 +55,11 @@ def predict(model: keras.Model, x, batch_size: int | None = None, output: str | 
     if isinstance(params, dict):
         params = params[name]
     elif isinstance(params, list | tuple):
+        if not getattr(model, "outputs", None):
+            raise ValueError(
+                f"the model returns {len(params)} arrays and does not say which of them is whose: let its `call` return a dict, "
+                "{name of the MDN layer: its parameters}."
+            )
         params = params[list(_outputs(model)).index(name)]
     return spec(params)
 
@@ -83,7 +89,11 @@ def _outputs(model) -> dict:
     if getattr(model, "outputs", None):  # functional
         tensors = model.output
         if not isinstance(tensors, dict):
-            tensors = dict(zip(model.output_names, model.outputs, strict=True))
+            # a layer that makes two outputs gives both its name
+            names = [
+                f"{name}_{i}" * (name in model.output_names[:i]) or name for i, name in enumerate(model.output_names)
+            ]
+            tensors = dict(zip(names, model.outputs, strict=True))
         return {name: tensor._keras_history.operation for name, tensor in tensors.items()}
     found = [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, MDN)]
     return {layer.name: layer for layer in found}  # a subclassed model names no outputs: take its MDN layers

@@ -12,6 +12,7 @@ from keras import config, ops
 from keras.backend import standardize_dtype
 
 from mdn import backend
+from mdn.masks import unmasked
 
 LOG_2PI = math.log(2.0 * math.pi)
 GRADIENT_BOUND = 1e12  # its squares, summed over any layer, still fit float32 (Adam and global norms sum squares)
@@ -55,7 +56,8 @@ def informative(eigenvalues):
 
 
 def as_tensor(x):
-    """`x` as a tensor of `float_dtype()`."""
+    """`x` as a tensor of `float_dtype()`; what a mask of NumPy hides is NaN."""
+    x = unmasked(x)
     if isinstance(x, np.ndarray | np.generic | float | int) and np.asarray(x).dtype.kind in "biuf":
         x = np.asarray(x, float_dtype())  # here, since JAX would compile the conversion for each shape
     return ops.convert_to_tensor(x, dtype=float_dtype())

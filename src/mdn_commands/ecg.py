@@ -37,7 +37,7 @@ def train_ecg(
     data: _Data = None,
     out: ModelOut = Path("ecg.keras"),
     processes: TrainProcesses = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="How many epochs at most; the best one is kept.")] = 24,
+    epochs: Annotated[int, typer.Option(min=1, help="How many epochs; the last one is kept.")] = 24,
     seed: Seed = 0,
     resume: Resume = True,
 ) -> None:

@@ -114,7 +114,7 @@ def _as_array(part):
 
 
 def checked_index(index, batch_shape: tuple) -> tuple:
-    """Turns an index of numbers, slices and None into a tuple without Ellipsis; an IndexError if it names too many axes."""
+    """Turns an index of numbers, slices and None into a tuple without Ellipsis; an IndexError if it names what is not there."""
     index, rank = index if isinstance(index, tuple) else (index,), len(batch_shape)
     at = next((place for place, part in enumerate(index) if part is Ellipsis), None)
     if at is not None:
@@ -122,6 +122,10 @@ def checked_index(index, batch_shape: tuple) -> tuple:
         index = index[:at] + (slice(None),) * (rank - taken) + index[at + 1 :]
     if sum(part is not None for part in index) > rank:
         raise IndexError(f"the batch has {rank} axes, {batch_shape}, but the index {index} names more.")
+    for part, size in zip((part for part in index if part is not None), batch_shape, strict=False):
+        # JAX would take the last one instead
+        if numerics.is_whole(part) and size is not None and not -size <= part < size:
+            raise IndexError(f"there is no place {part} in a batch of shape {batch_shape}.")
     return index
 
 

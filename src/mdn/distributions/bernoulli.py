@@ -88,5 +88,7 @@ class BernoulliSpec(DiscreteSpec):
         return numerics.no_nan(y, 0.0)
 
     def _frequencies(self, y):
+        if not np.all(np.isnan(y) | (y == 0.0) | (y == 1.0)):
+            raise ValueError(f"targets of BernoulliSpec({self.n}) must be 0 or 1.")
         seen = np.sum(~np.isnan(y), axis=0)
         return np.log(np.nansum(y, axis=0) + 1.0) - np.log(seen - np.nansum(y, axis=0) + 1.0)

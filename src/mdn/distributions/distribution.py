@@ -269,9 +269,9 @@ class Distribution(Value):
                 f"`num_samples` must be at least 2, since pairs of draws are compared; {num_samples} came."
             )
         self._require_scale("energy_score")
-        return self._run(
-            self._energy_score, self._as_event(y), Draws(seed).key(), static=(int(num_samples),), event_axes=0
-        )
+        y = self._as_event(y)
+        key = key_for(seed, y, *self._tensors())
+        return self._run(self._energy_score, y, key, static=(int(num_samples),), event_axes=0)
 
     def _energy_score(self, y, key, num_samples, observed=None):
         """The score of the marginal of the coordinates that are `observed` (booleans like `y`); `y` is 0 in the others."""

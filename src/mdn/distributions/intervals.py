@@ -11,6 +11,7 @@ from keras import ops
 
 from mdn import backend, numerics, special
 from mdn.distributions import grid
+from mdn.masks import unmasked
 
 _NODES = 4  # the log density varies little over an interval that is integrated by quadrature
 _NARROW, _NARROWEST = 16.0, 0.5
@@ -80,7 +81,7 @@ class Interval:
         return self.lower.shape[0]
 
     def __array__(self, dtype=None, copy=None):
-        sides = [np.asarray(ops.convert_to_numpy(bound)) for bound in (self.lower, self.upper)]
+        sides = [np.asarray(ops.convert_to_numpy(unmasked(bound))) for bound in (self.lower, self.upper)]
         return np.concatenate(sides, axis=-1).astype(dtype or "float32")
 
 

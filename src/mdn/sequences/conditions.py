@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mdn.masks import unmasked
+
 
 def as_conditions(condition, context, rows: int, size: int, context_size: int) -> tuple[np.ndarray, ...]:
     """Checks condition and context: returns arrays `(rows, size)` and `(rows, U, context_size)`; one of size 0 is left out.
@@ -19,14 +21,14 @@ def as_conditions(condition, context, rows: int, size: int, context_size: int) -
         context_size: The width of each place of a context, 0 for none.
 
     Raises:
-        ValueError: if one is missing, is passed although its size is 0, or has another shape.
+        ValueError: if one is missing, is passed although its size is 0, has another shape, or is not finite.
     """
     found = []
     if condition is not None or size:
         if condition is None or np.shape(condition) != (rows, size):
             came = "none came" if condition is None else f"{np.shape(condition)} came"
             raise ValueError(f"`condition` must have shape ({rows}, {size}), but {came}.")
-        found.append(np.asarray(condition, "float32"))
+        found.append(_finite("condition", condition))
     if context is not None or context_size:
         found.append(_contexts(context, rows, context_size))
     return tuple(found)
@@ -55,5 +57,15 @@ def _contexts(context, rows: int, size: int) -> np.ndarray:
     longest = 16 * math.ceil(max(s[0] for s in shapes) / 16)
     filled = np.zeros((rows, longest, size), "float32")
     for row, one in zip(filled, context, strict=True):
-        row[: len(one)] = one
+        row[: len(one)] = _finite("context", one)
     return filled
+
+
+def _finite(name: str, values) -> np.ndarray:
+    array = np.asarray(unmasked(values), "float32")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"`{name}` must hold finite numbers, but NaN, infinity or a masked cell came. Fill in what is missing, or leave "
+            "those sequences out."
+        )
+    return array

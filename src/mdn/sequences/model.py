@@ -137,6 +137,7 @@ class MDNRNN(Network):
         for name, value in {"epochs": epochs, "batch_size": batch_size, "buckets": buckets, "window": window}.items():
             if value is not None and value != "auto" and (isinstance(value, str) or value < 1):
                 raise ValueError(f"`{name}` must be at least 1, but {value!r} came.")
+        self.adapted = self.adapted and self._has_begun()  # a clone says that it was, with the weights of a new model
         data = material(
             self, self._asked_for, sequences, validation_data, condition, context,
             given=given, encode=encode, open_end=epochs is None, seed=seed, same=checkpoint is not None,

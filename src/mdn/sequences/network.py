@@ -145,20 +145,27 @@ class Network(keras.Model):
     @property
     def weights(self):
         """All weights."""
-        return self._without_carried(super().weights)
+        return self.without_carried(super().weights)
 
     def save_own_variables(self, store):
         """As in Keras."""
-        for i, weight in enumerate(self._without_carried(self._trainable_variables + self._non_trainable_variables)):
+        for i, weight in enumerate(self.without_carried(self._trainable_variables + self._non_trainable_variables)):
             store[f"{i}"] = weight
 
     def load_weights(self, *args, **kwargs):
-        """As in Keras. If the file holds a scaling of events, the model counts as adapted, and `fit` keeps that scaling."""
+        """As in Keras. If the file holds what a head has learnt, the model counts as adapted, and `fit` keeps it."""
         super().load_weights(*args, **kwargs)
-        shift, spread = (ops.convert_to_numpy(part) for part in self.head.target_scaling.values())
-        self.adapted = bool(np.any(shift != 0.0) or np.any(spread != 1.0))
+        self.adapted = self._has_begun()
 
-    def _without_carried(self, variables) -> list:
+    def _has_begun(self) -> bool:
+        """Whether the head has a scaling or other biases than a new one. A clone has neither, whatever its model has learnt."""
+        shift, spread = (ops.convert_to_numpy(part) for part in self.head.target_scaling.values())
+        biases = zip(self.head.heads, self.spec.starting_biases(), strict=True)
+        moved = (np.any(ops.convert_to_numpy(head.bias) != np.asarray(bias, "float32")) for head, bias in biases)
+        return bool(np.any(shift != 0.0) or np.any(spread != 1.0)) or any(map(bool, moved))
+
+    def without_carried(self, variables) -> list:
+        """`variables` without the state that a training in windows carries from one to the next."""
         carried = {id(variable) for variable in self._carried or ()}
         return [variable for variable in variables if id(variable) not in carried]
 
@@ -174,7 +181,9 @@ class Network(keras.Model):
             batch_size: B.
             conditions: See the class; only a network with `condition_starts` reads them.
         """
-        zeros = [ops.zeros((batch_size, width), self.compute_dtype) for width in self.state_widths]
+        # sums of offsets and last events stay exact where layers compute in fewer digits
+        kinds = [numerics.float_dtype()] * len(self._leading) + [self.compute_dtype] * len(self._remembered)
+        zeros = [ops.zeros((batch_size, width), kind) for width, kind in zip(self.state_widths, kinds, strict=True)]
         if self.start is None:
             return zeros
         start, edges = self.start(ops.convert_to_tensor(conditions[0])), np.cumsum([0, *self._remembered]).tolist()
@@ -291,7 +300,7 @@ class Network(keras.Model):
 
     def layer_inputs(self, events):
         """What the layers read of whole sequences `(B, T, D)`, without a condition: `(B, T, read_size)`."""
-        first = [ops.zeros((ops.shape(events)[0], width), self.compute_dtype) for width in self._leading]
+        first = [ops.zeros((ops.shape(events)[0], width), numerics.float_dtype()) for width in self._leading]
         return self._taken_in(events, first, None, lambda last: last)[0]
 
     def _taken_in(self, events, state, condition, last):

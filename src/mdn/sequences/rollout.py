@@ -118,7 +118,8 @@ class Rollout:
         if self._constrain is None:
             return drawn
         place = state[0] if self._model.positions else None
-        return self._constrain(drawn, place, *self._shown(state, condition))
+        # What is lost stays so. XLA's program of one row also needs each event to depend on its draw: else it ends the process.
+        return ops.where(ops.isnan(drawn), drawn, self._constrain(drawn, place, *self._shown(state, condition)))
 
     def _shown(self, state, condition) -> tuple:
         return self._model.shown(state[: len(self._model.state_widths)], condition)

@@ -11,6 +11,7 @@ from keras import ops
 from mdn.data import reading, replacing
 from mdn.data.archives import plain_arrays
 from mdn.data.schema import array
+from mdn.masks import unmasked
 from mdn.sequences.frozen import Frozen
 from mdn.sequences.rollout import Rollout
 from mdn.sequences.sampler import Noise, check_temperatures
@@ -47,7 +48,7 @@ class Stream:
     ):
         self.batch_size = batch_size
         self._model = type(model).from_config(model.get_config())
-        for own, theirs in zip(self._model.variables, model.variables, strict=True):
+        for own, theirs in zip(self._model.variables, model.without_carried(model.variables), strict=True):
             own.assign(theirs.value)
         self._size, self._lock = model.spec.target_size, threading.Lock()
         self._rollout = Rollout(self._model, None, constrain, guidance > 0.0)
@@ -138,7 +139,7 @@ class Stream:
         Raises:
             ValueError: if they have another shape, or hold a number that is not finite.
         """
-        events = np.asarray(events, "float32")
+        events = np.asarray(unmasked(events), "float32")
         if events.ndim not in (2, 3):
             raise ValueError(
                 f"`events` must have shape (T, D) or (B, T, D), but {events.shape} came. For one event: step."
@@ -147,7 +148,7 @@ class Stream:
             self.step(events[..., t, :])
 
     def _checked(self, event) -> np.ndarray:
-        event = np.asarray(event, _FLOAT)
+        event = np.asarray(unmasked(event), _FLOAT)
         if event.shape != self._shape and event.shape in ((self._size,), (self.batch_size, self._size)):
             event = np.broadcast_to(event, (self.batch_size, self._size))[self._first]
         # For a few numbers this takes a quarter of NumPy's time; in float64 no sum of finite float32 is infinite

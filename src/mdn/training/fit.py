@@ -260,6 +260,11 @@ def _rows(x, y, sample_weight=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]
             f"`x`, `y` and `sample_weight` must have the same number of rows, at least one, but {len(x)}, {len(y)} and "
             f"{len(weight)} came."
         )
+    if not (np.isfinite(weight) & (weight >= 0.0)).all():
+        raise ValueError(
+            "`sample_weight` must be finite numbers of at least 0, but NaN, infinity, a negative or a masked one came. Leave "
+            "such rows out."
+        )
     return x, y, weight
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mdn.applications.series.data import pieces
 from mdn.applications.series.model import Series
+from mdn.masks import unmasked
 
 _READ = 1000  # steps that a forecast reads: windows of training are 100 steps long, so that it knows what came before
 
@@ -88,7 +89,7 @@ def most_unusual(nats, count: int | None = None) -> np.ndarray:
 
 
 def _checked(model: Series, recording) -> np.ndarray:
-    rows = np.asarray(recording, "float64")
+    rows = np.asarray(unmasked(recording), "float64")
     if rows.ndim != 2 or rows.shape[1] != len(model.channels) or np.isnan(rows).all():
         raise ValueError(
             f"`recording` must have shape (steps, {len(model.channels)}) and some values, one column for each of "

@@ -10,6 +10,7 @@ import mdn
 from mdn.applications.series.clocks import ROW, same_time
 from mdn.applications.series.data import Recordings, pieces, read, unlike
 from mdn.distributions.spec import serializable
+from mdn.masks import unmasked
 from mdn.models import load_as
 from mdn.sequences import MDNRNN
 
@@ -59,7 +60,7 @@ class Series(MDNRNN):
 
     def events(self, recordings: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Recordings `(T, D)` as the network reads them: float32, centred, divided where a step has no value at all."""
-        arrays = [np.asarray(one, "float64") for one in recordings]
+        arrays = [np.asarray(unmasked(one), "float64") for one in recordings]
         return [(one[part] - self.centers).astype("float32") for one in arrays for part in pieces(one)]
 
     def values(self, events) -> np.ndarray:
