@@ -184,6 +184,11 @@ def test_adapt_refuses_what_it_cannot_learn_from(y, message):
         mdn.MDN(2, 3).adapt(y)
 
 
+def test_adapt_refuses_intervals_of_which_one_end_is_missing():
+    with pytest.raises(ValueError, match="one of two bounds in `y` is NaN"):
+        mdn.MDN(1, 2).adapt(np.array([[1.0, np.nan], [0.0, 1.0]]))
+
+
 def test_adapt_refuses_bits_that_are_none():
     with pytest.raises(ValueError, match=r"BernoulliSpec\(1\) must be 0 or 1"):
         mdn.MDN(mdn.BernoulliSpec(1)).adapt(np.array([[1.0], [2.0]]))
@@ -266,6 +271,8 @@ def test_a_batch_is_indexed_as_an_array_is():
         ((0, 0, 0), "2 axes"),
         ([7], "out of bounds"),
         (4, "no place 4"),
+        (np.array(4), "no place 4"),
+        (keras.ops.convert_to_tensor(-5), "no place -5"),
         ((..., -4), "no place -4"),
         ((None, 4), "no place 4"),
     ):

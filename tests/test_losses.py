@@ -302,6 +302,14 @@ def test_targets_of_other_axes_than_the_parameters_are_refused(size):
         np.testing.assert_allclose(float(found), float(mdn.NegativeLogLikelihood(spec)(y, flat)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(1,), (3,), (4, 1, 1, 1)])
+def test_weights_of_other_rows_than_the_targets_are_refused(shape):
+    spec = mdn.NormalSpec(1)
+    for score in (mdn.NegativeLogLikelihood(spec), mdn.metrics.NLL(spec).update_state):
+        with pytest.raises(ValueError, match="one number for each row or step"):
+            score(np.ones((4, 1)), parameters(spec, 4), sample_weight=np.ones(shape))
+
+
 def test_an_interval_of_which_one_end_is_missing_has_no_loss():
     spec = mdn.MixtureSpec(mdn.NormalSpec(1), 2)
     loss, params = mdn.NegativeLogLikelihood(spec, reduction="none"), parameters(spec, 4)

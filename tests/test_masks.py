@@ -118,3 +118,12 @@ def test_conditions_contexts_and_events_of_a_stream_have_no_hidden_numbers():
     for feed in (lambda: stream.feed(hidden), lambda: stream.step(hidden[1])):
         with pytest.raises(ValueError, match="finite number"):
             feed()
+
+
+def test_an_interval_reads_no_number_behind_a_mask():
+    mask = [[False], [True]]
+    lower, upper = np.ma.masked_array([[1.0], [9.0]], mask=mask), np.ma.masked_array([[2.0], [3.0]], mask=mask)
+    found = np.asarray(mdn.Interval(lower, upper))
+    assert found[0].tolist() == [1.0, 2.0] and np.isnan(found[1]).all()
+    with pytest.raises(ValueError, match="one of two bounds of an Interval is NaN"):
+        mdn.Interval(lower, upper.data)

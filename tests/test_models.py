@@ -82,6 +82,16 @@ def test_a_subclassed_model_of_several_arrays_must_say_which_is_whose():
             found = self.b(inputs), self.a(inputs)
             return dict(zip("ba", found, strict=True)) if self.named else found
 
+        def build(self, input_shape):
+            self.built = True
+
+    class One(Mine):
+        def call(self, inputs):
+            return [self.a(inputs)] if self.named else {"mine": self.a(inputs)}
+
+    assert mdn.predict(One(named=True), X, output="a").batch_shape == (6,)
+    with pytest.raises(ValueError, match=r"a dict with \['mine'\], but the MDN layer is called 'a'"):
+        mdn.predict(One(named=False), X, output="a")
     with pytest.raises(ValueError, match="let its `call` return a dict"):
         mdn.predict(Mine(named=False), X, output="a")
     model = Mine(named=True)
@@ -89,13 +99,16 @@ def test_a_subclassed_model_of_several_arrays_must_say_which_is_whose():
     assert (a > b).all()
 
 
-def test_a_layer_that_makes_two_outputs_gives_each_a_name():
+@pytest.mark.parametrize("names", [("h", "o"), ("h", "h_1")])
+def test_a_layer_that_makes_two_outputs_gives_each_a_name(names):
+    """Keras' own names, mdn and mdn_1, look like those of a second output."""
     inputs = keras.Input((3,))
-    twice, other = mdn.MDN(mdn.NormalSpec(1), name="h"), mdn.MDN(mdn.NormalSpec(1), name="o")
+    twice, other = (mdn.MDN(mdn.NormalSpec(1), name=name) for name in names)
     hidden = keras.layers.Dense(3)(inputs)
     model = keras.Model(inputs, [twice(inputs), twice(hidden), other(inputs)])
     params = model.predict(X, verbose=0)
-    for place, name in enumerate(("h", "h_1", "o")):
+    second = "h_1" if names[1] == "o" else "h_2"
+    for place, name in enumerate((names[0], second, names[1])):
         found = mdn.predict(model, X, output=name)
         right = mdn.NormalSpec(1)(params[place])
         np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(one.mean()) for one in (found, right)))

@@ -218,9 +218,19 @@ def test_places_are_exact_where_layers_compute_in_half_precision():
         model = mdn.MDNRNN(mdn.NormalSpec(1), units=(3,), lags=0, positions=(0,))
         prime = np.ones((1, 400, 1), "float32")
         found = model.generate(1, prime=prime, constrain=lambda event, place: place, seed=0)
+        far = [1000.0 + one[:, :1] for one in walks(4)]
+        lagged = mdn.MDNRNN(mdn.NormalSpec(1), units=(3,), lags=2).adapt(far)
+        scores = lagged.log_prob(far)[0]  # events are not rounded before the layers read them
+        state, stepped = lagged.first_state(1), []
+        for event in np.concatenate([[[np.nan]], far[0][:-1]]).astype("float32"):
+            params, state = lagged.step(ops.convert_to_tensor(event[None]), state)
+            stepped.append(numpy(lagged.spec(params).log_prob(far[0][len(stepped)][None]))[0])
+        for window in (None, 5):
+            assert np.isfinite(lagged.fit(far, epochs=1, window=window, verbose=0).history["loss"]).all()
     finally:
         keras.config.set_dtype_policy(before)
     assert float(np.ravel(found)[-1]) == 400.0
+    np.testing.assert_allclose(scores, stepped, atol=0.05)
 
 
 def test_a_clone_adapts_and_loaded_weights_are_kept(tmp_path):
@@ -237,10 +247,28 @@ def test_a_clone_adapts_and_loaded_weights_are_kept(tmp_path):
     first.save_weights(tmp_path / "w.weights.h5")
     second = mdn.MDNRNN(mdn.CategoricalSpec(3), units=(4,), lags=0)
     second.load_weights(tmp_path / "w.weights.h5")
-    assert second.adapted
+    third = mdn.MDNRNN(mdn.CategoricalSpec(3), units=(4,), lags=0)
+    third.set_weights(first.get_weights())
+    assert second.adapted and third.adapted
     second.fit(classes, epochs=1, learning_rate=1e-9, verbose=0)
     for found, expected in zip(second.head.heads, first.head.heads, strict=True):
         np.testing.assert_allclose(numpy(found.kernel), numpy(expected.kernel), atol=1e-5)
+
+
+def test_what_adapt_was_told_stays_where_it_looks_like_a_new_head():
+    model = mdn.MDNRNN(mdn.BernoulliSpec(1), units=(4,), lags=0).adapt([np.arange(8)[:, None] % 2.0])
+    kernel = numpy(model.head.heads[0].kernel)
+    model.fit([np.ones((8, 1))], epochs=1, learning_rate=1e-9, verbose=0)
+    np.testing.assert_allclose(numpy(model.head.heads[0].kernel), kernel, atol=1e-5)
+
+
+def test_a_new_head_is_known_in_float64_too():
+    before = keras.config.floatx()
+    try:
+        keras.config.set_floatx("float64")
+        assert not mdn.MDNRNN(OFFSETS, units=(2,), lags=0)._has_begun()
+    finally:
+        keras.config.set_floatx(before)
 
 
 def test_a_stream_may_be_opened_while_training_in_windows_goes_on():

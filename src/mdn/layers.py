@@ -123,6 +123,10 @@ class MDN(keras.layers.Layer):
         size = self.spec.target_size
         y = np.asarray(ops.convert_to_numpy(self.spec.join(as_array(unmasked(y)))), "float64")
         if y.ndim > 1 and y.shape[-1] == 2 * size:
+            if np.any(np.isnan(y[..., :size]) != np.isnan(y[..., size:])):
+                raise ValueError(
+                    "one of two bounds in `y` is NaN: an open end is -inf or inf, a missing target NaN twice."
+                )
             y = middle(y)
         if y.ndim == 1 and size == 1:
             y = y[:, None]

@@ -121,6 +121,13 @@ def align(weights, values):
     if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
         weights = ops.squeeze(weights, -1)
     missing = len(values.shape) - len(weights.shape)
+    sizes = enumerate(zip(tuple(weights.shape), tuple(values.shape), strict=False))
+    # an axis of 1 behind the rows stands for all steps; one weight for all rows would be a mistake
+    if missing < 0 or any(None not in pair and pair[0] not in ((1, pair[1]) if i else pair[1:]) for i, pair in sizes):
+        raise ValueError(
+            f"weights need one number for each row or step, but weights of shape {tuple(weights.shape)} for losses of shape "
+            f"{tuple(values.shape)} came."
+        )
     return ops.reshape(weights, (*ops.shape(weights), *(1,) * missing)) * ops.ones_like(values)
 
 

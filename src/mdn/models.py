@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -53,14 +54,18 @@ def predict(model: keras.Model, x, batch_size: int | None = None, output: str | 
     name, spec = _choose(specs_of(model), output)
     params = model.predict(x, batch_size=batch_size, verbose=0)
     if isinstance(params, dict):
+        if name not in params:
+            raise ValueError(
+                f"the model returns a dict with {list(params)}, but the MDN layer is called {name!r}: name its array so."
+            )
         params = params[name]
     elif isinstance(params, list | tuple):
-        if not getattr(model, "outputs", None):
+        if len(params) > 1 and not getattr(model, "outputs", None):
             raise ValueError(
                 f"the model returns {len(params)} arrays and does not say which of them is whose: let its `call` return a dict, "
                 "{name of the MDN layer: its parameters}."
             )
-        params = params[list(_outputs(model)).index(name)]
+        params = params[list(_outputs(model)).index(name)] if len(params) > 1 else params[0]
     return spec(params)
 
 
@@ -89,14 +94,20 @@ def _outputs(model) -> dict:
     if getattr(model, "outputs", None):  # functional
         tensors = model.output
         if not isinstance(tensors, dict):
-            # a layer that makes two outputs gives both its name
-            names = [
-                f"{name}_{i}" * (name in model.output_names[:i]) or name for i, name in enumerate(model.output_names)
-            ]
-            tensors = dict(zip(names, model.outputs, strict=True))
+            tensors = dict(zip(_distinct(model.output_names), model.outputs, strict=True))
         return {name: tensor._keras_history.operation for name, tensor in tensors.items()}
     found = [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, MDN)]
     return {layer.name: layer for layer in found}  # a subclassed model names no outputs: take its MDN layers
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names of outputs; a layer that makes several gives all its own, so that the later ones get numbers behind theirs."""
+    found: list[str] = []
+    for name in names:
+        taken = {*names, *found} if name in found else set()
+        numbers = (f"{name}_{i}" for i in itertools.count(1))
+        found.append(next(each for each in itertools.chain([name], numbers) if each not in taken))
+    return found
 
 
 def _spec_of(operation) -> Spec | None:

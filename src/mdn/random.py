@@ -113,7 +113,7 @@ def key_for(seed, *tensors):
     Raises:
         ValueError: if `seed` is an int or None while JAX traces the tensors, since each call would give the same draws.
     """
-    if backend.NAME == "jax" and (seed is None or isinstance(seed, int)) and not backend.is_concrete(*tensors):
+    if backend.NAME == "jax" and (seed is None or numerics.is_whole(seed)) and not backend.is_concrete(*tensors):
         raise ValueError(
             f"`seed` must be a key inside jit or scan, but {seed!r} came, which would give the same draws at each "
             "call. Pass the key in: sample(seed=key), with key = jax.random.key(0), split at each step."

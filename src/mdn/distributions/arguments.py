@@ -123,6 +123,8 @@ def checked_index(index, batch_shape: tuple) -> tuple:
     if sum(part is not None for part in index) > rank:
         raise IndexError(f"the batch has {rank} axes, {batch_shape}, but the index {index} names more.")
     for part, size in zip((part for part in index if part is not None), batch_shape, strict=False):
+        if getattr(part, "shape", None) == () and backend.is_concrete(part):  # an array of no axes
+            part = keras.ops.convert_to_numpy(part).item()
         # JAX would take the last one instead
         if numerics.is_whole(part) and size is not None and not -size <= part < size:
             raise IndexError(f"there is no place {part} in a batch of shape {batch_shape}.")

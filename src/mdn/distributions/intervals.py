@@ -81,11 +81,12 @@ class Interval:
         return self.lower.shape[0]
 
     def __array__(self, dtype=None, copy=None):
-        sides = [np.asarray(ops.convert_to_numpy(unmasked(bound))) for bound in (self.lower, self.upper)]
+        sides = [np.asarray(ops.convert_to_numpy(bound)) for bound in (self.lower, self.upper)]
         return np.concatenate(sides, axis=-1).astype(dtype or "float32")
 
 
 def _with_shape(bound):
+    bound = unmasked(bound)
     return bound if hasattr(bound, "shape") else np.asarray(bound, "float64")
 
 

@@ -68,7 +68,7 @@ class MDNRNN(Network):
         if self.place is not None:
             self.place.adapt(np.concatenate([np.cumsum(np.nan_to_num(one[:, self.positions]), axis=0) for one in rows]))
         self.head.adapt(np.concatenate(rows if self.linear is None else self.linear.adapt(rows)))
-        self.adapted = True
+        self.adapted, self._told = True, False
         return self
 
     def fit(
@@ -137,7 +137,7 @@ class MDNRNN(Network):
         for name, value in {"epochs": epochs, "batch_size": batch_size, "buckets": buckets, "window": window}.items():
             if value is not None and value != "auto" and (isinstance(value, str) or value < 1):
                 raise ValueError(f"`{name}` must be at least 1, but {value!r} came.")
-        self.adapted = self.adapted and self._has_begun()  # a clone says that it was, with the weights of a new model
+        self.adapted = self.adapted and (not self._told or self._has_begun())  # a clone has the weights of a new model
         data = material(
             self, self._asked_for, sequences, validation_data, condition, context,
             given=given, encode=encode, open_end=epochs is None, seed=seed, same=checkpoint is not None,
@@ -340,7 +340,7 @@ class MDNRNN(Network):
             stop: A function, in keras.ops, of events `(B, D)`; returns `(B,)`, true where the event ends its sequence.
             constrain: A function `(event, place) -> event` of tensors, in keras.ops, such as a clamp. `place` is the sum of the
                 offsets of `positions` before the event, None in a model without. With a context, `constrain` and `stop` also
-                take the weights of its places at the step, `(B, U)`, and the context, padded with zeros.
+                take the weights of its places at the step, `(B, U)`, and the context, padded with zeros. A NaN stays one.
             seed: An int for the same sequences each time, on each backend.
         Returns:
             An array `(batch_size, steps, D)`; with `stop` a list of arrays, the last event of each included.

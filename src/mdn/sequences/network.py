@@ -45,6 +45,7 @@ class Network(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.autocast = False  # events keep their digits where layers compute in fewer; each layer casts what it reads
         if not isinstance(spec, Spec):
             raise TypeError(f"`spec` must be a spec such as MixtureSpec(NormalSpec(2), 10), but {spec!r} came.")
         if context_size and cell != "lstm":
@@ -66,7 +67,7 @@ class Network(keras.Model):
         self.recurrent = layers  # assigned last: Keras does not track a layer that is put into a list later
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.head = MDN(spec, name="head")
-        self.adapted = False
+        self.adapted = self._told = False  # whether it is adapted, and whether a config says so, which knows no weights
         self._compiled_by_fit = False
         self._programs: dict = {}
         self._rollouts: dict = {}
@@ -100,14 +101,16 @@ class Network(keras.Model):
     def call(self, inputs, training=None):
         """Packed params `(B, T, spec.params_size)`, from the events before each step or from `(events, *conditions)`."""
         events, *came = inputs if isinstance(inputs, list | tuple) else (inputs,)
+        events = ops.cast(events, numerics.float_dtype())
         conditions = self.conditioned(events, tuple(came), training)
         first = self.first_state(ops.shape(events)[0], conditions)
         if self._carried is None or not training:
             return self.unroll(events, first, conditions, training)[0]
-        goes_on = ops.cast(
-            ops.logical_not(ops.all(ops.isnan(events[:, 0]), axis=-1, keepdims=True)), self.compute_dtype
-        )
-        state = [goes_on * part.value + (1.0 - goes_on) * new for part, new in zip(self._carried, first, strict=True)]
+        begins = ops.all(ops.isnan(events[:, 0]), axis=-1, keepdims=True)
+        state = [
+            ops.where(begins, new, ops.cast(part.value, new.dtype))
+            for part, new in zip(self._carried, first, strict=True)
+        ]
         params, state = self.unroll(events, state, conditions, training)
         for variable, part in zip(self._carried, state, strict=True):
             variable.assign(ops.stop_gradient(part))
@@ -157,12 +160,18 @@ class Network(keras.Model):
         super().load_weights(*args, **kwargs)
         self.adapted = self._has_begun()
 
+    def set_weights(self, weights):
+        """As in Keras. Weights of a head that has learnt make the model count as adapted."""
+        super().set_weights(weights)
+        self.adapted = self.adapted or self._has_begun()
+
     def _has_begun(self) -> bool:
         """Whether the head has a scaling or other biases than a new one. A clone has neither, whatever its model has learnt."""
         shift, spread = (ops.convert_to_numpy(part) for part in self.head.target_scaling.values())
         biases = zip(self.head.heads, self.spec.starting_biases(), strict=True)
-        moved = (np.any(ops.convert_to_numpy(head.bias) != np.asarray(bias, "float32")) for head, bias in biases)
-        return bool(np.any(shift != 0.0) or np.any(spread != 1.0)) or any(map(bool, moved))
+        found = [(ops.convert_to_numpy(head.bias), bias) for head, bias in biases]
+        moved = any(np.any(there != np.asarray(bias, there.dtype)) for there, bias in found)
+        return bool(np.any(shift != 0.0) or np.any(spread != 1.0) or moved)
 
     def without_carried(self, variables) -> list:
         """`variables` without the state that a training in windows carries from one to the next."""
@@ -354,5 +363,5 @@ class Network(keras.Model):
         if "spec" in config:
             config["spec"] = keras.saving.deserialize_keras_object(config["spec"])
         model = cls(**config)
-        model.adapted = adapted
+        model.adapted = model._told = adapted
         return model

@@ -123,6 +123,7 @@ def fit(
 
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed before the first epoch.
+        ValueError: if there are no rows, their numbers differ, or a weight is no finite number of at least 0.
 
     Example:
         >>> import keras, mdn, numpy as np
