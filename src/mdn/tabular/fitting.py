@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,18 @@ from mdn.training.team import agreed
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Features `(N, F)`, targets `(N, D)` or their bounds, and weights of mean 1."""
+
+
+@contextmanager
+def unchanged_by_failure(regressor) -> Iterator[None]:
+    """A block that trains a regressor: if it raises, all attributes are as before, since half of a new model would answer."""
+    before = vars(regressor).copy()
+    try:
+        yield
+    except BaseException:
+        vars(regressor).clear()
+        vars(regressor).update(before)
+        raise
 
 
 def fit_rows(

@@ -109,11 +109,12 @@ def partial_fit(regressor, X, y, sample_weight) -> None:
     regressor.seen_ = seen.smallest(np.concatenate([np.array(regressor.seen_, "int64"), seen.checksums(x, y)]))
     regressor.n_samples_seen_ += len(y)
     learnt = learning.learnt_of(regressor, regressor.outcome_, y, seed)
-    kept = vars(regressor).setdefault("kept_", {})
+    kept = {place: dataclasses.replace(each) for place, each in vars(regressor).get("kept_", {}).items()}
     regressor.members_ = [
         _go_on(regressor, member, kept.setdefault(place, Kept()), (x, learnt, weight), seed + place)
         for place, member in enumerate(regressor.members_)
     ]
+    regressor.kept_ = kept
     regressor.num_components_, regressor.history_ = len(regressor.members_[0].alive), regressor.members_[0].history
     regressor.calibration_ = None  # it was that of the weights before
 

@@ -21,7 +21,7 @@ from mdn.numerics import is_whole
 from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
 from mdn.tabular.features import MISSING, learn_features
-from mdn.tabular.fitting import fit_rows
+from mdn.tabular.fitting import fit_rows, unchanged_by_failure
 from mdn.tabular.frames import in_memory
 from mdn.tabular.member import listeners
 from mdn.tabular.outcome import FAMILIES
@@ -239,17 +239,18 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             ValueError: if features are infinite, or missing with `missing="error"` or a `trunk`, targets are infinite, there
                 are too few rows, or a callback acts at batches.
             KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything; later it ends the training, and the
-                model consists of the networks that are done.
+                model consists of the networks that are done. After any error the regressor is as it was before.
         """
         self._check_parameters()
-        self.__dict__.pop("kept_", None)  # of `partial_fit`
         heard_by = listeners(callbacks, self.verbose)
         if self.verbose:
             print("learning: before the first epochs end, programs are compiled", flush=True)
-        if target is not None or is_source(X):
-            how = streamed.How(target, sample_weight, validation_data, heard_by, checkpoint, memory)
-            return streamed.fit(self, X, y, how)
-        self._fit_table(X, y, sample_weight, validation_data, heard_by, checkpoint)
+        with unchanged_by_failure(self):
+            self.__dict__.pop("kept_", None)  # of `partial_fit`
+            if target is not None or is_source(X):
+                how = streamed.How(target, sample_weight, validation_data, heard_by, checkpoint, memory)
+                return streamed.fit(self, X, y, how)
+            self._fit_table(X, y, sample_weight, validation_data, heard_by, checkpoint)
         return self
 
     def partial_fit(self, X, y, sample_weight=None) -> MDNRegressor:
@@ -282,7 +283,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             3
         """
         self._check_parameters()
-        partial.partial_fit(self, X, y, sample_weight)
+        with unchanged_by_failure(self):
+            partial.partial_fit(self, X, y, sample_weight)
         return self
 
     def _fit_table(self, X, y, sample_weight, validation_data, heard_by, checkpoint) -> None:

@@ -133,7 +133,7 @@ class FedLoop:
         fresh = _named(self._now, self._best)
         beside: dict[str, Any] = {"scores": [], "first": None, "best_loss": None}
         if last is not None:
-            beside = {"scores": last.figures, **last.beside}
+            beside = {"scores": [*last.figures], **last.beside}
             if _shapes(last.arrays) != _shapes(fresh):
                 raise ValueError(
                     f"the checkpoint {str(self._checkpoints and self._checkpoints.path)!r} is of another network: delete its "
