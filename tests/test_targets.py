@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import mdn
@@ -54,3 +55,41 @@ def test_a_first_training_that_fails_leaves_a_regressor_that_is_not_fitted():
     with pytest.raises(ValueError, match="validation_data"):
         _refit(regressor, validation_data=(X,))
     assert vars(regressor) == vars(quick())
+
+
+TWO = pd.DataFrame({"a": Y, "b": 100.0 - 10.0 * Y})
+
+
+@pytest.mark.parametrize("frame", [lambda y: y, pl.from_pandas], ids=["pandas", "polars"])
+def test_targets_in_another_order_are_known_by_their_names(frame):
+    turned = frame(TWO[["b", "a"]])
+    one, other = (quick().fit(X, frame(TWO), validation_data=(X, y)) for y in (TWO, turned))
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    assert one.score(X, turned) == one.score(X, TWO)
+    np.testing.assert_array_equal(one.log_prob(X, turned), one.log_prob(X, TWO))
+    found = [one.calibrate(X, y + 1.0 if y is TWO else turned + 1.0).predict_interval(X) for y in (TWO, turned)]
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(one.log_prob(X, TWO.rename(columns={"a": "c"})), one.log_prob(X, TWO.to_numpy()))
+
+
+def test_targets_of_a_file_are_known_by_their_names_too(tmp_path):
+    X.join(TWO).to_csv(tmp_path / "t.csv", index=False)
+    one, other = (
+        quick().fit(tmp_path / "t.csv", target=["a", "b"], validation_data=(X, y)) for y in (TWO, TWO[["b", "a"]])
+    )
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+
+
+MASK = np.arange(len(X)) < 20
+
+
+@pytest.mark.parametrize("settings", [{}, {"period": 50.0}, {"censoring": "interval"}], ids=["line", "circle", "bounds"])
+def test_a_score_counts_nothing_that_a_mask_hides(settings):
+    regressor = quick(**settings).fit(X, np.stack([Y, Y], axis=1) if "censoring" in settings else Y)
+    hidden = np.where(MASK, -999.0, Y)
+    with pytest.raises(ValueError, match="20 rows of 80 lack one: leave these rows out"):
+        regressor.score(X, np.ma.array(hidden, mask=MASK))
+    weight = np.ma.array(np.where(MASK, 1e6, 1.0), mask=MASK)
+    with pytest.raises(ValueError, match="sample_weight"):
+        regressor.score(X, Y, weight)
+    assert regressor.score(X, Y, np.ma.array(weight.data)) == regressor.score(X, Y, weight.data)

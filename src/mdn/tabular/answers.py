@@ -281,12 +281,19 @@ class Answers(Asking):
             X: Features.
             y: Targets as in `fit`.
             sample_weight: Shape `(N,)`.
+
+        Raises:
+            ValueError: if a target is missing, or a weight is missing or below 0.
         """
+        check_is_fitted(self)
+        truth = self._checked_targets(y)
+        inputs.check_no_missing(truth)
+        weight = None if sample_weight is None else inputs.weights(sample_weight, truth)
         if self.period is not None:
-            return circular.score(np.ravel(self.predict(X)), np.ravel(y), self.period, sample_weight)
+            return circular.score(np.ravel(self.predict(X)), np.ravel(truth), self.period, weight)
         if not self.censoring:
-            return super().score(X, y, sample_weight)  # type: ignore[misc]
-        return float(np.average(self.log_prob(X, y), weights=sample_weight))
+            return super().score(X, truth, weight)  # type: ignore[misc]
+        return float(np.average(self.log_prob(X, y), weights=weight))
 
     # ---- scores ----------------------------------------------------------------------------------------------------
 

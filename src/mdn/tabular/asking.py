@@ -51,7 +51,8 @@ class Asking:
         return features(self, X)
 
     def _checked_targets(self, y) -> np.ndarray:
-        """Targets `(N, D)` without whole turns, or the two columns of censored ones as bounds."""
+        """Targets `(N, D)` in the order of training, without whole turns, or the two columns of censored ones as bounds."""
+        y = y if self.censoring else inputs.in_order(y, self.target_names_)
         return wrapped(inputs.targets(y, self._event_size, self.censoring), self.period)
 
     @property

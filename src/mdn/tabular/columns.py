@@ -12,7 +12,7 @@ from mdn.data.declared import CATEGORY, DATE, NUMBER
 from mdn.data.names import check_one_of_a_name
 from mdn.data.tables import Table, TableError
 from mdn.tabular.dates import DateCode, dates_of
-from mdn.tabular.frames import Column, as_numbers, column, is_frame
+from mdn.tabular.frames import Column, as_numbers, column, is_frame, selected
 from mdn.tabular.kinds import EMPTY, IDENTIFIER, INDEX, About, Counted, learn_column
 from mdn.tabular.levels import places_of
 from mdn.tabular.wording import share
@@ -182,9 +182,7 @@ class Columns:
         if not self.left_out or not is_frame(table):
             return table
         names = [name for name in table.columns if str(name) not in self.left_out]
-        if len(names) == len(table.columns):
-            return table
-        return table.select(names) if hasattr(table, "select") else table[names]
+        return table if len(names) == len(table.columns) else selected(table, names)
 
     def numbers(self, table):
         """A frame as float64 `(N, ...)`, with several columns for one of text or dates; anything else as it is.

@@ -123,6 +123,11 @@ def is_frame(table) -> bool:
     return hasattr(table, "columns") and hasattr(table, "__getitem__")
 
 
+def selected(table, names: Sequence):
+    """A frame with some of its columns, in the order of `names`."""
+    return table.select(names) if hasattr(table, "select") else table[names]
+
+
 def column(table, name, learned: str = "") -> Column:
     """A column of a frame.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_array
 
+from mdn.distributions import Interval
 from mdn.masks import unmasked
 from mdn.numerics import is_whole
-from mdn.tabular.frames import as_numbers, is_frame, with_nan
+from mdn.tabular.frames import as_numbers, is_frame, selected, with_nan
 from mdn.tabular.network import MOST_BINS
-from mdn.wording import counted
+from mdn.wording import agreed, counted
 
 
 def held_out(regressor, validation_data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,6 +47,55 @@ def weights(sample_weight, x) -> np.ndarray:
         ValueError: if they do not fit the rows, or are masked, NaN or below 0.
     """
     return _check_sample_weight(unmasked(sample_weight), x, dtype="float64", ensure_non_negative=True)
+
+
+def learn_targets(regressor, y, names: Sequence[str] = ()) -> np.ndarray:
+    """Targets for training, checked, `(N, D)` float64, or bounds `(N, 2)` of censored ones.
+
+    Sets `n_targets_` and `target_names_`.
+
+    Args:
+        regressor: An `MDNRegressor`.
+        y: Targets, as in `fit`.
+        names: Their names, if `y` has none.
+
+    Raises:
+        ValueError: if y has another shape, or holds infinite numbers, text or dates.
+    """
+    censoring, names = regressor.censoring, list(names) or target_names(y)
+    if isinstance(y, Interval):
+        if censoring != "interval":
+            raise ValueError(f'an Interval as `y` needs censoring="interval", but {censoring!r} came.')
+        y = np.concatenate([np.asarray(unmasked(end), "float64") for end in (y.lower, y.upper)], axis=-1)
+    y = check_array(
+        target_numbers(y),
+        dtype="float64",
+        ensure_2d=False,
+        ensure_all_finite=False if censoring == "interval" else "allow-nan",
+        input_name="y",
+        estimator=regressor,
+    )
+    if censoring:
+        regressor.n_targets_, regressor.target_names_ = None, names[:1] or ["y"]
+        return bounds(y, censoring)
+    if y.ndim > 2:
+        raise ValueError(f"`y` must have shape (N,) or (N, D), but {y.shape} came.")
+    regressor.n_targets_ = None if y.ndim == 1 else y.shape[1]
+    regressor.target_names_ = names or (["y"] if y.ndim == 1 else [f"y{d}" for d in range(y.shape[1])])
+    return y.reshape(len(y), -1)
+
+
+def in_order(y, names: Sequence[str]):
+    """A frame with the columns `names`, in this order; targets with other names, or without any, as they are.
+
+    Args:
+        y: Targets.
+        names: Those of training.
+    """
+    if not is_frame(y) or sorted(target_names(y)) != sorted(names):
+        return y
+    found = {str(name): name for name in y.columns}
+    return selected(y, [found[name] for name in names])
 
 
 def targets(y, event_size: int, censoring: str | None = None) -> np.ndarray:
@@ -151,6 +203,16 @@ def check_rows_of_targets(y, rows: int) -> None:
     """Raises a ValueError if targets have another number of rows than X."""
     if len(y) != rows:
         raise ValueError(f"`y` must have {counted(rows, 'row')}, as X has, but has {len(y)}.")
+
+
+def check_no_missing(y: np.ndarray) -> None:
+    """Raises a ValueError if some targets `(N, D)` are missing."""
+    gone = np.isnan(y).any(axis=1)
+    if gone.any():
+        raise ValueError(
+            f"`y` must have no missing target (NaN, or hidden by a mask) to be scored, but {counted(int(gone.sum()), 'row')} of "
+            f"{len(y)} {agreed(int(gone.sum()), 'lacks', 'lack')} one: leave these rows out, or take `evaluate`, which does so."
+        )
 
 
 def bounds(y: np.ndarray, censoring: str) -> np.ndarray:

@@ -8,15 +8,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mdn.data.sources import is_source
-from mdn.distributions import Interval
-from mdn.masks import unmasked
 from mdn.numerics import is_whole
 from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
@@ -287,14 +281,14 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             partial.partial_fit(self, X, y, sample_weight)
         return self
 
-    def _fit_table(self, X, y, sample_weight, validation_data, heard_by, checkpoint) -> None:
-        """`fit` of a table in memory; `heard_by` as `listeners` returns it."""
+    def _fit_table(self, X, y, sample_weight, validation_data, heard_by, checkpoint, names=()) -> None:
+        """`fit` of a table in memory; `heard_by` as `listeners` returns it, `names` as in `_learn_table`."""
         aside = None
         X = X if self.trunk is not None else in_memory(X)
         if self.calibration is not None and y is not None:
             (X, y, sample_weight), aside = conformal.set_aside(X, y, sample_weight, self.random_state)
         self.calibration_ = None
-        x, y = self._learn_table(X, y)
+        x, y = self._learn_table(X, y, names=names)
         weight = inputs.weights(sample_weight, x)
         known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
         if (count := int(np.sum(known))) < 2:
@@ -342,35 +336,23 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
 
     # ---- checks of the input ---------------------------------------------------------------------------------------
 
-    def _learn_table(self, X, y, counted=None):
-        """Features `(N, F)` and targets `(N, D)`, checked, float64; sets the attributes of columns, names and feature origin."""
+    def _learn_table(self, X, y, counted=None, names=()):
+        """Features `(N, F)` and targets `(N, D)`, checked, float64; sets the attributes of columns, names and feature origin.
+
+        Args:
+            X: As in `fit`.
+            y: As in `fit`.
+            counted: As in `learn_features`.
+            names: Those of the targets, if `y` has none.
+        """
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
             )
         x = learn_features(self, X, counted)
-        names = inputs.target_names(y)
-        if isinstance(y, Interval):
-            if self.censoring != "interval":
-                raise ValueError(f'an Interval as `y` needs censoring="interval", but {self.censoring!r} came.')
-            y = np.concatenate([np.asarray(unmasked(end), "float64") for end in (y.lower, y.upper)], axis=-1)
-        y = check_array(
-            inputs.target_numbers(y),
-            dtype="float64",
-            ensure_2d=False,
-            ensure_all_finite=False if self.censoring == "interval" else "allow-nan",
-            input_name="y",
-            estimator=self,
-        )
+        y = inputs.learn_targets(self, y, names)
         check_consistent_length(x, y)
-        if self.censoring:
-            self.n_targets_, self.target_names_ = None, names[:1] or ["y"]
-            return x, inputs.bounds(y, self.censoring)
-        if y.ndim > 2:
-            raise ValueError(f"`y` must have shape (N,) or (N, D), but {y.shape} came.")
-        self.n_targets_ = None if y.ndim == 1 else y.shape[1]
-        self.target_names_ = names or (["y"] if y.ndim == 1 else [f"y{d}" for d in range(y.shape[1])])
-        return x, y.reshape(len(y), -1)
+        return x, y
 
     @property
     def feature_bins_(self) -> int:

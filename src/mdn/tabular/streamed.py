@@ -192,8 +192,8 @@ def learn_whole(regressor, survey: Survey, how: How) -> None:
     """Learns from a table that fits into memory, as from any other one."""
     rows, how = survey.all(), how._replace(ignore=survey.wanted.ignore)
     x, y, weight = _columns(regressor, rows, how)
-    regressor._fit_table(x, y, weight if how.weight else None, how.validation_data, how.heard_by, how.checkpoint)
-    regressor.target_names_ = _names(regressor, how)
+    weight, names = weight if how.weight else None, _names(regressor, how)
+    regressor._fit_table(x, y, weight, how.validation_data, how.heard_by, how.checkpoint, names)
     regressor.columns_.leave_out_index(survey.index)
 
 
@@ -253,8 +253,7 @@ def learn(regressor, survey: Survey, how: How, train: Train, parts: Parts | None
         parts = Parts.of(survey, judge=how.judge, calibrate=regressor.calibration is not None, stop=stop)
     regressor.calibration_, how = None, how._replace(ignore=survey.wanted.ignore)
     features, y, _ = _columns(regressor, parts.learn, how)
-    x, y = regressor._learn_table(features, y, survey.counted)
-    regressor.target_names_ = _names(regressor, how)
+    x, y = regressor._learn_table(features, y, survey.counted, _names(regressor, how))
     if how.on_columns is not None:
         how.on_columns(regressor.columns_, features)
     else:
