@@ -157,9 +157,8 @@ def source_of(
         category: Columns whose cells are categories, even if they look like numbers.
         number: Columns whose cells are numbers.
         date: Columns whose cells are dates, such as 20240305.
-        text: Columns to read as text, unless a file of Parquet says that they are numbers (False and True are words then). This
-            and what follows counts for files only; see `read_chunks`.
-        keep: Columns whose cells stay strings.
+        text: Columns to read as text, unless Parquet or Arrow says that they are numbers (False and True are words then).
+        keep: Columns whose cells stay strings. This and what follows counts for files only; see `read_chunks`.
         separator: The separator of cells.
         decimal: The decimal mark of columns that do not show theirs.
         learnt: For a column its decimal mark in training.
@@ -277,16 +276,11 @@ def _is_text(path: Path) -> bool:
 
 def _file_part(path: Path, options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]]) -> Part:
     rows, kinds = None, None
-    categories: tuple[str, ...] = ()
     if path.suffix.lower() in PARQUET and path.is_file():
         rows, kinds = _footer(path)
-        categories = tuple(name for name, kind in kinds.items() if kind == "categories")
-        said = {name for names in declared.values() for name in names}
-        numbers = {name for name, kind in kinds.items() if kind == "numbers" and name not in said}
-        options = {**options, "text": frozenset(options["text"]) - numbers}
+        options, declared = _declared(options, declared, kinds)
         # Files may hold False and True, or 0 and 1; only the former are words where a column is read as text
         kinds = {name: "numbers" if kind == BOOLEANS else kind for name, kind in kinds.items()}
-    options, declared = _declared(options, declared, categories)
 
     def read(most: int, before: Mapping[str, str]) -> Iterator[Table]:
         for table in read_part(path, rows=most, before=before, **options):
@@ -295,13 +289,18 @@ def _file_part(path: Path, options: Mapping[str, Any], declared: Mapping[str, tu
     return Part(str(path), read, rows, kinds)
 
 
-def _declared(options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]], categories: Sequence[str]):
-    """(options of reading, what is declared), with the categories of a schema that the user has not declared otherwise."""
+def _declared(options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]], kinds: Mapping[str, str]):
+    """(options of reading, what is declared), by what a schema says of columns that the user has not declared otherwise.
+
+    Its categories are declared. Its numbers are not read as text, so that codes whose zeros they have lost are known as such.
+    """
     said = {name for names in declared.values() for name in names}
-    more = [name for name in categories if name not in said]
+    free = {name: kind for name, kind in kinds.items() if name not in said}
+    categories = [name for name, kind in free.items() if kind == "categories"]
+    numbers = {name for name, kind in free.items() if kind == "numbers"}
     return (
-        {**options, "text": frozenset(options["text"]) | set(more)},
-        {**declared, "category": (*declared["category"], *more)},
+        {**options, "text": (frozenset(options["text"]) - numbers).union(categories)},
+        {**declared, "category": (*declared["category"], *categories)},
     )
 
 
@@ -371,7 +370,7 @@ def arrow_tables(
         batches: The record batches.
         name: What messages call them.
         rows: The most rows of a table.
-        text: Columns to read as text.
+        text: Columns to read as text, unless they are numbers.
         declared: The columns that are declared a "category", a "number" or a "date".
     """
     arrow, _ = pyarrow_there()
@@ -380,9 +379,7 @@ def arrow_tables(
     if first is None:
         return
     places, kinds = columns_of(first.schema), _kinds(arrow, first.schema)
-    options, declared = _declared(
-        {"text": text}, declared, [each for each, kind in kinds.items() if kind == "categories"]
-    )
+    options, declared = _declared({"text": text}, declared, kinds)
     text = options["text"]
 
     def chunks() -> Iterator[Chunk]:

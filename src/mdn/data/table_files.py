@@ -203,7 +203,8 @@ def tables_of(
         chunks: The chunks of one file.
         source: The name of the file.
         text: Columns that are text.
-        kept: Columns whose cells stay strings, those of `text` too.
+        kept: Columns whose cells stay strings, those of `text` too. A number in them is an `ExactNumber`: a code may have lost
+            its zeros.
         notations: Of this file; it looks at every chunk.
         on_share: Called before each table with the share of the file that has been read.
         whole: Whether the caller reads again where a later chunk shows another notation; else that is an error.
@@ -221,9 +222,7 @@ def tables_of(
         if not whole:
             notations.check()
         cells = tuple(
-            as_words(column)
-            if name in text
-            else column
+            column
             if name in kept or isinstance(column, np.ndarray)
             else notations.convert(name, column)
             for name, column in zip(columns, cells, strict=True)

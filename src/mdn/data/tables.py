@@ -65,8 +65,13 @@ class ExactNumber(str):
         number.shown = repr(value)
         return number
 
+    @property
+    def number(self) -> int | float:
+        """The number itself."""
+        return int(self.shown) if self.shown.lstrip("-").isdecimal() else float(self.shown)
+
     def __reduce__(self):
-        return ExactNumber, (int(self.shown) if self.shown.lstrip("-").isdecimal() else float(self.shown),)
+        return ExactNumber, (self.number,)
 
 
 class Again(str):

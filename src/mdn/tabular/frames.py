@@ -16,7 +16,7 @@ from mdn.data.dates import zone_name
 from mdn.data.declared import CATEGORY, DATE, NUMBER, DeclaredTable
 from mdn.data.endings import PARQUET
 from mdn.data.notation import plain_number
-from mdn.data.tables import Table, TableError, is_missing
+from mdn.data.tables import ExactNumber, Table, TableError, is_missing
 from mdn.masks import unmasked
 
 _NESTED = ("List(", "Array(", "Struct(", "Object")  # types of polars
@@ -196,10 +196,9 @@ def _of_table(table: Table, name: str, learned: str) -> Column:
         values = table[name]
     elif isinstance(cells, np.ndarray):
         values = cells
-    elif learned == CATEGORY:  # a word such as "NA" may be a level of training
-        values = np.array(cells, dtype=object)
-    else:
-        values = np.array(["" if is_missing(cell) else cell for cell in cells], dtype=object)
+    else:  # a word such as "NA" may be a level of training
+        known = ("" if learned != CATEGORY and is_missing(cell) else cell for cell in cells)
+        values = np.array([cell.number if isinstance(cell, ExactNumber) else cell for cell in known], dtype=object)
     return Column(name, values, declared, lines=table.lines, source=table.source)
 
 

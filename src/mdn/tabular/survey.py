@@ -12,7 +12,7 @@ from mdn.data.declared import DeclaredTable
 from mdn.data.names import LEAVE_OUT, check_one_of_a_name
 from mdn.data.row_hashes import row_hashes
 from mdn.data.sources import ROWS, Source
-from mdn.data.tables import Table, TableError, joined, shown
+from mdn.data.tables import Table, TableError, as_words, joined, shown
 from mdn.tabular import inputs
 from mdn.tabular.frames import column
 from mdn.tabular.kinds import MOST_LEVELS, Counted, Numbering
@@ -184,7 +184,7 @@ class Survey:
             if isinstance(cells, np.ndarray):
                 self._witness(name, cells, found)
             else:
-                self._count(name, Counter(cells))
+                self._count(name, Counter(as_words(cells)))
                 self._lengths.setdefault(name, sum(map(len, cells)) / len(cells))
         if self._wanted.censoring is not None:
             self._witness_of_sets(found)

@@ -1,0 +1,85 @@
+"""Tables whose files say what is a number and what is text: a column means the same from each of them."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+
+import mdn
+from mdn.data import read_table
+from mdn.data.sources import arrow_tables, source_of
+from mdn.tabular.columns import Columns
+
+pytestmark = pytest.mark.project
+RNG = np.random.default_rng(0)
+ROWS = 80
+
+
+def quick(**settings) -> mdn.MDNRegressor:
+    """A regressor whose training takes a moment."""
+    return mdn.MDNRegressor(1, (4,), epochs=3, refit=False, feature_bins=0, random_state=0, **settings)
+
+
+def _workbook(folder, frame: pd.DataFrame, name="t.xlsx"):
+    frame.to_excel(folder / name, index=False)
+    return folder / name
+
+
+SIZES = ["S", "M", "L", 38, 40]
+MIXED = pd.DataFrame({"size": [SIZES[place] for place in np.arange(ROWS) % 5], "x": RNG.normal(size=ROWS)})
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_numbers_of_a_workbook_are_levels_beside_words(tmp_path, several):
+    path = _workbook(tmp_path, MIXED.assign(y=np.arange(ROWS) % 5))
+    source = [path, _workbook(tmp_path, MIXED.assign(y=np.arange(ROWS) % 5), "u.xlsx")] if several else path
+    regressor = quick().fit(source, target="y")
+    assert sorted(regressor.columns_.levels["size"]) == ["38", "40", "L", "M", "S"]
+    found = regressor.predict(path)
+    words = MIXED.assign(size=MIXED["size"].astype(str))
+    np.testing.assert_array_equal(found, regressor.predict(words))
+    np.testing.assert_array_equal(found, regressor.predict(read_table(path).drop("y")))
+    assert regressor.columns_.numbers(next(source_of(path).blocks()).drop("y"))[:, :6].sum(axis=0).tolist() == 5 * [16] + [0]
+
+
+def test_numbers_of_a_workbook_beside_words_are_counted_as_they_are_shown(tmp_path):
+    survey = mdn.tabular.survey.survey_of(
+        source_of(_workbook(tmp_path, MIXED.assign(y=1.0))), mdn.tabular.survey.Wanted(("y",)), memory=1.0
+    )
+    assert set(survey.counted["size"].words) == {"S", "M", "L", "38", "40"}
+
+
+CODES = np.array(["01001", "10115", "60601", "90210"])
+NEW = pd.DataFrame({"zip": CODES[np.arange(12) % 4].astype(int), "x": np.arange(12.0)})
+
+
+def _parts(how: str, folder):
+    """The rows of NEW, whose codes are numbers, as blocks of a source."""
+    path = folder / "new.parquet"
+    NEW.to_parquet(path)
+    table = pa.Table.from_pandas(NEW, preserve_index=False)
+    return {
+        "workbook": lambda: _workbook(folder, NEW),
+        "workbooks": lambda: [_workbook(folder, NEW[:6]), _workbook(folder, NEW[6:], "u.xlsx")],
+        "parquet": lambda: path,
+        "dataset": lambda: pa.dataset.dataset(path),
+        "in memory": lambda: pa.dataset.dataset(table),
+    }[how]()
+
+
+@pytest.mark.parametrize("how", ["workbook", "workbooks", "parquet", "dataset", "in memory"])
+@pytest.mark.filterwarnings("error::mdn.tabular.columns.UnknownLevels")
+def test_codes_that_a_typed_file_holds_as_numbers_are_levels_of_training(tmp_path, how):
+    rows = pd.DataFrame({"zip": CODES[np.arange(ROWS) % 4], "x": RNG.normal(size=ROWS)})
+    regressor = quick().fit(rows, np.arange(ROWS) % 4)
+    new = NEW.assign(zip=CODES[np.arange(12) % 4])
+    np.testing.assert_array_equal(regressor.predict(_parts(how, tmp_path)), regressor.predict(new))
+
+
+def test_codes_that_a_partition_holds_as_numbers_are_levels_of_training():
+    columns = Columns.learn(pd.DataFrame({"zip": CODES[np.arange(ROWS) % 4], "x": np.arange(float(ROWS))}))
+    batches = pa.Table.from_pandas(NEW, preserve_index=False).to_batches()
+    table = next(arrow_tables(batches, "a partition", text=frozenset(columns.text_names)))
+    np.testing.assert_array_equal(columns.numbers(table), columns.numbers(NEW))
+    assert columns.numbers(table)[:, 4].sum() == 0
