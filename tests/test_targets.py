@@ -1,5 +1,7 @@
 """A regressor after a training that failed, and targets in every form in which they come."""
 
+import datetime
+
 import keras
 import numpy as np
 import pandas as pd
@@ -7,6 +9,8 @@ import polars as pl
 import pytest
 
 import mdn
+from mdn.masks import unmasked
+from mdn.tabular import inputs
 
 pytestmark = pytest.mark.project
 RNG = np.random.default_rng(0)
@@ -93,3 +97,25 @@ def test_a_score_counts_nothing_that_a_mask_hides(settings):
     with pytest.raises(ValueError, match="sample_weight"):
         regressor.score(X, Y, weight)
     assert regressor.score(X, Y, np.ma.array(weight.data)) == regressor.score(X, Y, weight.data)
+
+
+SPANS = pd.Series(pd.to_timedelta([36, None, 12], unit="h"))
+SPANS_AS = {
+    "series": SPANS,
+    "seconds": SPANS.to_numpy().astype("m8[s]"),
+    "polars": pl.Series([datetime.timedelta(hours=36), None, datetime.timedelta(hours=12)]),
+    "objects": [datetime.timedelta(hours=36), None, np.timedelta64(720, "m")],
+    "masked": np.ma.array(SPANS.fillna(pd.Timedelta(0)).to_numpy(), mask=[False, True, False]),
+    "frame": SPANS.to_frame("y"),
+}
+
+
+@pytest.mark.parametrize("form", SPANS_AS)
+def test_spans_of_time_are_days_in_every_form(form):
+    regressor = quick()
+    found = inputs.learn_targets(regressor, SPANS_AS[form])
+    np.testing.assert_array_equal(found, [[1.5], [np.nan], [0.5]])
+    np.testing.assert_array_equal(inputs.targets(SPANS_AS[form], 1), found)
+    array = np.asarray(unmasked(SPANS_AS[form])).reshape(-1, 1)
+    features = regressor._learn_table(array, np.arange(3.0))[0]
+    np.testing.assert_array_equal(features, np.concatenate([found, np.isnan(found)], axis=1))

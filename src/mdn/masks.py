@@ -6,13 +6,15 @@ import numpy as np
 
 
 def unmasked(values):
-    """A masked array as a plain one: NaN, or None among objects, stands for each cell that the mask hides; else `values`."""
+    """A masked array as a plain one: NaN, NaT or, among objects, None stands for each cell that the mask hides; else `values`."""
     if not isinstance(values, np.ma.MaskedArray):
         return values
     if not np.ma.is_masked(values):
         return values.data
     if values.dtype.kind in "biuf":
         return np.ma.filled(values.astype("float64"), np.nan)
+    if values.dtype.kind in "mM":  # as objects, spans in nanoseconds would be plain numbers
+        return np.ma.filled(values, np.array("NaT", values.dtype))
     cells = values.data.astype(object)
     cells[np.ma.getmaskarray(values)] = None
     return cells

@@ -259,7 +259,7 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
         if text_of(value) == "":
             continue
         try:
-            number = plain_number(value) if isinstance(value, str) else float(value)
+            number = plain_number(value) if isinstance(value, str) else float(_in_days(value))
         except (TypeError, ValueError):
             number = None
         if number is None:
@@ -269,13 +269,22 @@ def as_numbers(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def with_nan(values):
-    """An array of objects with NaN in place of missing ones; any other value as it is."""
+    """An array of objects with NaN in place of missing ones, spans of time in days; any other value as it is."""
     if not isinstance(values, list | tuple | np.ndarray) and not hasattr(values, "to_numpy"):
         return values
     array = np.asarray(values)
+    if array.dtype.kind == "m":
+        return as_numbers("", array)
     if array.dtype != object or array.ndim not in (1, 2):
         return values
-    return np.array([np.nan if is_na(value) else value for value in array.flat], object).reshape(array.shape)
+    return np.array([np.nan if is_na(value) else _in_days(value) for value in array.flat], object).reshape(array.shape)
+
+
+def _in_days(value):
+    """A span of time in days; any other value as it is."""
+    if isinstance(value, datetime.timedelta):
+        return value / datetime.timedelta(days=1)
+    return value / np.timedelta64(1, "D") if isinstance(value, np.timedelta64) else value
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
