@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 
 import mdn
 from mdn.masks import unmasked
@@ -119,3 +120,25 @@ def test_spans_of_time_are_days_in_every_form(form):
     array = np.asarray(unmasked(SPANS_AS[form])).reshape(-1, 1)
     features = regressor._learn_table(array, np.arange(3.0))[0]
     np.testing.assert_array_equal(features, np.concatenate([found, np.isnan(found)], axis=1))
+
+
+def _lists(frame: pd.DataFrame) -> list:
+    return frame[["x"]].to_numpy().tolist()
+
+
+def _sparse(frame: pd.DataFrame):
+    return sparse.csr_array(np.nan_to_num(frame[["x"]].to_numpy()))
+
+
+@pytest.mark.parametrize("form", [pd.DataFrame, pl.from_pandas, _lists, _sparse], ids=["pandas", "polars", "lists", "sparse"])
+@pytest.mark.parametrize("learn", ["fit", pytest.param("partial_fit", marks=pytest.mark.jax)])
+def test_rows_without_a_target_or_a_weight_shape_no_input(form, learn):
+    rows = X.copy()
+    rows.loc[:9, "x"], rows.loc[10:19, "x"], rows.loc[:19, "c"] = np.nan, 1e9, "d"
+    y, weight = Y.copy(), np.ones(len(X))
+    y[:10], weight[10:20] = np.nan, 0.0
+    one = getattr(quick(), learn)(form(rows), y, weight)
+    other = getattr(quick(), learn)(form(rows[20:]), y[20:], weight[20:])
+    assert one.indicators_ == [] and one.columns_.levels == other.columns_.levels
+    np.testing.assert_array_equal(one.feature_origin_, other.feature_origin_)
+    np.testing.assert_array_equal(one.predict(form(X)), other.predict(form(X)))

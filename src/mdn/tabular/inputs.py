@@ -60,8 +60,12 @@ def learn_targets(regressor, y, names: Sequence[str] = ()) -> np.ndarray:
         names: Their names, if `y` has none.
 
     Raises:
-        ValueError: if y has another shape, or holds infinite numbers, text or dates.
+        ValueError: if there is none, if it has another shape, or holds infinite numbers, text or dates.
     """
+    if y is None:
+        raise ValueError(
+            f"{type(regressor).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
+        )
     censoring, names = regressor.censoring, list(names) or target_names(y)
     if isinstance(y, Interval):
         if censoring != "interval":

@@ -19,7 +19,6 @@ from mdn.tabular.member import Member
 from mdn.tabular.network import shared, widened
 from mdn.tabular.recorded import recorded_as
 from mdn.training.checkpoints import State
-from mdn.wording import agreed
 
 _COMPONENTS = learning.CANDIDATES[1]
 _FOREVER = 10**6  # epochs until the rate of learning is 0: it stays what it is
@@ -92,13 +91,13 @@ def partial_fit(regressor, X, y, sample_weight) -> None:
         raise ValueError("`calibration` must be None with `partial_fit`: call `calibrate` on other rows in the end.")
     begins = not hasattr(regressor, "members_")
     if begins:
-        x, y = regressor._learn_table(X, y)
+        x, y, weight = regressor._learn_rows(X, y, sample_weight)
     else:
         x, y = np.asarray(regressor._features(X)), regressor._checked_targets(y)
         check_rows_of_targets(y, len(x))
-    weight = weights(sample_weight, x)
-    known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
-    x, y, weight = x[known], y[known], weight[known]
+        weight = weights(sample_weight, x)
+        known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
+        x, y, weight = x[known], y[known], weight[known]
     seed = int(check_random_state(regressor.random_state).randint(0, 2**31 - 1))
     if begins:
         _begin(regressor, x, y, seed)
@@ -121,10 +120,6 @@ def partial_fit(regressor, X, y, sample_weight) -> None:
 
 def _begin(regressor, x, y, seed: int) -> None:
     """Learns all but weights from the first batch."""
-    if len(x) < 2:
-        raise ValueError(
-            f"at least 2 rows with a target and a weight are needed first, but there {agreed(len(x), 'is', 'are')} {len(x)}."
-        )
     size = regressor._event_size
     regressor.calibration_, regressor.seen_, regressor.n_samples_seen_ = None, [], 0
     circle, y = circular.circle_of(regressor.period, y), circular.wrapped(y, regressor.period)

@@ -16,7 +16,7 @@ from mdn.tabular import circular, conformal, files, inputs, partial, streamed
 from mdn.tabular.answers import Answers
 from mdn.tabular.features import MISSING, learn_features
 from mdn.tabular.fitting import fit_rows, unchanged_by_failure
-from mdn.tabular.frames import in_memory
+from mdn.tabular.frames import in_memory, rows_of
 from mdn.tabular.member import listeners
 from mdn.tabular.outcome import FAMILIES
 from mdn.wording import agreed
@@ -288,15 +288,8 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         if self.calibration is not None and y is not None:
             (X, y, sample_weight), aside = conformal.set_aside(X, y, sample_weight, self.random_state)
         self.calibration_ = None
-        x, y = self._learn_table(X, y, names=names)
-        weight = inputs.weights(sample_weight, x)
-        known = ~np.all(np.isnan(y), axis=1) & (weight > 0.0)
-        if (count := int(np.sum(known))) < 2:
-            raise ValueError(
-                f"at least 2 rows with a target and a weight are needed, but there {agreed(count, 'is', 'are')} {count} "
-                f"(n_samples = {len(x)})."
-            )
-        rows = x[known], y[known], weight[known] / np.mean(weight[known])
+        x, y, weight = self._learn_rows(X, y, sample_weight, names)
+        rows = x, y, weight / np.mean(weight)
         held_out = None if validation_data is None else functools.partial(inputs.held_out, self, validation_data)
         fit_rows(self, rows, held_out, heard_by=heard_by, checkpoint=checkpoint)
         if aside is not None:
@@ -345,14 +338,29 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             counted: As in `learn_features`.
             names: Those of the targets, if `y` has none.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y) learns y from X."
-            )
-        x = learn_features(self, X, counted)
         y = inputs.learn_targets(self, y, names)
+        x = learn_features(self, X, counted)
         check_consistent_length(x, y)
         return x, y
+
+    def _learn_rows(self, X, y, sample_weight=None, names=()):
+        """As `_learn_table`, with weights `(N,)`, of rows with a target and a weight above 0: no other row shapes the inputs."""
+        y = inputs.learn_targets(self, y, names)
+        weight = inputs.weights(sample_weight, y)
+        known = ~np.isnan(y).all(axis=1) & (weight > 0.0)
+        if (count := int(known.sum())) < 2:
+            raise ValueError(
+                f"at least 2 rows with a target and a weight are needed, but there {agreed(count, 'is', 'are')} {count} "
+                f"(n_samples = {len(y)})."
+            )
+        if self.trunk is None and count < len(y):
+            check_consistent_length(X, y)
+            x = learn_features(self, rows_of(in_memory(X), np.flatnonzero(known)))
+        else:
+            x = learn_features(self, X)
+            check_consistent_length(x, y)
+            x = x[known]
+        return x, y[known], weight[known]
 
     @property
     def feature_bins_(self) -> int:
