@@ -83,3 +83,21 @@ def test_codes_that_a_partition_holds_as_numbers_are_levels_of_training():
     table = next(arrow_tables(batches, "a partition", text=frozenset(columns.text_names)))
     np.testing.assert_array_equal(columns.numbers(table), columns.numbers(NEW))
     assert columns.numbers(table)[:, 4].sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*decimal commas:UserWarning")
+@pytest.mark.parametrize("memory", [1.0, 1e-9], ids=["whole", "in blocks"])
+def test_the_targets_of_a_source_are_read_as_in_training(tmp_path, memory):
+    x = RNG.integers(-3, 3, 2100)
+    _tabs(tmp_path / "t.tsv", x, [f"{1 + place % 4}.23{place % 10},5" for place in range(len(x))])
+    regressor = quick().fit(tmp_path / "t.tsv", target="y", memory=memory)
+    _tabs(tmp_path / "new.tsv", [0, 1], ["1.234", "2.345"])  # with points between thousands, as the marks of training say
+    expected = regressor.log_prob(pd.DataFrame({"x": [0.0, 1.0]}), [1234.0, 2345.0])
+    np.testing.assert_array_equal(regressor.log_prob(tmp_path / "new.tsv"), expected)
+    _tabs(tmp_path / "new.tsv", [0, 1], ["1.234,5%", "2.345%"])
+    with pytest.raises(ValueError, match="column 'y' had no unit behind its numbers in training, but has '%' here"):
+        regressor.log_prob(tmp_path / "new.tsv")
+
+
+def _tabs(path, x, y) -> None:
+    path.write_text("x\ty\n" + "".join(f"{a}\t{b}\n" for a, b in zip(x, y, strict=True)))

@@ -57,6 +57,8 @@ def _blocks(regressor, X, targets: bool) -> Iterator[dict[str, Any]]:
         columns.check_names(block, regressor.target_names_ if targets else ())
         found: dict[str, Any] = {"X": block.select(columns.table_names)}
         if targets:
+            for name in regressor.target_names_:
+                columns.check_unit(block, name)
             found["y"] = np.stack([block.column(name) for name in regressor.target_names_], axis=1)
         yield found
 

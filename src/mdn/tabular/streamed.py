@@ -194,6 +194,7 @@ def learn_whole(regressor, survey: Survey, how: How) -> None:
     x, y, weight = _columns(regressor, rows, how)
     weight, names = weight if how.weight else None, _names(regressor, how)
     regressor._fit_table(x, y, weight, how.validation_data, how.heard_by, how.checkpoint, names)
+    _remember(regressor, rows, how)
     regressor.columns_.leave_out_index(survey.index)
 
 
@@ -202,6 +203,11 @@ def _columns(regressor, rows: Rows, how: How) -> tuple[Table, np.ndarray, np.nda
     one = isinstance(how.target, str) and not regressor.censoring
     gone = (*how.names, *([how.weight] if how.weight else []), *how.ignore)
     return rows.table.drop(*gone), rows.y[:, 0] if one else rows.y, rows.weight
+
+
+def _remember(regressor, rows: Rows, how: How) -> None:
+    """Keeps how the numbers of targets are written, too: those of a source that is scored are read like them."""
+    regressor.columns_.remember(rows.table, [*regressor.columns_.levels, *how.names])
 
 
 def _names(regressor, how: How) -> list[str]:
@@ -254,6 +260,7 @@ def learn(regressor, survey: Survey, how: How, train: Train, parts: Parts | None
     regressor.calibration_, how = None, how._replace(ignore=survey.wanted.ignore)
     features, y, _ = _columns(regressor, parts.learn, how)
     x, y = regressor._learn_table(features, y, survey.counted, _names(regressor, how))
+    _remember(regressor, parts.learn, how)
     if how.on_columns is not None:
         how.on_columns(regressor.columns_, features)
     else:
