@@ -1,5 +1,6 @@
 """One network on many processes: a feed that knows no processes, a loop that goes on, and a cluster whose workers die."""
 
+import contextlib
 import io
 import json
 import os
@@ -420,6 +421,22 @@ def test_an_empty_partition_says_nothing(client):
     how = streamed.How("y")
     survey = Cluster(client, partitions).survey(streamed.wanted_of(mdn.MDNRegressor(random_state=0), how), 1e9)
     assert survey.rows == 300
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("kind", ["object", "string"])
+def test_codes_in_partitions_keep_their_zeros(client, kind):
+    from mdn.dask.cluster import Cluster
+    from mdn.tabular import streamed
+    from mdn.tabular.columns import Columns
+
+    codes = np.array(["01001", "10115", "60601"])
+    table = frame(60).drop(columns="c").assign(zip=codes[np.arange(60) % 3])
+    with pytest.importorskip("dask").config.set({"dataframe.convert-string": False}):
+        cluster = Cluster(client, dask_frame(table.astype({"zip": kind})))
+        with pytest.warns(UserWarning, match="'zip' begin with 0") if kind == "object" else contextlib.nullcontext():
+            survey = cluster.survey(streamed.wanted_of(mdn.MDNRegressor(random_state=0), streamed.How("y")), 1e9)
+    assert sorted(Columns.learn(survey.all().table.drop("y")).levels["zip"]) == codes.tolist()
 
 
 def test_what_is_no_frame_or_no_cluster_is_refused(client):

@@ -8,6 +8,7 @@ import pytest
 
 import mdn
 from mdn.data import read_table
+from mdn.data.declared import declare
 from mdn.data.sources import arrow_tables, source_of
 from mdn.tabular.columns import Columns
 
@@ -101,3 +102,15 @@ def test_the_targets_of_a_source_are_read_as_in_training(tmp_path, memory):
 
 def _tabs(path, x, y) -> None:
     path.write_text("x\ty\n" + "".join(f"{a}\t{b}\n" for a, b in zip(x, y, strict=True)))
+
+
+def test_a_table_whose_codes_have_become_numbers_is_refused(tmp_path):
+    rows = pd.DataFrame({"zip": CODES[np.arange(ROWS) % 4], "x": RNG.normal(size=ROWS), "y": np.arange(ROWS) % 4})
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match=r"column 'zip' holds numbers, but some .* read_table\(path, text=\['zip'\]\)"):
+        quick().fit(table.drop("y"), table["y"])
+    assert Columns.learn(declare(table, number=["zip"]).drop("y")).levels["zip"] is None
+    text = read_table(tmp_path / "t.csv", text=["zip"]).drop("y")
+    assert sorted(Columns.learn(text).levels["zip"]) == sorted(CODES)
+    quick().fit(text, table["y"]).predict(table)  # as numbers their zeros are known

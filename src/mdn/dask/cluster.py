@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from mdn import training
 from mdn.dask import worker
 from mdn.dask.training import Training, addresses
 from mdn.dask.worker import Alikeness, Dealt, PartitionShare, Surveyed
+from mdn.tabular import wording
 from mdn.tabular.member import Member
 from mdn.tabular.selection import Selected
 from mdn.tabular.survey import Survey, Wanted
@@ -36,7 +38,7 @@ class Cluster:
         self._dealt: dict[int, Dealt] = {}
 
     def survey(self, wanted: Wanted, memory: float) -> Survey:
-        """The survey of all rows.
+        """The survey of all rows. It warns of codes, such as 01001, and takes them for categories.
 
         Raises:
             ValueError: if a partition cannot be used; the message names it and its worker.
@@ -44,6 +46,15 @@ class Cluster:
         # Cells of a target must be numbers: where one is not, its own partition is named, whatever the frame calls the column
         kinds = {name: kind for name, kind in self._alikeness.kinds.items() if name not in wanted.target}
         self._alikeness = self._alikeness._replace(kinds=kinds)
+        survey = self._survey(wanted, memory)
+        if not survey.codes:
+            return survey
+        numbers = f"make them numbers: frame.astype({dict.fromkeys(survey.codes, 'float')})."
+        warnings.warn(wording.codes(survey.codes, f"to keep numbers, {numbers}"), UserWarning, stacklevel=3)
+        self._alikeness = self._alikeness._replace(codes=tuple(survey.codes))
+        return self._survey(wanted, memory)  # again, since a number has lost how it was written
+
+    def _survey(self, wanted: Wanted, memory: float) -> Survey:
         ask = dask.delayed(worker.survey_partition)
         found = [
             ask(part, number, self._alikeness, wanted, memory / _MERGED) for number, part in enumerate(self._parts)

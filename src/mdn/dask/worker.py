@@ -22,10 +22,17 @@ from mdn.tabular.survey import Survey, Wanted
 
 
 class Alikeness(NamedTuple):
-    """What the frame says of its columns: their names, and what they hold ("numbers" or "text") where that is known."""
+    """What is known of the columns of the frame.
+
+    Attributes:
+        columns: Their names.
+        kinds: What they hold ("numbers" or "text") where their type says it.
+        codes: Columns of cells such as 01001, which are categories.
+    """
 
     columns: tuple[str, ...]
     kinds: dict[str, str]
+    codes: tuple[str, ...] = ()
 
     def tables(self, part, number: int) -> Iterator[Table]:
         """A partition, a pandas frame, as tables of few rows.
@@ -40,7 +47,8 @@ class Alikeness(NamedTuple):
         arrow, _ = pyarrow_there()
         with reading(name, "a table"):
             batches = arrow.Table.from_pandas(part, preserve_index=False).to_batches(max_chunksize=ROWS)
-        for table in arrow_tables(batches, name):
+        text = frozenset(name for name, kind in self.kinds.items() if kind == "text").union(self.codes)
+        for table in arrow_tables(batches, name, text=text, declared={"category": self.codes, "number": (), "date": ()}):
             if len(table):
                 yield alike.take(table, name)
 

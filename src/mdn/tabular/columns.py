@@ -94,6 +94,7 @@ class Columns:
         learned, bad = [], []
         for name in table.columns:
             try:
+                _check_code(table, name)
                 learned.append(learn_column(column(table, name), (counted or {}).get(str(name))))
             except ValueError as error:
                 bad.append((str(name), error))
@@ -306,6 +307,16 @@ def _refuse_infinite(table, one: Column, numbers: np.ndarray) -> None:
         raise TableError(
             f"{table.source}: column {one.name!r} holds {first}{more}, but must be finite: an empty cell is a missing one."
         )
+
+
+def _check_code(table, name: str) -> None:
+    """Raises a ValueError if a column of a `Table`, not declared, holds numbers whose cells may have been codes."""
+    if name not in getattr(table, "padded", ()) or name in getattr(table, "kinds", {}):
+        return
+    raise ValueError(
+        f"column {name!r} holds numbers, but some of its cells begin with 0 or +, which codes lose as numbers: read it as text, "
+        f"read_table(path, text=[{name!r}]), or say that it holds numbers, mdn.data.declared.declare(table, number=[{name!r}])."
+    )
 
 
 def check_rows(table) -> None:
