@@ -7,6 +7,7 @@ import pyarrow.dataset
 import pytest
 
 import mdn
+from commands import run_here
 from mdn.data import read_table
 from mdn.data.declared import declare
 from mdn.data.sources import arrow_tables, source_of
@@ -41,7 +42,8 @@ def test_numbers_of_a_workbook_are_levels_beside_words(tmp_path, several):
     words = MIXED.assign(size=MIXED["size"].astype(str))
     np.testing.assert_array_equal(found, regressor.predict(words))
     np.testing.assert_array_equal(found, regressor.predict(read_table(path).drop("y")))
-    assert regressor.columns_.numbers(next(source_of(path).blocks()).drop("y"))[:, :6].sum(axis=0).tolist() == 5 * [16] + [0]
+    places = regressor.columns_.numbers(next(source_of(path).blocks()).drop("y"))[:, :6]
+    assert places.sum(axis=0).tolist() == [16, 16, 16, 16, 16, 0]
 
 
 def test_numbers_of_a_workbook_beside_words_are_counted_as_they_are_shown(tmp_path):
@@ -92,7 +94,7 @@ def test_the_targets_of_a_source_are_read_as_in_training(tmp_path, memory):
     x = RNG.integers(-3, 3, 2100)
     _tabs(tmp_path / "t.tsv", x, [f"{1 + place % 4}.23{place % 10},5" for place in range(len(x))])
     regressor = quick().fit(tmp_path / "t.tsv", target="y", memory=memory)
-    _tabs(tmp_path / "new.tsv", [0, 1], ["1.234", "2.345"])  # with points between thousands, as the marks of training say
+    _tabs(tmp_path / "new.tsv", [0, 1], ["1.234", "2.345"])  # points between thousands, as training had decimal commas
     expected = regressor.log_prob(pd.DataFrame({"x": [0.0, 1.0]}), [1234.0, 2345.0])
     np.testing.assert_array_equal(regressor.log_prob(tmp_path / "new.tsv"), expected)
     _tabs(tmp_path / "new.tsv", [0, 1], ["1.234,5%", "2.345%"])
@@ -114,3 +116,13 @@ def test_a_table_whose_codes_have_become_numbers_is_refused(tmp_path):
     text = read_table(tmp_path / "t.csv", text=["zip"]).drop("y")
     assert sorted(Columns.learn(text).levels["zip"]) == sorted(CODES)
     quick().fit(text, table["y"]).predict(table)  # as numbers their zeros are known
+
+
+def test_a_command_takes_the_categories_that_parquet_declares(tmp_path):
+    rows = pd.DataFrame({"c": pd.Categorical((np.arange(ROWS) % 3).astype(str)), "y": np.arange(ROWS) % 3})
+    rows.assign(n=rows["c"], y=rows["y"] + RNG.normal(size=ROWS)).to_parquet(tmp_path / "t.parquet")
+    options = ("--number", "n", "--epochs", "2", "--components", "1")
+    ran = run_here(tmp_path, "fit", "t.parquet", "--target", "y", *options)
+    assert ran.exit_code == 0, ran.stderr
+    levels = mdn.load(tmp_path / "model.mdn").columns_.levels
+    assert levels["n"] is None and sorted(levels["c"]) == ["0", "1", "2"]

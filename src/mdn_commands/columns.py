@@ -174,19 +174,26 @@ def read(path: Path, console, text=(), **options) -> Table:
 
 
 def read_to_learn(path: Path, console, roles: Roles, **options) -> Table:
-    """Reads a table whose columns are as declared. Codes, some of which begin with 0, such as 01001, are categories."""
+    """Reads a table whose columns are as declared, by the options or, where these say nothing, by a file of Parquet.
+
+    Codes, some of which begin with 0, such as 01001, are categories.
+    """
     from mdn.data import read_table
     from mdn.data.declared import declare
+    from mdn.data.sources import declared_categories
     from mdn.tabular import wording
 
-    table = read(path, console, roles.text, **options)
+    declared = {name for _, name in roles._named}
+    categories = [*roles.category, *(name for name in declared_categories(path) if name not in declared)]
+    words = [*roles.text, *categories]
+    table = read(path, console, words, **options)
     said = {*roles.number, *roles.target, *roles.weight, *roles.ignore}
     codes = [name for name in table.columns if name in table.padded and name not in said]
     if codes:
         tell(f"{path}: {wording.codes(codes, KEEP_NUMBERS)}")
         with share(console, "reading") as on_share:  # again, since a number has lost how it was written
-            table = read_table(path, text=[*roles.text, *codes], on_share=on_share, **options)
-    return declare(table, category=roles.category, number=roles.number, date=roles.date)
+            table = read_table(path, text=[*words, *codes], on_share=on_share, **options)
+    return declare(table, category=categories, number=roles.number, date=roles.date)
 
 
 class Asked(NamedTuple):

@@ -48,7 +48,9 @@ class Alikeness(NamedTuple):
         with reading(name, "a table"):
             batches = arrow.Table.from_pandas(part, preserve_index=False).to_batches(max_chunksize=ROWS)
         text = frozenset(name for name, kind in self.kinds.items() if kind == "text").union(self.codes)
-        for table in arrow_tables(batches, name, text=text, declared={"category": self.codes, "number": (), "date": ()}):
+        for table in arrow_tables(
+            batches, name, text=text, declared={"category": self.codes, "number": (), "date": ()}
+        ):
             if len(table):
                 yield alike.take(table, name)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,8 +14,9 @@ import numpy as np
 from mdn.data.alike import Alike, check_names
 from mdn.data.arrow import BOOLEANS, columns_of, fragment_batches, from_arrow, kind_of, pyarrow_there
 from mdn.data.declared import declare
-from mdn.data.endings import PACKED, PARQUET
+from mdn.data.endings import PARQUET
 from mdn.data.evidence import Notations
+from mdn.data.source_files import files_of
 from mdn.data.table_files import read_part, tables_of
 from mdn.data.table_text import Chunk
 from mdn.data.tables import NoRows, Table, TableError
@@ -24,7 +24,6 @@ from mdn.files import reading, sentence
 
 ROWS = 1 << 16
 """Rows of a block at most."""
-_TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".xlsx")
 _NOTHING: Mapping[str, tuple[str, ...]] = {"category": (), "number": (), "date": ()}
 
 
@@ -193,8 +192,7 @@ def source_of(
     elif is_source(thing):
         several = list(thing) if isinstance(thing, list | tuple) else [thing]
         options = {"text": text, "keep": keep, "separator": separator, "decimal": decimal, "learnt": learnt}
-        paths = _once([path for each in several for path in _paths(each)])
-        _check_folders(paths)
+        paths = files_of(several)
         found = (
             [_file_part(path, options, declared) for path in paths],
             " and ".join(repr(str(each)) for each in several[:3]),
@@ -210,68 +208,6 @@ def source_of(
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
-
-
-def _paths(thing) -> list[Path]:
-    """The files of a path, a folder or a pattern, in the order of their names."""
-    path = Path(thing)
-    if path.is_dir():
-        return _in_folder(path)
-    if path.exists() or not glob.has_magic(str(thing)):
-        return [path]
-    found = [Path(name) for name in sorted(glob.glob(str(thing), recursive=True))]
-    files = [name for name in found if name.is_file()]
-    if not files:
-        raise TableError(f"no file fits the pattern {str(thing)!r}. Correct it, or name the folder.")
-    return files
-
-
-def _once(paths: Sequence[Path]) -> list[Path]:
-    """Each file where it is named first."""
-    known: dict[Path, Path] = {}
-    for path in paths:
-        known.setdefault(path.resolve(), path)
-    return list(known.values())
-
-
-def _check_folders(paths: Sequence[Path]) -> None:
-    """Raises a TableError if the names of folders, such as year=2024, hold a column that the files lack."""
-    values = [{part for part in path.absolute().parent.parts if "=" in part} for path in paths]
-    differing = set().union(*values) - values[0].intersection(*values)
-    if differing:
-        raise _by_value(os.path.commonpath([path.absolute().parent for path in paths]), min(differing))
-
-
-def _by_value(folder, name: str) -> TableError:
-    return TableError(
-        f"{folder}: the folder {name!r} holds the value of a column in its name: pass "
-        'pyarrow.dataset.dataset(folder, partitioning="hive").'
-    )
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-    ]
-    by_value = [path for path in files if any("=" in part for part in path.relative_to(folder).parent.parts)]
-    if by_value:
-        raise _by_value(folder, by_value[0].parent.name)
-    parquet = [path for path in files if path.suffix.lower() in PARQUET]
-    other = [path for path in files if _is_text(path)]
-    if parquet and other:
-        raise TableError(
-            f"{folder} holds tables of two kinds, {parquet[0].name!r} and {other[0].name!r}: name a pattern."
-        )
-    if not parquet and not other:
-        raise TableError(f"{str(folder)!r} is a folder without tables (.parquet, .csv, ...): name another one.")
-    return parquet or other
-
-
-def _is_text(path: Path) -> bool:
-    ending = path.suffix.lower()
-    return ending in _TEXT or (ending in PACKED and Path(path.stem).suffix.lower() in _TEXT)
 
 
 def _file_part(path: Path, options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]]) -> Part:
@@ -306,6 +242,13 @@ def _declared(options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]
 
 def _as_declared(table: Table, declared: Mapping[str, tuple[str, ...]]) -> Table:
     return declare(table, **declared) if any(declared.values()) else table
+
+
+def declared_categories(path: Path) -> list[str]:
+    """The columns that a file of Parquet declares categories; none of any other file, or of one that is not there."""
+    if path.suffix.lower() not in PARQUET or not path.is_file():
+        return []
+    return [name for name, kind in _footer(path)[1].items() if kind == "categories"]
 
 
 def _footer(path: Path) -> tuple[int, dict[str, str]]:

@@ -222,9 +222,7 @@ def tables_of(
         if not whole:
             notations.check()
         cells = tuple(
-            column
-            if name in kept or isinstance(column, np.ndarray)
-            else notations.convert(name, column)
+            column if name in kept or isinstance(column, np.ndarray) else notations.convert(name, column)
             for name, column in zip(columns, cells, strict=True)
         )
         yield Table(
