@@ -126,3 +126,20 @@ def test_a_command_takes_the_categories_that_parquet_declares(tmp_path):
     assert ran.exit_code == 0, ran.stderr
     levels = mdn.load(tmp_path / "model.mdn").columns_.levels
     assert levels["n"] is None and sorted(levels["c"]) == ["0", "1", "2"]
+
+
+@pytest.mark.filterwarnings("ignore:.*decimal commas:UserWarning")
+def test_a_source_answers_as_its_path(tmp_path):
+    rows = pd.DataFrame({"tel": np.array(["007", "0815", "12", "7"])[np.arange(ROWS) % 4], "x": RNG.normal(size=ROWS)})
+    rows.assign(y=np.arange(ROWS) % 4).to_csv(tmp_path / "t.tsv", index=False, sep="\t", decimal=",")
+    source = source_of(tmp_path / "t.tsv", category=["tel"])
+    regressor = quick().fit(source, target="y")
+    assert regressor.columns_.decimals == {"x": ","} and sorted(regressor.columns_.levels["tel"])[0] == "007"
+    (tmp_path / "new.tsv").write_text("tel\tx\n007\t1.234\n0815\t2.345\n12\t3.456\n7\t4.567\n")
+    found = regressor.predict(source_of(tmp_path / "new.tsv"))
+    np.testing.assert_array_equal(found, regressor.predict(tmp_path / "new.tsv"))
+    new = pd.DataFrame({"tel": ["007", "0815", "12", "7"], "x": [1234.0, 2345.0, 3456.0, 4567.0]})
+    np.testing.assert_array_equal(found, regressor.predict(new))
+    (tmp_path / "new.tsv").write_text("tel\tx\n007\t1.234\n")
+    declared = source_of(tmp_path / "new.tsv", decimal=".")  # what a user says of a file counts more than training
+    np.testing.assert_array_equal(regressor.predict(declared), regressor.predict(new[:1].assign(x=1.234)))

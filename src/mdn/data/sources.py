@@ -52,7 +52,7 @@ class Source:
     Attributes:
         parts: Its parts; those without rows are left out as they are met.
         name: What messages call the whole.
-        made: From the names of some columns to this source with these as categories; None if nobody knows how it was made.
+        made: Makes this source again, with what further arguments of `source_of` say; None if nobody knows how it was made.
 
     Example:
         >>> import mdn.data, pathlib, tempfile
@@ -64,7 +64,7 @@ class Source:
 
     parts: tuple[Part, ...]
     name: str
-    made: Callable[[Collection[str]], Source] | None = None
+    made: Callable[..., Source] | None = None
 
     @property
     def rows(self) -> int | None:
@@ -152,7 +152,7 @@ def source_of(
     Args:
         thing: The path of a file or of a folder, a pattern such as "data/*.parquet", several of these (a file that is named
             twice is read once), a `pyarrow.dataset.Dataset`, or a Dask DataFrame, whose partitions are computed one after
-            another.
+            another. Or a `Source`: what it knows counts, and what follows is added.
         category: Columns whose cells are categories, even if they look like numbers.
         number: Columns whose cells are numbers.
         date: Columns whose cells are dates, such as 20240305.
@@ -176,12 +176,16 @@ def source_of(
         ...     [len(block) for block in source.blocks()]
         [1, 1]
     """
+    columns = {"category": category, "number": number, "date": date, "text": text, "keep": keep}
+    marks = {"separator": separator, "decimal": decimal}
     if isinstance(thing, Source):
-        return thing
-    said = {"number": number, "date": date, "text": text, "keep": keep, "separator": separator, "decimal": decimal}
+        more = {name: each for name, each in (columns | marks | {"learnt": learnt}).items() if each}
+        return thing.made(**more) if more and thing.made is not None else thing
 
-    def made(more: Collection[str]) -> Source:
-        return source_of(thing, category=[*category, *more], learnt=learnt, **said)  # type: ignore[arg-type]
+    def made(**more: Any) -> Source:
+        both: dict[str, Any] = {name: [*each, *more.get(name, ())] for name, each in columns.items()}
+        both |= {name: mark or more.get(name) for name, mark in marks.items()}
+        return source_of(thing, **both, learnt={**more.get("learnt", {}), **(learnt or {})})
 
     declared = {"category": tuple(category), "number": tuple(number), "date": tuple(date)}
     text = frozenset([*text, *category, *date])

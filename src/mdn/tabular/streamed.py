@@ -110,7 +110,7 @@ def fit(regressor, X, y, how: How):
                 survey.codes, f"to keep numbers, declare them: mdn.data.source_of(..., number={survey.codes!r})."
             )
         )
-        source = source.made(survey.codes)
+        source = source.made(category=survey.codes)
         survey = look(regressor, source, how)
     for note in wording.notes(survey.notes):
         _warn(note)
