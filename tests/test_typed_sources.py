@@ -143,3 +143,16 @@ def test_a_source_answers_as_its_path(tmp_path):
     (tmp_path / "new.tsv").write_text("tel\tx\n007\t1.234\n")
     declared = source_of(tmp_path / "new.tsv", decimal=".")  # what a user says of a file counts more than training
     np.testing.assert_array_equal(regressor.predict(declared), regressor.predict(new[:1].assign(x=1.234)))
+
+
+@pytest.mark.parametrize("more", [(), ("--id", "x")])
+def test_predictions_far_from_0_are_written_with_all_their_digits(tmp_path, more):
+    rows = pd.DataFrame({"x": RNG.normal(size=ROWS).round(3), "y": 1_700_000_123.4 + 5.0 * RNG.normal(size=ROWS)})
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    quick().fit(tmp_path / "t.csv", target="y").save(tmp_path / "m.mdn")
+    ran = run_here(tmp_path, "predict", "m.mdn", "t.csv", "--mean", "--above", "1700000123.4", *more)
+    assert ran.exit_code == 0, ran.stderr
+    found = pd.read_csv(tmp_path / "predictions.csv", dtype=str)
+    model = mdn.load(tmp_path / "m.mdn")
+    np.testing.assert_allclose(found["y_mean"].astype(float), model.predict(rows[["x"]]), rtol=0.0, atol=1e-5)
+    assert found["y_above_1700000123.4"].str.len().max() <= len("0.123456789")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mdn import MDNRegressor
     from mdn.tabular.features import ReadOnce
 
+_FAR_DIGITS = 15  # what float64 holds for sure: such answers are a number of float32 and an origin
+
 
 class Answer(NamedTuple):
     """What is written of each target.
@@ -39,6 +41,13 @@ class Answer(NamedTuple):
         """The values of these columns for each row and each target, `(N, D, len(names))`."""
         found = getattr(regressor, self.method)(x, **self.options)
         return found.reshape(len(x), len(regressor.target_names_), len(self.names))
+
+    def digits(self, origin: float) -> list[int]:
+        """The significant digits of these columns, of a target with this `target_origin_`: more where it lies far from 0."""
+        from mdn.data.table_writing import DIGITS
+
+        far = origin and self.method != "predict_probability"
+        return [_FAR_DIGITS if far else DIGITS] * len(self.names)
 
 
 def predict(
@@ -181,7 +190,8 @@ def write(console, regressor, new: Path | Sequence[Path], answers: Sequence[Answ
         carried = _carried(first, wanted, asked_for=ids is not None)
         _check_names([*carried, *names])
         marks = Marks.of(first, columns.decimals, notation.get("decimal")) if written_as(out) == "csv" else Marks()
-        with writing_table(out, names, carried, **marks._asdict()) as write:
+        digits = [each for origin in regressor.target_origin_ for answer in answers for each in answer.digits(origin)]
+        with writing_table(out, names, carried, **marks._asdict(), digits=digits) as write:
             for table in itertools.chain([first], chunks):
                 columns.check_names(table)
                 x = ReadOnce(regressor, table.select(columns.table_names))

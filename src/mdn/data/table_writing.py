@@ -16,7 +16,8 @@ from mdn.data.endings import PARQUET
 from mdn.data.tables import Table, TableError
 from mdn.files import replacing
 
-_DIGITS = "%.9g"  # how a number is written as text
+DIGITS = 9
+"""Significant digits of a number in text: all that one of float32 has."""
 _TABS = (".tsv", ".tab")
 _TEXT = (".csv", *_TABS, ".txt", "")  # a name without an ending, such as /dev/stdout, promises nothing else
 _KEPT = ";|"  # separators that are written again; a decimal comma goes with no other
@@ -92,7 +93,13 @@ def written_as(path) -> str:
 
 @contextmanager
 def writing_table(
-    path, columns: Sequence[str], text: Sequence[str] = (), *, separator: str = ",", decimal: str = "."
+    path,
+    columns: Sequence[str],
+    text: Sequence[str] = (),
+    *,
+    separator: str = ",",
+    decimal: str = ".",
+    digits: Sequence[int] | None = None,
 ) -> Iterator[Callable[..., None]]:
     """A block with a function that writes rows, each time it is called: `write(values)`, or `write(values, words)`.
 
@@ -106,6 +113,7 @@ def writing_table(
         text: The names of columns of text, which stand before those of numbers.
         separator: What separates the cells of CSV; ";" for a spreadsheet that has decimal commas.
         decimal: The decimal mark of CSV, "." or ",".
+        digits: How many significant digits the numbers of each column have in text; None for nine, all that float32 has.
 
     Raises:
         TableError: if the name has another ending, or if the format is Parquet, but pyarrow is not installed.
@@ -136,15 +144,17 @@ def writing_table(
             rows = csv.writer(file, delimiter=mark, lineterminator="\n")
             rows.writerow([*text, *columns])
 
-            def cell(value) -> str:
-                return (_DIGITS % value).replace(".", point)
+            formats = [f"%.{count}g" for count in (digits or [DIGITS] * len(columns))]
+
+            def cells(column, form: str) -> list[str]:
+                return [(form % value).replace(".", point) for value in column]
 
             def write(values, words=()) -> None:
                 numbers = np.asarray(values, "float64")
                 if not text and point == ".":
-                    np.savetxt(file, numbers, fmt=_DIGITS, delimiter=mark)
+                    np.savetxt(file, numbers, fmt=formats, delimiter=mark)
                     return
-                rows.writerows(zip(*words, *(map(cell, column) for column in numbers.T), strict=True))
+                rows.writerows(zip(*words, *map(cells, numbers.T, formats), strict=True))
 
             yield write
 
