@@ -13,8 +13,7 @@ def unmasked(values):
         return values.data
     if values.dtype.kind in "biuf":
         return np.ma.filled(values.astype("float64"), np.nan)
-    if values.dtype.kind in "mM":  # as objects, spans in nanoseconds would be plain numbers
-        return np.ma.filled(values, np.array("NaT", values.dtype))
-    cells = values.data.astype(object)
+    # As objects, spans in nanoseconds would be plain numbers
+    cells = values.data.copy() if values.dtype.kind in "mM" else values.data.astype(object)
     cells[np.ma.getmaskarray(values)] = None
     return cells

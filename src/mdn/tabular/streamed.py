@@ -192,8 +192,8 @@ def learn_whole(regressor, survey: Survey, how: How) -> None:
     """Learns from a table that fits into memory, as from any other one."""
     rows, how = survey.all(), how._replace(ignore=survey.wanted.ignore)
     x, y, weight = _columns(regressor, rows, how)
-    weight, names = weight if how.weight else None, _names(regressor, how)
-    regressor._fit_table(x, y, weight, how.validation_data, how.heard_by, how.checkpoint, names)
+    settings = how.validation_data, how.heard_by, how.checkpoint, _names(regressor, how)
+    regressor._fit_table(x, y, weight if how.weight else None, *settings)
     _remember(regressor, rows, how)
     regressor.columns_.leave_out_index(survey.index)
 
