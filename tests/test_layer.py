@@ -206,6 +206,19 @@ def test_the_layer_works_inside_time_distributed_and_a_nested_model():
     assert mdn.predict(model, np.zeros((2, 5, 3), "float32")).batch_shape == (2, 5)
 
 
+def test_the_place_of_targets_keeps_its_digits_in_half_precision():
+    """bfloat16 knows 1000 and 1004, and nothing between."""
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        layer = mdn.MDN(mdn.NormalSpec(1)).adapt(1002.0 + np.linspace(-1.0, 1.0, 51)[:, None])
+        model = keras.Sequential([keras.Input((1,)), layer])
+        found = keras.ops.convert_to_numpy(mdn.predict(model, np.zeros((1, 1))).mean())
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_allclose(found, 1002.0, atol=0.01)
+
+
 def test_a_layer_of_two_numbers_names_them_in_its_config():
     """Fault 12 of issue 18: keras-mdn-layer's own test asks for them; a layer of a spec names that."""
     config = mdn.MDN(2, 5).get_config()

@@ -217,9 +217,9 @@ class TargetScaling(keras.layers.Layer):
         self.size = size
 
     def build(self, input_shape=None):
-        """Creates shift 0 and spread 1."""
-        self.shift = self.add_weight(shape=(self.size,), initializer="zeros", trainable=False, name="shift")
-        self.spread = self.add_weight(shape=(self.size,), initializer="ones", trainable=False, name="spread")
+        """Creates shift 0 and spread 1; no dtype policy rounds them, since targets may lie far from 0."""
+        self.shift = self.add_weight((self.size,), "zeros", trainable=False, autocast=False, name="shift")
+        self.spread = self.add_weight((self.size,), "ones", trainable=False, autocast=False, name="spread")
         self.built = True
 
     def set(self, shift, spread) -> None:

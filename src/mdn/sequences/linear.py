@@ -76,16 +76,16 @@ class LinearStart(keras.layers.Layer):
     def build(self, input_shape=None):
         """Creates the scaling of events, the matrices and the scale of their errors: nothing is expected until `adapt`."""
         numbers, matrices = (self.size,), (self.lags * self.size, self.size)
-        self.shift = self.add_weight(shape=numbers, initializer="zeros", trainable=False, name="shift")
-        self.spread = self.add_weight(shape=numbers, initializer="ones", trainable=False, name="spread")
-        self.error = self.add_weight(shape=numbers, initializer="ones", trainable=False, name="error")
-        self.start = self.add_weight(shape=matrices, initializer="zeros", trainable=False, name="start")
+        self.shift = self.add_weight(shape=numbers, initializer="zeros", trainable=False, autocast=False, name="shift")
+        self.spread = self.add_weight(shape=numbers, initializer="ones", trainable=False, autocast=False, name="spread")
+        self.error = self.add_weight(shape=numbers, initializer="ones", trainable=False, autocast=False, name="error")
+        self.start = self.add_weight(shape=matrices, initializer="zeros", trainable=False, autocast=False, name="start")
         # in units of the error, so that a step of Adam changes the prediction by a small part of it
         last = (min(self.lags, _TRAINED) * self.size, self.size)
-        self.change = self.add_weight(shape=last, initializer="zeros", name="change")
+        self.change = self.add_weight(shape=last, initializer="zeros", autocast=False, name="change")
         # last, since a file knows weights by their places; files of older versions have none
         early = (self.lags * self.size, (len(ages(self.lags)) - 1) * self.size)
-        self.early = self.add_weight(shape=early, initializer="zeros", trainable=False, name="early")
+        self.early = self.add_weight(shape=early, initializer="zeros", trainable=False, autocast=False, name="early")
         self.built = True
 
     def load_own_variables(self, store):
