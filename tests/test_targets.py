@@ -56,6 +56,21 @@ def test_a_batch_that_fails_leaves_the_regressor_as_it_was(monkeypatch):
     np.testing.assert_array_equal(*(each.partial_fit(X, Y).predict(X) for each in (regressor, other)))
 
 
+def test_networks_that_are_done_outlive_a_calibration_that_is_not(monkeypatch):
+    regressor = quick(calibration="conformal")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(regressor), "_calibrate", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(X, Y)
+    assert np.isfinite(regressor.predict(X)).all() and regressor.calibration_ is None
+
+
+def test_a_score_of_directions_needs_a_target_for_each_row():
+    regressor = quick(period=360).fit(X, np.mod(Y, 360.0))
+    with pytest.raises(ValueError, match="`y` must have"):
+        regressor.score(X, [3.0])
+
+
 def test_a_first_training_that_fails_leaves_a_regressor_that_is_not_fitted():
     regressor = quick()
     with pytest.raises(ValueError, match="validation_data"):

@@ -145,6 +145,26 @@ def test_a_source_answers_as_its_path(tmp_path):
     np.testing.assert_array_equal(regressor.predict(declared), regressor.predict(new[:1].assign(x=1.234)))
 
 
+def test_a_source_holds_the_files_that_it_was_made_of(tmp_path):
+    rows = pd.DataFrame({"tel": np.array(["007", "12"])[np.arange(ROWS) % 2], "x": RNG.normal(size=ROWS)})
+    (tmp_path / "fold").mkdir()
+    rows.assign(y=rows["x"]).to_csv(tmp_path / "fold" / "a.csv", index=False)
+    source = source_of(tmp_path / "fold")
+    regressor = quick().fit(source_of(tmp_path / "fold", category=["tel"]), target="y")
+    rows.assign(y=rows["x"]).to_csv(tmp_path / "fold" / "b.csv", index=False)
+    assert len(regressor.predict(source)) == ROWS
+
+
+@pytest.mark.parametrize("kind", ["float32", "decimal128(9, 2)"])
+def test_levels_that_are_fractions_are_levels_in_a_dataset_too(kind):
+    kind = pa.float32() if kind == "float32" else pa.decimal128(9, 2)
+    cells = pa.array(["0.10", "0.25"] * 30).cast(kind)
+    data = pa.dataset.dataset(pa.table({"c": cells, "y": pa.array(np.arange(60.0) % 2)}))
+    regressor = quick().fit(source_of(data, category=["c"]), target="y")
+    one, other = regressor.predict(data)[:2]
+    assert one != other  # both were "(other)"
+
+
 @pytest.mark.parametrize("more", [(), ("--id", "x")])
 def test_predictions_far_from_0_are_written_with_all_their_digits(tmp_path, more):
     rows = pd.DataFrame({"x": RNG.normal(size=ROWS).round(3), "y": 1_700_000_123.4 + 5.0 * RNG.normal(size=ROWS)})

@@ -15,7 +15,6 @@ from mdn.dask.training import client_of
 from mdn.data.arrow import pyarrow_there
 from mdn.data.sources import ROWS, arrow_tables
 from mdn.tabular import seen, streamed
-from mdn.tabular.fitting import unchanged_by_failure
 from mdn.tabular.member import Member, listeners
 from mdn.tabular.selection import Selected
 from mdn.tabular.streamed import How
@@ -108,8 +107,7 @@ class MDNRegressor(tabular.MDNRegressor):
             survey = cluster.survey(wanted, 1e9 * memory)
             streamed.check_enough(survey, "the Dask frame")
             streamed.say_index(survey)
-            with unchanged_by_failure(self):
-                streamed.learn(self, survey, how, functools.partial(self._train, cluster, how))
+            streamed.learn(self, survey, how, functools.partial(self._train, cluster, how))
         finally:
             cluster.forget()
         self.example_ = survey.sample().table.take(np.arange(1))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mdn.data.tables import Cells
+from mdn.data.tables import Cells, as_words
 
 _FACTOR, _ODD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x9E3779B97F4A7C15)
 _HALF, _SHIFT = np.uint64(32), np.uint64(29)
@@ -41,6 +41,7 @@ def _bits(column: Cells) -> np.ndarray:
         bits = numbers.view("uint64")
         missing = np.isnan(numbers)
         return np.where(missing, _ODD, bits) if missing.any() else bits
+    column = as_words(column)
     known = {
         text: int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
         for text in set(column)

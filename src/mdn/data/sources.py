@@ -156,7 +156,8 @@ def source_of(
         category: Columns whose cells are categories, even if they look like numbers.
         number: Columns whose cells are numbers.
         date: Columns whose cells are dates, such as 20240305.
-        text: Columns to read as text, unless Parquet or Arrow says that they are numbers (False and True are words then).
+        text: Columns to read as text, unless Parquet says that they are numbers, or Arrow that they are whole ones (False and
+            True are words then).
         keep: Columns whose cells stay strings. This and what follows counts for files only; see `read_chunks`.
         separator: The separator of cells.
         decimal: The decimal mark of columns that do not show theirs.
@@ -185,7 +186,10 @@ def source_of(
     def made(**more: Any) -> Source:
         both: dict[str, Any] = {name: [*each, *more.get(name, ())] for name, each in columns.items()}
         both |= {name: mark or more.get(name) for name, mark in marks.items()}
-        return source_of(thing, **both, learnt={**more.get("learnt", {}), **(learnt or {})})
+        again = source_of(files or thing, **both, learnt={**more.get("learnt", {}), **(learnt or {})})
+        return dataclasses.replace(again, name=name, made=made)
+
+    files: list[Path] = []  # those of now: a file that comes into a folder later is none of this source
 
     declared = {"category": tuple(category), "number": tuple(number), "date": tuple(date)}
     text = frozenset([*text, *category, *date])
@@ -196,9 +200,9 @@ def source_of(
     elif is_source(thing):
         several = list(thing) if isinstance(thing, list | tuple) else [thing]
         options = {"text": text, "keep": keep, "separator": separator, "decimal": decimal, "learnt": learnt}
-        paths = files_of(several)
+        files = files_of(several)
         found = (
-            [_file_part(path, options, declared) for path in paths],
+            [_file_part(path, options, declared) for path in files],
             " and ".join(repr(str(each)) for each in several[:3]),
         )
     else:
@@ -242,6 +246,10 @@ def _declared(options: Mapping[str, Any], declared: Mapping[str, tuple[str, ...]
         {**options, "text": (frozenset(options["text"]) - numbers).union(categories)},
         {**declared, "category": (*declared["category"], *categories)},
     )
+
+
+def _is_fraction(arrow, kind) -> bool:
+    return arrow.types.is_floating(kind) or arrow.types.is_decimal(kind)
 
 
 def _as_declared(table: Table, declared: Mapping[str, tuple[str, ...]]) -> Table:
@@ -317,7 +325,7 @@ def arrow_tables(
         batches: The record batches.
         name: What messages call them.
         rows: The most rows of a table.
-        text: Columns to read as text, unless they are numbers.
+        text: Columns to read as text, unless they are whole numbers.
         declared: The columns that are declared a "category", a "number" or a "date".
     """
     arrow, _ = pyarrow_there()
@@ -326,6 +334,8 @@ def arrow_tables(
     if first is None:
         return
     places, kinds = columns_of(first.schema), _kinds(arrow, first.schema)
+    # a float in a column of text, such as 0.1, is a level as it is written
+    kinds |= {each: "written" for each, at in places.items() if _is_fraction(arrow, first.schema.field(at).type)}
     options, declared = _declared({"text": text}, declared, kinds)
     text = options["text"]
 

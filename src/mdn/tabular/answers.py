@@ -290,7 +290,9 @@ class Answers(Asking):
         inputs.check_no_missing(truth)
         weight = None if sample_weight is None else inputs.weights(sample_weight, truth)
         if self.period is not None:
-            return circular.score(np.ravel(self.predict(X)), np.ravel(truth), self.period, weight)
+            found = np.ravel(self.predict(X))
+            inputs.check_rows_of_targets(truth, len(found))
+            return circular.score(found, np.ravel(truth), self.period, weight)
         if not self.censoring:
             return super().score(X, truth, weight)  # type: ignore[misc]
         return float(np.average(self.log_prob(X, y), weights=weight))

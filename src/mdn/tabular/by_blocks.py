@@ -58,7 +58,8 @@ def _blocks(regressor, X, targets: bool) -> Iterator[dict[str, Any]]:
         found: dict[str, Any] = {"X": block.select(columns.table_names)}
         if targets:
             for name in regressor.target_names_:
-                columns.check_unit(block, name)
+                if name in columns.decimals or name in (columns.units or {}):  # training saw how it was written
+                    columns.check_unit(block, name)
             found["y"] = np.stack([block.column(name) for name in regressor.target_names_], axis=1)
         yield found
 

@@ -314,8 +314,9 @@ def _check_code(table, name: str) -> None:
     if name not in getattr(table, "padded", ()) or name in getattr(table, "kinds", {}):
         return
     raise ValueError(
-        f"column {name!r} holds numbers, but some of its cells begin with 0 or +, which codes lose as numbers: read it as text, "
-        f"read_table(path, text=[{name!r}]), or say that it holds numbers, mdn.data.declared.declare(table, number=[{name!r}])."
+        f"column {name!r} holds numbers, but some of its cells begin with 0 or +, which numbers lose: read it as a category, "
+        f"read_table(path, text=[{name!r}]) or source_of(path, category=[{name!r}]), or say that it holds numbers or dates, "
+        f"mdn.data.declared.declare(table, number=[{name!r}])."
     )
 
 

@@ -362,5 +362,6 @@ def features_shown(table, row: int, names: Sequence[str] | None = None) -> str:
 
 
 def _cell(value) -> str:
+    value = value.shown if isinstance(value, ExactNumber) else value
     text = f"{float(value):.6g}" if is_number(value) and not is_na(value) else text_of(value) or "missing"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

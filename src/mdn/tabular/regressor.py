@@ -233,18 +233,18 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
             ValueError: if features are infinite, or missing with `missing="error"` or a `trunk`, targets are infinite, there
                 are too few rows, or a callback acts at batches.
             KeyboardInterrupt: if Ctrl-C was pressed before any network had learnt anything; later it ends the training, and the
-                model consists of the networks that are done. After any error the regressor is as it was before.
+                model consists of the networks that are done.
+
+        An error before the networks are done leaves the regressor as it was before.
         """
         self._check_parameters()
         heard_by = listeners(callbacks, self.verbose)
         if self.verbose:
             print("learning: before the first epochs end, programs are compiled", flush=True)
-        with unchanged_by_failure(self):
-            self.__dict__.pop("kept_", None)  # of `partial_fit`
-            if target is not None or is_source(X):
-                how = streamed.How(target, sample_weight, validation_data, heard_by, checkpoint, memory)
-                return streamed.fit(self, X, y, how)
-            self._fit_table(X, y, sample_weight, validation_data, heard_by, checkpoint)
+        if target is not None or is_source(X):
+            how = streamed.How(target, sample_weight, validation_data, heard_by, checkpoint, memory)
+            return streamed.fit(self, X, y, how)
+        self._fit_table(X, y, sample_weight, validation_data, heard_by, checkpoint)
         return self
 
     def partial_fit(self, X, y, sample_weight=None) -> MDNRegressor:
@@ -287,11 +287,13 @@ class MDNRegressor(Answers, RegressorMixin, BaseEstimator):
         X = X if self.trunk is not None else in_memory(X)
         if self.calibration is not None and y is not None:
             (X, y, sample_weight), aside = conformal.set_aside(X, y, sample_weight, self.random_state)
-        self.calibration_ = None
-        x, y, weight = self._learn_rows(X, y, sample_weight, names)
-        rows = x, y, weight / np.mean(weight)
-        held_out = None if validation_data is None else functools.partial(inputs.held_out, self, validation_data)
-        fit_rows(self, rows, held_out, heard_by=heard_by, checkpoint=checkpoint)
+        with unchanged_by_failure(self):
+            self.calibration_ = None
+            self.__dict__.pop("kept_", None)  # of `partial_fit`
+            x, y, weight = self._learn_rows(X, y, sample_weight, names)
+            rows = x, y, weight / np.mean(weight)
+            held_out = None if validation_data is None else functools.partial(inputs.held_out, self, validation_data)
+            fit_rows(self, rows, held_out, heard_by=heard_by, checkpoint=checkpoint)
         if aside is not None:
             self._calibrate(*aside)
 

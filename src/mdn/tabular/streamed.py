@@ -25,7 +25,7 @@ from mdn.data.tables import Table
 from mdn.tabular import inputs, learning, seen, wording
 from mdn.tabular.columns import Columns
 from mdn.tabular.fed_member import fit_fed_member
-from mdn.tabular.fitting import Arrays, fit_rows
+from mdn.tabular.fitting import Arrays, fit_rows, unchanged_by_failure
 from mdn.tabular.member import Member
 from mdn.tabular.outcome import Outcome
 from mdn.tabular.selection import Parts, Selected, prepared
@@ -42,10 +42,8 @@ from mdn.wording import counted
 
 _SEGMENTS = 4  # of a lane at least, where a table is small
 _PART_OF_MEMORY, _FEWEST_TOGETHER = 0.1, 4  # for rows that are shuffled together; segments of a lane
-_BYTES_OF_SEGMENT, _FEWEST_ROWS = (
-    1 << 16,
-    16,
-)  # a wide row makes segments shorter, so that as many of them fit into memory
+# A wide row makes segments shorter, so that as many of them fit into memory
+_BYTES_OF_SEGMENT, _FEWEST_ROWS = 1 << 16, 16
 _LANES = "mdn-lanes-"
 
 
@@ -257,30 +255,33 @@ def learn(regressor, survey: Survey, how: How, train: Train, parts: Parts | None
     if parts is None:
         stop = regressor.validation_fraction if how.validation_data is None else 0.0
         parts = Parts.of(survey, judge=how.judge, calibrate=regressor.calibration is not None, stop=stop)
-    regressor.calibration_, how = None, how._replace(ignore=survey.wanted.ignore)
-    features, y, _ = _columns(regressor, parts.learn, how)
-    x, y = regressor._learn_table(features, y, survey.counted, _names(regressor, how))
-    _remember(regressor, parts.learn, how)
-    if how.on_columns is not None:
-        how.on_columns(regressor.columns_, features)
-    else:
-        regressor.columns_.leave_out_index(survey.index)
-    mean_weight = survey.weight / survey.rows
+    how = how._replace(ignore=survey.wanted.ignore)
+    with unchanged_by_failure(regressor):
+        regressor.calibration_ = None
+        regressor.__dict__.pop("kept_", None)  # of `partial_fit`
+        features, y, _ = _columns(regressor, parts.learn, how)
+        x, y = regressor._learn_table(features, y, survey.counted, _names(regressor, how))
+        _remember(regressor, parts.learn, how)
+        if how.on_columns is not None:
+            how.on_columns(regressor.columns_, features)
+        else:
+            regressor.columns_.leave_out_index(survey.index)
+        mean_weight = survey.weight / survey.rows
 
-    def held_out() -> Arrays:
-        if how.validation_data is not None:
-            return inputs.held_out(regressor, how.validation_data)
-        return (*prepared(regressor, parts.stop, survey.wanted), parts.stop.weight / mean_weight)
+        def held_out() -> Arrays:
+            if how.validation_data is not None:
+                return inputs.held_out(regressor, how.validation_data)
+            return (*prepared(regressor, parts.stop, survey.wanted), parts.stop.weight / mean_weight)
 
-    def elsewhere(tasks, outcome: Outcome) -> list[Member]:
-        rows = tasks[0][1]
-        widths = Widths(rows.x.shape[1], rows.y.shape[1])
-        table = digest(repr((survey.checksum, survey.rows, int(parts.limit), survey.wanted)))
-        tasks = [(shape, rows._replace(elsewhere=table), *rest) for shape, rows, *rest in tasks]
-        return train(tasks, Selected(survey.wanted, mean_weight, parts.limit, outcome, widths))
+        def elsewhere(tasks, outcome: Outcome) -> list[Member]:
+            rows = tasks[0][1]
+            widths = Widths(rows.x.shape[1], rows.y.shape[1])
+            table = digest(repr((survey.checksum, survey.rows, int(parts.limit), survey.wanted)))
+            tasks = [(shape, rows._replace(elsewhere=table), *rest) for shape, rows, *rest in tasks]
+            return train(tasks, Selected(survey.wanted, mean_weight, parts.limit, outcome, widths))
 
-    rows = x, y, parts.learn.weight / mean_weight
-    fit_rows(regressor, rows, held_out, heard_by=how.heard_by, checkpoint=how.checkpoint, elsewhere=elsewhere)
+        rows = x, y, parts.learn.weight / mean_weight
+        fit_rows(regressor, rows, held_out, heard_by=how.heard_by, checkpoint=how.checkpoint, elsewhere=elsewhere)
     if len(parts.calibrate.hashes):
         x, y, _ = _columns(regressor, parts.calibrate, how)
         regressor._calibrate(x, y, how.calibrate_by)
