@@ -116,6 +116,9 @@ def align(weights, values):
     Args:
         weights: In one of these shapes.
         values: The losses, `(B, T)`; only their shape is read.
+
+    Raises:
+        ValueError: if the weights are of other rows or steps than the values.
     """
     weights = numerics.as_tensor(weights)
     if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:

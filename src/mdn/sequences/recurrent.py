@@ -125,9 +125,8 @@ class Recurrent(keras.layers.Layer):
     def step(self, x, state):
         """The state after one step, from inputs `(B, F)` and the state before; its first array is the output."""
         projected = ops.matmul(x, self.kernel)
-        state = [
-            ops.cast(part, projected.dtype) for part in state
-        ]  # TensorFlow mixes no dtypes, as a policy of half precision does
+        # under a policy of half precision dtypes differ here, and TensorFlow does not mix them
+        state = [ops.cast(part, projected.dtype) for part in state]
         return self._update(projected if self.cell == "layer_norm_lstm" else projected + self.bias, state)
 
     def _update(self, projected, state, keep=None) -> list:
