@@ -128,9 +128,9 @@ def test_surprise_marks_what_was_least_likely():
         plots.surprise([log_prob])
 
 
-def test_a_surprising_path_has_a_colour_for_each_step():
+def test_a_surprising_path_has_a_colour_for_each_step(ax):
     places = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
-    ax = plots.surprising_path(places, [0.0, -1.0, -5.0, -2.0])
+    plots.surprising_path(places, [0.0, -1.0, -5.0, -2.0], ax=ax)
     np.testing.assert_allclose(ax.collections[0].get_array(), [1.0, 5.0, 2.0])
     with pytest.raises(ValueError, match=r"must have shape \(3, 2\)"):
         plots.surprising_path(places, [0.0, -1.0, -5.0])
