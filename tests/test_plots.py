@@ -119,9 +119,9 @@ def test_shapes_that_do_not_fit_say_so(ax, call, message):
         call(ax)
 
 
-def test_surprise_marks_what_was_least_likely():
+def test_surprise_marks_what_was_least_likely(ax):
     log_prob = np.array([1.0, 0.5, -7.0, 2.0])
-    ax = plots.surprise(log_prob, most=1, at=[0.0, 0.1, 0.3, 0.4])
+    plots.surprise(log_prob, ax, most=1, at=[0.0, 0.1, 0.3, 0.4])
     np.testing.assert_allclose(ax.lines[0].get_xydata(), np.column_stack([[0.0, 0.1, 0.3, 0.4], -log_prob]))
     np.testing.assert_allclose(ax.lines[1].get_xydata(), [[0.3, 7.0]])
     with pytest.raises(ValueError, match="that of one sequence"):
