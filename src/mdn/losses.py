@@ -101,13 +101,17 @@ def target_array(spec: Spec, y, shape):
             f"targets must end in an axis of {spec.target_size} for {spec!r}, but their shape is {tuple(y.shape)}."
         )
     # each target would otherwise be scored under the distribution of every row
-    sizes = zip(tuple(y.shape)[:-1], tuple(shape)[:-1], strict=False)
-    if len(y.shape) != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in sizes):
+    if len(y.shape) != len(shape) or _differ(tuple(y.shape)[:-1], tuple(shape)[:-1]):
         raise ValueError(
             f"targets need one row for each distribution, but targets of shape {tuple(y.shape)} and parameters of shape "
             f"{tuple(shape)} came. If one target belongs to a whole sequence, the network must end in one distribution for it."
         )
     return y
+
+
+def _differ(one, other) -> bool:
+    """Whether sizes of the same axis differ, where both are known."""
+    return any(None not in pair and pair[0] != pair[1] for pair in zip(one, other, strict=False))
 
 
 def align(weights, values):
@@ -124,9 +128,10 @@ def align(weights, values):
     if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
         weights = ops.squeeze(weights, -1)
     missing = len(values.shape) - len(weights.shape)
-    sizes = enumerate(zip(tuple(weights.shape), tuple(values.shape), strict=False))
     # an axis of 1 behind the rows stands for all steps; one weight for all rows would be a mistake
-    if missing < 0 or any(None not in pair and pair[0] not in ((1, pair[1]) if i else pair[1:]) for i, pair in sizes):
+    rows, wanted = tuple(weights.shape)[:1], tuple(values.shape)
+    steps = [other if size == 1 else size for size, other in zip(tuple(weights.shape)[1:], wanted[1:], strict=False)]
+    if missing < 0 or _differ((*rows, *steps), wanted):
         raise ValueError(
             f"weights need one number for each row or step, but weights of shape {tuple(weights.shape)} for losses of shape "
             f"{tuple(values.shape)} came."
